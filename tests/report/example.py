@@ -1,0 +1,217 @@
+"""report.json of a made-up study, as the pipeline writes it: ResNet-18 on chest X-rays."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+# name, stage, stage end, channels, reduction, params, MACs
+POINTS = [
+    ("stem", 1, True, 64, 4, 9_536, 118_013_952),
+    ("layer1.0", 2, False, 64, 4, 83_520, 349_224_960),
+    ("layer1.1", 2, True, 64, 4, 157_504, 580_435_968),
+    ("layer2.0", 3, False, 128, 8, 387_648, 760_623_104),
+    ("layer2.1", 3, True, 128, 8, 683_072, 991_834_112),
+    ("layer3.0", 4, False, 256, 16, 1_602_112, 1_171_972_096),
+    ("layer3.1", 4, True, 256, 16, 2_782_784, 1_403_183_104),
+    ("layer4.0", 5, False, 512, 32, 6_455_872, 1_583_321_088),
+    ("layer4.1", 5, True, 512, 32, 11_176_512, 1_814_532_096),
+]
+# index: (validation AUPRC, test AUPRC, half width of the interval)
+TRIED = {
+    1: (0.861, 0.842, 0.034),
+    3: (0.921, 0.914, 0.026),
+    5: (0.958, 0.949, 0.019),
+    6: (0.968, 0.957, 0.016),
+    7: (0.972, 0.963, 0.014),
+    8: (0.969, 0.958, 0.016),
+    9: (0.970, 0.960, 0.015),
+}
+
+
+def estimate(value: float, half_width: float) -> dict[str, float]:
+    return {
+        "value": value,
+        "ci_low": round(value - half_width, 4),
+        "ci_high": round(min(1.0, value + half_width), 4),
+    }
+
+
+def metrics(auprc: float, half_width: float) -> dict[str, dict[str, float]]:
+    return {
+        "auprc": estimate(auprc, half_width),
+        "auroc": estimate(auprc - 0.021, half_width + 0.004),
+        "accuracy": estimate(auprc - 0.062, half_width + 0.012),
+    }
+
+
+def curve(best: float, epochs: int) -> list[dict[str, Any]]:
+    rows = []
+    for epoch in range(1, epochs + 1):
+        left = math.exp(-epoch / 3)
+        overfit = 0.004 * max(0, epoch - 0.8 * epochs)
+        rows.append(
+            {
+                "epoch": epoch,
+                "phase": "all",
+                "lr": 1e-4 if epoch < 9 else 5e-5,
+                "train_loss": 0.05 + 0.6 * left,
+                "val_loss": 0.16 + 0.45 * left + 4 * overfit,
+                "val_auprc": best - 0.18 * left * (1.1 if epoch % 2 else 0.9) - overfit,
+                "seconds": 4.2,
+            }
+        )
+    return rows
+
+
+def candidate(index: int) -> dict[str, Any]:
+    val, test, half_width = TRIED[index]
+    name, *_, params, macs = POINTS[index - 1]
+    epochs = 9 + index % 4
+    return {
+        "cut": name,
+        "index": index,
+        "params": params,
+        "macs": macs,
+        "val": metrics(val, half_width),
+        "test": metrics(test, half_width),
+        "trials": [f"3fa9c1d{index}"],
+        "epochs": epochs,
+        "seconds": epochs * 4.2,
+        "curve": curve(val, epochs),
+    }
+
+
+def finished() -> dict[str, Any]:
+    """The search chose layer3.1; the cut is faster, and the test images don't tell the two apart."""
+    candidates = [candidate(index) for index in TRIED]
+    sides = {
+        c["index"]: {k: c[k] for k in ("cut", "index", "params", "macs", "val", "test")} for c in candidates
+    }
+    names = ("name", "stage", "is_stage_end", "channels", "reduction", "params", "macs")
+    return {
+        "schema": 1,
+        "status": "finished",
+        "task": {
+            "name": "chest X-rays",
+            "kind": "binary",
+            "class_names": ["normal", "pneumonia"],
+            "counts": {
+                "train": {"normal": 1012, "pneumonia": 2735},
+                "val": {"normal": 253, "pneumonia": 684},
+                "test": {"normal": 316, "pneumonia": 854},
+            },
+            "notes": [
+                "split 64/16/20 at random, seed 0: no patient ids were given",
+                "2 unreadable images skipped",
+            ],
+            "fingerprint": "9b74c9897bac770ffc029102a200c5de" * 2,
+            "image_sizes": "127 x 384 to 2713 x 2517",
+        },
+        "model": {
+            "name": "resnet18",
+            "image_size": 112,
+            "mean": [0.485, 0.456, 0.406],
+            "std": [0.229, 0.224, 0.225],
+            "interpolation": "bilinear",
+            "weights": {
+                "source": "resnet18_stem_to_layer3.pth",
+                "loaded": 90,
+                "missing": ["layer4.0.conv1.weight", "layer4.0.bn1.weight", "layer4.1.conv2.weight"],
+                "ignored": [],
+                "summary": "90 tensors loaded from resnet18_stem_to_layer3.pth; 3 missing (start at random).",
+            },
+        },
+        "metric": "auprc",
+        "points": [{"index": i, **dict(zip(names, p, strict=True))} for i, p in enumerate(POINTS, start=1)],
+        "chosen": sides[7],
+        "full": sides[9],
+        "comparison": {
+            "metric": "auprc",
+            "split": "test",
+            "difference": {"value": 0.003, "ci_low": -0.008, "ci_high": 0.0141},
+        },
+        "candidates": candidates,
+        "search": {
+            "strategy": "two-stage",
+            "reason": "layer3.1 has the best validation AUPRC of the 7 candidates tried.",
+            "fine_tunes": 7,
+            "epochs": 71,
+            "train_macs": 4.31e14,
+            "seconds": 1432.0,
+            "steps": [
+                {"phase": "coarse", "points": ["stem", "layer1.1", "layer2.1", "layer3.1", "layer4.1"]},
+                {"phase": "fine", "points": ["layer3.0", "layer4.0"]},
+            ],
+        },
+        "recipe": {
+            "name": "full",
+            "source": "Peng et al., BMVC 2023, arXiv 2106.05152",
+            "epochs_cap": 12,
+            "batch_size": 64,
+            "augment": "ttl",
+        },
+        "export": {
+            "path": "model.onnx",
+            "precision": "fp32",
+            "opset": 20,
+            "parity_max_abs": 4.77e-07,
+            "parity_metric_delta": 0.0,
+            "size_bytes": 11_142_310,
+            "full_path": "full.onnx",
+            "full_size_bytes": 44_731_887,
+        },
+        "latency": [
+            timing("model.onnx", 4.31, 0.75, (0.72, 0.78)),
+            timing("full.onnx", 5.75, 1.0, (1.0, 1.0)),
+        ],
+        "run": {
+            "command": "ttl run data/xray --model resnet18 --weights weights/resnet18_stem_to_layer3.pth"
+            " --image-size 112 --epochs 12 --out xray-run",
+            "seed": 0,
+            "versions": {"ttl": "0.1.0", "python": "3.12.4", "torch": "2.11.0", "onnxruntime": "1.22.0"},
+            "hardware": {"cpu": "Intel Xeon 8488C", "cores": 2, "memory_gb": 16.0, "gpu": None},
+            "started": "2026-05-04T09:12:31+00:00",
+            "seconds": 1519.4,
+        },
+    }
+
+
+def timing(model: str, p50_ms: float, ratio: float, interval: tuple[float, float]) -> dict[str, Any]:
+    return {
+        "model": model,
+        "runtime": "onnxruntime 1.22.0",
+        "device": "cpu",
+        "batch": 1,
+        "threads": 2,
+        "p50_ms": p50_ms,
+        "p90_ms": round(1.08 * p50_ms, 2),
+        "runs": 200,
+        "ratio_to_full": ratio,
+        "ratio_ci": list(interval),
+    }
+
+
+def whole_network() -> dict[str, Any]:
+    """The same study, in which no smaller candidate was as good."""
+    report = copy.deepcopy(finished())
+    report["chosen"] = copy.deepcopy(report["full"])
+    for whole in (report["chosen"], report["full"], report["candidates"][-1]):
+        whole["val"]["auprc"] = estimate(0.981, 0.012)
+    report["comparison"]["difference"] = {"value": 0.0, "ci_low": 0.0, "ci_high": 0.0}
+    report["export"]["size_bytes"] = report["export"]["full_size_bytes"]
+    report["latency"] = report["latency"][1:]
+    report["search"]["reason"] = "The whole network has the best validation AUPRC of the 7 candidates tried."
+    return report
+
+
+def unfinished() -> dict[str, Any]:
+    """The same study, stopped after three candidates."""
+    report = finished()
+    for key in ("chosen", "full", "comparison", "export", "latency"):
+        del report[key]
+    report["status"] = "unfinished"
+    report["candidates"] = report["candidates"][:3]
+    report["search"] = {"strategy": "two-stage", "fine_tunes": 3}
+    return report

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ttl.errors import RunFolderError
+from ttl.report import render, write_report
+
+from . import example
+
+SECTIONS = ["card", "why", "training", "cost", "data", "weights", "export", "latency", "again"]
+VOID = {"meta", "wbr"}
+
+
+class Page(HTMLParser):
+    """Tags, attributes and text of a page; fails on a tag that is closed in the wrong place."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.words.append(data.strip())
+
+    def attributes(self, name: str) -> list[str]:
+        return [str(attrs[name]) for _, attrs in self.tags if name in attrs]
+
+
+@pytest.mark.parametrize("study", [example.finished, example.whole_network, example.unfinished, dict])
+def test_page_is_well_formed_and_loads_nothing(study: Any) -> None:
+    page = Page(render(study()))
+    ids = page.attributes("id")
+    assert len(ids) == len(set(ids))
+    assert page.attributes("src") == []
+    assert all(target.removeprefix("#") in ids for target in page.attributes("href"))
+    assert {tag for tag, _ in page.tags}.isdisjoint({"script", "link", "img", "iframe", "object"})
+    style = page.words[page.words.index(next(w for w in page.words if w.startswith(":root")))]
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_sections_stand_in_order() -> None:
+    page = Page(render(example.finished()))
+    assert [attrs["id"] for tag, attrs in page.tags if tag == "section"] == SECTIONS
+
+
+def test_every_plot_has_alternative_text_and_its_data() -> None:
+    page = Page(render(example.finished()))
+    plots = [attrs for tag, attrs in page.tags if tag == "svg"]
+    assert len(plots) == 3
+    for attrs in plots:
+        named = str(attrs["aria-labelledby"]).split()
+        assert set(named) <= set(page.attributes("id"))
+    assert page.words.count("Data of this plot") == 3
+
+
+def test_the_chosen_and_the_whole_network_are_marked() -> None:
+    marks = [
+        attrs.get("class")
+        for tag, attrs in Page(render(example.finished())).tags
+        if tag in ("circle", "rect")
+    ]
+    assert marks.count("dot other") == 5
+    assert marks.count("dot chosen") == 1
+    assert marks.count("dot full") == 1
+    assert marks.count("band") + marks.count("band odd") == 5
+
+
+def test_the_whole_network_as_chosen_is_one_column() -> None:
+    page = Page(render(example.whole_network()))
+    heads = [word for word in page.words if word in ("Cut against whole", "Whole network")]
+    assert heads == ["Whole network"]
+    assert "chosen, whole network" in page.words
+
+
+def test_card_words_where_there_is_no_speed_up() -> None:
+    report = example.finished()
+    report["latency"][0] |= {"ratio_to_full": 0.99, "ratio_ci": [0.95, 1.03]}
+    assert render(report).count("0.95 to 1.03: no measurable speed-up") == 2
+
+
+def test_unfinished_is_said() -> None:
+    text = render(example.unfinished())
+    assert "· unfinished</p>" in text
+    assert "<h1>Unfinished: 3 candidates tried so far" in text
+    assert "3 tried of 9 points" in text
+
+
+def test_what_a_user_named_is_escaped() -> None:
+    nasty = "<script>alert(1)</script>"
+    report = example.finished()
+    report["task"] |= {"name": nasty, "class_names": ["normal", nasty], "notes": [nasty]}
+    report["task"]["counts"]["test"] = {"normal": 1, nasty: 2}
+    report["model"] |= {"name": nasty}
+    report["model"]["weights"] |= {"source": nasty, "missing": [nasty], "summary": nasty}
+    report["chosen"]["cut"] = report["candidates"][4]["cut"] = report["points"][6]["name"] = nasty
+    report["search"] |= {"reason": nasty, "steps": [{"phase": nasty, "points": [nasty]}]}
+    report["recipe"][nasty] = nasty
+    report["run"]["command"] = nasty
+    report["latency"][0]["model"] = nasty
+    text = render(report)
+    assert "<script" not in text
+    assert "tells &lt;script&gt;alert(1)&lt;/script&gt; from normal" in text
+
+
+def test_long_point_names_may_break_after_a_dot_and_numbers_may_not() -> None:
+    report = example.finished()
+    report["chosen"]["cut"] = "features.denseblock3.denselayer19"
+    heading = re.findall("<h1>(.*)</h1>", render(report))[0]
+    assert heading.startswith("Cut resnet18 at features.<wbr>denseblock3.<wbr>denselayer19: ")
+    assert heading.count("<wbr>") == 2
+
+
+def test_keys_without_a_label_are_shown_too() -> None:
+    report = example.finished()
+    report["export"]["onnxruntime_versions"] = ["1.22.0", "1.31.0"]
+    page = Page(render(report))
+    assert page.words[page.words.index("onnxruntime versions") + 1] == "1.22.0, 1.31.0"
+
+
+def test_numbers_that_are_not_finite_are_dashes() -> None:
+    report = example.finished()
+    report["candidates"][0]["val"]["auprc"] = {"value": float("nan"), "ci_low": None, "ci_high": None}
+    report["candidates"][4]["curve"][2]["val_loss"] = float("nan")
+    page = Page(render(report))
+    drawn = [value for name in ("d", "cx", "cy", "x", "y") for value in page.attributes(name)]
+    assert drawn
+    assert not any("nan" in value for value in drawn)
+
+
+def paths(value: Any, trail: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to every key of a JSON value; of a list, to its last entry only."""
+    if isinstance(value, dict):
+        children = list(value)
+    else:
+        children = [len(value) - 1] if isinstance(value, list) and value else []
+    for key in children:
+        yield (*trail, key)
+        yield from paths(value[key], (*trail, key))
+
+
+def test_any_missing_or_empty_key_still_gives_a_page() -> None:
+    whole = example.finished()
+    whole["candidates"] = whole["candidates"][-3:]
+    for candidate in whole["candidates"]:
+        candidate["curve"] = candidate["curve"][:2]
+    trails = list(paths(whole))
+    assert len(trails) > 100
+    for *trail, key in trails:
+        for change in ("missing", "null"):
+            report = copy.deepcopy(whole)
+            parent: Any = report
+            for step in trail:
+                parent = parent[step]
+            if change == "missing":
+                del parent[key]
+            else:
+                parent[key] = None
+            assert "<h1>" in render(report), f"{[*trail, key]} {change}"
+
+
+def test_write_report_puts_the_page_beside_the_json(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text(json.dumps(example.finished()), encoding="utf-8")
+    path = write_report(tmp_path)
+    assert path == tmp_path / "report.html"
+    assert path.read_text(encoding="utf-8") == render(example.finished())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["report.html", "report.json"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"report\.json does not exist: give the folder of a `ttl run` or `ttl search`\."),
+        ("{", r"report\.json is not JSON \(.*\): run the command that made it again\."),
+        ("[]", r"report\.json holds a list, not an object: run the command again\."),
+        (
+            '{"schema": 9}',
+            r"report\.json has schema 9, and this ttl reads schema 1: use the ttl that wrote it\.",
+        ),
+    ],
+)
+def test_a_report_that_cannot_be_read_is_named(tmp_path: Path, content: str | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / "report.json").write_text(content, encoding="utf-8")
+    with pytest.raises(RunFolderError, match=message):
+        write_report(tmp_path)
+    assert not (tmp_path / "report.html").exists()

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ttl.report.reading import read
+from ttl.report.verdict import Verdict, chance_level, verdict
+
+from . import example
+
+SIZE_AND_SCORE = (
+    "Cut resnet18 at layer3.1: the shortened network keeps 25% of the parameters and 77% of the computation "
+    "(MACs), tells pneumonia from normal with a test AUPRC of 0.963 (95% interval 0.949 to 0.977) "
+    "against the whole network's 0.960 (0.945 to 0.975), and "
+)
+
+
+def verdict_of(report: dict[str, Any]) -> Verdict:
+    return verdict(read(report))
+
+
+def test_a_cut_that_is_faster() -> None:
+    found = verdict_of(example.finished())
+    assert found.tone == "cut"
+    assert (
+        found.sentence == SIZE_AND_SCORE + "takes 0.75 times as long per image (95% interval 0.72 to 0.78)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("ratio", "interval", "words"),
+    [
+        (
+            0.98,
+            [0.94, 1.02],
+            "shows no measurable speed-up (0.98 times the whole network's time, 95% interval 0.94 to 1.02).",
+        ),
+        (
+            0.97,
+            [0.94, 1.0],
+            "shows no measurable speed-up (0.97 times the whole network's time, 95% interval 0.94 to 1.00).",
+        ),
+        (1.1, [1.05, 1.16], "takes 1.10 times as long per image (95% interval 1.05 to 1.16)."),
+        (0.75, None, "takes 0.75 times as long per image."),
+        (None, None, "has not been timed."),
+    ],
+)
+def test_the_words_on_speed_follow_the_interval(ratio: float | None, interval: Any, words: str) -> None:
+    report = example.finished()
+    report["latency"][0] |= {"ratio_to_full": ratio, "ratio_ci": interval}
+    assert verdict_of(report).sentence == SIZE_AND_SCORE + words
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "remark"),
+    [
+        (-0.008, 0.014, "The 1\u202f170 test images don't tell the two networks apart: "),
+        (0.001, 0.005, "On the 1\u202f170 test images the cut network is better than the whole one: "),
+        (-0.02, -0.01, "On the 1\u202f170 test images the cut network is worse than the whole one: "),
+    ],
+)
+def test_the_remark_follows_the_interval_of_the_difference(low: float, high: float, remark: str) -> None:
+    report = example.finished()
+    report["comparison"]["difference"] |= {"ci_low": low, "ci_high": high}
+    assert verdict_of(report).remark.startswith(
+        remark + "difference in test AUPRC, cut less whole, +0.003 (95%"
+    )
+
+
+def test_the_whole_network_is_said_plainly() -> None:
+    assert verdict_of(example.whole_network()) == Verdict(
+        "keep",
+        "Don't cut: none of the 6 smaller candidates matched the whole resnet18 on the validation images; "
+        "the whole network tells pneumonia from normal with a test AUPRC of 0.960 "
+        "(95% interval 0.945 to 0.975).",
+    )
+
+
+def test_the_whole_network_alone_is_no_evidence_against_cutting() -> None:
+    report = example.whole_network()
+    report["candidates"] = report["candidates"][-1:]
+    assert "no candidate smaller than the whole resnet18 was tried" in verdict_of(report).sentence
+
+
+def test_an_unfinished_study_gives_its_best_so_far() -> None:
+    found = verdict_of(example.unfinished())
+    assert found.tone == "open"
+    assert found.sentence == (
+        "Unfinished: 3 candidates tried so far, and no verdict yet; "
+        "the best validation AUPRC is 0.958 (95% interval 0.939 to 0.977), cut at layer2.1."
+    )
+
+
+def test_a_chosen_point_before_the_last_steps_is_unfinished() -> None:
+    report = example.finished() | {"status": "unfinished", "latency": []}
+    found = verdict_of(report)
+    assert found.tone == "open"
+    assert found.sentence == SIZE_AND_SCORE + "has not been timed."
+    assert found.remark.startswith("Unfinished: later steps are missing")
+
+
+def test_many_classes_are_counted() -> None:
+    report = example.finished()
+    report["task"] |= {"kind": "multiclass", "class_names": ["a", "b", "c"]}
+    assert "tells 3 classes apart with a test AUPRC" in verdict_of(report).sentence
+
+
+def test_guessing_gets_the_share_of_positives() -> None:
+    assert chance_level(read(example.finished())) == pytest.approx(854 / 1170)

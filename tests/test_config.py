@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from ttl.config import RunConfig, load_config
+from ttl.errors import RunFolderError, UsageError
+
+LEAST = {"data": "xray", "model": "resnet18"}
+
+
+def toml(folder: Path, text: str) -> Path:
+    path = folder / "run.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_defaults_are_the_protocols() -> None:
+    config = load_config(None, LEAST)
+    assert (config.weights, config.strategy, config.recipe, config.pool) == (
+        "default",
+        "two-stage",
+        "full",
+        "avg",
+    )
+    assert (config.val_fraction, config.test_fraction, config.seed) == (0.16, 0.20, 0)
+    assert config.epochs is None
+    assert config.device == "auto"
+
+
+def test_a_flag_wins_over_the_file_and_a_flag_that_is_none_is_not_given(tmp_path: Path) -> None:
+    path = toml(tmp_path, 'data = "xray"\nmodel = "resnet18"\nepochs = 5\nseed = 3\nskip-bad = true\n')
+    config = load_config(path, {"epochs": 10, "seed": None, "skip_bad": None})
+    assert (config.epochs, config.seed, config.skip_bad) == (10, 3, True)
+
+
+def test_a_flag_that_is_false_wins_over_a_true_in_the_file(tmp_path: Path) -> None:
+    path = toml(tmp_path, 'data = "xray"\nmodel = "resnet18"\nskip-bad = true\n')
+    assert not load_config(path, {"skip_bad": False}).skip_bad
+
+
+@pytest.mark.parametrize("key", ["image-size", "image_size"])
+def test_a_file_may_use_kebab_case_or_snake_case(tmp_path: Path, key: str) -> None:
+    path = toml(tmp_path, f'data = "xray"\nmodel = "resnet18"\n{key} = 112\n')
+    assert load_config(path, {}).image_size == 112
+
+
+def test_paths_in_a_file_stay_as_written(tmp_path: Path) -> None:
+    path = toml(tmp_path, 'data = "xray"\nmodel = "resnet18"\nout = "runs/a"\nsplits = "splits.csv"\n')
+    config = load_config(path, {})
+    assert (config.out, config.splits) == (Path("runs/a"), Path("splits.csv"))
+
+
+def test_a_whole_number_is_a_learning_rate() -> None:
+    assert load_config(None, LEAST | {"lr": 1}).lr == 1.0
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:1", "mps"])
+def test_devices(device: str) -> None:
+    assert load_config(None, LEAST | {"device": device}).device == device
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"epochs": 0}, "--epochs is 0, and should be at least 1."),
+        ({"epochs": 2.0}, "--epochs is 2.0, and should be a whole number."),
+        ({"epochs": "3"}, "--epochs is '3', and should be a whole number."),
+        ({"seed": True}, "--seed is True, and should be a whole number."),
+        ({"seed": -1}, "--seed is -1, and should be at least 0."),
+        ({"image_size": 8}, "--image-size is 8, and should be at least 16."),
+        ({"batch_size": 0}, "--batch-size is 0, and should be at least 1."),
+        ({"threads": 0}, "--threads is 0, and should be at least 1."),
+        ({"lr": 0.0}, "--lr is 0.0, and should be above 0."),
+        ({"lr": float("nan")}, "--lr is nan, and should be a finite number."),
+        ({"lr": "fast"}, "--lr is 'fast', and should be a number."),
+        ({"dropout": 1.0}, "--dropout is 1.0, and should be below 1."),
+        ({"pool": "mean"}, "--pool is 'mean', and should be 'avg', 'max', 'avgmax' or 'none'."),
+        ({"strategy": "guess"}, "--strategy is 'guess', and should be 'two-stage'."),
+        ({"precision": "fp64"}, "--precision is 'fp64', and should be 'fp32'."),
+        ({"skip_bad": "yes"}, "--skip-bad is 'yes', and should be true or false."),
+        ({"splits": 3}, "--splits is 3, and should be a path."),
+        ({"model": " "}, "--model is ' ', and should not be empty."),
+        ({"device": "gpu"}, "--device is 'gpu', and should be auto, cpu, cuda, cuda:NUMBER or mps."),
+        ({"device": "cuda:x"}, "--device is 'cuda:x', and should be auto, cpu, cuda, cuda:NUMBER or mps."),
+        ({"data": ""}, "DATA is '', and should not be empty."),
+        (
+            {"epochs": 0, "seed": -1},
+            "--epochs is 0, and should be at least 1; --seed is -1, and should be at least 0.",
+        ),
+        (
+            {"val_fraction": 0.6, "test_fraction": 0.5},
+            "val-fraction 0.6 and test-fraction 0.5 leave nothing to train on: their sum should be below 1.",
+        ),
+        ({"epoch": 3}, "There is no option epoch (on the command line): did you mean epochs?"),
+    ],
+)
+def test_a_bad_flag_is_one_sentence_that_names_it(flags: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
+        load_config(None, LEAST | flags)
+
+
+@pytest.mark.parametrize("missing", ["data", "model"])
+def test_what_must_be_given(missing: str) -> None:
+    with pytest.raises(
+        UsageError, match=f"^No {missing} was given: name it, on the command line or as {missing} = "
+    ):
+        load_config(None, LEAST | {missing: None})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epochs = 0", "epochs in {path} is 0, and should be at least 1."),
+        ("batch-siez = 3", "There is no option batch-siez (in {path}): did you mean batch-size?"),
+        ("[run]\nepochs = 1", "There is no option run (in {path}): there are data, model, weights, "),
+        (
+            "image-size = 64\nimage_size = 64",
+            "The option image-size is given twice in {path}, as image-size and as",
+        ),
+        ("epochs 3", "The file {path} isn't valid TOML: "),
+    ],
+)
+def test_a_bad_file_is_one_sentence_that_names_it(tmp_path: Path, text: str, message: str) -> None:
+    path = toml(tmp_path, text)
+    with pytest.raises(UsageError, match=f"^{re.escape(message.format(path=path))}"):
+        load_config(path, LEAST)
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="isn't valid TOML"):
+        load_config(path, LEAST)
+
+
+def test_a_file_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(
+        UsageError, match=r"run\.toml can't be read \(No such file or directory\): check --config\.$"
+    ):
+        load_config(tmp_path / "run.toml", LEAST)
+
+
+def test_a_bad_value_in_the_file_is_no_matter_where_a_flag_wins(tmp_path: Path) -> None:
+    assert load_config(toml(tmp_path, "epochs = 0"), LEAST | {"epochs": 2}).epochs == 2
+
+
+def test_json_round_trip() -> None:
+    config = load_config(
+        None, LEAST | {"out": Path("runs/a"), "lr": 1e-4, "image_size": 112, "skip_bad": True}
+    )
+    read_back = RunConfig.from_json(json.loads(json.dumps(config.to_json())))
+    assert read_back == config
+    assert config.to_json()["out"] == "runs/a"
+
+
+@pytest.mark.parametrize("damage", [{"epochs": -1}, {"colour": "red"}, {"model": None}])
+def test_damaged_options_of_a_run_folder(damage: dict[str, object]) -> None:
+    options = load_config(None, LEAST).to_json() | damage
+    with pytest.raises(
+        RunFolderError, match=r"^The options recorded in the run folder can't be read .*folder\.$"
+    ):
+        RunConfig.from_json(options)
+
+
+def test_a_config_does_not_change() -> None:
+    config = load_config(None, LEAST)
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(config, "epochs", 3)  # noqa: B010
+
+
+def test_differences_name_options_as_they_are_typed() -> None:
+    a = load_config(None, LEAST)
+    b = load_config(None, LEAST | {"image_size": 64, "seed": 1})
+    assert a.differences(b) == ["image-size", "seed"]
+    assert a.differences(a) == []
+
+
+def test_where_a_run_lands_and_what_computes_it_are_no_difference() -> None:
+    b = load_config(None, LEAST | {"out": "elsewhere", "device": "cpu", "threads": 2})
+    assert load_config(None, LEAST).differences(b) == []
+
+
+@pytest.mark.parametrize("same", ["xray/", "./xray", "other/../xray"])
+def test_two_ways_to_write_one_place_are_no_difference(same: str) -> None:
+    assert load_config(None, LEAST).differences(load_config(None, LEAST | {"data": same})) == []
+
+
+def test_another_place_is_a_difference() -> None:
+    a = load_config(None, LEAST | {"splits": "a.csv"})
+    assert a.differences(load_config(None, LEAST)) == ["splits"]
+    assert a.differences(load_config(None, LEAST | {"splits": "b.csv", "data": "digits"})) == [
+        "data",
+        "splits",
+    ]

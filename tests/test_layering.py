@@ -1,0 +1,215 @@
+"""Imports in ttl/ point one way, only the command line prints, and starting costs no torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "ttl"
+
+# Lowest first. A room is a module or a package right under ttl/; it imports from lower levels only.
+LEVELS = (
+    {"errors", "config"},
+    {"data", "backbones", "weights", "similarity", "cost", "stats"},
+    {"graph"},
+    {"truncation", "unet", "bundle"},
+    {"finetune"},
+    {"search", "export"},
+    {"report"},
+    {"pipeline", "demo"},
+    {"cli", "__main__"},
+)
+LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
+
+# Pairs of one level where the first may import the second.
+NEIGHBOURS = {
+    ("config", "errors"),
+    ("backbones", "weights"),
+    ("unet", "truncation"),
+    ("bundle", "truncation"),
+    ("demo", "pipeline"),
+    ("__main__", "cli"),
+}
+
+# Lower, and still not allowed: the search is handed `evaluate`.
+FORBIDDEN = {("search", "finetune")}
+
+PRINTERS = {"typer", "rich", "click"}
+HEAVY = ("torch", "torchvision", "timm", "onnx", "onnxruntime", "sklearn", "scipy", "pandas", "matplotlib")
+START_LIGHT = ("ttl", "ttl.errors", "ttl.config", "ttl.cli")
+
+
+def module_name(path: Path, package: Path) -> str:
+    parts = path.relative_to(package.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def absolute(node: ast.ImportFrom, module: str, is_package: bool) -> str:
+    """The full name of what `from X import ...` imports from, `X` relative or not."""
+    if not node.level:
+        return node.module or ""
+    parents = module.split(".")
+    base = parents[: len(parents) - node.level + is_package]
+    return ".".join([*base, node.module] if node.module else base)
+
+
+def imported(tree: ast.Module, module: str, is_package: bool) -> Iterator[tuple[int, str]]:
+    """(line, full name) of every import at any depth, also by a constant name at run time."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            source = absolute(node, module, is_package)
+            yield from ((node.lineno, f"{source}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Call) and called(node) in {"import_module", "__import__"} and node.args:
+            name = node.args[0]
+            if isinstance(name, ast.Constant) and isinstance(name.value, str):
+                yield node.lineno, name.value
+
+
+def called(node: ast.Call) -> str:
+    function = node.func
+    return function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+
+
+def import_fault(room: str, target: str) -> str | None:
+    """Why a module of `room` may not import `target`, a full name; None where it may."""
+    top, _, rest = target.partition(".")
+    if top in PRINTERS and room != "cli":
+        return f"imports {top}: return a value or call a callback, only cli.py prints"
+    if top != "ttl" or rest == "__version__":
+        return None
+    other = rest.partition(".")[0]
+    if other not in LEVEL:
+        return f"imports {target}: name the module of ttl/ that defines it"
+    allowed = other == room or LEVEL[other] < LEVEL[room] or (room, other) in NEIGHBOURS
+    if allowed and (room, other) not in FORBIDDEN:
+        return None
+    return f"imports ttl.{other}: {room} stands too low for that, or beside it; hand it in from above"
+
+
+def printing(tree: ast.Module) -> Iterator[int]:
+    """Lines that write to the terminal with what Python has built in."""
+    for node in ast.walk(tree):
+        prints = isinstance(node, ast.Call) and ast.unparse(node.func) == "print"
+        if prints or (isinstance(node, ast.Attribute) and ast.unparse(node) in {"sys.stdout", "sys.stderr"}):
+            yield node.lineno
+
+
+def faults_of(path: Path, package: Path) -> Iterator[str]:
+    where = path.relative_to(package.parent).as_posix()
+    module = module_name(path, package)
+    if module == "ttl":
+        return  # it hands out the public names of every room, lazily: see the tests on what starting imports
+    room = module.split(".")[1]
+    if room not in LEVEL:
+        yield f"{where}: {room} has no level: give it one in LEVELS of tests/test_layering.py"
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for line, target in imported(tree, module, path.name == "__init__.py"):
+        fault = import_fault(room, target)
+        if fault:
+            yield f"{where}:{line}: {fault}"
+    if room != "cli":
+        yield from (f"{where}:{line}: prints: only cli.py does" for line in printing(tree))
+
+
+def faults(package: Path) -> list[str]:
+    return [fault for path in sorted(package.rglob("*.py")) for fault in faults_of(path, package)]
+
+
+def test_imports_point_one_way_and_only_the_command_line_prints() -> None:
+    assert faults(PACKAGE) == []
+
+
+@pytest.mark.parametrize("module", START_LIGHT)
+def test_starting_imports_nothing_heavy(module: str) -> None:
+    code = f"import sys, {module}; print(*[name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, [], "")
+
+
+def toy(folder: Path, files: dict[str, str]) -> list[str]:
+    """The faults of a package ttl/ that holds `files`: path -> source."""
+    package = folder / "ttl"
+    for name, source in {"__init__.py": "", **files}.items():
+        path = package / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source, encoding="utf-8")
+    return faults(package)
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("graph.py", "from ttl.backbones import load_backbone\nfrom ttl import stats\nimport ttl.errors"),
+        (
+            "search/two_stage.py",
+            "from ttl.search.study import Study\nfrom . import study\nfrom .study import Study",
+        ),
+        ("backbones.py", "from ttl.weights import read"),
+        ("unet.py", "from .truncation import truncate"),
+        ("demo.py", "from ttl.pipeline import run"),
+        ("report/page.py", "from ttl import __version__\nfrom ..export import metadata"),
+        ("cli.py", "import rich\nimport sys\nfrom ttl import pipeline\nprint(1, file=sys.stderr)"),
+        ("export/run.py", "import onnx\nimport ttlxyz\nself.print('a method of its own')"),
+        ("__init__.py", "from ttl.cli import main"),
+    ],
+)
+def test_the_check_lets_pass_what_is_allowed(tmp_path: Path, name: str, source: str) -> None:
+    assert toy(tmp_path, {name: source}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "fault"),
+    [
+        (
+            "graph.py",
+            "from ttl.truncation import truncate",
+            "ttl/graph.py:1: imports ttl.truncation: graph stands",
+        ),
+        ("graph.py", "def f():\n    import ttl.cli", "ttl/graph.py:2: imports ttl.cli"),
+        ("graph.py", "if TYPE_CHECKING:\n    from ttl.bundle import B", "ttl/graph.py:2: imports ttl.bundle"),
+        ("graph.py", "from ttl import pipeline", "ttl/graph.py:1: imports ttl.pipeline"),
+        ("graph.py", "from . import pipeline", "ttl/graph.py:1: imports ttl.pipeline"),
+        ("data/task.py", "from ..stats import auroc", "ttl/data/task.py:1: imports ttl.stats"),
+        ("data/__init__.py", "from ..stats import auroc", "ttl/data/__init__.py:1: imports ttl.stats"),
+        ("data/a/b.py", "from ...cost import macs", "ttl/data/a/b.py:1: imports ttl.cost"),
+        ("weights.py", "from ttl.backbones import load_backbone", "ttl/weights.py:1: imports ttl.backbones"),
+        (
+            "search/engine.py",
+            "from ttl.finetune.loop import fit",
+            "ttl/search/engine.py:1: imports ttl.finetune",
+        ),
+        ("search/engine.py", "import ttl.export.run", "ttl/search/engine.py:1: imports ttl.export"),
+        ("export/run.py", "from ttl.search import study", "ttl/export/run.py:1: imports ttl.search"),
+        (
+            "graph.py",
+            "import importlib\nimportlib.import_module('ttl.cli')",
+            "ttl/graph.py:2: imports ttl.cli",
+        ),
+        (
+            "report/page.py",
+            "from ttl import truncate",
+            "ttl/report/page.py:1: imports ttl.truncate: name the module",
+        ),
+        ("report/page.py", "import ttl", "ttl/report/page.py:1: imports ttl: name the module"),
+        ("cost/macs.py", "print('hello')", "ttl/cost/macs.py:1: prints: only cli.py does"),
+        ("pipeline.py", "import sys\nsys.stderr.write('x')", "ttl/pipeline.py:2: prints: only cli.py does"),
+        (
+            "pipeline.py",
+            "from rich.console import Console",
+            "ttl/pipeline.py:1: imports rich: return a value",
+        ),
+        ("pipeline.py", "import typer", "ttl/pipeline.py:1: imports typer: return a value"),
+        ("utils.py", "", "ttl/utils.py: utils has no level: give it one in LEVELS of tests/test_layering.py"),
+    ],
+)
+def test_the_check_finds_what_is_not(tmp_path: Path, name: str, source: str, fault: str) -> None:
+    (found,) = toy(tmp_path, {name: source})
+    assert found.startswith(fault)

@@ -1,0 +1,234 @@
+"""What a run is told: one frozen model, read from a TOML file and from flags alike."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    Strict,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from ttl.errors import RunFolderError, UsageError
+
+LARGEST_SEED = 2**32 - 1  # what numpy's legacy generators, and so scikit-learn, take
+
+# Where the results go and what computes them. They move a figure by rounding at most, so a run
+# may be taken up again from another machine, or with another number of threads.
+NOT_COMPARED = frozenset({"out", "device", "threads"})
+
+# Compared as places: `xray/` and `./xray` are one folder.
+PATHS = frozenset({"data", "weights", "splits"})
+
+# Where pydantic's own words would need a programmer.
+REWORDED = {
+    "greater_than": "should be above {gt:g}",
+    "greater_than_equal": "should be at least {ge}",
+    "less_than": "should be below {lt:g}",
+    "less_than_equal": "should be at most {le}",
+    "string_type": "should be a text",
+    "int_type": "should be a whole number",
+    "float_type": "should be a number",
+    "bool_type": "should be true or false",
+    "path_type": "should be a path",
+    "extra_forbidden": "is no option",
+}
+
+
+def _device(value: str) -> str:
+    kind, _, number = value.partition(":")
+    plain = value in ("auto", "cpu", "cuda", "mps")
+    if not plain and not (kind == "cuda" and number.isascii() and number.isdigit()):
+        raise ValueError("should be auto, cpu, cuda, cuda:NUMBER or mps")
+    return value
+
+
+def _filled(value: str) -> str:
+    if not value.strip():
+        raise ValueError("should not be empty")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_filled)]
+Place = Annotated[Path, Strict(False)]  # TOML and JSON have no path type: a string becomes one
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class RunConfig(BaseModel):
+    """Everything that a run is told.
+
+    Relative paths are relative to the current directory, in a TOML file too: the same line means the
+    same place whether it is typed or read.
+
+    Attributes:
+        data: a folder, a file, or the name of a built-in data set.
+        model: a timm name, or `tv:NAME` for torchvision.
+        weights: `default` (the zoo's), `none` (random), or a local checkpoint.
+        image_size: side of the square input in pixels; None is the backbone's own.
+        out: the run folder; None lets the verb choose.
+        strategy: how the truncation point is searched for.
+        recipe: how each candidate is fine-tuned.
+        epochs: at most so many epochs a fine-tuning; None leaves it to the recipe's stop rule.
+        batch_size: images a step; None is the recipe's.
+        lr: learning rate; None is the recipe's.
+        pool: what the head does with the feature map first; `none` flattens it.
+        dropout: probability that the head drops a feature, in [0, 1).
+        seed: of the split, the heads' first weights, the order of the images and the augmentation.
+        val_fraction: share of all samples that validate, where the data doesn't bring its own split.
+        test_fraction: share of all samples that test, likewise.
+        splits: a splits.csv to use instead.
+        skip_bad: go on without the images that can't be read.
+        device: `auto` is CUDA where there is one, else the CPU.
+        threads: CPU threads; None leaves it to the libraries.
+        precision: of the exported file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    data: Text
+    model: Text
+    weights: Text = "default"
+    image_size: Annotated[int, Field(ge=16, le=4096)] | None = None
+    out: Place | None = None
+    strategy: Literal["two-stage"] = "two-stage"
+    recipe: Text = "full"
+    epochs: Count | None = None
+    batch_size: Count | None = None
+    lr: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    pool: Literal["avg", "max", "avgmax", "none"] = "avg"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
+    val_fraction: Share = 0.16
+    test_fraction: Share = 0.20
+    splits: Place | None = None
+    skip_bad: bool = False
+    device: Annotated[str, AfterValidator(_device)] = "auto"
+    threads: Count | None = None
+    precision: Literal["fp32"] = "fp32"
+
+    @model_validator(mode="after")
+    def _something_left_to_train_on(self) -> Self:
+        if self.val_fraction + self.test_fraction >= 1:
+            raise ValueError(
+                f"val-fraction {self.val_fraction:g} and test-fraction {self.test_fraction:g} leave nothing "
+                "to train on: their sum should be below 1"
+            )
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """All options as JSON values, under their snake_case names; paths as strings."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_json(cls, options: Mapping[str, object]) -> Self:
+        """What `to_json` wrote.
+
+        Raises:
+            RunFolderError: `options` isn't that, so the run folder is damaged or of another version.
+        """
+        try:
+            return cls.model_validate(dict(options))
+        except ValidationError as error:
+            raise RunFolderError(
+                f"The options recorded in the run folder can't be read ({_sentence(error, {})}): "
+                "it is damaged or was written by another version of ttl, so use another folder."
+            ) from None
+
+    def differences(self, other: RunConfig) -> list[str]:
+        """Names, as on the command line, of the options that differ and that change what a run computes.
+
+        Not compared: `out`, `device` and `threads`.
+        """
+        compared = [name for name in type(self).model_fields if name not in NOT_COMPARED]
+        return [_kebab(name) for name in compared if self._comparable(name) != other._comparable(name)]
+
+    def _comparable(self, name: str) -> object:
+        value = getattr(self, name)
+        return os.path.abspath(value) if name in PATHS and value is not None else value
+
+
+def load_config(path: Path | None, flags: Mapping[str, object]) -> RunConfig:
+    """Options from a TOML file and from flags; a flag wins over the file.
+
+    Args:
+        path: a TOML file of options, in kebab-case or snake_case; None where there is none.
+        flags: option name -> value; None means not given (also for switches: give None, not False).
+
+    Raises:
+        UsageError: an unreadable file, an unknown option, a bad value, or no `data` or `model`.
+    """
+    given = {_snake(name): value for name, value in flags.items() if value is not None}
+    _refuse_unknown(given, "on the command line")
+    options = _read_toml(path) if path is not None else {}
+    origin = {name: f"{_kebab(name)} in {path}" for name in options}
+    origin |= {name: "DATA" if name == "data" else f"--{_kebab(name)}" for name in given}
+    try:
+        return RunConfig.model_validate(options | given)
+    except ValidationError as error:
+        raise UsageError(f"{_sentence(error, origin)}.") from None
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"The file {path} can't be read ({error.strerror}): check --config.") from None
+    except ValueError as error:
+        raise UsageError(f"The file {path} isn't valid TOML: {error}.") from None
+    options: dict[str, object] = {}
+    for key, value in table.items():
+        if _snake(key) in options:
+            raise UsageError(
+                f"The option {_kebab(key)} is given twice in {path}, as {_kebab(key)} and as {_snake(key)}: "
+                "keep one."
+            )
+        options[_snake(key)] = value
+    _refuse_unknown(options, f"in {path}")
+    return options
+
+
+def _refuse_unknown(options: Mapping[str, object], where: str) -> None:
+    known = [_kebab(name) for name in RunConfig.model_fields]
+    for name in map(_kebab, options):
+        if name in known:
+            continue
+        near = get_close_matches(name, known)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}."
+        raise UsageError(f"There is no option {name} ({where}): {hint}")
+
+
+def _sentence(error: ValidationError, origin: Mapping[str, str]) -> str:
+    """All that is wrong, in one sentence without its full stop; `origin` says where each option came from."""
+    return "; ".join(dict.fromkeys(_clause(detail, origin) for detail in error.errors()))
+
+
+def _clause(detail: ErrorDetails, origin: Mapping[str, str]) -> str:
+    text = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    text = REWORDED.get(detail["type"], text).format(**detail.get("ctx", {}))
+    if not detail["loc"]:
+        return text
+    name = str(detail["loc"][0])
+    if detail["type"] == "missing":
+        return f"No {name} was given: name it, on the command line or as {name} = ... in the TOML file"
+    return f"{origin.get(name, _kebab(name))} is {detail['input']!r}, and {text}"
+
+
+def _kebab(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _snake(name: str) -> str:
+    return name.replace("-", "_")

@@ -1,0 +1,1 @@
+"""What a model costs: its parameters and MACs, counted; its latency, measured."""

@@ -1,0 +1,68 @@
+"""What to feed an ONNX file that isn't known beforehand: images of the shape that it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from ttl.errors import UsageError
+
+DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
+COLOURS = 3
+
+FloatArray = npt.NDArray[np.floating[Any]]
+
+
+def image_feed(
+    session: ort.InferenceSession,
+    name: str,
+    *,
+    batch: int,
+    image_size: int | None,
+    given: FloatArray | None,
+    rng: np.random.Generator,
+) -> dict[str, FloatArray]:
+    """The inputs of one call.
+
+    Args:
+        session: of a file with one float input, `(batch, channels, height, width)`; any of them may be open.
+        name: what messages call the file.
+        batch: images a call.
+        image_size: height and width, used where the file leaves them open.
+        given: images to use, `(batch, channels, height, width)`; random normal ones when None.
+        rng: draws them.
+
+    Raises:
+        UsageError: when the file takes something else, or a size that was asked for doesn't fit it.
+    """
+    nodes = session.get_inputs()
+    if len(nodes) != 1 or nodes[0].type not in DTYPES or not nodes[0].shape:
+        found = ", ".join(f"{node.name} {node.type} {node.shape}" for node in nodes) or "nothing"
+        raise UsageError(f"{name} takes {found}: only models with one float tensor of images can be timed.")
+    shape = _resolve(nodes[0].shape, name, batch, image_size)
+    dtype = DTYPES[nodes[0].type]
+    if given is None:
+        return {nodes[0].name: rng.standard_normal(shape).astype(dtype)}
+    if given.shape != shape:
+        raise UsageError(
+            f"{name} takes images of shape {shape} and was given {given.shape}: give some that fit."
+        )
+    return {nodes[0].name: np.ascontiguousarray(given, dtype=dtype)}
+
+
+def _resolve(
+    dims: Sequence[int | str | None], name: str, batch: int, image_size: int | None
+) -> tuple[int, ...]:
+    if isinstance(dims[0], int) and dims[0] != batch:
+        raise UsageError(f"{name} takes batches of {dims[0]} only: it can't be timed at batch {batch}.")
+    defaults = (batch, COLOURS, image_size, image_size) if len(dims) == 4 else (batch,)
+    shape = [dim if isinstance(dim, int) else default for dim, default in zip(dims, defaults, strict=False)]
+    shape += [dim if isinstance(dim, int) else None for dim in dims[len(defaults) :]]
+    known = tuple(dim for dim in shape if dim is not None)
+    if len(known) < len(shape):
+        raise UsageError(f"{name} takes tensors of shape {list(dims)}, of any size: give --image-size.")
+    return known

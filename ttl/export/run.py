@@ -1,0 +1,125 @@
+"""An exported file at work: images in, probabilities out, nothing else needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from ttl.cost.session import open_session, resolve_threads
+from ttl.errors import ExportError
+from ttl.export.metadata import Metadata, from_properties
+
+COLOURS = 3
+Probabilities = npt.NDArray[np.float64]
+
+
+class OnnxModel:
+    """A file that `ttl export` wrote, ready to run on the CPU.
+
+    Args:
+        path: the file.
+        threads: threads to use; every core of the process's cpuset by default.
+
+    Attributes:
+        path: the file.
+        metadata: what the file says about itself.
+
+    Raises:
+        ExportError: when the file can't be run, or wasn't written by ttl.
+    """
+
+    def __init__(self, path: str | Path, threads: int | None = None) -> None:
+        self.path = Path(path)
+        self._session = open_session(self.path, threads=resolve_threads(threads))
+        properties = self._session.get_modelmeta().custom_metadata_map
+        self.metadata: Metadata = from_properties(properties, self.path)
+
+    def __repr__(self) -> str:
+        said = self.metadata
+        return (
+            f"OnnxModel({str(self.path)!r}: {said.backbone} up to {said.cut}, {', '.join(said.class_names)})"
+        )
+
+    def predict(self, pixels: npt.NDArray[np.uint8] | torch.Tensor, *, batch_size: int = 64) -> Probabilities:
+        """The probability of each class for each image.
+
+        Args:
+            pixels: `(n, c, image_size, image_size)` uint8, c = 1 (grey) or 3.
+            batch_size: images a call; it doesn't change the result beyond rounding.
+
+        Returns:
+            `(n, classes)` float64: softmax over the classes (a sigmoid for each class of a multilabel task).
+
+        Raises:
+            ExportError: when the pixels have another type or shape.
+        """
+        images = self._checked(pixels)
+        logits = [
+            self._logits(images[start : start + batch_size]) for start in range(0, len(images), batch_size)
+        ]
+        stacked = np.concatenate(logits) if logits else np.zeros((0, len(self.metadata.class_names)))
+        return _sigmoid(stacked) if self.metadata.kind == "multilabel" else _softmax(stacked)
+
+    def predict_images(self, images: Sequence[Image.Image], *, batch_size: int = 64) -> Probabilities:
+        """The same for images of any size and mode, made into pixels as they were for training.
+
+        Args:
+            images: what a decoder returns.
+            batch_size: images resized and run at a time.
+
+        Returns:
+            `(n, classes)` float64.
+        """
+        if not images:
+            return self.predict(np.zeros((0, COLOURS, *self._size), np.uint8))
+        parts = []
+        for start in range(0, len(images), batch_size):
+            pixels = np.stack([self._pixels(image) for image in images[start : start + batch_size]])
+            parts.append(self.predict(pixels, batch_size=batch_size))
+        return np.concatenate(parts)
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return self.metadata.image_size, self.metadata.image_size
+
+    def _pixels(self, image: Image.Image) -> npt.NDArray[np.uint8]:
+        mode = "L" if self.metadata.channels == 1 else "RGB"
+        resample = getattr(Image.Resampling, self.metadata.interpolation.upper())
+        resized = np.asarray(image.convert(mode).resize(self._size, resample))
+        return resized[None] if mode == "L" else resized.transpose(2, 0, 1)
+
+    def _checked(self, pixels: npt.NDArray[np.uint8] | torch.Tensor) -> npt.NDArray[np.uint8]:
+        images = pixels.numpy(force=True) if isinstance(pixels, torch.Tensor) else np.asarray(pixels)
+        shape_fits = images.ndim == 4 and images.shape[1] in (1, COLOURS) and images.shape[2:] == self._size
+        if images.dtype != np.uint8 or not shape_fits:
+            size = self.metadata.image_size
+            raise ExportError(
+                f"{self.path} takes uint8 pixels of shape (n, 1 or 3, {size}, {size}) and was given "
+                f"{images.dtype} of shape {images.shape}: resize them, or use predict_images."
+            )
+        return images
+
+    def _logits(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+        colour = np.broadcast_to(images, (len(images), COLOURS, *self._size)).astype(np.float32)
+        mean = np.array(self.metadata.mean, np.float32).reshape(1, COLOURS, 1, 1)
+        std = np.array(self.metadata.std, np.float32).reshape(1, COLOURS, 1, 1)
+        feed = {self._session.get_inputs()[0].name: (colour / np.float32(255) - mean) / std}
+        result: npt.NDArray[np.float32] = self._session.run(None, feed)[0]
+        return result.astype(np.float64)
+
+
+def _softmax(logits: npt.NDArray[np.float64]) -> Probabilities:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    total: Probabilities = powers / powers.sum(axis=1, keepdims=True)
+    return total
+
+
+def _sigmoid(logits: npt.NDArray[np.float64]) -> Probabilities:
+    # exp of a large positive number would overflow; tanh doesn't.
+    odds: Probabilities = 0.5 * (1 + np.tanh(0.5 * logits))
+    return odds

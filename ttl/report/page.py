@@ -1,0 +1,91 @@
+"""The page: verdict, sections and style sheet in one HTML file that needs no network."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from ttl.errors import RunFolderError
+from ttl.report.reading import read
+from ttl.report.sections import SECTIONS
+from ttl.report.verdict import verdict
+
+SCHEMA = 1
+
+
+def render(report: Mapping[str, Any]) -> str:
+    """The report as one HTML page.
+
+    Args:
+        report: what report.json holds. Any key may be missing: the page shows what is there.
+
+    Returns:
+        A whole HTML document, with its style sheet and plots inside.
+    """
+    known = read(report)
+    sections = [section for build in SECTIONS if (section := build(known)) is not None]
+    style = resources.files("ttl.report").joinpath("templates/style.css").read_text(encoding="utf-8")
+    template = _environment().get_template("report.html")
+    return template.render(report=known, verdict=verdict(known), sections=sections, style=Markup(style))
+
+
+def write_report(run_folder: Path) -> Path:
+    """Build `report.html` beside the `report.json` of a run folder, finished or not.
+
+    Args:
+        run_folder: a folder written by `ttl run` or `ttl search`.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        RunFolderError: there is no report.json, or it is not one that this version reads.
+    """
+    page = render(_load(Path(run_folder) / "report.json"))
+    final = Path(run_folder) / "report.html"
+    unfinished = final.with_suffix(".html.tmp")
+    unfinished.write_text(page, encoding="utf-8")
+    return unfinished.replace(final)
+
+
+def _load(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        raise RunFolderError(f"{path} does not exist: give the folder of a `ttl run` or `ttl search`.")
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunFolderError(f"{path} is not JSON ({error}): run the command that made it again.") from error
+    if not isinstance(report, dict):
+        raise RunFolderError(f"{path} holds a {type(report).__name__}, not an object: run the command again.")
+    schema = report.get("schema", SCHEMA)
+    if schema != SCHEMA:
+        raise RunFolderError(
+            f"{path} has schema {schema}, and this ttl reads schema {SCHEMA}: use the ttl that wrote it."
+        )
+    return report
+
+
+def _breakable(text: str) -> Markup:
+    """Lets a long module path break after a dot: `features.denseblock3.denselayer19`; numbers stay whole."""
+    return Markup(".<wbr>").join(escape(part) for part in re.split(r"\.(?=[A-Za-z])", text))
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("ttl.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["breakable"] = _breakable
+    return environment

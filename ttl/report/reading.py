@@ -1,0 +1,253 @@
+"""report.json -> the frozen values that the page is built from. Every key may be missing: it reads as `nan`,
+`None` or an empty tuple, because the report of an unfinished study is a report too."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+METRIC_NAMES = {"auprc": "AUPRC", "auroc": "AUROC", "accuracy": "accuracy", "dice": "Dice", "iou": "IoU"}
+
+
+def number(value: Any) -> float:
+    """A JSON number as a float; `nan` for anything else."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else math.nan
+
+
+def mapping(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """The object under `key`, empty if it is missing."""
+    value = parent.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def items(parent: Mapping[str, Any], key: str) -> tuple[Any, ...]:
+    """The list under `key`, empty if it is missing."""
+    value = parent.get(key)
+    return tuple(value) if isinstance(value, list | tuple) else ()
+
+
+def records(parent: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], ...]:
+    """The objects of the list under `key`."""
+    return tuple(item for item in items(parent, key) if isinstance(item, Mapping))
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its 95% interval, each `nan` where the report has none."""
+
+    value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a value."""
+        return math.isfinite(self.value)
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether both bounds are there."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any]) -> Estimate:
+        """From `{"value", "ci_low", "ci_high"}`."""
+        return cls(number(value.get("value")), number(value.get("ci_low")), number(value.get("ci_high")))
+
+
+def estimates(parent: Mapping[str, Any], key: str) -> dict[str, Estimate]:
+    """The metrics of one split: metric name -> estimate."""
+    return {
+        name: Estimate.read(value)
+        for name, value in mapping(parent, key).items()
+        if isinstance(value, Mapping)
+    }
+
+
+@dataclass(frozen=True)
+class Point:
+    """A truncation point, as far as the page needs it."""
+
+    index: int
+    name: str
+    stage: int
+    is_stage_end: bool
+    channels: float
+    reduction: float
+    params: float
+    macs: float
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any], position: int) -> Point:
+        """From one entry of `points`; `position` counts from 1 and stands in for a missing index."""
+        index, stage = number(value.get("index")), number(value.get("stage"))
+        return cls(
+            index=int(index) if math.isfinite(index) else position,
+            name=str(value.get("name", position)),
+            stage=int(stage) if math.isfinite(stage) else 0,
+            is_stage_end=bool(value.get("is_stage_end")),
+            channels=number(value.get("channels")),
+            reduction=number(value.get("reduction")),
+            params=number(value.get("params")),
+            macs=number(value.get("macs")),
+        )
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One truncation point that was fine-tuned, with what it cost and what it reached."""
+
+    cut: str
+    index: float
+    params: float
+    macs: float
+    val: Mapping[str, Estimate]
+    test: Mapping[str, Estimate]
+    trials: tuple[str, ...]
+    epochs: float
+    seconds: float
+    curve: tuple[Mapping[str, Any], ...]
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any]) -> Candidate:
+        """From `chosen`, `full` or one entry of `candidates`."""
+        return cls(
+            cut=str(value.get("cut", "?")),
+            index=number(value.get("index")),
+            params=number(value.get("params")),
+            macs=number(value.get("macs")),
+            val=estimates(value, "val"),
+            test=estimates(value, "test"),
+            trials=tuple(str(trial) for trial in items(value, "trials")),
+            epochs=number(value.get("epochs")),
+            seconds=number(value.get("seconds")),
+            curve=records(value, "curve"),
+        )
+
+    def same_point(self, other: Candidate | None) -> bool:
+        """Whether both are cut at one place."""
+        if other is None:
+            return False
+        if math.isfinite(self.index) and math.isfinite(other.index):
+            return self.index == other.index
+        return self.cut == other.cut
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One row of the latency table; times in milliseconds, ratio = time / the whole network's time."""
+
+    model: str
+    runtime: str
+    device: str
+    batch: float
+    threads: float
+    p50_ms: float
+    p90_ms: float
+    runs: float
+    ratio: Estimate
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any]) -> Timing:
+        """From one entry of `latency`."""
+        interval = (*items(value, "ratio_ci"), None, None)
+        return cls(
+            model=str(value.get("model", "?")),
+            runtime=str(value.get("runtime") or "?"),
+            device=str(value.get("device") or "?"),
+            batch=number(value.get("batch")),
+            threads=number(value.get("threads")),
+            p50_ms=number(value.get("p50_ms")),
+            p90_ms=number(value.get("p90_ms")),
+            runs=number(value.get("runs")),
+            ratio=Estimate(number(value.get("ratio_to_full")), number(interval[0]), number(interval[1])),
+        )
+
+    @property
+    def is_full(self) -> bool:
+        """Whether this is the whole network: `full` or `full.onnx`."""
+        return PurePath(self.model).stem == "full"
+
+    @property
+    def no_speed_up(self) -> bool:
+        """Whether the interval of the ratio holds 1.0."""
+        return self.ratio.low <= 1.0 <= self.ratio.high
+
+
+@dataclass(frozen=True)
+class Report:
+    """What report.json holds; `raw` for the sections that only list what is there."""
+
+    raw: Mapping[str, Any]
+    finished: bool
+    model: str
+    task: str
+    kind: str
+    class_names: tuple[str, ...]
+    metric: str
+    points: tuple[Point, ...]
+    candidates: tuple[Candidate, ...]
+    chosen: Candidate | None
+    full: Candidate | None
+    difference: Estimate
+    latency: tuple[Timing, ...]
+
+    @property
+    def metric_name(self) -> str:
+        """The metric that chose, as it is written in a sentence."""
+        return metric_name(self.metric)
+
+    @property
+    def keeps_whole(self) -> bool:
+        """Whether the whole network was chosen."""
+        return self.chosen is not None and self.is_full(self.chosen)
+
+    def is_full(self, candidate: Candidate) -> bool:
+        """Whether a candidate is the whole network, the last truncation point."""
+        if self.full is not None:
+            return candidate.same_point(self.full)
+        return bool(self.points) and candidate.index == self.points[-1].index
+
+    def is_chosen(self, candidate: Candidate) -> bool:
+        """Whether a candidate is the one that the search chose."""
+        return candidate.same_point(self.chosen)
+
+    def setting(self) -> tuple[Timing | None, Timing | None]:
+        """The first timing of the chosen model and that of the whole network in the same setting."""
+        cut = next((row for row in self.latency if not row.is_full), None)
+        setting = cut and (cut.runtime, cut.device, cut.batch, cut.threads)
+        whole = (row for row in self.latency if row.is_full)
+        return cut, next((w for w in whole if (w.runtime, w.device, w.batch, w.threads) == setting), None)
+
+
+def metric_name(metric: str) -> str:
+    """`auprc` -> `AUPRC`; a metric that is not known here keeps its key."""
+    return METRIC_NAMES.get(metric, metric)
+
+
+def read(raw: Mapping[str, Any]) -> Report:
+    """The one way in from report.json."""
+    task, chosen, full = mapping(raw, "task"), mapping(raw, "chosen"), mapping(raw, "full")
+    return Report(
+        raw=raw,
+        finished=raw.get("status") != "unfinished" and bool(chosen),
+        model=str(mapping(raw, "model").get("name") or "the network"),
+        task=str(task.get("name") or ""),
+        kind=str(task.get("kind") or ""),
+        class_names=tuple(str(name) for name in items(task, "class_names")),
+        metric=str(raw.get("metric") or "auprc"),
+        points=tuple(Point.read(point, i) for i, point in enumerate(records(raw, "points"), start=1)),
+        candidates=_by_depth(Candidate.read(candidate) for candidate in records(raw, "candidates")),
+        chosen=Candidate.read(chosen) if chosen else None,
+        full=Candidate.read(full) if full else None,
+        difference=Estimate.read(mapping(mapping(raw, "comparison"), "difference")),
+        latency=tuple(Timing.read(row) for row in records(raw, "latency")),
+    )
+
+
+def _by_depth(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    return tuple(sorted(candidates, key=lambda c: c.index if math.isfinite(c.index) else math.inf))

@@ -1,0 +1,24 @@
+"""The sections of the page, in its order: functions from a report to a section, or None if it has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ttl.report.blocks import Section
+from ttl.report.reading import Report
+from ttl.report.sections.choice import at_a_glance, why_this_point
+from ttl.report.sections.evidence import data, export_checks, latency, weights
+from ttl.report.sections.repeat import do_it_again
+from ttl.report.sections.training import fine_tuning, search_cost
+
+SECTIONS: tuple[Callable[[Report], Section | None], ...] = (
+    at_a_glance,
+    why_this_point,
+    fine_tuning,
+    search_cost,
+    data,
+    weights,
+    export_checks,
+    latency,
+    do_it_again,
+)

@@ -1,0 +1,187 @@
+"""What was chosen, against the whole network, and why this point."""
+
+from __future__ import annotations
+
+import math
+
+from ttl.report import units
+from ttl.report.blocks import Block, Cell, Listing, Prose, Row, Section, Table, estimate_cell, row
+from ttl.report.plots import depth_figure, role
+from ttl.report.reading import Candidate, Estimate, Report, mapping, metric_name, number
+from ttl.report.verdict import chance_level
+
+HEAD_EXCLUDED = "everything up to the point, head excluded"
+
+
+def at_a_glance(report: Report) -> Section | None:
+    """The card: chosen and whole network side by side."""
+    if report.chosen is None:
+        return None
+    columns: tuple[str, ...] = ("", "Cut", "Whole network", "Cut against whole")
+    title = "The cut against the whole network"
+    if report.keeps_whole:
+        columns, title = ("", "Whole network"), "The whole network"
+    rows = [*_size_rows(report, report.chosen), *_latency_rows(report), *_metric_rows(report, report.chosen)]
+    if report.keeps_whole:
+        rows = [Row(r.cells[:2]) for r in rows]
+    caption = f"Cut: {report.model} up to {report.chosen.cut}. Smaller figures are 95% intervals."
+    if report.keeps_whole:
+        caption = "Smaller figures are 95% intervals."
+    table = Table(caption, columns, tuple(rows))
+    return Section("card", title, (table, _glossary(report)))
+
+
+def _size_rows(report: Report, chosen: Candidate) -> list[Row]:
+    full, export = report.full, mapping(report.raw, "export")
+    whole = (full.params, full.macs) if full else (math.nan, math.nan)
+    cut_bytes, full_bytes = number(export.get("size_bytes")), number(export.get("full_size_bytes"))
+    if report.keeps_whole and math.isnan(cut_bytes):
+        cut_bytes = full_bytes
+    amounts = (
+        (Cell("Parameters", HEAD_EXCLUDED), chosen.params, whole[0], units.large),
+        (Cell("MACs", "multiply-adds per image"), chosen.macs, whole[1], units.large),
+        (Cell("File size", "ONNX"), cut_bytes, full_bytes, units.size),
+    )
+    return [row(name, show(a), show(b), units.percent(units.share(a, b))) for name, a, b, show in amounts]
+
+
+def _latency_rows(report: Report) -> list[Row]:
+    cut, whole = report.setting()
+    if report.keeps_whole:
+        whole = next((timing for timing in report.latency if timing.is_full), cut)
+        cut = whole
+    if cut is None:
+        return []
+    where = f"{cut.runtime}, {cut.device}, batch {units.whole(cut.batch)}, threads {units.whole(cut.threads)}"
+    whole_ms = units.milliseconds(whole.p50_ms if whole else math.nan)
+    name = Cell("Latency, median", where)
+    return [row(name, units.milliseconds(cut.p50_ms), whole_ms, ratio_cell(cut.ratio))]
+
+
+def ratio_cell(ratio: Estimate) -> Cell:
+    """A time ratio with its interval, in words where the interval holds 1.0."""
+    if not ratio.known:
+        return Cell(units.MISSING)
+    if not ratio.has_interval:
+        return Cell(f"× {units.ratio(ratio.value)}")  # noqa: RUF001
+    interval = f"{units.ratio(ratio.low)} to {units.ratio(ratio.high)}"
+    if ratio.low <= 1.0 <= ratio.high:
+        interval += ": no measurable speed-up"
+    return Cell(f"× {units.ratio(ratio.value)}", interval)  # noqa: RUF001
+
+
+def _metric_rows(report: Report, chosen: Candidate) -> list[Row]:
+    whole = report.full.test if report.full else {}
+    names = sorted(dict.fromkeys([*chosen.test, *whole]), key=lambda name: name != report.metric)
+    return [
+        row(
+            f"Test {metric_name(name)}",
+            estimate_cell(chosen.test.get(name)),
+            estimate_cell(whole.get(name)),
+            _difference_cell(report, name, chosen.test.get(name, Estimate()), whole.get(name, Estimate())),
+        )
+        for name in names
+    ]
+
+
+def _difference_cell(report: Report, metric: str, cut: Estimate, whole: Estimate) -> Cell:
+    gap = report.difference
+    if metric != report.metric or not gap.has_interval:
+        return Cell(units.signed(cut.value - whole.value))
+    return Cell(units.signed(gap.value), f"{units.signed(gap.low)} to {units.signed(gap.high)}")
+
+
+def _glossary(report: Report) -> Listing:
+    chance = chance_level(report)
+    guess = f" Guessing gets {units.score(chance)} on these test images." if math.isfinite(chance) else ""
+    lines = (
+        "AUPRC: area under the precision-recall curve (average precision); 1 is perfect." + guess,
+        "AUROC: how often a positive image is ranked above a negative one; 0.5 is guessing, 1 is perfect.",
+        "95% interval: the range of values that fit the images at hand; other images of the same kind could"
+        " give any of them. Where that of a difference holds 0, the images don't tell the two apart.",
+        "Parameters and MACs: the numbers a network holds, and the multiply-adds that one image costs.",
+        "Truncation point (cut): the block after which the pretrained network ends; a small head follows it.",
+    )
+    return Listing(lines, summary="What the words mean")
+
+
+def why_this_point(report: Report) -> Section | None:
+    """The evidence for the choice: metric against depth, and every candidate."""
+    blocks: list[Block] = []
+    reason = mapping(report.raw, "search").get("reason")
+    if reason:
+        blocks.append(Prose(str(reason)))
+    figure = depth_figure(report)
+    if figure:
+        blocks.append(figure)
+    if report.candidates:
+        blocks += [_candidates_table(report), _all_metrics_table(report)]
+    if report.points:
+        blocks.append(_points_table(report))
+    title = "Why this point" if report.chosen else "What was tried so far"
+    return Section("why", title, tuple(blocks)) if blocks else None
+
+
+def _named(report: Report, candidate: Candidate) -> Cell:
+    notes = {"chosen": "chosen", "full": "whole network", "other": ""}
+    whole_chosen = report.keeps_whole and report.is_chosen(candidate)
+    return Cell(candidate.cut, "chosen, whole network" if whole_chosen else notes[role(report, candidate)])
+
+
+def _candidates_table(report: Report) -> Table:
+    name = report.metric_name
+    rows = (
+        row(
+            _named(report, c),
+            units.whole(c.index),
+            estimate_cell(c.val.get(report.metric)),
+            estimate_cell(c.test.get(report.metric)),
+            units.large(c.params),
+            units.large(c.macs),
+            units.whole(c.epochs),
+            units.duration(c.seconds),
+            Cell(str(len(c.trials)) if c.trials else units.MISSING, ", ".join(c.trials)),
+            mark=role(report, c),
+        )
+        for c in report.candidates
+    )
+    columns = ("Point", "Index", f"Val {name}", f"Test {name}", "Params", "MACs", "Epochs", "Time", "Trials")
+    caption = (
+        "Every candidate that was tried. The choice rests on the validation column only. "
+        f"Params and MACs: {HEAD_EXCLUDED}."
+    )
+    return Table(caption, columns, tuple(rows))
+
+
+def _all_metrics_table(report: Report) -> Table:
+    names = tuple(dict.fromkeys(name for c in report.candidates for name in (*c.val, *c.test)))
+    columns = ("Point", *(f"{split} {metric_name(name)}" for name in names for split in ("Val", "Test")))
+    rows = (
+        row(
+            _named(report, c),
+            *(estimate_cell(split.get(name)) for name in names for split in (c.val, c.test)),
+            mark=role(report, c),
+        )
+        for c in report.candidates
+    )
+    return Table("All metrics of every candidate", columns, tuple(rows), folded=True)
+
+
+def _points_table(report: Report) -> Table:
+    rows = (
+        row(
+            Cell(p.name, "stage end" if p.is_stage_end else ""),
+            units.whole(p.index),
+            units.whole(p.stage),
+            units.whole(p.channels),
+            units.whole(p.reduction),
+            units.large(p.params),
+            units.large(p.macs),
+        )
+        for p in report.points
+    )
+    columns = ("Point", "Index", "Stage", "Channels", "Reduction", "Params", "MACs")
+    caption = (
+        f"All {len(report.points)} points where {report.model} can be cut. Params and MACs: {HEAD_EXCLUDED}."
+    )
+    return Table(caption, columns, tuple(rows), folded=True)

@@ -1,0 +1,68 @@
+"""How the candidates were fine-tuned, and what the search cost."""
+
+from __future__ import annotations
+
+from ttl.report import units
+from ttl.report.blocks import Block, Facts, Listing, Section, facts
+from ttl.report.plots import ROLES, curve_figures, epochs_table
+from ttl.report.reading import Candidate, Report, items, mapping, number, records
+
+RECIPE_LABELS = {
+    "name": "Recipe",
+    "source": "Source",
+    "epochs_cap": "Epochs at most",
+    "batch_size": "Batch size",
+    "augment": "Augmentation",
+    "dropout": "Dropout",
+}
+
+
+def fine_tuning(report: Report) -> Section | None:
+    """Learning curves of the chosen and the whole network, and the recipe."""
+    networks = _networks(report)
+    blocks: list[Block] = [*curve_figures(report, networks)]
+    blocks += [epochs_table(f"{ROLES[role]} ({c.cut})", c.curve) for role, c in networks.items() if c.curve]
+    recipe = mapping(report.raw, "recipe")
+    if recipe:
+        blocks.append(facts(recipe, RECIPE_LABELS))
+    return Section("training", "How it was fine-tuned", tuple(blocks)) if blocks else None
+
+
+def _networks(report: Report) -> dict[str, Candidate]:
+    """The candidates whose curves are drawn, by role; the whole network once if it was chosen."""
+    networks = {}
+    for candidate in report.candidates:
+        if report.is_chosen(candidate):
+            networks["chosen"] = candidate
+        elif report.is_full(candidate):
+            networks["full"] = candidate
+    return networks
+
+
+def search_cost(report: Report) -> Section | None:
+    """Fine-tunes, epochs, training MACs and seconds, and what was tried in which order."""
+    search = mapping(report.raw, "search")
+    if not search:
+        return None
+    pairs = (
+        ("Strategy", units.plain(search.get("strategy"))),
+        ("Candidates", _share_of_points(report)),
+        ("Fine-tunes", units.whole(number(search.get("fine_tunes")))),
+        ("Epochs, all fine-tunes together", units.whole(number(search.get("epochs")))),
+        ("Training MACs", units.large(number(search.get("train_macs")))),
+        ("Time", units.duration(number(search.get("seconds")))),
+    )
+    steps = tuple(_step(step) for step in records(search, "steps"))
+    listing = (Listing(steps),) if steps else ()
+    return Section("cost", "What the search cost", (Facts(pairs), *listing))
+
+
+def _share_of_points(report: Report) -> str:
+    tried = f"{len(report.candidates)} tried"
+    return f"{tried} of {len(report.points)} points" if report.points else tried
+
+
+def _step(step: object) -> str:
+    record = step if isinstance(step, dict) else {}
+    names = ", ".join(str(name) for name in items(record, "points"))
+    return f"{str(record.get('phase', 'step')).capitalize()}: {names or 'nothing left to try'}"

@@ -1,0 +1,143 @@
+"""Hand-written SVG for line and dot plots: text stays text, colours are CSS classes, ticks are round numbers.
+
+Lengths are in user units of the view box; the style sheet scales the text up on a phone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from markupsafe import Markup, escape
+
+WIDTH, HEIGHT = 640, 380
+LEFT, RIGHT, TOP, BOTTOM = 68, 16, 36, 66
+
+
+def element(tag: str, *children: str, **attributes: object) -> Markup:
+    """One element. `class_` is `class`, `stroke_width` is `stroke-width`; text and values are escaped."""
+    pairs = ((name.rstrip("_").replace("_", "-"), _attribute(value)) for name, value in attributes.items())
+    opening = Markup("").join(Markup(' {}="{}"').format(name, value) for name, value in pairs)
+    return Markup("<{0}{1}>{2}</{0}>").format(
+        tag, opening, Markup("").join(escape(child) for child in children)
+    )
+
+
+def _attribute(value: object) -> str:
+    return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A linear map from data values `low..high` to positions `start..stop`."""
+
+    low: float
+    high: float
+    start: float
+    stop: float
+
+    def __call__(self, value: float) -> float:
+        """Position of a data value."""
+        return self.start + (value - self.low) / (self.high - self.low) * (self.stop - self.start)
+
+
+def nice_ticks(low: float, high: float, count: int = 5, *, whole: bool = False) -> list[float]:
+    """Round numbers (steps of 1, 2 or 5 times a power of ten) in `low..high`, about `count` of them."""
+    raw = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = power * next(m for m in (1, 2, 5, 10) if m * power >= raw * 0.999)
+    step = max(step, 1.0) if whole else step
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(k * step, 10) for k in range(first, last + 1)]
+
+
+def tick_labels(ticks: Sequence[float]) -> list[str]:
+    """The ticks with as many decimals as their step needs, all alike."""
+    step = min((b - a for a, b in pairwise(ticks)), default=1.0)
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    return [f"{tick:.{decimals}f}".replace("-", "−") for tick in ticks]  # noqa: RUF001
+
+
+def padded(
+    values: Iterable[float], floor: float = -math.inf, ceiling: float = math.inf
+) -> tuple[float, float]:
+    """A range around the finite `values` with some air that stays within `floor..ceiling`; never empty."""
+    finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
+    low, high = min(finite), max(finite)
+    air = 0.06 * (high - low) or 0.05 * abs(high) or 0.05
+    return max(min(floor, low), low - air), min(max(ceiling, high), high + air)
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Where the data area lies, and the two scales into it."""
+
+    x: Scale
+    y: Scale
+
+    @classmethod
+    def spanning(cls, x: tuple[float, float], y: tuple[float, float], *, above: float = 0.0) -> Axes:
+        """Axes over the ranges `x` and `y`, each (low, high) with low < high; `above` is left free on top."""
+        return cls(Scale(*x, LEFT, WIDTH - RIGHT), Scale(*y, HEIGHT - BOTTOM, TOP + above))
+
+    def frame(self, x_title: str, y_title: str) -> Markup:
+        """Grid, tick labels and axis titles; x ticks are whole numbers (a point's index, an epoch)."""
+        bottom, ys = self.y.start, nice_ticks(self.y.low, self.y.high)
+        xs = nice_ticks(self.x.low, self.x.high, 12, whole=True)
+        parts = [element("text", y_title, class_="axis-title", x=4, y=20)]
+        for tick, label in zip(ys, tick_labels(ys), strict=True):
+            at = self.y(tick)
+            parts.append(element("line", class_="grid", x1=self.x.start, x2=self.x.stop, y1=at, y2=at))
+            parts.append(
+                element("text", label, x=LEFT - 8, y=at, text_anchor="end", dominant_baseline="central")
+            )
+        for tick, label in zip(xs, tick_labels(xs), strict=True):
+            parts.append(element("text", label, x=self.x(tick), y=bottom + 24, text_anchor="middle"))
+        middle = (self.x.start + self.x.stop) / 2
+        parts.append(
+            element("text", x_title, class_="axis-title", x=middle, y=HEIGHT - 8, text_anchor="middle")
+        )
+        parts.append(element("line", class_="axis", x1=self.x.start, x2=self.x.stop, y1=bottom, y2=bottom))
+        return element("g", *parts)
+
+    def path(self, xs: Sequence[float], ys: Sequence[float], class_: str) -> Markup:
+        """A line through the points, broken where a value is missing."""
+        steps, pen = [], "M"
+        for x, y in zip(xs, ys, strict=True):
+            if not math.isfinite(y):
+                pen = "M"
+                continue
+            steps.append(f"{pen}{self.x(x):.1f} {self.y(y):.1f}")
+            pen = "L"
+        return element("path", class_=f"line {class_}", d=" ".join(steps))
+
+    def error_bar(self, x: float, low: float, high: float, class_: str) -> Markup:
+        """A vertical interval with short caps."""
+        at, top, bottom = self.x(x), self.y(high), self.y(low)
+        d = f"M{at:.1f} {top:.1f}V{bottom:.1f}M{at - 4:.1f} {top:.1f}h8M{at - 4:.1f} {bottom:.1f}h8"
+        return element("path", class_=f"bar {class_}", d=d)
+
+    def dot(self, x: float, y: float, class_: str, label: str, *, square: bool = False) -> Markup:
+        """A mark with a tooltip."""
+        at_x, at_y, title = self.x(x), self.y(y), element("title", label)
+        if square:
+            return element("rect", title, class_=f"dot {class_}", x=at_x - 6, y=at_y - 6, width=12, height=12)
+        return element(
+            "circle", title, class_=f"dot {class_}", cx=at_x, cy=at_y, r=7 if class_ == "chosen" else 5
+        )
+
+
+def plot(name: str, title: str, description: str, *layers: str) -> Markup:
+    """The finished picture; `name` makes the ids of its alternative text unique on the page."""
+    return element(
+        "svg",
+        element("title", title, id=f"{name}-title"),
+        element("desc", description, id=f"{name}-desc"),
+        *layers,
+        class_="plot",
+        role="img",
+        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        aria_labelledby=f"{name}-title {name}-desc",
+    )
