@@ -17,6 +17,7 @@ LEVELS = (
     {"errors", "config"},
     {"data", "backbones", "weights", "similarity", "cost", "stats"},
     {"graph"},
+    {"blocks", "head"},
     {"truncation", "unet", "bundle"},
     {"finetune"},
     {"search", "export"},
@@ -96,8 +97,11 @@ def import_fault(room: str, target: str) -> str | None:
 def printing(tree: ast.Module) -> Iterator[int]:
     """Lines that write to the terminal with what Python has built in."""
     for node in ast.walk(tree):
-        prints = isinstance(node, ast.Call) and ast.unparse(node.func) == "print"
-        if prints or (isinstance(node, ast.Attribute) and ast.unparse(node) in {"sys.stdout", "sys.stderr"}):
+        if isinstance(node, ast.Name | ast.Attribute) and ast.unparse(node) in {
+            "print",
+            "sys.stdout",
+            "sys.stderr",
+        }:
             yield node.lineno
 
 

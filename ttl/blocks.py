@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from torch import nn
@@ -145,7 +145,15 @@ def segments(graph: BlockGraph) -> list[Segment]:
             pieces.append(Segment("block", owner, positions[0], positions[-1]))
         else:
             pieces += _layers(graph, positions, after_block=bool(pieces))
-    return _with_stem(pieces, tree)
+    named = _with_stem(pieces, tree)
+    ends = [piece.first for piece in named[1:]] + [len(ops)]
+    return [_closed(piece, tree.cuts[:end]) for piece, end in zip(named, ends, strict=True)]
+
+
+def _closed(segment: Segment, cuts: Sequence[object]) -> Segment:
+    """The segment with what it takes to join its branches: a sum or a concatenation outside of any block."""
+    joined = (position for position in range(segment.last, len(cuts)) if cuts[position] is not None)
+    return replace(segment, last=next(joined, segment.last))
 
 
 def _owner(op: Op, tree: _Tree) -> str | None:

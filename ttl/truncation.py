@@ -130,10 +130,11 @@ def truncation_points(model: nn.Module, *, image_size: int = 224, channels: int 
         ModelError: the model can't be walked, or can be cut nowhere.
     """
     graph = walk(model, image_size=image_size, channels=channels)
+    cuts = graph.cuts()
     found = [
         (segment, values)
         for segment in segments(graph)
-        if (values := graph.cuts()[segment.last]) is not None and _channels(values)
+        if (values := cuts[segment.last]) is not None and _channels(values)
     ]
     if not found:
         raise ModelError(

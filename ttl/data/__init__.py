@@ -1,0 +1,23 @@
+"""Data sets: from a path to a checked task with three splits, and on to uint8 tensors."""
+
+from ttl.data.augment import AUGMENTATIONS, Augment
+from ttl.data.cache import decode
+from ttl.data.describe import describe
+from ttl.data.image import open_image
+from ttl.data.load import load_task
+from ttl.data.splits_file import write_splits
+from ttl.data.task import ImageSource, Kind, Samples, Task
+
+__all__ = [
+    "AUGMENTATIONS",
+    "Augment",
+    "ImageSource",
+    "Kind",
+    "Samples",
+    "Task",
+    "decode",
+    "describe",
+    "load_task",
+    "open_image",
+    "write_splits",
+]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ttl.report.page import render, write_report
+from ttl.report.page import render, summary, write_report
 
-__all__ = ["render", "write_report"]
+__all__ = ["render", "summary", "write_report"]

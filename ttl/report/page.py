@@ -37,6 +37,12 @@ def render(report: Mapping[str, Any]) -> str:
     return template.render(report=known, verdict=verdict(known), sections=sections, style=Markup(style))
 
 
+def summary(report: Mapping[str, Any]) -> tuple[str, ...]:
+    """The sentences at the top of the page, for a terminal."""
+    said = verdict(read(report))
+    return tuple(sentence for sentence in (said.sentence, said.remark) if sentence)
+
+
 def write_report(run_folder: Path) -> Path:
     """Build `report.html` beside the `report.json` of a run folder, finished or not.
 

@@ -1,0 +1,527 @@
+"""The command line: parse, call the pipeline, print. Nothing else prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ttl.errors import TTLError, UsageError
+
+if TYPE_CHECKING:
+    from ttl.config import RunConfig
+
+app = typer.Typer(
+    name="ttl",
+    help="Truncated transfer learning: find the smallest cut of a pretrained network that is as good as the whole, "
+    "and get it as a checked ONNX file.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+INTERRUPTED = 130
+
+Data = Annotated[
+    str | None,
+    typer.Argument(metavar="DATA", help="A folder of class folders, a MedMNIST-style .npz, or digits.", show_default=False),
+]
+Model = Annotated[
+    str | None, typer.Option(help="A timm name (resnet50, densenet121.tv_in1k), or tv:NAME for torchvision.")
+]
+Weights = Annotated[
+    str | None, typer.Option(help="default (the zoo's pretrained), none (random), or a local checkpoint. [default: default]")
+]
+ImageSize = Annotated[int | None, typer.Option(help="Side of the square input in pixels. [default: the backbone's]")]
+Config = Annotated[Path | None, typer.Option(help="A TOML file of options; a flag wins over it.")]
+Out = Annotated[Path | None, typer.Option(help="The run folder. [default: ttl-run]")]
+RecipeName = Annotated[str | None, typer.Option("--recipe", help="How candidates are fine-tuned: full, bn. [default: full]")]
+Epochs = Annotated[int | None, typer.Option(help="At most so many epochs a fine-tune. [default: the recipe's stop rule]")]
+BatchSize = Annotated[int | None, typer.Option(help="Images a step. [default: the recipe's]")]
+Rate = Annotated[float | None, typer.Option("--lr", help="Learning rate. [default: the recipe's]")]
+Pool = Annotated[str | None, typer.Option(help="avg, max, avgmax, or none (flatten). [default: avg]")]
+Dropout = Annotated[float | None, typer.Option(help="Dropout before the linear layer. [default: 0]")]
+Seed = Annotated[int | None, typer.Option(help="Of the split, the heads, the order and the augmentation. [default: 0]")]
+Splits = Annotated[Path | None, typer.Option(help="A splits.csv to use instead of a new split.")]
+ValFraction = Annotated[float | None, typer.Option(help="Share of the images that validate. [default: 0.16]")]
+TestFraction = Annotated[float | None, typer.Option(help="Share of the images that test. [default: 0.2]")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without the images that can't be read.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps. [default: auto]")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads. [default: all]")]
+StrategyName = Annotated[str | None, typer.Option("--strategy", help="How the point is searched: two-stage. [default: two-stage]")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def _verb(work: Callable[..., None]) -> Callable[..., None]:
+    """One line on stderr and the right exit status for every error a user can cause."""
+
+    @wraps(work)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            work(*args, **kwargs)
+        except TTLError as error:
+            _complain(str(error))
+            raise typer.Exit(2 if isinstance(error, UsageError) else 1) from error
+        except KeyboardInterrupt as error:
+            _complain("Stopped. What was finished is kept: the same command again goes on from there.")
+            raise typer.Exit(INTERRUPTED) from error
+        except BrokenPipeError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from error
+        except OSError as error:
+            place = f" ({error.filename})" if error.filename else ""
+            _complain(f"{error.strerror or error}{place}: nothing already written was lost.")
+            raise typer.Exit(1) from error
+
+    return wrapped
+
+
+def _complain(text: str) -> None:
+    typer.echo(f"ttl: {' '.join(text.split())}", err=True)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from ttl import __version__
+
+        typer.echo(f"ttl {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command(epilog="Example: ttl points resnet50 --image-size 224")
+@_verb
+def points(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A timm name, or tv:NAME for torchvision.")],
+    image_size: ImageSize = None,
+    weights: Annotated[str, typer.Option(help="A checkpoint that must fit; the points don't depend on it.")] = "none",
+    as_json: Json = False,
+) -> None:
+    """List where a network can be cut: name, stage, channels, stride, params, MACs."""
+    from ttl.backbones import load_backbone
+    from ttl.truncation import truncation_points
+
+    backbone = load_backbone(model, weights=weights, image_size=image_size)
+    found = truncation_points(backbone.model, image_size=backbone.spec.image_size)
+    if as_json:
+        content = {
+            "model": backbone.name,
+            "image_size": backbone.spec.image_size,
+            "points": found.to_json(),
+            "macs_without_formula": found.without_formula,
+        }
+        typer.echo(json.dumps(content, indent=1))
+        return
+    size = backbone.spec.image_size
+    typer.echo(f"{backbone.name} at {size} x {size}: {len(found)} truncation points")
+    if weights != "none":
+        typer.echo(backbone.weights.summary())
+    typer.echo(repr(found))
+    _next(f"ttl plan DATA --model {model}", f"ttl finetune DATA --model {model} --cut {found[len(found) // 2].name}")
+
+
+@app.command(epilog="Example: ttl plan xray/ --model resnet50")
+@_verb
+def plan(
+    data: Data = None,
+    model: Model = None,
+    weights: Weights = None,
+    image_size: ImageSize = None,
+    config: Config = None,
+    recipe: RecipeName = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    strategy: StrategyName = None,
+    seed: Seed = None,
+    splits: Splits = None,
+    val_fraction: ValFraction = None,
+    test_fraction: TestFraction = None,
+    skip_bad: SkipBad = False,
+    device: Device = None,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Show what the data holds, the split, the candidates, and what a search would cost. Trains nothing."""
+    told = _config(config, locals())
+    from ttl.pipeline import plan as make_plan
+
+    planned = make_plan(told)
+    capped = told.epochs
+    if as_json:
+        content = {
+            "task": planned.task,
+            "weights": planned.weights,
+            "coarse": planned.coarse,
+            "most_trials": planned.most_trials,
+            "macs_per_epoch": planned.macs_per_epoch,
+            "seconds_per_epoch": planned.seconds_per_epoch,
+            "points": planned.points.to_json(),
+            "notes": planned.notes,
+        }
+        typer.echo(json.dumps(content, indent=1))
+        return
+    typer.echo(_counts_table(planned.task))
+    for note in planned.notes:
+        typer.echo(note)
+    typer.echo(f"\n{told.model}: {planned.weights}\n{planned.points!r}\n")
+    typer.echo(f"The search begins with {', '.join(planned.coarse)}; at most {planned.most_trials} fine-tunes.")
+    typer.echo(
+        f"An epoch of the whole network: {planned.macs_per_epoch / 1e12:.2f} T multiply-adds, "
+        f"about {_duration(planned.seconds_per_epoch)} here; smaller cuts take less."
+    )
+    if capped:
+        most = planned.most_trials * capped * planned.seconds_per_epoch
+        typer.echo(f"So at most about {_duration(most)} with --epochs {capped}.")
+    _next(f"ttl run {told.data} --model {told.model}{_given(told, 'weights', 'image_size', 'epochs')}")
+
+
+@app.command(epilog="Example: ttl run xray/ --model resnet50 --epochs 10 --out xray-run")
+@_verb
+def run(
+    data: Data = None,
+    model: Model = None,
+    weights: Weights = None,
+    image_size: ImageSize = None,
+    out: Out = None,
+    config: Config = None,
+    strategy: StrategyName = None,
+    recipe: RecipeName = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    lr: Rate = None,
+    pool: Pool = None,
+    dropout: Dropout = None,
+    seed: Seed = None,
+    splits: Splits = None,
+    val_fraction: ValFraction = None,
+    test_fraction: TestFraction = None,
+    skip_bad: SkipBad = False,
+    device: Device = None,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Do all of it: search, fine-tune, test, export, report. The same command again runs only what is missing."""
+    told = _config(config, locals())
+    from ttl.pipeline import run as run_all
+
+    with _watching(as_json) as watch:
+        finished = run_all(told, watch=watch)
+    _conclude(finished, as_json)
+
+
+@app.command(epilog="Example: ttl search xray/ --model resnet50 --strategy two-stage --epochs 10")
+@_verb
+def search(
+    data: Data = None,
+    model: Model = None,
+    weights: Weights = None,
+    image_size: ImageSize = None,
+    out: Out = None,
+    config: Config = None,
+    strategy: StrategyName = None,
+    recipe: RecipeName = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    lr: Rate = None,
+    pool: Pool = None,
+    dropout: Dropout = None,
+    seed: Seed = None,
+    splits: Splits = None,
+    val_fraction: ValFraction = None,
+    test_fraction: TestFraction = None,
+    skip_bad: SkipBad = False,
+    device: Device = None,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Find the truncation point and fine-tune there; `ttl run` on the same folder exports and times it."""
+    told = _config(config, locals())
+    from ttl.pipeline import run as run_all
+
+    with _watching(as_json) as watch:
+        finished = run_all(told, deliver=False, watch=watch)
+    if as_json:
+        typer.echo(json.dumps(finished.report["search"] | {"chosen": finished.report["chosen"]}, indent=1))
+        return
+    typer.echo(_candidates_table(finished.report))
+    typer.echo(f"Chosen: {finished.report['search']['reason']}.")
+    _next(
+        f"ttl run {told.data} --model {told.model}{_given(told, 'weights', 'image_size', 'epochs', 'out')}",
+        f"ttl report {finished.folder}",
+    )
+
+
+@app.command(epilog="Example: ttl finetune xray/ --model resnet50 --cut layer3.5 --recipe bn")
+@_verb
+def finetune(
+    data: Data = None,
+    cut: Annotated[str, typer.Option(help="A point's name, its index from 1, or full.")] = "full",
+    model: Model = None,
+    weights: Weights = None,
+    image_size: ImageSize = None,
+    out: Out = None,
+    config: Config = None,
+    recipe: RecipeName = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    lr: Rate = None,
+    pool: Pool = None,
+    dropout: Dropout = None,
+    seed: Seed = None,
+    splits: Splits = None,
+    val_fraction: ValFraction = None,
+    test_fraction: TestFraction = None,
+    skip_bad: SkipBad = False,
+    device: Device = None,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Fine-tune at one truncation point.
+
+    Recipes: full (everything trains; Peng et al. 2023), bn (head, then head and BN scale and shift; Kanavati
+    & Tsuneki 2021).
+    """
+    told = _config(config, locals())
+    from ttl.pipeline import finetune as tune
+
+    with _watching(as_json) as watch:
+        folder, record = tune(told, cut, watch=watch)
+    shown = {key: value for key, value in record.items() if key != "predictions"}
+    if as_json:
+        typer.echo(json.dumps(shown | {"folder": str(folder)}, indent=1))
+        return
+    typer.echo(f"{record['cut']}: validation {_metrics(record['val'])}; test {_metrics(record['test'])}")
+    typer.echo(f"Saved in {folder}")
+    _next(f"ttl export {folder}")
+
+
+@app.command(epilog="Example: ttl export ttl-run")
+@_verb
+def export(
+    source: Annotated[Path, typer.Argument(metavar="RUN|BUNDLE", help="A run folder, or a trial's folder.")],
+    out: Annotated[Path | None, typer.Option(help="The file. [default: model.onnx in that folder]")] = None,
+    data: Annotated[str | None, typer.Option(help="Images to check the file on. [default: the run's]")] = None,
+    precision: Annotated[str, typer.Option(help="fp32.")] = "fp32",
+) -> None:
+    """Write the fine-tuned model as an ONNX file, and check that it computes the same."""
+    if precision != "fp32":
+        raise UsageError(f"--precision is {precision}, and only fp32 is there: leave it out")
+    from ttl.pipeline import export as export_to
+
+    path, result = export_to(source, out, data=data)
+    typer.echo(
+        f"{path}: {result.size_bytes / 1e6:.2f} MB, opset {result.opset}; differs from PyTorch by at most "
+        f"{result.parity.max_abs:.2g} (allowed {result.parity.tolerance:.2g}) at batch {_listed(result.parity.batches)}"
+    )
+    _next(f"ttl predict {path} IMAGE", f"ttl bench {path}")
+
+
+@app.command(epilog="Example: ttl bench ttl-run/model.onnx ttl-run/full.onnx")
+@_verb
+def bench(
+    files: Annotated[list[Path], typer.Argument(metavar="A.onnx [B.onnx ...]", help="The last is what ratios are against.")],
+    batch: Annotated[int, typer.Option(help="Images a call.")] = 1,
+    threads: Threads = None,
+    runs: Annotated[int, typer.Option(help="Timed calls of each file.")] = 200,
+    image_size: ImageSize = None,
+    as_json: Json = False,
+) -> None:
+    """Time ONNX files on the CPU, interleaved in one process, with ratios and their 95 % intervals."""
+    from dataclasses import asdict
+
+    from ttl.cost.latency import bench as measure
+    from ttl.cost.latency import latency_rows
+    from ttl.stats import ratio_interval
+
+    models = {str(path): path for path in files}
+    timings = measure(models, batch=batch, threads=threads, runs=runs, image_size=image_size)
+    rows = latency_rows(timings, reference=str(files[-1]) if len(models) > 1 else None, ratio=ratio_interval)
+    if as_json:
+        typer.echo(json.dumps([asdict(row) for row in rows], indent=1))
+        return
+    typer.echo(f"{timings.hardware.cpu}, {rows[0].threads} threads, batch {batch}, {rows[0].runtime}, {rows[0].runs} runs")
+    typer.echo(_latency_table([asdict(row) for row in rows]))
+
+
+@app.command(epilog="Example: ttl predict ttl-run/model.onnx scan.png")
+@_verb
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="A file that ttl exported.")],
+    images: Annotated[Path, typer.Argument(metavar="IMAGE|DIR", help="An image, or a folder of images.")],
+    as_json: Json = False,
+) -> None:
+    """Say what an exported model makes of images: the class and the probability of each."""
+    from ttl.data import find_images, load_image
+    from ttl.export.run import OnnxModel
+
+    onnx_model = OnnxModel(model)
+    classes = onnx_model.metadata.class_names
+    paths = find_images(images)
+    rows = []
+    for start in range(0, len(paths), 64):
+        chunk = paths[start : start + 64]
+        probabilities = onnx_model.predict_images([load_image(path) for path in chunk])
+        rows += [
+            {"image": str(path), "class": classes[int(row.argmax())], "probabilities": dict(zip(classes, row.tolist(), strict=True))}
+            for path, row in zip(chunk, probabilities, strict=True)
+        ]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    width = max(len(str(row["image"])) for row in rows)
+    for row in rows:
+        shares = "  ".join(f"{name} {value:.4f}" for name, value in row["probabilities"].items())
+        typer.echo(f"{row['image']:<{width}}  {row['class']}  ({shares})")
+
+
+@app.command(epilog="Example: ttl report ttl-run")
+@_verb
+def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, finished or not.")]) -> None:
+    """Build report.html anew."""
+    from ttl.pipeline import rebuild_report
+
+    typer.echo(f"{rebuild_report(run)}")
+
+
+@app.command(epilog="Example: ttl demo")
+@_verb
+def demo(
+    out: Annotated[Path, typer.Option(help="The folder.")] = Path("ttl-demo"),
+    seed: Annotated[int, typer.Option(help="Of everything.")] = 0,
+) -> None:
+    """Run the whole job on built-in data: offline, about two minutes on two cores."""
+    from ttl.demo import demo as run_demo
+
+    with _watching(False) as watch:
+        finished = run_demo(out, seed=seed, watch=watch)
+    _conclude(finished, False)
+
+
+def _config(path: Path | None, given: dict[str, Any]) -> RunConfig:
+    """The options of a verb: its parameters that are options of a run, over the TOML file's."""
+    from ttl.config import RunConfig, load_config
+
+    flags = {name: value for name, value in given.items() if name in RunConfig.model_fields}
+    # A switch that wasn't given leaves the file's word alone.
+    flags["skip_bad"] = flags.get("skip_bad") or None
+    return load_config(path, flags)
+
+
+def _watching(quiet: bool) -> Any:
+    from ttl.console import watching
+
+    return watching(quiet)
+
+
+def _conclude(finished: Any, as_json: bool) -> None:
+    """The verdict, the files, and the next commands."""
+    content, folder = finished.report, finished.folder
+    if as_json:
+        typer.echo(json.dumps(content, indent=1))
+        return
+    from ttl.report import summary
+
+    typer.echo(f"\n{_candidates_table(content)}\n")
+    typer.echo(_latency_table(content["latency"]))
+    for sentence in summary(content):
+        typer.echo(f"\n{sentence}")
+    if not finished.trained:
+        typer.echo("\nNothing was trained: every fine-tune was in the run folder already.")
+    typer.echo(f"\n{folder / 'model.onnx'}   the chosen model, checked against PyTorch")
+    typer.echo(f"{folder / 'full.onnx'}    the whole network, fine-tuned the same way")
+    typer.echo(f"{folder / 'report.html'}  why this point; open it in a browser")
+    _next(f"ttl predict {folder / 'model.onnx'} IMAGE", f"ttl bench {folder / 'model.onnx'} {folder / 'full.onnx'}")
+
+
+def _next(*commands: str) -> None:
+    typer.echo("\nNext:")
+    for command in commands:
+        typer.echo(f"  {command}")
+
+
+def _given(told: RunConfig, *names: str) -> str:
+    """The flags that repeat what differs from the defaults."""
+    fields = type(told).model_fields
+    parts = [(name, getattr(told, name)) for name in names]
+    return "".join(f" --{name.replace('_', '-')} {value}" for name, value in parts if value != fields[name].default)
+
+
+def _counts_table(task: dict[str, Any]) -> str:
+    counts = task["counts"]
+    names = task["class_names"]
+    width = max(map(len, names))
+    head = f"{'class':<{width}}" + "".join(f"{split:>8}" for split in counts)
+    rows = [f"{name:<{width}}" + "".join(f"{counts[s].get(name, 0):>8}" for s in counts) for name in names]
+    return "\n".join([head, *rows])
+
+
+def _candidates_table(content: dict[str, Any]) -> str:
+    metric = content["metric"]
+    chosen = content.get("chosen", {}).get("cut")
+    width = max(len(row["cut"]) for row in content["candidates"])
+    lines = [f"{'point':<{width}}   params     MACs  epochs  val {metric.upper()} (95 % interval)   test {metric.upper()}"]
+    for row in content["candidates"]:
+        mark = "  <- chosen" if row["cut"] == chosen else ""
+        lines.append(
+            f"{row['cut']:<{width}} {row['params'] / 1e6:>7.3f}M {row['macs'] / 1e9:>7.3f}G {row['epochs']:>6}  "
+            f"{_estimate(row['val'][metric]):<25} {_estimate(row['test'][metric])}{mark}"
+        )
+    return "\n".join(lines)
+
+
+def _latency_table(rows: list[dict[str, Any]]) -> str:
+    width = max((len(row["model"]) for row in rows), default=0)
+    lines = [f"{'model':<{width}}  threads  p50 ms  p90 ms  time against the last (95 % interval)"]
+    for row in rows:
+        p90 = f"{row['p90_ms']:7.2f}" if row["p90_ms"] is not None else "      -"
+        ratio = "1" if row["ratio_to_full"] == 1 else "-"
+        if row["ratio_ci"]:
+            low, high = row["ratio_ci"]
+            words = ", no measurable speed-up" if low <= 1 <= high else ""
+            ratio = f"{row['ratio_to_full']:.3f} ({low:.3f} to {high:.3f}){words}"
+        lines.append(f"{row['model']:<{width}}  {row['threads']:>7} {row['p50_ms']:7.2f} {p90}  {ratio}")
+    return "\n".join(lines)
+
+
+def _metrics(estimates: dict[str, Any]) -> str:
+    return ", ".join(f"{name.upper()} {_estimate(value)}" for name, value in estimates.items())
+
+
+def _estimate(estimate: dict[str, Any]) -> str:
+    if estimate["value"] is None:
+        return "undefined"
+    if estimate["ci_low"] is None:
+        return f"{estimate['value']:.4f}"
+    return f"{estimate['value']:.4f} ({estimate['ci_low']:.4f} to {estimate['ci_high']:.4f})"
+
+
+def _listed(numbers: tuple[int, ...]) -> str:
+    *first, last = map(str, numbers)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def main() -> None:
+    """Entry point of the `ttl` command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

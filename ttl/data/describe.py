@@ -1,0 +1,57 @@
+"""What a task holds, as plain data for tables and JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ttl.data.splits_file import groups_across
+from ttl.data.task import Samples, Task
+
+
+def describe(task: Task) -> dict[str, Any]:
+    """Counts and sizes, from what is known already: no image is read.
+
+    Returns:
+        `name`, `kind`, `class_names`, `channels` (1 grey, 3 colour), `fingerprint`, `notes`;
+        `images` (all of them);
+        `splits`: split -> {`images`, `classes`: class -> images, `groups`: number or None};
+        `width_px` and `height_px`: {`min`, `median`, `max`};
+        `groups_shared`: groups that lie in more than one split, None where there are no groups.
+    """
+    sizes = task.train.source.sizes
+    return {
+        "name": task.name,
+        "kind": task.kind,
+        "class_names": list(task.class_names),
+        "images": sum(len(samples) for samples in task.splits.values()),
+        "channels": task.train.source.channels,
+        "splits": {split: _split(task, samples) for split, samples in task.splits.items()},
+        "width_px": _spread(sizes[:, 0]),
+        "height_px": _spread(sizes[:, 1]),
+        "groups_shared": _shared(task),
+        "fingerprint": task.fingerprint,
+        "notes": list(task.notes),
+    }
+
+
+def _split(task: Task, samples: Samples) -> dict[str, Any]:
+    numbers = np.bincount(samples.labels, minlength=len(task.class_names)).tolist()
+    return {
+        "images": len(samples),
+        "classes": dict(zip(task.class_names, numbers, strict=True)),
+        "groups": None if samples.groups is None else len(set(samples.groups)),
+    }
+
+
+def _spread(values: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, float]:
+    return {"min": int(values.min()), "median": float(np.median(values)), "max": int(values.max())}
+
+
+def _shared(task: Task) -> int | None:
+    places = [(split, group) for split, samples in task.splits.items() for group in samples.groups or ()]
+    if not places:
+        return None
+    splits, groups = zip(*places, strict=True)
+    return len(groups_across(splits, groups))

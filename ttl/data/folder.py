@@ -1,0 +1,127 @@
+"""Reads a folder of class folders; every image is decoded once, to be sure of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ttl.data.image import Facts, check_image, quiet_pillow
+from ttl.data.layout import ClassFolder, Layout, read_layout
+from ttl.data.pool import in_threads
+from ttl.data.records import Records
+from ttl.data.sources import FileSource
+from ttl.data.walk import Found, find
+from ttl.data.words import counted, listed
+from ttl.errors import DataError
+
+Progress = Callable[[int, int], None]
+Checked = dict[Path, "Facts | str"]
+
+
+def read_folder(root: Path, *, skip_bad: bool = False, on_progress: Progress | None = None) -> Records:
+    """All images under the class folders of `root`.
+
+    Args:
+        root: has class folders, or train/ val/ test/ with class folders in them.
+        skip_bad: leave out the images that can't be read, instead of refusing the data.
+        on_progress: called with how many images are checked, and of how many.
+
+    Raises:
+        DataError: no classes, a class without images, or images that can't be read.
+    """
+    layout = read_layout(root)
+    barred = [root, *(folder.path for folder in layout.classes)]
+    found = {folder: find(folder.path, barred) for folder in layout.classes}
+    for folder, content in found.items():
+        _check_filled(folder, content)
+    pairs = [(folder, path) for folder, content in found.items() for path in content.images]
+    pairs.sort(key=lambda pair: pair[1].relative_to(root).as_posix())
+    checked = _check_all([path for _, path in pairs], on_progress)
+    bad = {_id(root, path): reason for path, reason in checked.items() if isinstance(reason, str)}
+    if bad and not skip_bad:
+        raise DataError(
+            f"{len(bad)} of {counted(len(pairs), 'image')} in {root} can't be read: {_reasons(bad)}: "
+            "repair or remove them, or go on without them with --skip-bad."
+        )
+    return _records(root, pairs, checked, bad, _notes(root, layout, found))
+
+
+def _check_filled(folder: ClassFolder, content: Found) -> None:
+    if content.images:
+        return
+    others = f" ({counted(len(content.others), 'other file')} in it)" if content.others else ""
+    raise DataError(
+        f"The class folder {folder.path} holds no image{others}: add images, or remove the folder."
+    )
+
+
+def _check_all(paths: list[Path], on_progress: Progress | None) -> Checked:
+    checked: Checked = {}
+    with quiet_pillow():
+        for path, result in zip(paths, in_threads(check_image, paths), strict=True):
+            checked[path] = result
+            if on_progress:
+                on_progress(len(checked), len(paths))
+    return checked
+
+
+def _records(
+    root: Path,
+    pairs: list[tuple[ClassFolder, Path]],
+    checked: Checked,
+    bad: dict[str, str],
+    notes: list[str],
+) -> Records:
+    good = [(folder, path, fact) for folder, path in pairs if isinstance(fact := checked[path], Facts)]
+    names = sorted({folder.name for folder, _ in pairs})
+    facts = tuple(fact for _, _, fact in good)
+    splits = [folder.split for folder, _, _ in good if folder.split]
+    if bad:
+        notes = [f"{counted(len(bad), 'unreadable image')} skipped: {_reasons(bad)}.", *notes]
+    return Records(
+        name=root.resolve().name,
+        class_names=tuple(names),
+        ids=tuple(_id(root, path) for _, path, _ in good),
+        labels=np.array([names.index(folder.name) for folder, _, _ in good], np.int64),
+        source=FileSource(tuple(path for _, path, _ in good), facts),
+        given=tuple(splits) or None,
+        skipped=tuple(bad),
+        notes=(*notes, *_oddities(facts)),
+    )
+
+
+def _notes(root: Path, layout: Layout, found: dict[ClassFolder, Found]) -> list[str]:
+    others = [path for content in found.values() for path in content.others]
+    repeated = [path for content in found.values() for path in content.repeated]
+    notes = []
+    if ignored := [_id(root, path) for path in [*layout.beside, *others]]:
+        what = counted(len(ignored), "path")
+        notes.append(f"{what} ignored, no image of a class: {listed(ignored)}.")
+    if repeated:
+        links = listed(_id(root, path) for path in repeated)
+        notes.append(
+            f"{counted(len(repeated), 'link')} to a folder that is read anyway, not followed: {links}."
+        )
+    return notes
+
+
+def _oddities(facts: tuple[Facts, ...]) -> list[str]:
+    notes = []
+    if deep := sum(fact.deep for fact in facts):
+        notes.append(
+            f"{counted(deep, 'image')} with more than 8 bits a pixel: "
+            "stretched from the image's own darkest..brightest pixel to 0..255."
+        )
+    if animated := sum(fact.animated for fact in facts):
+        notes.append(f"{counted(animated, 'image')} with several frames: the first is used.")
+    return notes
+
+
+def _id(root: Path, path: Path) -> str:
+    return path.relative_to(root).as_posix()
+
+
+def _reasons(bad: dict[str, str]) -> str:
+    return listed(f"{name} ({reason})" for name, reason in bad.items())

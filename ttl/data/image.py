@@ -1,0 +1,178 @@
+"""Image files: checked once, then read as upright 8-bit grey or colour."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from ttl.errors import DataError, UsageError
+
+EXTENSIONS = frozenset(
+    {".bmp", ".gif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
+    | {".tif", ".tiff", ".webp"}
+)
+
+INTERPOLATIONS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+GREY_MODES = frozenset({"1", "L", "LA"})
+SIDEWAYS = frozenset({5, 6, 7, 8})  # the EXIF orientations that swap width and height
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What checking an image file told.
+
+    Attributes:
+        digest: SHA-256 of the file's bytes.
+        width: in pixels, upright.
+        height: in pixels, upright.
+        channels: 1 (grey) or 3.
+        deep: more than 8 bits a pixel, so that `open_image` stretches it.
+        animated: several frames, of which `open_image` takes the first.
+    """
+
+    digest: bytes
+    width: int
+    height: int
+    channels: int
+    deep: bool
+    animated: bool
+
+
+def check_image(path: Path) -> Facts | str:
+    """Reads and decodes a file; what it holds, or the few words that say why it can't be read.
+
+    JPEGs are decoded at an eighth of their size: all their bytes are gone through just the same.
+    """
+    # Pillow's plugins raise nearly anything on a damaged file: struct.error, IndexError, SyntaxError, ...
+    try:
+        data = path.read_bytes()
+        if not data:
+            return "an empty file"
+        with Image.open(BytesIO(data)) as image:
+            width, height = image.size
+            if image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS:
+                width, height = height, width
+            image.draft(None, (1, 1))
+            image.load()
+            if image.mode == "F" and not np.isfinite(np.asarray(image)).all():
+                return "a pixel isn't a number"
+            channels = 1 if _is_deep(image) or image.mode in GREY_MODES else 3
+            digest = hashlib.sha256(data).digest()
+            animated = bool(getattr(image, "is_animated", False))
+            return Facts(digest, width, height, channels, _is_deep(image), animated)
+    except Exception as error:
+        return _reason(error)
+
+
+def open_image(path: Path) -> Image.Image:
+    """An image file as training sees it, before it is resized.
+
+    Upright by its EXIF orientation; transparent pixels lie on black; what has more than 8 bits is
+    stretched from its own darkest..brightest pixel to 0..255; of several frames, the first.
+
+    Returns:
+        an image of mode `L` where the file is grey, else `RGB`.
+
+    Raises:
+        DataError: it can't be read.
+    """
+    with quiet_pillow():
+        return read_image(path)
+
+
+def read_image(path: Path) -> Image.Image:
+    """What `open_image` does, for threads: `quiet_pillow` belongs around all of them, not in each."""
+    try:
+        with Image.open(path) as image:
+            return to_eight_bits(ImageOps.exif_transpose(image))
+    except Exception as error:
+        raise DataError(f"The image {path} can't be read ({_reason(error)}): repair or remove it.") from None
+
+
+def to_eight_bits(image: Image.Image) -> Image.Image:
+    """The image in mode `L` or `RGB`, whatever its own mode."""
+    if _is_deep(image):
+        return _stretched(image)
+    grey = image.mode in GREY_MODES
+    if image.has_transparency_data:
+        clear = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", clear.size, "black"), clear)
+    return image.convert("L" if grey else "RGB")
+
+
+def to_pixels(
+    image: Image.Image, *, channels: int, image_size: int, interpolation: str
+) -> npt.NDArray[np.uint8]:
+    """The whole image, squashed into a square, antialiased.
+
+    Args:
+        image: of mode `L` or `RGB`.
+        channels: 1 or 3 of the result.
+        image_size: side of the result in pixels.
+        interpolation: a name of `INTERPOLATIONS`.
+
+    Returns:
+        `(channels, image_size, image_size)` uint8.
+    """
+    converted = image.convert("L" if channels == 1 else "RGB")
+    resized = np.asarray(converted.resize((image_size, image_size), resampling(interpolation)))
+    return resized[None] if channels == 1 else resized.transpose(2, 0, 1)
+
+
+def resampling(interpolation: str) -> Image.Resampling:
+    """Pillow's filter of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if interpolation not in INTERPOLATIONS:
+        raise UsageError(
+            f"There is no interpolation {interpolation!r}: choose one of {', '.join(INTERPOLATIONS)}."
+        )
+    return INTERPOLATIONS[interpolation]
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Keeps Pillow's remarks about odd but readable files from the user, in every thread.
+
+    The filters of `warnings` belong to the process: enter this in one thread at a time.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
+
+
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode in ("I", "F") or image.mode.startswith("I;16")
+
+
+def _stretched(image: Image.Image) -> Image.Image:
+    values = np.asarray(image).astype(np.float64)
+    low, high = values.min(), values.max()
+    scale = 255 / (high - low) if high > low else 0.0
+    return Image.fromarray(np.rint((values - low) * scale).astype(np.uint8))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image, or damaged at its beginning"
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno)
+    return str(error).strip().rstrip(".") or type(error).__name__

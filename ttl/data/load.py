@@ -1,0 +1,107 @@
+"""`load_task`: from a path or a built-in name to a checked, split data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ttl.data.assign import Assignment, assign
+from ttl.data.builtin import BUILTIN, is_builtin, read_builtin
+from ttl.data.folder import read_folder
+from ttl.data.npz import read_npz
+from ttl.data.records import Records
+from ttl.data.task import Samples, Task
+from ttl.errors import DataError, UsageError
+
+
+def load_task(
+    data: str | Path,
+    *,
+    seed: int = 0,
+    val_fraction: float = 0.16,
+    test_fraction: float = 0.20,
+    splits: Path | None = None,
+    skip_bad: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Task:
+    """Reads, checks and splits a labelled set of images.
+
+    Every image is decoded once, so that what comes later meets no bad one.
+
+    Args:
+        data: a folder of class folders (with or without train/ val/ test/), a MedMNIST-style .npz, or a
+            built-in name (`digits`, `digits:5-9`).
+        seed: of the split.
+        val_fraction: share of all samples that validate. Where the data bring only one of val and test, the
+            other is drawn from train in the same proportion to it.
+        test_fraction: share of all samples that test, likewise.
+        splits: a file that `write_splits` wrote; it wins over everything else.
+        skip_bad: leave out the images that can't be read, with a note, instead of refusing the data.
+        on_progress: called with how many images are checked, and of how many.
+
+    Returns:
+        the task; its notes say what was ignored, skipped or converted.
+
+    Raises:
+        DataError: the data can't be used as they are; the sentence says what to do.
+        UsageError: shares that leave nothing to train on.
+
+    Example:
+        >>> task = load_task("digits:5-9")
+        >>> task.kind, task.class_names, len(task.train), len(task.val), len(task.test)
+        ('multiclass', ('5', '6', '7', '8', '9'), 573, 143, 180)
+    """
+    if not (val_fraction > 0 and test_fraction > 0 and val_fraction + test_fraction < 1):
+        raise UsageError(
+            f"val_fraction {val_fraction:g} and test_fraction {test_fraction:g} can't both be met: both "
+            "should be above 0 and their sum below 1."
+        )
+    records = _read(data, skip_bad, on_progress)
+    fractions = {"train": 1 - val_fraction - test_fraction, "val": val_fraction, "test": test_fraction}
+    return _task(records, assign(records, fractions, seed=seed, splits_file=splits))
+
+
+def _read(data: str | Path, skip_bad: bool, on_progress: Callable[[int, int], None] | None) -> Records:
+    if isinstance(data, str) and is_builtin(data):
+        return read_builtin(data)
+    path = Path(data)
+    if path.is_dir():
+        return read_folder(path, skip_bad=skip_bad, on_progress=on_progress)
+    if not path.exists():
+        raise DataError(
+            f"There are no data at {path}: give a folder of class folders, a .npz file, or a built-in name "
+            f"({', '.join(BUILTIN)})."
+        )
+    if path.suffix.lower() == ".npz":
+        return read_npz(path)
+    raise DataError(
+        f"The file {path} isn't a kind of data that can be read: give a folder of class folders or a "
+        "MedMNIST-style .npz file."
+    )
+
+
+def _task(records: Records, assignment: Assignment) -> Task:
+    return Task(
+        name=records.name,
+        kind="binary" if len(records.class_names) == 2 else "multiclass",
+        class_names=records.class_names,
+        train=_samples(records, assignment, "train"),
+        val=_samples(records, assignment, "val"),
+        test=_samples(records, assignment, "test"),
+        fingerprint=records.fingerprint(),
+        notes=(assignment.note, *records.notes),
+    )
+
+
+def _samples(records: Records, assignment: Assignment, split: str) -> Samples:
+    index = np.flatnonzero(np.array(assignment.splits) == split)
+    groups = assignment.groups
+    return Samples(
+        ids=tuple(records.ids[i] for i in index),
+        labels=records.labels[index],
+        source=records.source,
+        index=index.astype(np.int64),
+        groups=None if groups is None else tuple(groups[i] for i in index),
+    )

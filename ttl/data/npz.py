@@ -1,0 +1,109 @@
+"""Reads a MedMNIST-style .npz: train_images, train_labels and so on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ttl.data.records import Records
+from ttl.data.sources import ArraySource
+from ttl.data.task import SPLITS, Labels
+from ttl.data.words import listed
+from ttl.errors import DataError
+
+Array = npt.NDArray[Any]
+
+
+def read_npz(path: Path) -> Records:
+    """All images of an .npz, with the splits that it has.
+
+    Raises:
+        DataError: it can't be read, has other keys, or holds something else than images and labels.
+    """
+    arrays = _arrays(path)
+    splits = [split for split in SPLITS if f"{split}_images" in arrays]
+    images = [_images(path, split, arrays[f"{split}_images"]) for split in splits]
+    labels = [_labels(path, split, arrays[f"{split}_labels"]) for split in splits]
+    for split, pixels, numbers in zip(splits, images, labels, strict=True):
+        if len(pixels) != len(numbers):
+            raise DataError(
+                f"{path} has {len(pixels)} {split}_images and {len(numbers)} {split}_labels: "
+                "one label an image is needed."
+            )
+    if len({pixels.shape[1:] for pixels in images}) > 1:
+        shapes = listed(f"{split} {pixels.shape[1:]}" for split, pixels in zip(splits, images, strict=True))
+        raise DataError(f"The images in {path} differ in shape ({shapes}): all splits must have one shape.")
+    every = np.concatenate(labels)
+    if every.max(initial=0) >= max(len(every), 1):
+        raise DataError(
+            f"The labels in {path} go up to {every.max()}, which is out of range for {len(every)} images: "
+            "number the classes from 0."
+        )
+    return Records(
+        name=path.stem,
+        class_names=tuple(str(number) for number in range(every.max(initial=-1) + 1)),
+        ids=tuple(
+            f"{split}/{i}" for split, numbers in zip(splits, labels, strict=True) for i in range(len(numbers))
+        ),
+        labels=every,
+        source=ArraySource(np.concatenate(images)),
+        given=tuple(split for split, numbers in zip(splits, labels, strict=True) for _ in numbers),
+    )
+
+
+def _arrays(path: Path) -> dict[str, Array]:
+    # A damaged archive makes numpy and zipfile raise many things, and a pickled array must stay unread.
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            keys = list(archive)
+            wanted = [f"{split}_{what}" for split in SPLITS for what in ("images", "labels")]
+            arrays = {key: archive[key] for key in wanted if key in keys}
+    except Exception as error:
+        raise DataError(f"The file {path} can't be read as .npz ({error}): is it complete?") from None
+    missing = {"train_images", "train_labels"} - arrays.keys()
+    for split in SPLITS:
+        pair = {f"{split}_images", f"{split}_labels"}
+        missing |= pair - arrays.keys() if pair & arrays.keys() else set()
+    if missing:
+        raise DataError(
+            f"{path} has no {listed(sorted(missing))} (it has {listed(keys) or 'nothing'}): "
+            "name the arrays as MedMNIST does."
+        )
+    return arrays
+
+
+def _images(path: Path, split: str, images: Array) -> npt.NDArray[np.uint8]:
+    if images.dtype != np.uint8:
+        raise DataError(f"{split}_images in {path} is {images.dtype}: images of uint8, 0..255, are needed.")
+    if images.ndim == 4 and images.shape[3] == 1:
+        images = images[..., 0]
+    fits = images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)
+    if not fits or 0 in images.shape[1:]:
+        raise DataError(
+            f"{split}_images in {path} has the shape {images.shape}: (n, h, w) for grey or (n, h, w, 3) "
+            "for colour is needed."
+        )
+    return images
+
+
+def _labels(path: Path, split: str, labels: Array) -> Labels:
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        raise DataError(
+            f"{split}_labels in {path} has {labels.shape[1]} labels an image, a multi-label set, which can't "
+            "be learned from yet: give one label an image."
+        )
+    if labels.ndim not in (1, 2) or labels.dtype.kind not in "iu":
+        raise DataError(
+            f"{split}_labels in {path} is {labels.dtype} of shape {labels.shape}: integers of shape (n, 1) "
+            "are needed."
+        )
+    numbers = labels.reshape(-1).astype(np.int64)
+    if (numbers < 0).any():
+        raise DataError(
+            f"{split}_labels in {path} has the label {numbers.min()}, which is out of range: number the "
+            "classes from 0."
+        )
+    return numbers

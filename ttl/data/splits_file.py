@@ -1,0 +1,114 @@
+"""splits.csv: which sample went where, written and given back."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from ttl.data.records import Records
+from ttl.data.task import SPLITS, Task
+from ttl.data.words import counted, listed
+from ttl.errors import DataError
+
+COLUMNS = ("id", "split", "label")
+GROUP = "group"
+Row = dict[str, str]
+
+
+def write_splits(task: Task, path: Path) -> None:
+    """Writes a line a sample: id, split, label (the class's name) and, where there are any, group.
+
+    Raises:
+        DataError: it can't be written.
+    """
+    grouped = any(samples.groups for samples in task.splits.values())
+    try:
+        with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow([*COLUMNS, GROUP] if grouped else COLUMNS)
+            for split, samples in task.splits.items():
+                for i, sample in enumerate(samples.ids):
+                    group = [samples.groups[i]] if samples.groups else [""] * grouped
+                    writer.writerow([sample, split, task.class_names[samples.labels[i]], *group])
+    except OSError as error:
+        raise DataError(
+            f"The split can't be written to {path} ({error.strerror}): free some space, or choose "
+            "another place."
+        ) from None
+
+
+def read_splits(path: Path, records: Records) -> tuple[list[str], tuple[str, ...] | None]:
+    """The split of each sample of `records`, and the groups where the file has them.
+
+    Raises:
+        DataError: the file isn't such a file, or is about other samples or other labels.
+    """
+    rows = {row["id"]: row for row in _rows(path)}
+    expected = set(records.ids)
+    missing = [sample for sample in records.ids if sample not in rows]
+    unknown = sorted(rows.keys() - expected - set(records.skipped))
+    for wrong, what in ((missing, "lacks"), (unknown, "names, without their being in the data,")):
+        if wrong:
+            raise DataError(
+                f"The splits file {path} {what} {counted(len(wrong), 'sample')}: {listed(wrong)}: "
+                f"give the file that was written for {records.name}."
+            )
+    _check_labels(path, rows, records)
+    ordered = [rows[sample] for sample in records.ids]
+    groups = tuple(row[GROUP] for row in ordered) if GROUP in ordered[0] else None
+    return [row["split"] for row in ordered], groups
+
+
+def _rows(path: Path) -> list[Row]:
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise DataError(f"The splits file {path} can't be read ({error.strerror}): check --splits.") from None
+    except csv.Error as error:
+        raise DataError(f"The splits file {path} isn't CSV ({error}): check --splits.") from None
+    absent = [column for column in COLUMNS if not rows or column not in rows[0]]
+    if absent:
+        raise DataError(
+            f"The splits file {path} has no {listed(absent)} in its first line, or no samples: "
+            f"it needs the columns {', '.join(COLUMNS)}."
+        )
+    _check_rows(path, rows)
+    return rows
+
+
+def _check_rows(path: Path, rows: list[Row]) -> None:
+    if any(None in row or None in row.values() for row in rows):
+        raise DataError(
+            f"The splits file {path} has lines with more or fewer values than columns: was it cut off?"
+        )
+    if names := {row["split"] for row in rows} - set(SPLITS):
+        raise DataError(
+            f"The splits file {path} has the split {listed(map(repr, sorted(names)))}: "
+            f"there are {', '.join(SPLITS)}."
+        )
+    if twice := [sample for sample, n in Counter(row["id"] for row in rows).items() if n > 1]:
+        raise DataError(
+            f"The splits file {path} names {counted(len(twice), 'sample')} more than once: {listed(twice)}: "
+            "keep one line for each."
+        )
+
+
+def _check_labels(path: Path, rows: dict[str, Row], records: Records) -> None:
+    for sample, label in zip(records.ids, records.labels, strict=True):
+        said, name = rows[sample]["label"], records.class_names[label]
+        if said != name:
+            raise DataError(
+                f"The splits file {path} says that {sample} is {said!r}, and the data say {name!r}: "
+                f"give the file that was written for {records.name}."
+            )
+
+
+def groups_across(splits: Iterable[str], groups: Iterable[str]) -> dict[str, set[str]]:
+    """The groups that lie in more than one split, with the splits."""
+    places: dict[str, set[str]] = {}
+    for split, group in zip(splits, groups, strict=True):
+        places.setdefault(group, set()).add(split)
+    return {group: found for group, found in places.items() if len(found) > 1}

@@ -1,0 +1,92 @@
+"""What is learned from: a kind, class names, and three splits of samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Kind = Literal["binary", "multiclass", "multilabel", "segmentation"]
+Labels = npt.NDArray[np.int64]
+
+SPLITS = ("train", "val", "test")
+
+
+class ImageSource(Protocol):
+    """All images of a data set, decoded when asked for."""
+
+    @property
+    def channels(self) -> int:
+        """1 where every image is grey, else 3."""
+
+    @property
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """`(n, 2)` int64: width and height of each image in pixels, upright."""
+
+    @property
+    def digests(self) -> tuple[bytes, ...]:
+        """SHA-256 of each image as it is stored."""
+
+    def __len__(self) -> int: ...
+
+    def load(self, index: int) -> Image.Image:
+        """The image at a position, upright, of mode `L` or `RGB`.
+
+        Raises:
+            DataError: it can't be read (any more).
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """One split.
+
+    Attributes:
+        ids: stable and unique: the path relative to the data root, or `train/17` for arrays.
+        labels: `(n,)` int64, an index into the task's class names.
+        source: holds the images of the whole data set, not of this split alone.
+        index: `(n,)` int64, the position of each sample in `source`.
+        groups: what must not be torn apart (the patient) for each sample; None where unknown.
+    """
+
+    ids: tuple[str, ...]
+    labels: Labels
+    source: ImageSource
+    index: npt.NDArray[np.int64]
+    groups: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A data set ready for training: checked, named and split.
+
+    Attributes:
+        name: what messages call it.
+        kind: of the labels.
+        class_names: by label; class 1 of a binary task is the positive one.
+        train: what the weights are fitted on.
+        val: what decides: when to stop, which point.
+        test: what is reported.
+        fingerprint: SHA-256 (hex) over ids, labels and the bytes of every image, whatever the split.
+        notes: what a person should know about how the data was read, a sentence each.
+    """
+
+    name: str
+    kind: Kind
+    class_names: tuple[str, ...]
+    train: Samples
+    val: Samples
+    test: Samples
+    fingerprint: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def splits(self) -> dict[str, Samples]:
+        """The three splits by name."""
+        return {"train": self.train, "val": self.val, "test": self.test}

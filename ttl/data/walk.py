@@ -1,0 +1,85 @@
+"""The files under a folder, symbolic links followed, loops not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from ttl.data.image import EXTENSIONS
+from ttl.errors import DataError
+
+MAC_ARCHIVE = "__MACOSX"  # what unpacking a macOS archive leaves beside the data
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies under a folder, hidden files left out.
+
+    Attributes:
+        images: files with an image's extension, sorted.
+        others: the other files, sorted.
+        repeated: links to a folder that is read anyway; not entered.
+    """
+
+    images: tuple[Path, ...]
+    others: tuple[Path, ...]
+    repeated: tuple[Path, ...]
+
+
+def find(folder: Path, barred: Iterable[Path] = ()) -> Found:
+    """Everything under a folder, at any depth.
+
+    Args:
+        folder: where to look.
+        barred: folders that a link under `folder` doesn't lead into.
+
+    Raises:
+        DataError: a folder in it can't be read.
+    """
+    seen = {os.path.realpath(path) for path in (folder, *barred)}
+    files: list[Path] = []
+    repeated: list[Path] = []
+    for here, names, file_names in os.walk(folder, followlinks=True, onerror=_refuse):
+        entered = []
+        for name in sorted(name for name in names if not is_hidden(name)):
+            real = os.path.realpath(os.path.join(here, name))
+            if real in seen:
+                repeated.append(Path(here, name))
+            else:
+                entered.append(name)
+            seen.add(real)
+        names[:] = entered
+        files += [Path(here, name) for name in file_names if not is_hidden(name)]
+    files.sort()
+    images = [path for path in files if is_image(path)]
+    return Found(tuple(images), tuple(path for path in files if not is_image(path)), tuple(repeated))
+
+
+def entries(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The folders and the files right in a folder, sorted, hidden ones left out.
+
+    Raises:
+        DataError: it can't be read.
+    """
+    try:
+        paths = sorted(path for path in folder.iterdir() if not is_hidden(path.name))
+    except OSError as error:
+        _refuse(error)
+    return [path for path in paths if path.is_dir()], [path for path in paths if not path.is_dir()]
+
+
+def is_hidden(name: str) -> bool:
+    """Whether nobody means this file or folder."""
+    return name.startswith(".") or name == MAC_ARCHIVE
+
+
+def is_image(path: Path) -> bool:
+    """Whether the name is an image's."""
+    return path.suffix.lower() in EXTENSIONS
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise DataError(f"The folder {error.filename} can't be read ({error.strerror}): check its permissions.")

@@ -1,0 +1,21 @@
+"""Words for messages about many things."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+LISTED = 20
+
+
+def listed(items: Iterable[str], limit: int = LISTED) -> str:
+    """The items with commas between them; beyond `limit`, how many more there are."""
+    names = list(items)
+    shown = ", ".join(names[:limit])
+    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 image`, `2 images`, `2 classes`."""
+    if number == 1:
+        return f"1 {thing}"
+    return f"{number} {thing}es" if thing.endswith("s") else f"{number} {thing}s"

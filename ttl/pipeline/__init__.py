@@ -1,0 +1,23 @@
+"""The whole job wired together: the only place that knows every step."""
+
+from ttl.pipeline.events import EpochDone, Event, Note, TrialDone, TrialStarted, Watch
+from ttl.pipeline.flow import Finished, Planned, export, finetune, plan, rebuild_report, run
+from ttl.pipeline.library import SearchResult, search
+
+__all__ = [
+    "EpochDone",
+    "Event",
+    "Finished",
+    "Note",
+    "Planned",
+    "SearchResult",
+    "TrialDone",
+    "TrialStarted",
+    "Watch",
+    "export",
+    "finetune",
+    "plan",
+    "rebuild_report",
+    "run",
+    "search",
+]

@@ -1,0 +1,49 @@
+"""What a run tells whoever watches it; `cli.py` turns it into lines and bars."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ttl.truncation import TruncationPoint
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence worth reading."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class TrialStarted:
+    """A fine-tune begins."""
+
+    point: TruncationPoint
+    number: int
+    phase: str
+    max_epochs: int | None
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """One epoch of the running fine-tune; `row` is its line of the learning curve."""
+
+    row: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TrialDone:
+    """A fine-tune is on disk; `reused` if it was there already."""
+
+    record: Mapping[str, Any]
+    reused: bool
+
+
+Event = Note | TrialStarted | EpochDone | TrialDone
+Watch = Callable[[Event], None]
+
+
+def unwatched(event: Event) -> None:
+    """Watch nothing."""

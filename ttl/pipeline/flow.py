@@ -1,0 +1,280 @@
+"""The verbs' work: plan, run, finetune, export, and the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from ttl.bundle import DESCRIPTION, load_bundle
+from ttl.config import RunConfig
+from ttl.data import decode, describe, load_task, write_splits
+from ttl.errors import DataError, RunFolderError, UsageError
+from ttl.export.to_onnx import ExportResult
+from ttl.finetune import Images, fit
+from ttl.pipeline.deliver import CHOSEN, FULL, export_model, export_trial, measure_latency
+from ttl.pipeline.events import Note, Watch, unwatched
+from ttl.pipeline.prepare import Prepared, prepare
+from ttl.pipeline.provenance import open_run
+from ttl.pipeline.trial import Record, identity, run_trial, score
+from ttl.pipeline.verdict import MACS_PER_TRAINING_STEP, latency_json, report
+from ttl.report import write_report
+from ttl.search.strategy import Found, Strategy, drive
+from ttl.search.study import RUN, Study
+from ttl.search.two_stage import two_stage
+from ttl.truncation import TruncationPoint, TruncationPoints, truncate
+
+LATENCY_SECONDS = 20.0
+REPORT = "report.json"
+DELIVERED = "delivered.json"
+STRATEGIES = {"two-stage": two_stage}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run left behind."""
+
+    folder: Path
+    report: dict[str, Any]
+    trained: int
+    """Fine-tunes done by this call; 0 where all were on disk already."""
+
+
+def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) -> Finished:
+    """Search, fine-tune, test, export, report.
+
+    Args:
+        config: what is asked for; `config.out` defaults to `ttl-run`.
+        deliver: whether to export and time the result after the search.
+        watch: is told what happens.
+
+    Raises:
+        TTLError: with all that was computed until then kept in the run folder.
+    """
+    study = Study(config.out or Path("ttl-run"))
+    with study.held():
+        prepared = prepare(config, watch, cache_dir=study.folder / "cache")
+        job = _Job(prepared, study, open_run(prepared, study), watch)
+        write_splits(prepared.task, study.folder / "splits.csv")
+        found = drive(strategy(config.strategy, prepared.points), job.evaluate)
+        job.evaluate(prepared.points[-1])
+        watch(Note(f"Chosen: {found.choice.reason}"))
+        content = job.publish(found)
+        if deliver:
+            content = job.deliver(found)
+        write_report(study.folder)
+        return Finished(study.folder, content, job.trained)
+
+
+class _Job:
+    """One run under way: the trials so far, and the report of them on disk."""
+
+    def __init__(self, prepared: Prepared, study: Study, started: dict[str, Any], watch: Watch) -> None:
+        self.prepared = prepared
+        self.study = study
+        self.started = started
+        self.watch = watch
+        self.records: dict[str, Record] = {}
+        self.trained = 0
+
+    def evaluate(self, point: TruncationPoint) -> float:
+        """The validation score of a fine-tune at `point`."""
+        if point.name not in self.records:
+            is_new = self.study.trial(identity(self.prepared, point)) is None
+            record = run_trial(self.prepared, self.study, point, self.watch, number=len(self.records) + 1)
+            self.trained += is_new
+            self.records[point.name] = record
+            self.publish(None)
+        return score(self.records[point.name], self.prepared.recipe.monitor)
+
+    def publish(self, found: Found | None, **delivered: Any) -> dict[str, Any]:
+        """Write report.json from what is known so far."""
+        known = {"exported": None, "latency": (), **delivered}
+        content = report(self.prepared, list(self.records.values()), found=found, run=self.started, **known)
+        self.study.write(REPORT, content)
+        return content
+
+    def deliver(self, found: Found) -> dict[str, Any]:
+        """Export the chosen model and the whole network, and time them against each other.
+
+        What an earlier, finished call delivered from the same trials is taken as it is: its files are there
+        and checked, and a latency measured again would only be another sample.
+        """
+        chosen = self.records[found.choice.point.name]
+        whole = self.records[self.prepared.points[-1].name]
+        sources = [chosen["id"], whole["id"]]
+        earlier = self.study.read(DELIVERED)
+        files = [self.study.folder / CHOSEN, self.study.folder / FULL]
+        if earlier is None or earlier["trials"] != sources or not all(path.is_file() for path in files):
+            earlier = self._delivered(chosen, whole, sources)
+            self.study.write(DELIVERED, earlier)
+        return self.publish(found, exported=earlier["export"], latency=earlier["latency"])
+
+    def _delivered(self, chosen: Record, whole: Record, sources: list[str]) -> dict[str, Any]:
+        folder, config = self.study.folder, self.prepared.config
+        self.watch(Note(f"Exporting {CHOSEN} ({chosen['cut']}) and {FULL} ({whole['cut']}), and checking them"))
+        exported = export_trial(self.prepared, self.study, chosen, folder / CHOSEN)
+        full = export_trial(self.prepared, self.study, whole, folder / FULL)
+        exported |= {f"full_{key}": full[key] for key in ("path", "size_bytes", "parity_max_abs")}
+        self.watch(Note("Timing them against each other on the CPU"))
+        rows = measure_latency(folder, threads=config.threads, budget_seconds=LATENCY_SECONDS, seed=config.seed)
+        return {"trials": sources, "export": exported, "latency": [latency_json(row) for row in rows]}
+
+
+def strategy(name: str, points: TruncationPoints) -> Strategy:
+    """The search strategy of that name over `points`.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in STRATEGIES:
+        raise UsageError(f"There is no strategy {name!r}: choose one of {', '.join(STRATEGIES)}")
+    return STRATEGIES[name](points)
+
+
+def finetune(config: RunConfig, cut: str, *, watch: Watch = unwatched) -> tuple[Path, Record]:
+    """Fine-tune at one point; the folder of the trial and its record.
+
+    Raises:
+        TTLError: a bad option, bad data, or a fine-tune that failed.
+    """
+    study = Study(config.out or Path("ttl-run"))
+    with study.held():
+        prepared = prepare(config, watch, cache_dir=study.folder / "cache")
+        point = prepared.points.find(cut)
+        open_run(prepared, study)
+        write_splits(prepared.task, study.folder / "splits.csv")
+        record = run_trial(prepared, study, point, watch)
+        return study.trial_folder(record["id"]), record
+
+
+def export(source: Path, path: Path | None = None, *, data: str | None = None) -> tuple[Path, ExportResult]:
+    """Export the chosen model of a run folder, or a trial's folder, to a checked ONNX file.
+
+    Args:
+        source: a run folder, or a folder with a saved model.
+        path: the file; `model.onnx` in `source` by default.
+        data: images to check the file on; the run's own by default.
+
+    Raises:
+        TTLError: nothing to export there, no images to check on, or a file that failed its checks.
+    """
+    folder = source if (source / DESCRIPTION).is_file() else _chosen_trial(source)
+    model, bundle = load_bundle(folder)
+    images = _validation_images(folder, bundle.image_size, bundle.interpolation, data)
+    target = path or source / CHOSEN
+    return target, export_model(model, bundle, target, images)
+
+
+def _chosen_trial(run_folder: Path) -> Path:
+    study = Study(run_folder)
+    content = study.read(REPORT)
+    if content is None or "chosen" not in content:
+        raise RunFolderError(
+            f"{run_folder} holds neither a finished run nor a saved model: give a run folder or one of its trials"
+        )
+    chosen = next(c for c in content["candidates"] if c["cut"] == content["chosen"]["cut"])
+    return study.trial_folder(chosen["trials"][0])
+
+
+def _validation_images(folder: Path, image_size: int, interpolation: str, data: str | None) -> torch.Tensor:
+    options = next((known for place in (folder, *folder.parents[:2]) if (known := Study(place).read(RUN))), None)
+    if data is None and options is None:
+        raise DataError(f"{folder} doesn't say what data it was trained on: give images to check on with --data")
+    config = RunConfig.from_json(options["config"]) if options else None
+    if config is not None and data in (None, config.data):
+        task = load_task(
+            config.data,
+            seed=config.seed,
+            val_fraction=config.val_fraction,
+            test_fraction=config.test_fraction,
+            splits=config.splits,
+            skip_bad=config.skip_bad,
+        )
+    else:
+        task = load_task(str(data))
+    return decode(task.val, image_size=image_size, interpolation=interpolation)
+
+
+def rebuild_report(folder: Path) -> Path:
+    """Build report.html anew from report.json, of a finished run or one under way.
+
+    Raises:
+        RunFolderError: there is no report.json.
+    """
+    return write_report(folder)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What a run would do, known without training."""
+
+    task: dict[str, Any]
+    points: TruncationPoints
+    coarse: tuple[str, ...]
+    """The points that the search begins with."""
+    most_trials: int
+    """Fine-tunes at most."""
+    macs_per_epoch: int
+    """Training multiply-adds of one epoch of the whole network."""
+    seconds_per_epoch: float
+    """Of the whole network, estimated from timed training steps on this machine."""
+    weights: str
+    notes: tuple[str, ...]
+
+
+def plan(config: RunConfig, *, watch: Watch = unwatched) -> Planned:
+    """What the data holds, the split, the candidates, and what a search would cost. Nothing is kept.
+
+    Raises:
+        TTLError: a bad option or bad data, as a run would find it.
+    """
+    prepared = prepare(config, watch)
+    points = prepared.points
+    rehearsal = [_rehearse(points, winner) for winner in points]
+    first = next(strategy(config.strategy, points))
+    return Planned(
+        task={"class_names": list(prepared.task.class_names), **describe(prepared.task)},
+        points=points,
+        coarse=tuple(point.name for point in first.points),
+        most_trials=max(len(found.scores) for found in rehearsal),
+        macs_per_epoch=MACS_PER_TRAINING_STEP * points[-1].macs * len(prepared.task.train),
+        seconds_per_epoch=_seconds_per_epoch(prepared),
+        weights=prepared.backbone.weights.summary(),
+        notes=prepared.task.notes,
+    )
+
+
+def _rehearse(points: TruncationPoints, winner: TruncationPoint) -> Found:
+    """The search as it would go if scores fell off with the distance to `winner`."""
+    return drive(two_stage(points), lambda point: -float(abs(point.index - winner.index)))
+
+
+def _seconds_per_epoch(prepared: Prepared) -> float:
+    """Wall seconds of an epoch of the whole network, from a few training steps on random images."""
+    config, task = prepared.config, prepared.task
+    batch = min(config.batch_size or prepared.recipe.batch_size, len(task.train))
+    few = max(2, min(batch, 16))
+    side = prepared.image_size
+    pixels = torch.randint(0, 256, (few, 3, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    labels = task.train.labels[torch.arange(few).numpy() % len(task.train)]
+    classes = len(task.class_names)
+    model = truncate(prepared.backbone.model, prepared.points[-1], num_classes=classes, pool=config.pool)
+    images = Images(pixels, labels)
+    start = perf_counter()
+    fit(
+        model,
+        images,
+        images,
+        prepared.recipe,
+        kind=task.kind,
+        mean=prepared.backbone.spec.mean,
+        std=prepared.backbone.spec.std,
+        epochs=1,
+        device=prepared.device,
+    )
+    # The epoch validates too: few images forward cost a third of few images trained on.
+    return (perf_counter() - start) * (len(task.train) + len(task.val) / 3) / (few * 4 / 3)

@@ -1,0 +1,124 @@
+"""From what a run is told to what it works on: task, backbone, points, decoded images."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ttl.backbones import Backbone, load_backbone
+from ttl.config import RunConfig
+from ttl.data import Task, decode, load_task
+from ttl.errors import TrainingError, UsageError
+from ttl.finetune import Images, Recipe, recipe
+from ttl.pipeline.events import Note, Watch
+from ttl.truncation import TruncationPoints, truncation_points
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that trials need. Images are decoded when first asked for."""
+
+    config: RunConfig
+    task: Task
+    backbone: Backbone
+    points: TruncationPoints
+    recipe: Recipe
+    device: str
+    cache_dir: Path | None
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square input in pixels."""
+        return self.backbone.spec.image_size
+
+    @cached_property
+    def images(self) -> dict[str, Images]:
+        """Split name -> decoded pixels and labels."""
+        return {
+            name: Images(
+                decode(
+                    samples,
+                    image_size=self.image_size,
+                    interpolation=self.backbone.spec.interpolation,
+                    cache_dir=self.cache_dir,
+                    key=self.task.fingerprint,
+                ),
+                samples.labels,
+            )
+            for name, samples in self.task.splits.items()
+        }
+
+    @cached_property
+    def split_digest(self) -> str:
+        """A hash of which sample is in which split."""
+        ids = {name: sorted(samples.ids) for name, samples in self.task.splits.items()}
+        return hashlib.sha256(json.dumps(ids, sort_keys=True).encode()).hexdigest()[:16]
+
+    def definition(self) -> dict[str, Any]:
+        """What, beside the point, defines a trial's result."""
+        config, spec = self.config, self.backbone.spec
+        return {
+            "backbone": self.backbone.name,
+            "weights": self.backbone.weights.sha256 or self.backbone.weights.source,
+            "data": self.task.fingerprint,
+            "split": self.split_digest,
+            "image_size": spec.image_size,
+            "mean": spec.mean,
+            "std": spec.std,
+            "interpolation": spec.interpolation,
+            "recipe": self.recipe.name,
+            "epochs": config.epochs,
+            "batch_size": config.batch_size,
+            "lr": config.lr,
+            "pool": config.pool,
+            "dropout": config.dropout,
+            "seed": config.seed,
+        }
+
+
+def prepare(config: RunConfig, watch: Watch, *, cache_dir: Path | None = None) -> Prepared:
+    """Load the data and the network, and find the points; nothing is trained.
+
+    Raises:
+        TTLError: the data, the model, its weights or an option is no good; the sentence says which.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    chosen_recipe = recipe(config.recipe)
+    device = _device(config.device)
+    task = load_task(
+        config.data,
+        seed=config.seed,
+        val_fraction=config.val_fraction,
+        test_fraction=config.test_fraction,
+        splits=config.splits,
+        skip_bad=config.skip_bad,
+    )
+    sizes = ", ".join(f"{name} {len(samples)}" for name, samples in task.splits.items())
+    watch(Note(f"{task.name}: {len(task.class_names)} classes ({', '.join(task.class_names)}); images: {sizes}"))
+    for note in task.notes:
+        watch(Note(note))
+    backbone = load_backbone(config.model, weights=config.weights, image_size=config.image_size, seed=config.seed)
+    watch(Note(f"{backbone.name}: {backbone.weights.summary()}"))
+    points = truncation_points(backbone.model, image_size=backbone.spec.image_size)
+    return Prepared(config, task, backbone, points, chosen_recipe, device, cache_dir)
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise TrainingError(f"--device is {name}, and there is no CUDA device here: use --device cpu")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise TrainingError("--device is mps, and there is no Apple GPU here: use --device cpu")
+    if name.startswith("cuda:") and int(name[5:]) >= torch.cuda.device_count():
+        raise UsageError(f"--device is {name}, and there are {torch.cuda.device_count()} CUDA devices: count from cuda:0")
+    return name

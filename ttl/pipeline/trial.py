@@ -1,0 +1,147 @@
+"""One trial: cut, fine-tune, predict, measure, and put it on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from ttl.bundle import Bundle, save_bundle
+from ttl.finetune import fit, predict
+from ttl.pipeline.events import EpochDone, TrialDone, TrialStarted, Watch
+from ttl.pipeline.prepare import Prepared
+from ttl.search.study import Study, trial_id
+from ttl.stats import intervals
+from ttl.truncation import TruncationPoint, truncate
+
+Record = dict[str, Any]
+
+
+def identity(prepared: Prepared, point: TruncationPoint) -> str:
+    """The trial's name: a hash of all that defines its result."""
+    return trial_id({**prepared.definition(), "cut": point.name, "values": point.values})
+
+
+def run_trial(
+    prepared: Prepared, study: Study, point: TruncationPoint, watch: Watch, *, number: int = 1, phase: str = ""
+) -> Record:
+    """Fine-tune at `point` and return its record; a trial that is on disk already is only read.
+
+    Raises:
+        TrainingError: the loss became NaN, or there is too little memory.
+        RunFolderError: the run folder can't be written.
+    """
+    name = identity(prepared, point)
+    known = study.trial(name)
+    if known is not None:
+        watch(TrialDone(known, reused=True))
+        return known
+    watch(TrialStarted(point, number, phase, prepared.config.epochs))
+    model, record = _fine_tuned(prepared, point, watch)
+    record = {"id": name, **record}
+    bundle = describe_bundle(prepared, point, record)
+
+    def write(folder: Path) -> None:
+        save_bundle(model, bundle, folder)
+
+    study.add(name, record, write)
+    watch(TrialDone(record, reused=False))
+    return record
+
+
+def _fine_tuned(prepared: Prepared, point: TruncationPoint, watch: Watch) -> tuple[nn.Module, Record]:
+    config, spec, task = prepared.config, prepared.backbone.spec, prepared.task
+    model: nn.Module = truncate(
+        prepared.backbone.model,
+        point,
+        num_classes=len(task.class_names),
+        pool=config.pool,
+        dropout=config.dropout,
+        seed=config.seed,
+    )
+    result = fit(
+        model,
+        prepared.images["train"],
+        prepared.images["val"],
+        prepared.recipe,
+        kind=task.kind,
+        mean=spec.mean,
+        std=spec.std,
+        seed=config.seed,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        lr=config.lr,
+        device=prepared.device,
+        on_epoch=lambda row: watch(EpochDone(row)),
+    )
+    probabilities = {
+        split: predict(
+            model,
+            prepared.images[split].pixels,
+            kind=task.kind,
+            mean=spec.mean,
+            std=spec.std,
+            device=prepared.device,
+        )
+        for split in ("val", "test")
+    }
+    record: Record = {
+        "status": "finished",
+        "cut": point.name,
+        "index": point.index,
+        "params": point.params,
+        "macs": point.macs,
+        "recipe": prepared.recipe.name,
+        "seed": config.seed,
+        "epochs": result.epochs,
+        "best_epoch": result.best_epoch,
+        "seconds": result.seconds,
+        "trainable": dict(result.trainable),
+        "notes": list(result.notes),
+        "curve": [_plain(row) for row in result.curve],
+    }
+    for split, predicted in probabilities.items():
+        found = intervals(task.kind, task.splits[split].labels, predicted, seed=config.seed)
+        record[split] = {metric: estimate.to_json() for metric, estimate in found.items()}
+    record["predictions"] = {split: predicted.tolist() for split, predicted in probabilities.items()}
+    return model, record
+
+
+def describe_bundle(prepared: Prepared, point: TruncationPoint, record: Record) -> Bundle:
+    """What is saved beside a trial's weights."""
+    spec, task = prepared.backbone.spec, prepared.task
+    return Bundle(
+        backbone=prepared.backbone.name,
+        image_size=spec.image_size,
+        point=point,
+        kind=task.kind,
+        class_names=task.class_names,
+        pool=prepared.config.pool,
+        dropout=prepared.config.dropout,
+        channels=prepared.images["val"].pixels.shape[1],
+        mean=spec.mean,
+        std=spec.std,
+        interpolation=spec.interpolation,
+        weights=prepared.backbone.weights.summary(),
+        recipe=prepared.recipe.name,
+        data_fingerprint=task.fingerprint,
+        metrics={split: record[split] for split in ("val", "test")},
+    )
+
+
+def predictions(record: Record, split: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Probabilities `(n, classes)` that a trial gave for a split."""
+    return np.asarray(record["predictions"][split], dtype=np.float64)
+
+
+def score(record: Record, metric: str) -> float:
+    """A trial's validation score; NaN where the metric is undefined."""
+    value = record["val"][metric]["value"]
+    return float("nan") if value is None else float(value)
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    """A row of the curve as JSON values: NaN becomes null."""
+    return {k: None if isinstance(v, float) and v != v else v for k, v in dict(row).items()}

@@ -1,0 +1,132 @@
+"""report.json: what was chosen, against what, how sure that is, and how to do it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ttl.cost.latency import Latency
+from ttl.data import describe
+from ttl.pipeline.prepare import Prepared
+from ttl.pipeline.trial import Record, predictions
+from ttl.search.strategy import Batch, Found
+from ttl.stats import paired_difference
+
+SCHEMA = 1
+MACS_PER_TRAINING_STEP = 3
+"""A training step costs about three forward passes: one forward, two backward."""
+
+
+def report(
+    prepared: Prepared,
+    records: Sequence[Record],
+    *,
+    found: Found | None,
+    exported: Mapping[str, Any] | None,
+    latency: Iterable[Mapping[str, Any]],
+    run: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The content of report.json, from what is known so far.
+
+    Args:
+        prepared: the run.
+        records: the finished trials.
+        found: how the search ended; None while it runs.
+        exported: the `export` section; None before the export.
+        latency: rows of the latency table.
+        run: the content of run.json.
+    """
+    by_name = {record["cut"]: record for record in records}
+    content: dict[str, Any] = {
+        "schema": SCHEMA,
+        "status": "finished" if found and exported else "unfinished",
+        "metric": prepared.recipe.monitor,
+        "task": _task(prepared),
+        "model": _model(prepared),
+        "points": [
+            {key: value for key, value in point.items() if key not in ("values", "image_size")}
+            for point in prepared.points.to_json()
+        ],
+        "recipe": {
+            "name": prepared.recipe.name,
+            "source": prepared.recipe.source,
+            "epochs_cap": prepared.config.epochs,
+            "batch_size": prepared.config.batch_size or prepared.recipe.batch_size,
+        },
+        "candidates": [_candidate(record) for record in sorted(records, key=lambda r: r["index"])],
+        "search": _search(prepared, records, found),
+        "latency": list(latency),
+        "run": dict(run),
+    }
+    whole = by_name.get(prepared.points[-1].name)
+    if whole is not None:
+        content["full"] = _figures(whole)
+    if found is not None:
+        chosen = by_name[found.choice.point.name]
+        content["chosen"] = _figures(chosen)
+        if whole is not None:
+            content["comparison"] = _comparison(prepared, chosen, whole)
+    if exported is not None:
+        content["export"] = dict(exported)
+    return content
+
+
+def _task(prepared: Prepared) -> dict[str, Any]:
+    task = prepared.task
+    return {
+        "name": task.name,
+        "kind": task.kind,
+        "class_names": list(task.class_names),
+        "fingerprint": task.fingerprint,
+        **describe(task),
+    }
+
+
+def _model(prepared: Prepared) -> dict[str, Any]:
+    backbone = prepared.backbone
+    weights = {**asdict(backbone.weights), "summary": backbone.weights.summary()}
+    return {"name": backbone.name, **asdict(backbone.spec), "weights": weights}
+
+
+def _figures(record: Record) -> dict[str, Any]:
+    return {key: record[key] for key in ("cut", "index", "params", "macs", "val", "test")}
+
+
+def _candidate(record: Record) -> dict[str, Any]:
+    kept = ("epochs", "best_epoch", "seconds", "curve", "notes")
+    return {**_figures(record), "trials": [record["id"]], **{key: record[key] for key in kept}}
+
+
+def _search(prepared: Prepared, records: Sequence[Record], found: Found | None) -> dict[str, Any]:
+    images = len(prepared.task.train)
+    steps: tuple[Batch, ...] = found.steps if found else ()
+    return {
+        "strategy": prepared.config.strategy,
+        "reason": found.choice.reason if found else None,
+        "fine_tunes": len(records),
+        "epochs": sum(record["epochs"] for record in records),
+        "train_macs": sum(MACS_PER_TRAINING_STEP * r["macs"] * images * r["epochs"] for r in records),
+        "seconds": sum(record["seconds"] for record in records),
+        "steps": [{"phase": step.phase, "points": [p.name for p in step.points]} for step in steps],
+    }
+
+
+def _comparison(prepared: Prepared, chosen: Record, whole: Record) -> dict[str, Any]:
+    """Chosen minus whole, on the same test images resampled together."""
+    difference = paired_difference(
+        prepared.recipe.monitor,
+        prepared.task.kind,
+        prepared.task.test.labels,
+        predictions(chosen, "test"),
+        predictions(whole, "test"),
+        seed=prepared.config.seed,
+    )
+    return {"metric": prepared.recipe.monitor, "split": "test", "difference": difference.to_json()}
+
+
+def latency_json(row: Latency) -> dict[str, Any]:
+    """A row of the latency table as JSON values."""
+    content = asdict(row)
+    content["ratio_ci"] = list(row.ratio_ci) if row.ratio_ci else None
+    return content
