@@ -1,236 +1,143 @@
 from __future__ import annotations
 
 import errno
-import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import os
+import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from ttl.data.cache import decode, resize
+from ttl.data import Samples, decode, load_task
+from ttl.data import cache as cache_module
 from ttl.errors import DataError, UsageError
 
+from .toys import class_folders, noise, save, truncate_file
 
-@dataclass
-class Source:
-    """Images in memory that count how often they are read."""
 
-    pixels: list[np.ndarray]
-    channels: int = 1
-    loads: list[int] = field(default_factory=list)
+class Unreadable:
+    """A source that must not be asked for an image."""
 
-    @property
-    def digests(self) -> tuple[bytes, ...]:
-        return tuple(hashlib.sha256(image.tobytes()).digest() for image in self.pixels)
-
-    def __len__(self) -> int:
-        return len(self.pixels)
+    def __init__(self, source: object) -> None:
+        self.channels, self.sizes, self.digests = source.channels, source.sizes, source.digests
 
     def load(self, index: int) -> Image.Image:
-        self.loads.append(index)
-        return Image.fromarray(self.pixels[index])
+        raise AssertionError(f"image {index} was decoded again")
 
 
-@dataclass
-class Split:
-    source: Source
-    index: np.ndarray
-    ids: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.ids)
+@pytest.fixture
+def train(tmp_path: Path) -> Samples:
+    return load_task(class_folders(tmp_path / "set", {"a": 20, "b": 20})).train
 
 
-def split(n: int = 6, *, colour: bool = False, shape: tuple[int, int] = (10, 14), seed: int = 0) -> Any:
-    rng = np.random.default_rng(seed)
-    size = (*shape, 3) if colour else shape
-    pixels = [rng.integers(256, size=size, dtype=np.uint8) for _ in range(n)]
-    return Split(Source(pixels, 3 if colour else 1), np.arange(n), tuple(f"{i}.png" for i in range(n)))
+@pytest.fixture(params=[False, True], ids=["memory", "file"])
+def cache_dir(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
+    return tmp_path / "cache" if request.param else None
 
 
-def test_pixels_are_those_of_pil() -> None:
-    samples = split(colour=True)
-    pixels = decode(samples, image_size=8, interpolation="bicubic")
-    assert (pixels.shape, pixels.dtype) == ((6, 3, 8, 8), torch.uint8)
-    for image, got in zip(samples.source.pixels, pixels, strict=True):
-        expected = Image.fromarray(image).resize((8, 8), Image.Resampling.BICUBIC)
-        assert np.array_equal(got.permute(1, 2, 0).numpy(), np.asarray(expected))
+def test_images_are_squashed_in_order(train: Samples, cache_dir: Path | None) -> None:
+    pixels = decode(train, image_size=8, interpolation="bicubic", cache_dir=cache_dir)
+    assert (pixels.dtype, tuple(pixels.shape)) == (torch.uint8, (26, 1, 8, 8))
+    for position, index in enumerate(train.index):
+        expected = train.source.load(index).resize((8, 8), Image.Resampling.BICUBIC)
+        assert np.array_equal(pixels[position, 0].numpy(), np.asarray(expected))
 
 
-def test_a_split_takes_its_own_images_in_its_own_order() -> None:
-    samples = split(shape=(8, 8))
-    samples.index, samples.ids = np.array([4, 1]), ("4.png", "1.png")
-    pixels = decode(samples, image_size=8)
-    assert np.array_equal(pixels[:, 0].numpy(), [samples.source.pixels[4], samples.source.pixels[1]])
-    assert sorted(samples.source.loads) == [1, 4]
+def test_one_colour_image_makes_all_of_them_colour(tmp_path: Path, cache_dir: Path | None) -> None:
+    class_folders(tmp_path / "set", {"a": 3, "b": 3})
+    save(tmp_path / "set" / "a" / "c.png", noise(0, channels=3))
+    task = load_task(tmp_path / "set")
+    for samples in task.splits.values():
+        pixels = decode(samples, image_size=8, cache_dir=cache_dir)
+        assert pixels.shape == (len(samples), 3, 8, 8)
+        for position, sample in enumerate(samples.ids):
+            same = bool((pixels[position] == pixels[position, :1]).all())
+            assert same == (sample != "a/c.png")
 
 
-def test_grey_images_of_a_colour_source_get_three_channels() -> None:
-    samples = split(2, shape=(8, 8))
-    samples.source.channels = 3
-    pixels = decode(samples, image_size=8)
-    assert pixels.shape == (2, 3, 8, 8)
-    assert torch.equal(pixels[:, 0], pixels[:, 2])
+def test_the_file_is_used_again(train: Samples, tmp_path: Path) -> None:
+    first = decode(train, image_size=8, cache_dir=tmp_path / "cache")
+    again = Samples(train.ids, train.labels, Unreadable(train.source), train.index)
+    calls: list[tuple[int, int]] = []
+    second = decode(again, image_size=8, cache_dir=tmp_path / "cache", on_progress=lambda *c: calls.append(c))
+    assert torch.equal(first, second)
+    assert calls == []
+    assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
-def test_resizing_is_antialiased() -> None:
-    # Stripes one pixel wide become even grey; picking single pixels would give black or white.
-    stripes = Image.fromarray(np.tile(np.array([0, 255], np.uint8), (64, 32)))
-    small = np.asarray(resize(stripes, 8))[:, 1:-1]
-    assert small.min() >= 120
-    assert small.max() <= 135
+def test_another_size_filter_or_image_is_another_file(train: Samples, tmp_path: Path) -> None:
+    fewer = Samples(train.ids[1:], train.labels[1:], train.source, train.index[1:])
+    decode(train, image_size=8, cache_dir=tmp_path / "cache")
+    decode(train, image_size=9, cache_dir=tmp_path / "cache")
+    decode(train, image_size=8, interpolation="bicubic", cache_dir=tmp_path / "cache")
+    decode(fewer, image_size=8, cache_dir=tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 4
 
 
-def test_an_unknown_interpolation_is_named() -> None:
-    with pytest.raises(UsageError, match="There is no interpolation 'area'"):
-        decode(split(1), image_size=8, interpolation="area")
-
-
-def test_the_cache_gives_the_same_pixels_without_reading_the_images(tmp_path: Path) -> None:
-    samples = split()
-    in_memory = decode(samples, image_size=8)
-    written = decode(samples, image_size=8, cache_dir=tmp_path / "new", key="k")
-    samples.source.loads.clear()
-    again = decode(samples, image_size=8, cache_dir=tmp_path / "new", key="k")
-    assert torch.equal(in_memory, written)
-    assert torch.equal(in_memory, again)
-    assert samples.source.loads == []
-    assert len(list((tmp_path / "new").iterdir())) == 1
-
-
-def test_progress_counts_every_image(tmp_path: Path) -> None:
-    samples, seen = split(10), []
-    pixels = decode(
-        samples, image_size=8, cache_dir=tmp_path, key="k", on_progress=lambda *done: seen.append(done)
-    )
-    assert torch.equal(pixels, decode(samples, image_size=8))
-    assert seen == [(i, 10) for i in range(1, 11)]
-
-
-def test_writing_to_the_pixels_leaves_the_cache_alone(tmp_path: Path) -> None:
-    samples = split()
-    first = decode(samples, image_size=8, cache_dir=tmp_path, key="k")
+def test_writing_to_the_tensor_does_not_reach_the_file(train: Samples, tmp_path: Path) -> None:
+    first = decode(train, image_size=8, cache_dir=tmp_path / "cache")
     kept = first.clone()
     first.zero_()
-    assert torch.equal(decode(samples, image_size=8, cache_dir=tmp_path, key="k"), kept)
+    assert torch.equal(decode(train, image_size=8, cache_dir=tmp_path / "cache"), kept)
 
 
-def other_ids(samples: Any) -> None:
-    samples.ids = ("other.png", *samples.ids[1:])
+def test_a_damaged_file_is_written_anew(train: Samples, tmp_path: Path) -> None:
+    whole = decode(train, image_size=8, cache_dir=tmp_path / "cache").clone()
+    (path,) = (tmp_path / "cache").iterdir()
+    truncate_file(path)
+    assert torch.equal(decode(train, image_size=8, cache_dir=tmp_path / "cache"), whole)
 
 
-@pytest.mark.parametrize(
-    ("change", "options"),
-    [
-        (lambda _: None, {"key": "other"}),
-        (lambda _: None, {"image_size": 9}),
-        (lambda _: None, {"interpolation": "bicubic"}),
-        (lambda samples: setattr(samples.source, "channels", 3), {}),
-        (other_ids, {}),
-        (lambda samples: samples.source.pixels[3].fill(0), {}),
-    ],
-    ids=["key", "size", "interpolation", "channels", "ids", "an image"],
-)
-def test_whatever_changes_the_pixels_gives_another_file(
-    tmp_path: Path, change: Callable[[Any], None], options: dict[str, Any]
-) -> None:
-    samples = split()
-    given = {"image_size": 8, "cache_dir": tmp_path, "key": "k"}
-    decode(samples, **given)
-    change(samples)
-    decode(samples, **(given | options))
-    assert len(list(tmp_path.iterdir())) == 2
+def test_a_full_disk(train: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(file: object, header: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(cache_module.np.lib.format, "write_array_header_1_0", full)
+    place = tmp_path / "cache"
+    with pytest.raises(
+        DataError, match=re.escape(f"{place} can't be written (No space left on device): free")
+    ):
+        decode(train, image_size=8, cache_dir=place)
+    assert list(place.iterdir()) == []
 
 
-def truncated(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-1])
+def test_a_file_where_the_folder_should_be(train: Samples, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("")
+    with pytest.raises(DataError, match=r"The image cache in .* can't be written"):
+        decode(train, image_size=8, cache_dir=tmp_path / "cache")
 
 
-def lengthened(path: Path) -> None:
-    path.write_bytes(path.read_bytes() + b"\0")
+def test_an_image_that_vanished_leaves_no_file(train: Samples, tmp_path: Path) -> None:
+    gone = tmp_path / "set" / train.ids[-1]
+    gone.unlink()
+    with pytest.raises(DataError, match=re.escape(f"The image {gone} can't be read (No such file")):
+        decode(train, image_size=8, cache_dir=tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
-def emptied(path: Path) -> None:
-    path.write_bytes(b"")
+def test_no_samples(train: Samples, cache_dir: Path | None) -> None:
+    none = Samples((), train.labels[:0], train.source, train.index[:0])
+    assert decode(none, image_size=8, cache_dir=cache_dir).shape == (0, 1, 8, 8)
 
 
-def scrambled(path: Path) -> None:
-    path.write_bytes(b"not an array" * 100)
+def test_progress(train: Samples, cache_dir: Path | None) -> None:
+    calls: list[tuple[int, int]] = []
+    decode(train, image_size=8, cache_dir=cache_dir, on_progress=lambda *call: calls.append(call))
+    assert calls == [(done, 26) for done in range(1, 27)]
 
 
-def replaced(path: Path) -> None:
-    np.save(path, np.zeros((6, 1, 8, 8), np.float32))
-
-
-@pytest.mark.parametrize("damage", [truncated, lengthened, emptied, scrambled, replaced])
-def test_a_damaged_cache_is_built_again(tmp_path: Path, damage: Callable[[Path], None]) -> None:
-    samples = split()
-    expected = decode(samples, image_size=8)
-    decode(samples, image_size=8, cache_dir=tmp_path, key="k")
-    (path,) = tmp_path.iterdir()
-    damage(path)
-    assert torch.equal(decode(samples, image_size=8, cache_dir=tmp_path, key="k"), expected)
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(np.lib.format, "write_array_header_1_0", full)
-    with pytest.raises(DataError, match=r"can't be written \(No space left on device\): free some space"):
-        decode(split(), image_size=8, cache_dir=tmp_path, key="k")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_write_that_fails_at_closing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / ".name.part").symlink_to("/dev/full")
-    monkeypatch.setattr(Path, "with_name", lambda *_: tmp_path / ".name.part")
-    with pytest.raises(DataError, match="can't be written"):
-        decode(split(), image_size=8, cache_dir=tmp_path, key="k")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_cache_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "taken").touch()
-    with pytest.raises(DataError, match=r"The image cache in .*taken can't be written"):
-        decode(split(), image_size=8, cache_dir=tmp_path / "taken", key="k")
-
-
-@pytest.mark.parametrize("cached", [False, True])
-def test_an_image_that_went_bad_is_told_as_its_source_tells_it(tmp_path: Path, cached: bool) -> None:
-    samples = split()
-
-    def load(index: int) -> Image.Image:
-        raise DataError(f"image {index} can't be read.")
-
-    samples.source.load = load
-    with pytest.raises(DataError, match=r"image 0 can't be read\."):
-        decode(samples, image_size=8, cache_dir=tmp_path if cached else None, key="k")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_no_images_give_no_pixels(tmp_path: Path) -> None:
-    assert decode(split(0), image_size=8, cache_dir=tmp_path, key="k").shape == (0, 1, 8, 8)
+def test_bad_options(train: Samples) -> None:
+    with pytest.raises(UsageError, match="no interpolation 'best': choose one of nearest, bilinear"):
+        decode(train, image_size=8, interpolation="best")
+    with pytest.raises(UsageError, match="The image size is 0: at least 1"):
+        decode(train, image_size=0)
 
 
 @pytest.mark.realdata
-def test_real_x_rays_come_back_from_the_cache(realdata: Path, tmp_path: Path) -> None:
-    paths = sorted((realdata / "xray").rglob("*.jpg"))[:20]
-    samples: Any = split(0)
-    samples.source.pixels = [np.asarray(Image.open(path).convert("L")) for path in paths]
-    samples.ids, samples.index = tuple(path.name for path in paths), np.arange(len(paths))
-    first = decode(samples, image_size=112, cache_dir=tmp_path, key="k")
-    assert torch.equal(decode(samples, image_size=112, cache_dir=tmp_path, key="k"), first)
-    assert first.float().std() > 20
-
-
-def test_an_image_size_of_nothing_is_named() -> None:
-    with pytest.raises(UsageError, match="The image size is 0: at least 1 pixel is needed"):
-        decode(split(1), image_size=0)
+def test_the_x_rays_from_the_file_are_those_from_memory(realdata: Path, tmp_path: Path) -> None:
+    val = load_task(realdata / "xray").val
+    kept = decode(val, image_size=112, cache_dir=tmp_path)
+    assert kept.shape == (160, 1, 112, 112)
+    assert torch.equal(kept, decode(val, image_size=112))

@@ -76,6 +76,7 @@ def _records(
 ) -> Records:
     good = [(folder, path, fact) for folder, path in pairs if isinstance(fact := checked[path], Facts)]
     names = sorted({folder.name for folder, _ in pairs})
+    label = {name: number for number, name in enumerate(names)}
     facts = tuple(fact for _, _, fact in good)
     splits = [folder.split for folder, _, _ in good if folder.split]
     if bad:
@@ -84,7 +85,7 @@ def _records(
         name=root.resolve().name,
         class_names=tuple(names),
         ids=tuple(_id(root, path) for _, path, _ in good),
-        labels=np.array([names.index(folder.name) for folder, _, _ in good], np.int64),
+        labels=np.array([label[folder.name] for folder, _, _ in good], np.int64),
         source=FileSource(tuple(path for _, path, _ in good), facts),
         given=tuple(splits) or None,
         skipped=tuple(bad),

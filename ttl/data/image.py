@@ -100,7 +100,8 @@ def read_image(path: Path) -> Image.Image:
     """What `open_image` does, for threads: `quiet_pillow` belongs around all of them, not in each."""
     try:
         with Image.open(path) as image:
-            return to_eight_bits(ImageOps.exif_transpose(image))
+            ImageOps.exif_transpose(image, in_place=True)
+            return to_eight_bits(image)
     except Exception as error:
         raise DataError(f"The image {path} can't be read ({_reason(error)}): repair or remove it.") from None
 
@@ -175,4 +176,5 @@ def _reason(error: Exception) -> str:
         return "not an image, or damaged at its beginning"
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
-    return str(error).strip().rstrip(".") or type(error).__name__
+    text = str(error).strip().rstrip(".") or type(error).__name__
+    return "cut off before its end" if "truncated" in text.lower() else text

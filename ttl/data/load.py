@@ -32,7 +32,7 @@ def load_task(
 
     Args:
         data: a folder of class folders (with or without train/ val/ test/), a MedMNIST-style .npz, or a
-            built-in name (`digits`, `digits:5-9`).
+            built-in name (`digits`, `digits:5-9`; `./digits` is a folder of that name).
         seed: of the split.
         val_fraction: share of all samples that validate. Where the data bring only one of val and test, the
             other is drawn from train in the same proportion to it.
@@ -51,7 +51,7 @@ def load_task(
     Example:
         >>> task = load_task("digits:5-9")
         >>> task.kind, task.class_names, len(task.train), len(task.val), len(task.test)
-        ('multiclass', ('5', '6', '7', '8', '9'), 573, 143, 180)
+        ('multiclass', ('5', '6', '7', '8', '9'), 573, 144, 179)
     """
     if not (val_fraction > 0 and test_fraction > 0 and val_fraction + test_fraction < 1):
         raise UsageError(

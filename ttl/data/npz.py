@@ -57,7 +57,7 @@ def read_npz(path: Path) -> Records:
 def _arrays(path: Path) -> dict[str, Array]:
     # A damaged archive makes numpy and zipfile raise many things, and a pickled array must stay unread.
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             keys = list(archive)
             wanted = [f"{split}_{what}" for split in SPLITS for what in ("images", "labels")]
             arrays = {key: archive[key] for key in wanted if key in keys}

@@ -1,0 +1,36 @@
+"""Small images and data folders made on the spot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+
+def noise(seed: int, size: tuple[int, int] = (12, 10), channels: int = 1) -> npt.NDArray[np.uint8]:
+    """`(h, w)` or `(h, w, 3)` uint8; `size` is width, height."""
+    shape = (size[1], size[0], channels) if channels > 1 else (size[1], size[0])
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def save(path: Path, pixels: npt.NDArray[np.uint8] | None = None, mode: str | None = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(noise(sum(path.name.encode())) if pixels is None else pixels)
+    (image.convert(mode) if mode else image).save(path)
+    return path
+
+
+def class_folders(root: Path, counts: dict[str, int]) -> Path:
+    """`counts`: folder ("a", "train/a") -> PNG images in it, named 0.png, 1.png, ..., all different."""
+    for number, (folder, count) in enumerate(counts.items()):
+        for i in range(count):
+            save(root / folder / f"{i}.png", noise(1000 * number + i))
+    return root
+
+
+def truncate_file(path: Path, keep: float = 0.5) -> Path:
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * keep)])
+    return path

@@ -1,0 +1,218 @@
+"""The training loop: phases of a recipe, one after another, with validation every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite, isnan
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ttl.data import AUGMENTATIONS
+from ttl.errors import TrainingError
+from ttl.finetune.predict import normalised, predict
+from ttl.finetune.recipes import Phase, Recipe
+from ttl.finetune.trainable import select, train_mode
+from ttl.stats import metrics
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Images:
+    """A decoded split: pixels `(n, 1 or 3, h, w)` uint8, labels `(n,)` int64."""
+
+    pixels: torch.Tensor
+    labels: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a fine-tune went; the model itself has the weights of the best epoch."""
+
+    curve: tuple[Row, ...]
+    """A row an epoch: epoch, phase, lr, train_loss, val_loss, val_auprc, val_auroc, val_accuracy, seconds."""
+    best_epoch: int
+    epochs: int
+    seconds: float
+    trainable: dict[str, int]
+    """Phase -> number of trainable parameters."""
+    notes: tuple[str, ...] = ()
+
+
+def fit(
+    model: nn.Module,
+    train: Images,
+    val: Images,
+    recipe: Recipe,
+    *,
+    kind: str,
+    mean: Sequence[float],
+    std: Sequence[float],
+    seed: int = 0,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    lr: float | None = None,
+    device: str = "cpu",
+    on_epoch: Callable[[Row], None] | None = None,
+) -> Fit:
+    """Fine-tune `model` in place; it ends in eval mode with the weights of its best validation epoch.
+
+    The same seed gives the same weights, bit for bit, on the CPU; the caller's random state is left alone.
+
+    Args:
+        model: as `ttl.truncate` made it: its head is the submodule `ttl_head`.
+        train: what is learned from.
+        val: what decides the schedule and which epoch is kept.
+        recipe: how.
+        kind: `binary` or `multiclass`.
+        mean: of the input's channels, for pixels in 0..1.
+        std: likewise.
+        seed: of the order, the augmentation and dropout.
+        epochs: at most so many in all phases together; None leaves it to the recipe's stop rule.
+        batch_size: images a step; the recipe's by default.
+        lr: the learning rate of the last phase; the recipe's by default.
+        device: where to compute.
+        on_epoch: is given each row of the curve.
+
+    Raises:
+        TrainingError: the loss is no number, memory ran out, or the device isn't there.
+    """
+    cuda = [torch.device(device)] if device.startswith("cuda") else []
+    try:
+        with torch.random.fork_rng(devices=cuda):
+            torch.manual_seed(seed)
+            run = _Run(model.to(device), train, val, recipe, kind, tuple(mean), tuple(std), seed, device)
+            run.batch_size = min(batch_size or recipe.batch_size, len(train.labels))
+            return run.all(epochs, lr, on_epoch)
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"There is too little memory on {device} for {batch_size or recipe.batch_size} images at a time: "
+            "lower --batch-size or --image-size"
+        ) from error
+
+
+@dataclass
+class _Best:
+    """The best epoch so far and the state it had."""
+
+    score: float = float("-inf")
+    epoch: int = 0
+    state: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+
+@dataclass
+class _Run:
+    model: nn.Module
+    train: Images
+    val: Images
+    recipe: Recipe
+    kind: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    seed: int
+    device: str
+    batch_size: int = 1
+    curve: list[Row] = field(default_factory=list)
+    best: _Best = field(default_factory=_Best)
+    notes: list[str] = field(default_factory=list)
+
+    def all(self, cap: int | None, lr: float | None, on_epoch: Callable[[Row], None] | None) -> Fit:
+        start = perf_counter()
+        self.generator = torch.Generator().manual_seed(self.seed)
+        self.augment = AUGMENTATIONS[self.recipe.augment]
+        self.labels = torch.from_numpy(np.asarray(self.train.labels, dtype=np.int64)).to(self.device)
+        trainable = {}
+        for phase in self.recipe.phases:
+            parameters = select(self.model, phase)
+            trainable[phase.name] = sum(p.numel() for p in parameters)
+            is_last = phase is self.recipe.phases[-1]
+            rate = lr if lr is not None and is_last else phase.lr
+            self._phase(phase, parameters, rate, cap, on_epoch)
+        self.model.load_state_dict({**self.model.state_dict(), **self.best.state})
+        self.model.eval()
+        notes = tuple(dict.fromkeys(self.notes))
+        return Fit(tuple(self.curve), self.best.epoch, len(self.curve), perf_counter() - start, trainable, notes)
+
+    def _phase(
+        self,
+        phase: Phase,
+        parameters: list[nn.Parameter],
+        lr: float,
+        cap: int | None,
+        on_epoch: Callable[[Row], None] | None,
+    ) -> None:
+        optimizer = torch.optim.Adam(parameters, lr=lr)
+        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, mode="max", factor=phase.factor, patience=phase.patience, threshold=0.0
+        )
+        done = 0
+        while (cap is None or len(self.curve) < cap) and (phase.epochs is None or done < phase.epochs):
+            rate = optimizer.param_groups[0]["lr"]
+            if rate < phase.min_lr:
+                break
+            row = self._epoch(phase, optimizer, rate)
+            score = self._score(row)
+            if score > self.best.score:
+                state = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+                self.best = _Best(score, len(self.curve), state)
+            plateau.step(score)
+            done += 1
+            if on_epoch is not None:
+                on_epoch(row)
+
+    def _epoch(self, phase: Phase, optimizer: torch.optim.Optimizer, lr: float) -> Row:
+        start = perf_counter()
+        train_mode(self.model, phase)
+        total = torch.zeros((), device=self.device)
+        for batch in self._batches():
+            optimizer.zero_grad(set_to_none=True)
+            images = self.augment(normalised(self.train.pixels[batch].to(self.device), self.mean, self.std), self.generator)
+            loss = F.cross_entropy(self.model(images), self.labels[batch.to(self.device)])
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            total += loss.detach() * len(batch)
+        mean_loss = float(total) / len(self.labels)
+        epoch = len(self.curve) + 1
+        if not isfinite(mean_loss):
+            raise TrainingError(
+                f"The training loss is {mean_loss} in epoch {epoch} ({self.recipe.name}, learning rate {lr:g}): "
+                "lower --lr, or look for images that are blank"
+            )
+        row: Row = {"epoch": epoch, "phase": phase.name, "lr": lr, "train_loss": mean_loss, **self._validation()}
+        row["seconds"] = perf_counter() - start
+        self.curve.append(row)
+        return row
+
+    def _batches(self) -> Iterator[torch.Tensor]:
+        """Indices in a random order; a last batch of one joins the one before: BN can't train on one image."""
+        order = torch.randperm(len(self.labels), generator=self.generator)
+        batches = list(order.split(self.batch_size))
+        if len(batches) > 1 and len(batches[-1]) == 1:
+            batches[-2:] = [torch.cat(batches[-2:])]
+        return iter(batches)
+
+    def _validation(self) -> Row:
+        probabilities = predict(
+            self.model, self.val.pixels, kind=self.kind, mean=self.mean, std=self.std, device=self.device
+        )
+        truth = probabilities[np.arange(len(self.val.labels)), self.val.labels]
+        loss = float(-np.log(np.maximum(truth, np.finfo(np.float64).tiny)).mean())
+        return {"val_loss": loss} | {
+            f"val_{name}": value for name, value in metrics(self.kind, self.val.labels, probabilities).items()
+        }
+
+    def _score(self, row: Row) -> float:
+        score = float(row[f"val_{self.recipe.monitor}"])
+        if isnan(score):
+            self.notes.append(
+                f"Validation {self.recipe.monitor.upper()} is undefined (a class is absent), so the validation loss decided"
+            )
+            return -float(row["val_loss"])
+        return score
