@@ -106,9 +106,7 @@ def test_a_bad_flag_is_one_sentence_that_names_it(flags: dict[str, object], mess
 
 @pytest.mark.parametrize("missing", ["data", "model"])
 def test_what_must_be_given(missing: str) -> None:
-    with pytest.raises(
-        UsageError, match=f"^No {missing} was given: name it, on the command line or as {missing} = "
-    ):
+    with pytest.raises(UsageError, match=f"^No {missing} was given: name it, on the command line or as {missing} = "):
         load_config(None, LEAST | {missing: None})
 
 
@@ -139,9 +137,7 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(
-        UsageError, match=r"run\.toml can't be read \(No such file or directory\): check --config\.$"
-    ):
+    with pytest.raises(UsageError, match=r"run\.toml can't be read \(No such file or directory\): check --config\.$"):
         load_config(tmp_path / "run.toml", LEAST)
 
 
@@ -150,9 +146,7 @@ def test_a_bad_value_in_the_file_is_no_matter_where_a_flag_wins(tmp_path: Path) 
 
 
 def test_json_round_trip() -> None:
-    config = load_config(
-        None, LEAST | {"out": Path("runs/a"), "lr": 1e-4, "image_size": 112, "skip_bad": True}
-    )
+    config = load_config(None, LEAST | {"out": Path("runs/a"), "lr": 1e-4, "image_size": 112, "skip_bad": True})
     read_back = RunConfig.from_json(json.loads(json.dumps(config.to_json())))
     assert read_back == config
     assert config.to_json()["out"] == "runs/a"
@@ -161,9 +155,7 @@ def test_json_round_trip() -> None:
 @pytest.mark.parametrize("damage", [{"epochs": -1}, {"colour": "red"}, {"model": None}])
 def test_damaged_options_of_a_run_folder(damage: dict[str, object]) -> None:
     options = load_config(None, LEAST).to_json() | damage
-    with pytest.raises(
-        RunFolderError, match=r"^The options recorded in the run folder can't be read .*folder\.$"
-    ):
+    with pytest.raises(RunFolderError, match=r"^The options recorded in the run folder can't be read .*folder\.$"):
         RunConfig.from_json(options)
 
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from networks import Stubborn, TinyDenseNet, TinyResNet, TwoRoads
 from torch import nn
 from torch.nn import functional as F
 
-from networks import Stubborn, TinyDenseNet, TinyResNet, TwoRoads
 from ttl.errors import ModelError
 from ttl.graph import trace, walk
 
@@ -75,7 +75,7 @@ def test_a_module_that_cant_be_traced_stays_whole() -> None:
 
 
 def test_a_model_that_cant_be_traced_is_refused_with_what_stopped_it() -> None:
-    with pytest.raises(ModelError, match="Stubborn can't be walked: Stubborn .* stopped it with TraceError"):
+    with pytest.raises(ModelError, match=r"Stubborn can't be walked: Stubborn .* stopped it with TraceError"):
         trace(Stubborn())
 
 

@@ -71,9 +71,7 @@ def test_metrics_are_those_of_sklearn(decimals: int) -> None:
 @pytest.mark.parametrize("decimals", [1, 8])
 @pytest.mark.parametrize("kind", ["binary", "multiclass"])
 def test_each_resample_scores_as_sklearn_scores_the_resampled_data(kind: str, decimals: int) -> None:
-    labels, probabilities = (
-        binary(60, decimals=decimals) if kind == "binary" else multiclass(60, 4, decimals=decimals)
-    )
+    labels, probabilities = binary(60, decimals=decimals) if kind == "binary" else multiclass(60, 4, decimals=decimals)
     (weights,) = stats._resample_weights(labels, 25, 0)
     scored = stats._Scorer(kind, labels, probabilities)(weights)
     for i, drawn in enumerate(weights.astype(int)):
@@ -171,12 +169,8 @@ def test_a_paired_difference_is_narrower_than_two_intervals_apart() -> None:
 def test_a_paired_difference_turns_with_its_models() -> None:
     labels, a = binary(120)
     b = binary(120, seed=9)[1]
-    forth, back = (
-        paired_difference("auprc", "binary", labels, *pair, resamples=80) for pair in ((a, b), (b, a))
-    )
-    assert (back.value, back.ci_low, back.ci_high) == pytest.approx(
-        (-forth.value, -forth.ci_high, -forth.ci_low)
-    )
+    forth, back = (paired_difference("auprc", "binary", labels, *pair, resamples=80) for pair in ((a, b), (b, a)))
+    assert (back.value, back.ci_low, back.ci_high) == pytest.approx((-forth.value, -forth.ci_high, -forth.ci_low))
 
 
 def test_a_ratio_pairs_what_slows_a_round() -> None:

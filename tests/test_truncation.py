@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 
 import pytest
 import torch
+from networks import TinyDenseNet, TinyResNet, TwoRoads, network
 from torch import nn
 
-from networks import TinyDenseNet, TinyResNet, TwoRoads, network
 from ttl.errors import ModelError, PointError, UsageError
 from ttl.truncation import TruncationPoints, truncate, truncation_points
 
@@ -38,7 +39,7 @@ class TestPoints:
     def test_costs_never_fall_and_indices_count_from_one(self) -> None:
         points = truncation_points(network("resnet10t"), image_size=64)
         assert [p.index for p in points] == list(range(1, len(points) + 1))
-        for below, above in zip(points[:-1], points[1:], strict=True):
+        for below, above in pairwise(points):
             assert below.params < above.params
             assert below.macs < above.macs
 
@@ -46,7 +47,13 @@ class TestPoints:
         ("model", "count", "first", "last", "ends"),
         [
             ("resnet50", 17, "maxpool", "layer4.2", ["layer1.2", "layer2.3", "layer3.5", "layer4.2"]),
-            ("efficientnet_b0", 18, "bn1", "bn2", ["blocks.0.0", "blocks.1.1", "blocks.2.1", "blocks.4.2", "bn2"]),
+            (
+                "efficientnet_b0",
+                18,
+                "bn1",
+                "bn2",
+                ["blocks.0.0", "blocks.1.1", "blocks.2.1", "blocks.4.2", "bn2"],
+            ),
             ("vgg16_bn", 14, "features.2", "pre_logits", None),
             ("inception_v3", 12, "Pool2", "Mixed_7c", ["Mixed_5d", "Mixed_6e", "Mixed_7c"]),
             ("tv:mobilenet_v2", 19, "features.0", "features.18", None),
@@ -131,7 +138,14 @@ def features_of(model: nn.Module, name: str, image: torch.Tensor) -> torch.Tenso
     return taken[0]
 
 
-NETWORKS = ["resnet18", "densenet121", "efficientnet_b0", "tv:mobilenet_v2", "tv:resnet18", "tv:efficientnet_b0"]
+NETWORKS = [
+    "resnet18",
+    "densenet121",
+    "efficientnet_b0",
+    "tv:mobilenet_v2",
+    "tv:resnet18",
+    "tv:efficientnet_b0",
+]
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -39,7 +39,7 @@ _HOMES = {
     "truncation_points": "ttl.truncation",
 }
 
-__all__ = ["__version__", "search", *_HOMES]  # noqa: F822  (search is the property below)
+__all__ = ["__version__", "search", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:

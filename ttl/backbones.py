@@ -16,6 +16,7 @@ from urllib.parse import urlparse
 import timm
 import torch
 import torchvision
+from timm.data.config import resolve_model_data_config
 from torch import nn
 
 from ttl.errors import ModelError, WeightsError
@@ -99,10 +100,10 @@ def _timm(name: str, pretrained: bool, image_size: int | None) -> Made:
             model = timm.create_model(name, pretrained=True, **sized)
     else:
         model = timm.create_model(name, pretrained=False, **sized)
-    data = timm.data.resolve_model_data_config(model)
+    data = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
     size = image_size or int(data["input_size"][-1])
     spec = InputSpec(size, tuple(data["mean"]), tuple(data["std"]), _interpolation(data["interpolation"]))
-    return model, spec, _first_name(model.pretrained_cfg.get("classifier"))
+    return model, spec, _first_name(vars(model)["pretrained_cfg"].get("classifier"))
 
 
 def _sized(name: str, image_size: int | None) -> dict[str, Any]:
@@ -115,7 +116,9 @@ def _sized(name: str, image_size: int | None) -> dict[str, Any]:
     except TypeError:
         return {}
     except Exception as error:
-        raise ModelError(f"{name} can't be built for images of {image_size} pixels: {str(error).splitlines()[0]}") from error
+        raise ModelError(
+            f"{name} can't be built for images of {image_size} pixels: {str(error).splitlines()[0]}"
+        ) from error
     return {"img_size": image_size}
 
 
@@ -135,7 +138,10 @@ def _torchvision(name: str, pretrained: bool, image_size: int | None) -> Made:
         model = torchvision.models.get_model(plain, weights=None, **quick)
     preset = weights.transforms()
     spec = InputSpec(
-        image_size or int(preset.crop_size[0]), tuple(preset.mean), tuple(preset.std), preset.interpolation.value
+        image_size or int(preset.crop_size[0]),
+        tuple(preset.mean),
+        tuple(preset.std),
+        preset.interpolation.value,
     )
     return model, spec, _last_linear(model)
 
@@ -191,7 +197,9 @@ def _cached(hub_id: str | None, url: str | None) -> bool:
         return False
     from huggingface_hub import try_to_load_from_cache
 
-    return any(isinstance(try_to_load_from_cache(hub_id, file), str) for file in ("model.safetensors", "pytorch_model.bin"))
+    return any(
+        isinstance(try_to_load_from_cache(hub_id, file), str) for file in ("model.safetensors", "pytorch_model.bin")
+    )
 
 
 def _answers(url: str) -> bool:

@@ -196,9 +196,7 @@ def _with_stem(pieces: list[Segment], tree: _Tree) -> list[Segment]:
     groups = {tree.graph.kinds[pieces[i].name] for i in repeated}
     first = repeated[0] if len(repeated) > len(groups) or len(repeated) > 1 else 0
     stem = [Segment("stem", "", 0, pieces[first].first - 1)] if first and pieces[first].first else []
-    return [
-        Segment(p.kind, p.name or _name(p, tree), p.first, p.last) for p in [*stem, *pieces[first:]]
-    ]
+    return [Segment(p.kind, p.name or _name(p, tree), p.first, p.last) for p in [*stem, *pieces[first:]]]
 
 
 def _name(segment: Segment, tree: _Tree) -> str:

@@ -91,8 +91,10 @@ def load_bundle(folder: Path, *, backbone: nn.Module | None = None) -> tuple[fx.
 
 def _from_json(data: dict[str, Any]) -> Bundle:
     point = data["point"]
-    values = {**data, "point": TruncationPoint(**{**point, "shape": tuple(point["shape"]), "values": tuple(point["values"])})}
+    values = {
+        **data,
+        "point": TruncationPoint(**{**point, "shape": tuple(point["shape"]), "values": tuple(point["values"])}),
+    }
     for name in ("class_names", "mean", "std"):
         values[name] = tuple(values[name])
     return Bundle(**values)
-

@@ -192,8 +192,7 @@ def _read_toml(path: Path) -> dict[str, object]:
     for key, value in table.items():
         if _snake(key) in options:
             raise UsageError(
-                f"The option {_kebab(key)} is given twice in {path}, as {_kebab(key)} and as {_snake(key)}: "
-                "keep one."
+                f"The option {_kebab(key)} is given twice in {path}, as {_kebab(key)} and as {_snake(key)}: keep one."
             )
         options[_snake(key)] = value
     _refuse_unknown(options, f"in {path}")

@@ -39,6 +39,11 @@ def demo(out: Path, *, seed: int = 0, watch: Watch) -> Finished:
     folder, _ = finetune(pretraining, "full", watch=watch)
     watch(Note("Now the job: the smallest cut of that network which tells the digits 5 to 9 apart."))
     job = pretraining.model_copy(
-        update={"data": "digits:5-9", "weights": str(folder / "model.safetensors"), "out": out, "epochs": EPOCHS}
+        update={
+            "data": "digits:5-9",
+            "weights": str(folder / "model.safetensors"),
+            "out": out,
+            "epochs": EPOCHS,
+        }
     )
     return run(job, watch=watch)

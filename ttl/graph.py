@@ -77,10 +77,7 @@ class BlockGraph:
         doesn't concatenate exactly those.
         """
         sets = self.live_sets()
-        return [
-            live if _is_one_map(live) or self._concatenated_next(i, live) else None
-            for i, live in enumerate(sets)
-        ]
+        return [live if _is_one_map(live) or self._concatenated_next(i, live) else None for i, live in enumerate(sets)]
 
     def _concatenated_next(self, position: int, live: tuple[Op, ...]) -> bool:
         following = next((op for op in self.ops[position + 1 :] if op.is_feature), None)
@@ -90,7 +87,7 @@ class BlockGraph:
         axis = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
         tensors = node.args[0] if node.args else node.kwargs.get("tensors")
         same_size = len({op.shape[2:] for op in live if op.shape is not None and len(op.shape) == 4}) == 1
-        return axis == 1 and same_size and tensors == [op.node for op in live]
+        return bool(axis == 1 and same_size and tensors == [op.node for op in live])
 
 
 def _is_one_map(live: Sequence[Op]) -> bool:
@@ -146,7 +143,7 @@ def trace(model: nn.Module) -> tuple[fx.Graph, dict[str, torch.Tensor]]:
         tracer = _Tracer(whole)
         try:
             graph, constants = tracer.run(model)
-        except _Untraceable as stop:
+        except _UntraceableError as stop:
             if stop.module is model or type(stop.module) in whole:
                 cause = stop.__cause__
                 raise ModelError(
@@ -162,7 +159,7 @@ def trace(model: nn.Module) -> tuple[fx.Graph, dict[str, torch.Tensor]]:
         whole |= readers
 
 
-class _Untraceable(Exception):
+class _UntraceableError(Exception):
     def __init__(self, path: str, module: nn.Module) -> None:
         super().__init__(path)
         self.path = path
@@ -180,10 +177,10 @@ class _Tracer(fx.Tracer):
         try:
             with _eval_flags(self.read_training):
                 graph = self.trace(model)
-        except _Untraceable:
+        except _UntraceableError:
             raise
         except Exception as error:
-            raise _Untraceable("", model) from error
+            raise _UntraceableError("", model) from error
         finally:
             # The tracer hangs constant tensors on the model it traces: take them off again.
             constants = {name: vars(model).pop(name) for name in set(vars(model)) - before}
@@ -197,10 +194,10 @@ class _Tracer(fx.Tracer):
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         try:
             return super().call_module(m, forward, args, kwargs)
-        except _Untraceable:
+        except _UntraceableError:
             raise
         except Exception as error:
-            raise _Untraceable(self.path_of_module(m), m) from error
+            raise _UntraceableError(self.path_of_module(m), m) from error
 
 
 @contextmanager
@@ -217,7 +214,7 @@ def _eval_flags(read_by: list[nn.Module]) -> Iterator[None]:
     def put(module: nn.Module, value: bool) -> None:
         vars(module)["training"] = value
 
-    nn.Module.training = property(get, put)  # type: ignore[assignment, method-assign]
+    nn.Module.training = property(get, put)  # type: ignore[assignment]
     try:
         yield
     finally:

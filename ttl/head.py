@@ -29,7 +29,13 @@ class Head(nn.Module):
     """
 
     def __init__(
-        self, shape: tuple[int, ...], channel_axis: int, num_classes: int, *, pool: str = "avg", dropout: float = 0.0
+        self,
+        shape: tuple[int, ...],
+        channel_axis: int,
+        num_classes: int,
+        *,
+        pool: str = "avg",
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if pool not in POOLS:
@@ -55,4 +61,5 @@ class Head(nn.Module):
         return 0.5 * (feature.mean(self.positions) + feature.amax(self.positions))
 
     def extra_repr(self) -> str:
+        """What the printed model shows of it."""
         return f"pool={self.pool}"

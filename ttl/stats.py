@@ -161,9 +161,7 @@ def ratio_interval(
     _check_bootstrap(resamples, confidence)
     times = np.stack([np.asarray(times, np.float64) for times in _same_shape(a, b)])
     if not np.all(times > 0):
-        raise UsageError(
-            f"times must be positive, and the smallest is {times.min()}; drop the failed rounds."
-        )
+        raise UsageError(f"times must be positive, and the smallest is {times.min()}; drop the failed rounds.")
     rounds = times.shape[1]
     if rounds == 0:
         return Estimate(math.nan, math.nan, math.nan)
@@ -261,39 +259,27 @@ def _estimate(value: float, drawn: Array, confidence: float) -> Estimate:
     return Estimate(value, float(low), float(high))
 
 
-def _checked(
-    kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike
-) -> tuple[npt.NDArray[np.int64], Array]:
+def _checked(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> tuple[npt.NDArray[np.int64], Array]:
     """Return labels `(n,)` and probabilities `(n, classes)` as arrays that fit each other and the kind."""
     found, scores = np.asarray(labels, np.int64), np.asarray(probabilities, np.float64)
     if kind not in KINDS:
         raise UsageError(f"there are no metrics for kind {kind!r}; choose one of {', '.join(KINDS)}.")
     if found.ndim != 1 or scores.ndim != 2 or len(found) != len(scores):
-        raise UsageError(
-            f"labels {found.shape} and probabilities {scores.shape} must be (n,) and (n, classes)."
-        )
+        raise UsageError(f"labels {found.shape} and probabilities {scores.shape} must be (n,) and (n, classes).")
     if scores.shape[1] < 2 or (kind == "binary" and scores.shape[1] != 2):
-        raise UsageError(
-            f"a {kind} task can't have {scores.shape[1]} columns of probabilities; give one a class."
-        )
+        raise UsageError(f"a {kind} task can't have {scores.shape[1]} columns of probabilities; give one a class.")
     if not np.isfinite(scores).all():
         bad = int((~np.isfinite(scores)).any(axis=1).sum())
-        raise DataError(
-            f"{bad} of {len(scores)} predictions are not finite; the model that gave them is broken."
-        )
+        raise DataError(f"{bad} of {len(scores)} predictions are not finite; the model that gave them is broken.")
     if len(found) and (found.min() < 0 or found.max() >= scores.shape[1]):
-        raise DataError(
-            f"labels go from {found.min()} to {found.max()}; they must be in 0..{scores.shape[1] - 1}."
-        )
+        raise DataError(f"labels go from {found.min()} to {found.max()}; they must be in 0..{scores.shape[1] - 1}.")
     return found, scores
 
 
 def _same_shape(a: npt.ArrayLike, b: npt.ArrayLike) -> tuple[npt.ArrayLike, npt.ArrayLike]:
     shapes = np.shape(a), np.shape(b)
     if shapes[0] != shapes[1] or len(shapes[0]) != 1:
-        raise UsageError(
-            f"times of shapes {shapes[0]} and {shapes[1]} can't be paired; give one a round of each."
-        )
+        raise UsageError(f"times of shapes {shapes[0]} and {shapes[1]} can't be paired; give one a round of each.")
     return a, b
 
 

@@ -320,9 +320,8 @@ def _parts(model: nn.Module, graph: fx.Graph, constants: dict[str, torch.Tensor]
         if node.op == "call_module":
             parts[node.target] = model.get_submodule(node.target)
         elif node.op == "get_attr":
-            parts[node.target] = constants.get(node.target, None)
-            if parts[node.target] is None:
-                parts[node.target] = _get(model, node.target)
+            known = node.target in constants
+            parts[node.target] = constants[node.target] if known else _get(model, node.target)
     return copy.deepcopy(parts)
 
 

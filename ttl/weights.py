@@ -88,7 +88,9 @@ def load_checkpoint(model: nn.Module, path: Path, *, classifier: str | None) -> 
         )
     model.load_state_dict(fitting, strict=False)
     missing = [name for name in expected if name not in fitting and not name.endswith("num_batches_tracked")]
-    return WeightsReport(path.name, len(fitting), tuple(missing), tuple(n for n in state if n not in fitting), _sha256(path))
+    return WeightsReport(
+        path.name, len(fitting), tuple(missing), tuple(n for n in state if n not in fitting), _sha256(path)
+    )
 
 
 def _weights(state: Mapping[str, torch.Tensor]) -> list[str]:

@@ -49,9 +49,7 @@ def test_p90_needs_64_runs(runs: int, given: bool) -> None:
 
 def test_ratio_is_paired_by_round() -> None:
     """The machine slows down eightfold on the way; in each round the small model takes half as long."""
-    rows = latency_rows(
-        timings(small=[1.0, 2.0, 8.0], full=[2.0, 4.0, 16.0]), reference="full", ratio=median_ratio
-    )
+    rows = latency_rows(timings(small=[1.0, 2.0, 8.0], full=[2.0, 4.0, 16.0]), reference="full", ratio=median_ratio)
     assert (rows[0].ratio_to_full, rows[0].ratio_ci) == (0.5, (0.5, 0.5))
     assert (rows[1].ratio_to_full, rows[1].ratio_ci) == (1.0, None)
 
@@ -109,9 +107,7 @@ def test_own_images_are_used(tmp_path: Path) -> None:
     path = relu_file(tmp_path / "a.onnx", ["n", 3, 4, 4])
     images = np.zeros((1, 3, 4, 4), np.float32)
     assert len(bench({"a": path}, runs=5, inputs={"a": images}).rounds.times_ms["a"]) == 5
-    with pytest.raises(
-        UsageError, match=r"a takes images of shape \(2, 3, 4, 4\) and was given \(1, 3, 4, 4\)"
-    ):
+    with pytest.raises(UsageError, match=r"a takes images of shape \(2, 3, 4, 4\) and was given \(1, 3, 4, 4\)"):
         bench({"a": path}, batch=2, inputs={"a": images})
 
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from networks import network
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from networks import network
 from ttl.cost.macs import MacCounter
 
 
@@ -42,7 +42,10 @@ def test_what_has_no_formula_is_collected() -> None:
 
 
 def test_inference_mode_is_refused_instead_of_counted_as_nothing() -> None:
-    with torch.inference_mode(), pytest.raises(RuntimeError, match="can't be counted under torch.inference_mode"):
+    with (
+        torch.inference_mode(),
+        pytest.raises(RuntimeError, match=r"can't be counted under torch\.inference_mode"),
+    ):
         MacCounter().__enter__()
 
 

@@ -33,11 +33,7 @@ def test_halves_share_nothing_and_keep_the_numbering_of_the_whole() -> None:
     assert ids(low) | ids(high) == ids(whole)
 
 
-@pytest.mark.parametrize(
-    "name", ["digits:", "digits:5", "digits:9-5", "digits:3-3", "digits:0-12", "digits:a-b"]
-)
+@pytest.mark.parametrize("name", ["digits:", "digits:5", "digits:9-5", "digits:3-3", "digits:0-12", "digits:a-b"])
 def test_parts_that_do_not_exist(name: str) -> None:
-    with pytest.raises(
-        DataError, match=f"no built-in data '{name}': write digits, or for instance digits:5-9"
-    ):
+    with pytest.raises(DataError, match=f"no built-in data '{name}': write digits, or for instance digits:5-9"):
         load_task(name)

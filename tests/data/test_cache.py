@@ -96,9 +96,7 @@ def test_a_full_disk(train: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(cache_module.np.lib.format, "write_array_header_1_0", full)
     place = tmp_path / "cache"
-    with pytest.raises(
-        DataError, match=re.escape(f"{place} can't be written (No space left on device): free")
-    ):
+    with pytest.raises(DataError, match=re.escape(f"{place} can't be written (No space left on device): free")):
         decode(train, image_size=8, cache_dir=place)
     assert list(place.iterdir()) == []
 

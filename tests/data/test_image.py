@@ -113,9 +113,7 @@ def test_of_several_frames_the_first_is_taken(tmp_path: Path) -> None:
 
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"x")
-    with pytest.raises(
-        DataError, match=re.escape(f"The image {tmp_path / 'a.png'} can't be read (not an image")
-    ):
+    with pytest.raises(DataError, match=re.escape(f"The image {tmp_path / 'a.png'} can't be read (not an image")):
         open_image(tmp_path / "a.png")
     with pytest.raises(DataError, match=r"\(No such file or directory\): repair or remove it"):
         open_image(tmp_path / "none.png")
@@ -130,7 +128,5 @@ def test_pixels_are_what_pillow_gives_for_the_whole_image() -> None:
 
 
 def test_an_unknown_interpolation() -> None:
-    with pytest.raises(
-        UsageError, match="no interpolation 'cubic': choose one of nearest, bilinear, bicubic"
-    ):
+    with pytest.raises(UsageError, match="no interpolation 'cubic': choose one of nearest, bilinear, bicubic"):
         to_pixels(Image.new("L", (4, 4)), channels=1, image_size=2, interpolation="cubic")

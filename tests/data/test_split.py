@@ -12,8 +12,7 @@ SHARES = {"train": 0.64, "val": 0.16, "test": 0.20}
 
 def counts(labels: np.ndarray, splits: list[str]) -> dict[str, list[int]]:
     return {
-        split: np.bincount(labels[np.array(splits) == split], minlength=labels.max() + 1).tolist()
-        for split in SHARES
+        split: np.bincount(labels[np.array(splits) == split], minlength=labels.max() + 1).tolist() for split in SHARES
     }
 
 

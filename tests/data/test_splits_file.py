@@ -94,17 +94,13 @@ def test_a_group_in_two_splits(data: Path, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_files_that_do_not_fit(
-    data: Path, tmp_path: Path, edit: Callable[[list[str]], list[str]], text: str
-) -> None:
+def test_files_that_do_not_fit(data: Path, tmp_path: Path, edit: Callable[[list[str]], list[str]], text: str) -> None:
     with pytest.raises(DataError, match=re.escape(text)):
         edited(data, tmp_path, edit)
 
 
 def test_no_such_file(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"none\.csv can't be read \(No such file or directory\): check --splits"
-    ):
+    with pytest.raises(DataError, match=r"none\.csv can't be read \(No such file or directory\): check --splits"):
         load_task(data, splits=tmp_path / "none.csv")
 
 
@@ -130,7 +126,5 @@ def test_it_wins_over_split_folders(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"can't be written to .*none/splits\.csv \(No such file or directory\)"
-    ):
+    with pytest.raises(DataError, match=r"can't be written to .*none/splits\.csv \(No such file or directory\)"):
         write_splits(load_task(data), tmp_path / "none" / "splits.csv")

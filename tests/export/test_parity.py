@@ -57,9 +57,7 @@ def test_figures(write: Writer) -> None:
 
 
 def test_difference_beyond_rounding(write: Writer) -> None:
-    with pytest.raises(
-        ExportError, match=r"differs from the model by 0\.01 at batch 1, more than the 0\.0004"
-    ):
+    with pytest.raises(ExportError, match=r"differs from the model by 0\.01 at batch 1, more than the 0\.0004"):
         check_parity(Two(), write([1.0, 0.5], 0.01), IMAGES)
 
 

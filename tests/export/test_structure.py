@@ -11,9 +11,7 @@ from ttl.export.structure import check_structure, strip
 BN = ["image", "w", "w", "w", "w"]
 
 
-def graph_of(
-    *nodes: NodeProto, batch: str | int = "batch", constants: tuple[str, ...] = ("w",)
-) -> onnx.ModelProto:
+def graph_of(*nodes: NodeProto, batch: str | int = "batch", constants: tuple[str, ...] = ("w",)) -> onnx.ModelProto:
     graph = helper.make_graph(
         list(nodes),
         "by hand",

@@ -114,9 +114,7 @@ def test_runs_at_a_batch_that_was_never_tried(exported: ExportResult, resnet: fx
 
 
 def test_model_is_left_as_it_was(tmp_path: Path) -> None:
-    model = nn.Sequential(
-        nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.Flatten(), nn.Linear(16, 2)
-    )
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.Flatten(), nn.Linear(16, 2))
     model[1].eval()
     before, modes = copy.deepcopy(model.state_dict()), [module.training for module in model.modules()]
     export_onnx(model, tmp_path / "m.onnx", check_on=small_images())
@@ -125,9 +123,7 @@ def test_model_is_left_as_it_was(tmp_path: Path) -> None:
         assert torch.equal(value, before[key])
 
 
-def test_is_quiet(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_is_quiet(tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         export_onnx(Flat(), tmp_path / "m.onnx", check_on=small_images())
     out, err = capfd.readouterr()
@@ -191,9 +187,7 @@ def test_file_of_another_model_is_refused_and_the_old_file_stays(
     before = path.read_bytes()
     translate = to_onnx._translate
     monkeypatch.setattr(to_onnx, "_translate", lambda model, *rest: translate(other.eval(), *rest))
-    with pytest.raises(
-        ExportError, match=r"differs from the model by \d.* more than the .* rounding explains"
-    ):
+    with pytest.raises(ExportError, match=r"differs from the model by \d.* more than the .* rounding explains"):
         export_onnx(Flat(), path, check_on=small_images())
     assert path.read_bytes() == before
     assert names(tmp_path) == ["m.onnx"]

@@ -86,9 +86,7 @@ def candidate(index: int) -> dict[str, Any]:
 def finished() -> dict[str, Any]:
     """The search chose layer3.1; the cut is faster, and the test images don't tell the two apart."""
     candidates = [candidate(index) for index in TRIED]
-    sides = {
-        c["index"]: {k: c[k] for k in ("cut", "index", "params", "macs", "val", "test")} for c in candidates
-    }
+    sides = {c["index"]: {k: c[k] for k in ("cut", "index", "params", "macs", "val", "test")} for c in candidates}
     names = ("name", "stage", "is_stage_end", "channels", "reduction", "params", "macs")
     return {
         "schema": 1,

@@ -76,11 +76,7 @@ def test_every_plot_has_alternative_text_and_its_data() -> None:
 
 
 def test_the_chosen_and_the_whole_network_are_marked() -> None:
-    marks = [
-        attrs.get("class")
-        for tag, attrs in Page(render(example.finished())).tags
-        if tag in ("circle", "rect")
-    ]
+    marks = [attrs.get("class") for tag, attrs in Page(render(example.finished())).tags if tag in ("circle", "rect")]
     assert marks.count("dot other") == 5
     assert marks.count("dot chosen") == 1
     assert marks.count("dot full") == 1
@@ -151,10 +147,9 @@ def test_numbers_that_are_not_finite_are_dashes() -> None:
 
 def paths(value: Any, trail: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The way to every key of a JSON value; of a list, to its last entry only."""
-    if isinstance(value, dict):
-        children = list(value)
-    else:
-        children = [len(value) - 1] if isinstance(value, list) and value else []
+    children = list(value) if isinstance(value, dict) else []
+    if isinstance(value, list) and value:
+        children = [len(value) - 1]
     for key in children:
         yield (*trail, key)
         yield from paths(value[key], (*trail, key))

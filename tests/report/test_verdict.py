@@ -23,9 +23,7 @@ def verdict_of(report: dict[str, Any]) -> Verdict:
 def test_a_cut_that_is_faster() -> None:
     found = verdict_of(example.finished())
     assert found.tone == "cut"
-    assert (
-        found.sentence == SIZE_AND_SCORE + "takes 0.75 times as long per image (95% interval 0.72 to 0.78)."
-    )
+    assert found.sentence == SIZE_AND_SCORE + "takes 0.75 times as long per image (95% interval 0.72 to 0.78)."
 
 
 @pytest.mark.parametrize(
@@ -63,9 +61,7 @@ def test_the_words_on_speed_follow_the_interval(ratio: float | None, interval: A
 def test_the_remark_follows_the_interval_of_the_difference(low: float, high: float, remark: str) -> None:
     report = example.finished()
     report["comparison"]["difference"] |= {"ci_low": low, "ci_high": high}
-    assert verdict_of(report).remark.startswith(
-        remark + "difference in test AUPRC, cut less whole, +0.003 (95%"
-    )
+    assert verdict_of(report).remark.startswith(remark + "difference in test AUPRC, cut less whole, +0.003 (95%")
 
 
 def test_the_whole_network_is_said_plainly() -> None:

@@ -48,15 +48,11 @@ def image_feed(
     if given is None:
         return {nodes[0].name: rng.standard_normal(shape).astype(dtype)}
     if given.shape != shape:
-        raise UsageError(
-            f"{name} takes images of shape {shape} and was given {given.shape}: give some that fit."
-        )
+        raise UsageError(f"{name} takes images of shape {shape} and was given {given.shape}: give some that fit.")
     return {nodes[0].name: np.ascontiguousarray(given, dtype=dtype)}
 
 
-def _resolve(
-    dims: Sequence[int | str | None], name: str, batch: int, image_size: int | None
-) -> tuple[int, ...]:
+def _resolve(dims: Sequence[int | str | None], name: str, batch: int, image_size: int | None) -> tuple[int, ...]:
     if isinstance(dims[0], int) and dims[0] != batch:
         raise UsageError(f"{name} takes batches of {dims[0]} only: it can't be timed at batch {batch}.")
     defaults = (batch, COLOURS, image_size, image_size) if len(dims) == 4 else (batch,)

@@ -20,23 +20,28 @@ from torch.utils._python_dispatch import TorchDispatchMode
 Formula = Callable[[Sequence[Any], Any], int]
 
 
+def size(shape: Sequence[Any]) -> int:
+    """The number of elements of a tensor of that shape."""
+    return prod(int(side) for side in shape)
+
+
 def _convolution(args: Sequence[Any], out: Any) -> int:
     x, weight, transposed = args[0], args[1], args[6]
-    return int(x.shape[0]) * prod(weight.shape) * prod((x if transposed else out).shape[2:])
+    return size(x.shape[:1]) * size(weight.shape) * size((x if transposed else out).shape[2:])
 
 
 def _product(left: int) -> Formula:
     """Matrix product of arguments `left` `(…, m, k)` and `left + 1` `(…, k, n)`."""
 
     def formula(args: Sequence[Any], out: Any) -> int:
-        return prod(args[left].shape) * int(args[left + 1].shape[-1])
+        return size(args[left].shape) * int(args[left + 1].shape[-1])
 
     return formula
 
 
 def _attention(args: Sequence[Any], out: Any) -> int:
     query, key, value = (tensor.shape for tensor in args[:3])
-    return prod(query[:-1]) * int(key[-2]) * (int(query[-1]) + int(value[-1]))
+    return size(query[:-1]) * int(key[-2]) * (int(query[-1]) + int(value[-1]))
 
 
 def _norm(per_element: int) -> Formula:
@@ -44,7 +49,7 @@ def _norm(per_element: int) -> Formula:
 
     def formula(args: Sequence[Any], out: Any) -> int:
         affine = len(args) > 1 and any(isinstance(arg, torch.Tensor) for arg in args[1:3])
-        return prod(args[0].shape) * (per_element if affine else per_element - 1)
+        return size(args[0].shape) * (per_element if affine else per_element - 1)
 
     return formula
 
@@ -59,12 +64,12 @@ def _layer_norm(args: Sequence[Any], out: Any) -> int:
 
 
 def _per_input(args: Sequence[Any], out: Any) -> int:
-    return prod(args[0].shape)
+    return size(args[0].shape)
 
 
 def _per_output(count: int) -> Formula:
     def formula(args: Sequence[Any], out: Any) -> int:
-        return count * prod(out.shape)
+        return count * size(out.shape)
 
     return formula
 
@@ -102,16 +107,75 @@ FORMULAS: Mapping[str, Formula] = {
 
 # Neither pointwise nor views by torch's own tags, and yet nothing but comparisons or data movement.
 FREE = frozenset(
-    "_reshape_copy _safe_softmax _softmax _to_copy _unsafe_index _unsafe_view amax amin any arange argmax as_strided_ cat clone "
-    "constant_pad_nd copy_ cumsum detach_ empty empty_like expand_copy fill_ flip full full_like gather hardswish_ "
-    "im2col index index_put index_put_ index_select lift_fresh linalg_vector_norm linspace masked_fill_ "
-    "max max_pool2d_with_indices new_empty new_ones new_zeros ones pixel_shuffle pixel_unshuffle "
-    "reflection_pad2d repeat replication_pad2d resize_ roll scalar_tensor scatter set_ slice_scatter "
-    "split_copy stack sum topk unfold_copy var var_mean zeros zeros_like zero_".split()
+    {
+        "_reshape_copy",
+        "_safe_softmax",
+        "_softmax",
+        "_to_copy",
+        "_unsafe_index",
+        "_unsafe_view",
+        "amax",
+        "amin",
+        "any",
+        "arange",
+        "argmax",
+        "as_strided_",
+        "cat",
+        "clone",
+        "constant_pad_nd",
+        "copy_",
+        "cumsum",
+        "detach_",
+        "empty",
+        "empty_like",
+        "expand_copy",
+        "fill_",
+        "flip",
+        "full",
+        "full_like",
+        "gather",
+        "hardswish_",
+        "im2col",
+        "index",
+        "index_put",
+        "index_put_",
+        "index_select",
+        "lift_fresh",
+        "linalg_vector_norm",
+        "linspace",
+        "masked_fill_",
+        "max",
+        "max_pool2d_with_indices",
+        "new_empty",
+        "new_ones",
+        "new_zeros",
+        "ones",
+        "pixel_shuffle",
+        "pixel_unshuffle",
+        "reflection_pad2d",
+        "repeat",
+        "replication_pad2d",
+        "resize_",
+        "roll",
+        "scalar_tensor",
+        "scatter",
+        "set_",
+        "slice_scatter",
+        "split_copy",
+        "stack",
+        "sum",
+        "topk",
+        "unfold_copy",
+        "var",
+        "var_mean",
+        "zeros",
+        "zeros_like",
+        "zero_",
+    }
 )
 
 
-class MacCounter(TorchDispatchMode):
+class MacCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the MACs of what runs inside it; `take()` gives what came since it was last asked.
 
     Works on meta tensors, where nothing is computed. Not under `torch.inference_mode`: operations may
@@ -120,7 +184,7 @@ class MacCounter(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.without_formula: Counter[str] = Counter()
         self.by_operator: Counter[str] = Counter()
         self._since = 0
@@ -128,7 +192,7 @@ class MacCounter(TorchDispatchMode):
     def __enter__(self) -> MacCounter:
         if torch.is_inference_mode_enabled():
             raise RuntimeError("MACs can't be counted under torch.inference_mode(); use torch.no_grad()")
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def take(self) -> int:

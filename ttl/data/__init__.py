@@ -7,6 +7,7 @@ from ttl.data.image import open_image
 from ttl.data.load import load_task
 from ttl.data.splits_file import write_splits
 from ttl.data.task import ImageSource, Kind, Samples, Task
+from ttl.data.walk import find_images
 
 __all__ = [
     "AUGMENTATIONS",
@@ -17,6 +18,7 @@ __all__ = [
     "Task",
     "decode",
     "describe",
+    "find_images",
     "load_task",
     "open_image",
     "write_splits",

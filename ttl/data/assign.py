@@ -31,9 +31,7 @@ class Assignment:
     note: str
 
 
-def assign(
-    records: Records, fractions: Mapping[str, float], *, seed: int, splits_file: Path | None
-) -> Assignment:
+def assign(records: Records, fractions: Mapping[str, float], *, seed: int, splits_file: Path | None) -> Assignment:
     """The split of each sample, checked.
 
     Args:
@@ -53,18 +51,14 @@ def assign(
     return assignment
 
 
-def _assignment(
-    records: Records, fractions: Mapping[str, float], seed: int, splits_file: Path | None
-) -> Assignment:
+def _assignment(records: Records, fractions: Mapping[str, float], seed: int, splits_file: Path | None) -> Assignment:
     if splits_file is not None:
         splits, groups = read_splits(splits_file, records)
         return Assignment(splits, groups or records.groups, f"Split as {splits_file} says.")
     if records.given is None:
         drawn = stratified_split(records.labels, fractions, seed=seed, groups=records.groups)
         shares = "/".join(f"{100 * fractions[split]:g}" for split in SPLITS)
-        return Assignment(
-            drawn, records.groups, f"Split {shares} at random, stratified by class, seed {seed}."
-        )
+        return Assignment(drawn, records.groups, f"Split {shares} at random, stratified by class, seed {seed}.")
     missing = [split for split in SPLITS if split not in records.given]
     if not missing or "train" in missing:
         return Assignment(list(records.given), records.groups, "Split as the data bring it.")
@@ -86,9 +80,7 @@ def _completed(records: Records, missing: list[str], fractions: Mapping[str, flo
 
 def _check_counts(records: Records) -> None:
     if len(records.class_names) < 2:
-        raise DataError(
-            f"{records.name} has {counted(len(records.class_names), 'class')}: at least two are needed."
-        )
+        raise DataError(f"{records.name} has {counted(len(records.class_names), 'class')}: at least two are needed.")
     small = {name: count for name, count in records.counts().items() if count < len(SPLITS)}
     if small:
         what = listed(f"{name} ({counted(count, 'image')})" for name, count in small.items())

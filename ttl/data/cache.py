@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import PIL
 import torch
-from PIL import Image
 
 from ttl.data.image import quiet_pillow, resampling, to_pixels
 from ttl.data.pool import in_threads
@@ -25,20 +24,6 @@ Progress = Callable[[int, int], None]
 Pixels = npt.NDArray[np.uint8]
 
 FORMAT_VERSION = 1  # part of a file's name: raise it when the same images would give other pixels
-
-
-def resize(image: Image.Image, image_size: int, interpolation: str = "bilinear") -> Image.Image:
-    """The whole image, squashed into a square, antialiased: what `decode` does, for one image.
-
-    Args:
-        image: of mode `L` or `RGB`.
-        image_size: side in pixels.
-        interpolation: `nearest`, `bilinear`, `bicubic` or `lanczos`.
-
-    Raises:
-        UsageError: no such interpolation.
-    """
-    return image.resize((image_size, image_size), resampling(interpolation))
 
 
 def decode(
@@ -88,9 +73,7 @@ def decode(
     return torch.from_numpy(cached)
 
 
-def _decoded(
-    samples: Samples, image_size: int, interpolation: str, on_progress: Progress | None
-) -> Iterator[Pixels]:
+def _decoded(samples: Samples, image_size: int, interpolation: str, on_progress: Progress | None) -> Iterator[Pixels]:
     source = samples.source
     one = partial(_pixels, source, image_size, interpolation)
     with quiet_pillow():
@@ -101,9 +84,7 @@ def _decoded(
 
 
 def _pixels(source: ImageSource, image_size: int, interpolation: str, index: int) -> Pixels:
-    return to_pixels(
-        source.load(index), channels=source.channels, image_size=image_size, interpolation=interpolation
-    )
+    return to_pixels(source.load(index), channels=source.channels, image_size=image_size, interpolation=interpolation)
 
 
 def _in_memory(shape: tuple[int, ...], images: Iterator[Pixels]) -> Pixels:

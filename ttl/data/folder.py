@@ -52,9 +52,7 @@ def _check_filled(folder: ClassFolder, content: Found) -> None:
     if content.images:
         return
     others = f" ({counted(len(content.others), 'other file')} in it)" if content.others else ""
-    raise DataError(
-        f"The class folder {folder.path} holds no image{others}: add images, or remove the folder."
-    )
+    raise DataError(f"The class folder {folder.path} holds no image{others}: add images, or remove the folder.")
 
 
 def _check_all(paths: list[Path], on_progress: Progress | None) -> Checked:
@@ -102,9 +100,7 @@ def _notes(root: Path, layout: Layout, found: dict[ClassFolder, Found]) -> list[
         notes.append(f"{what} ignored, no image of a class: {listed(ignored)}.")
     if repeated:
         links = listed(_id(root, path) for path in repeated)
-        notes.append(
-            f"{counted(len(repeated), 'link')} to a folder that is read anyway, not followed: {links}."
-        )
+        notes.append(f"{counted(len(repeated), 'link')} to a folder that is read anyway, not followed: {links}.")
     return notes
 
 

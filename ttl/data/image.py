@@ -117,9 +117,7 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     return image.convert("L" if grey else "RGB")
 
 
-def to_pixels(
-    image: Image.Image, *, channels: int, image_size: int, interpolation: str
-) -> npt.NDArray[np.uint8]:
+def to_pixels(image: Image.Image, *, channels: int, image_size: int, interpolation: str) -> npt.NDArray[np.uint8]:
     """The whole image, squashed into a square, antialiased.
 
     Args:
@@ -143,9 +141,7 @@ def resampling(interpolation: str) -> Image.Resampling:
         UsageError: there is none.
     """
     if interpolation not in INTERPOLATIONS:
-        raise UsageError(
-            f"There is no interpolation {interpolation!r}: choose one of {', '.join(INTERPOLATIONS)}."
-        )
+        raise UsageError(f"There is no interpolation {interpolation!r}: choose one of {', '.join(INTERPOLATIONS)}.")
     return INTERPOLATIONS[interpolation]
 
 

@@ -79,9 +79,7 @@ def _split_folders(root: Path, folders: list[Path]) -> dict[str, Path]:
             raise DataError(f"The folder {root} has several folders for {split}, {names}: keep one of them.")
     if "train" not in found:
         names = " and ".join(path.name for path in found.values())
-        raise DataError(
-            f"The folder {root} has {names} but no train: add it, or remove that level of folders."
-        )
+        raise DataError(f"The folder {root} has {names} but no train: add it, or remove that level of folders.")
     return found
 
 

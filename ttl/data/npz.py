@@ -45,9 +45,7 @@ def read_npz(path: Path) -> Records:
     return Records(
         name=path.stem,
         class_names=tuple(str(number) for number in range(every.max(initial=-1) + 1)),
-        ids=tuple(
-            f"{split}/{i}" for split, numbers in zip(splits, labels, strict=True) for i in range(len(numbers))
-        ),
+        ids=tuple(f"{split}/{i}" for split, numbers in zip(splits, labels, strict=True) for i in range(len(numbers))),
         labels=every,
         source=ArraySource(np.concatenate(images)),
         given=tuple(split for split, numbers in zip(splits, labels, strict=True) for _ in numbers),
@@ -97,13 +95,11 @@ def _labels(path: Path, split: str, labels: Array) -> Labels:
         )
     if labels.ndim not in (1, 2) or labels.dtype.kind not in "iu":
         raise DataError(
-            f"{split}_labels in {path} is {labels.dtype} of shape {labels.shape}: integers of shape (n, 1) "
-            "are needed."
+            f"{split}_labels in {path} is {labels.dtype} of shape {labels.shape}: integers of shape (n, 1) are needed."
         )
     numbers = labels.reshape(-1).astype(np.int64)
     if (numbers < 0).any():
         raise DataError(
-            f"{split}_labels in {path} has the label {numbers.min()}, which is out of range: number the "
-            "classes from 0."
+            f"{split}_labels in {path} has the label {numbers.min()}, which is out of range: number the classes from 0."
         )
     return numbers

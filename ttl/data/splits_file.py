@@ -34,8 +34,7 @@ def write_splits(task: Task, path: Path) -> None:
                     writer.writerow([sample, split, task.class_names[samples.labels[i]], *group])
     except OSError as error:
         raise DataError(
-            f"The split can't be written to {path} ({error.strerror}): free some space, or choose "
-            "another place."
+            f"The split can't be written to {path} ({error.strerror}): free some space, or choose another place."
         ) from None
 
 
@@ -81,13 +80,10 @@ def _rows(path: Path) -> list[Row]:
 
 def _check_rows(path: Path, rows: list[Row]) -> None:
     if any(None in row or None in row.values() for row in rows):
-        raise DataError(
-            f"The splits file {path} has lines with more or fewer values than columns: was it cut off?"
-        )
+        raise DataError(f"The splits file {path} has lines with more or fewer values than columns: was it cut off?")
     if names := {row["split"] for row in rows} - set(SPLITS):
         raise DataError(
-            f"The splits file {path} has the split {listed(map(repr, sorted(names)))}: "
-            f"there are {', '.join(SPLITS)}."
+            f"The splits file {path} has the split {listed(map(repr, sorted(names)))}: there are {', '.join(SPLITS)}."
         )
     if twice := [sample for sample, n in Counter(row["id"] for row in rows).items() if n > 1]:
         raise DataError(

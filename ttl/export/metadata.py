@@ -77,9 +77,7 @@ def from_properties(properties: Mapping[str, str], path: Path) -> Metadata:
     try:
         return _adapter().validate_python({name: json.loads(text) for name, text in found.items()})
     except (ValidationError, json.JSONDecodeError) as error:
-        raise ExportError(
-            f"{path} has ttl metadata that can't be read: {_reason(error)}; export it again."
-        ) from error
+        raise ExportError(f"{path} has ttl metadata that can't be read: {_reason(error)}; export it again.") from error
 
 
 def read_metadata(path: str | Path) -> Metadata:

@@ -35,9 +35,7 @@ class Parity:
     batches: tuple[int, ...]
 
 
-def check_parity(
-    model: nn.Module, path: Path, images: torch.Tensor, *, batches: tuple[int, ...] = BATCHES
-) -> Parity:
+def check_parity(model: nn.Module, path: Path, images: torch.Tensor, *, batches: tuple[int, ...] = BATCHES) -> Parity:
     """Compare a file with the model it was exported from, on the same images, at several batch sizes.
 
     The tolerance is 1e-4 of the largest |logit| (plus 1e-6 for logits that are all near zero). Float32 sums

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from ttl.cost.session import open_session, resolve_threads
+from ttl.data.image import to_pixels
 from ttl.errors import ExportError
 from ttl.export.metadata import Metadata, from_properties
 
@@ -41,9 +42,7 @@ class OnnxModel:
 
     def __repr__(self) -> str:
         said = self.metadata
-        return (
-            f"OnnxModel({str(self.path)!r}: {said.backbone} up to {said.cut}, {', '.join(said.class_names)})"
-        )
+        return f"OnnxModel({str(self.path)!r}: {said.backbone} up to {said.cut}, {', '.join(said.class_names)})"
 
     def predict(self, pixels: npt.NDArray[np.uint8] | torch.Tensor, *, batch_size: int = 64) -> Probabilities:
         """The probability of each class for each image.
@@ -59,9 +58,7 @@ class OnnxModel:
             ExportError: when the pixels have another type or shape.
         """
         images = self._checked(pixels)
-        logits = [
-            self._logits(images[start : start + batch_size]) for start in range(0, len(images), batch_size)
-        ]
+        logits = [self._logits(images[start : start + batch_size]) for start in range(0, len(images), batch_size)]
         stacked = np.concatenate(logits) if logits else np.zeros((0, len(self.metadata.class_names)))
         return _sigmoid(stacked) if self.metadata.kind == "multilabel" else _softmax(stacked)
 
@@ -88,10 +85,8 @@ class OnnxModel:
         return self.metadata.image_size, self.metadata.image_size
 
     def _pixels(self, image: Image.Image) -> npt.NDArray[np.uint8]:
-        mode = "L" if self.metadata.channels == 1 else "RGB"
-        resample = getattr(Image.Resampling, self.metadata.interpolation.upper())
-        resized = np.asarray(image.convert(mode).resize(self._size, resample))
-        return resized[None] if mode == "L" else resized.transpose(2, 0, 1)
+        said = self.metadata
+        return to_pixels(image, channels=said.channels, image_size=said.image_size, interpolation=said.interpolation)
 
     def _checked(self, pixels: npt.NDArray[np.uint8] | torch.Tensor) -> npt.NDArray[np.uint8]:
         images = pixels.numpy(force=True) if isinstance(pixels, torch.Tensor) else np.asarray(pixels)

@@ -46,9 +46,7 @@ def check_structure(model: onnx.ModelProto) -> None:
         )
     outside = [t.name for t in model.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
     if outside:
-        raise ExportError(
-            f"The exported graph keeps {outside[0]} in a second file: it can't be shipped as one."
-        )
+        raise ExportError(f"The exported graph keeps {outside[0]} in a second file: it can't be shipped as one.")
 
 
 def _check_ends(graph: onnx.GraphProto) -> None:

@@ -108,17 +108,13 @@ def _translate(model: nn.Module, images: torch.Tensor, opset: int | None) -> onn
         raise ExportError("The model can't be exported to ONNX: the exporter returned nothing.")
     graph = program.model_proto
     if opset is not None and _opset(graph) != opset:
-        raise ExportError(
-            f"Opset {opset} can't be had for this model: the exporter gives {_opset(graph)}; use that."
-        )
+        raise ExportError(f"Opset {opset} can't be had for this model: the exporter gives {_opset(graph)}; use that.")
     return graph
 
 
 def _write(graph: onnx.ModelProto, path: Path, model: nn.Module, images: torch.Tensor) -> ExportResult:
     if graph.ByteSize() > ONE_FILE_LIMIT_BYTES:
-        raise ExportError(
-            f"{path} would be {graph.ByteSize()} bytes: one ONNX file holds 2 GB; cut the model lower."
-        )
+        raise ExportError(f"{path} would be {graph.ByteSize()} bytes: one ONNX file holds 2 GB; cut the model lower.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _provisional(path) as unchecked:
@@ -128,9 +124,7 @@ def _write(graph: onnx.ModelProto, path: Path, model: nn.Module, images: torch.T
             size_bytes = unchecked.stat().st_size
             os.replace(unchecked, path)
     except OSError as error:
-        raise ExportError(
-            f"{path} can't be written: {error.strerror or error}; free it or name another."
-        ) from error
+        raise ExportError(f"{path} can't be written: {error.strerror or error}; free it or name another.") from error
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ExportError(f"The ONNX checker refuses the exported graph: {_first_line(error)}") from error
     return ExportResult(path, size_bytes, _opset(graph), "fp32", parity)

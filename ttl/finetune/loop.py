@@ -88,7 +88,8 @@ def fit(
     try:
         with torch.random.fork_rng(devices=cuda):
             torch.manual_seed(seed)
-            run = _Run(model.to(device), train, val, recipe, kind, tuple(mean), tuple(std), seed, device)
+            model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            run = _Run(model, train, val, recipe, kind, tuple(mean), tuple(std), seed, device)
             run.batch_size = min(batch_size or recipe.batch_size, len(train.labels))
             return run.all(epochs, lr, on_epoch)
     except torch.OutOfMemoryError as error:
@@ -173,7 +174,9 @@ class _Run:
         total = torch.zeros((), device=self.device)
         for batch in self._batches():
             optimizer.zero_grad(set_to_none=True)
-            images = self.augment(normalised(self.train.pixels[batch].to(self.device), self.mean, self.std), self.generator)
+            # Grey images are augmented as one channel; normalising repeats them to three.
+            pixels = self.augment(self.train.pixels[batch].to(self.device).float(), self.generator)
+            images = normalised(pixels, self.mean, self.std)
             loss = F.cross_entropy(self.model(images), self.labels[batch.to(self.device)])
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -185,7 +188,13 @@ class _Run:
                 f"The training loss is {mean_loss} in epoch {epoch} ({self.recipe.name}, learning rate {lr:g}): "
                 "lower --lr, or look for images that are blank"
             )
-        row: Row = {"epoch": epoch, "phase": phase.name, "lr": lr, "train_loss": mean_loss, **self._validation()}
+        row: Row = {
+            "epoch": epoch,
+            "phase": phase.name,
+            "lr": lr,
+            "train_loss": mean_loss,
+            **self._validation(),
+        }
         row["seconds"] = perf_counter() - start
         self.curve.append(row)
         return row
@@ -193,7 +202,7 @@ class _Run:
     def _batches(self) -> Iterator[torch.Tensor]:
         """Indices in a random order; a last batch of one joins the one before: BN can't train on one image."""
         order = torch.randperm(len(self.labels), generator=self.generator)
-        batches = list(order.split(self.batch_size))
+        batches = list(torch.split(order, self.batch_size))
         if len(batches) > 1 and len(batches[-1]) == 1:
             batches[-2:] = [torch.cat(batches[-2:])]
         return iter(batches)
@@ -212,7 +221,8 @@ class _Run:
         score = float(row[f"val_{self.recipe.monitor}"])
         if isnan(score):
             self.notes.append(
-                f"Validation {self.recipe.monitor.upper()} is undefined (a class is absent), so the validation loss decided"
+                f"Validation {self.recipe.monitor.upper()} is undefined (a class is absent): "
+                "the validation loss decided"
             )
             return -float(row["val_loss"])
         return score

@@ -14,16 +14,16 @@ def normalised(pixels: torch.Tensor, mean: Sequence[float], std: Sequence[float]
     """The network's input for stored pixels.
 
     Args:
-        pixels: `(n, c, h, w)` uint8, c = 1 (grey, repeated) or as many as `mean` has.
+        pixels: `(n, c, h, w)` of 0..255 in any type, c = 1 (grey, repeated) or as many as `mean` has.
         mean: per channel, for pixels in 0..1.
         std: likewise.
 
     Returns:
-        `(n, channels, h, w)` float32 on the pixels' device.
+        `(n, channels, h, w)` float32 on the pixels' device, channels last in memory: convolutions are faster so.
     """
     shift = torch.tensor(mean, device=pixels.device).view(1, -1, 1, 1)
     scale = torch.tensor(std, device=pixels.device).view(1, -1, 1, 1)
-    return (pixels.float() / 255 - shift) / scale
+    return ((pixels.float() / 255 - shift) / scale).contiguous(memory_format=torch.channels_last)
 
 
 def predict(
@@ -54,6 +54,6 @@ def predict(
     with torch.inference_mode():
         parts = [
             model(normalised(batch.to(device), mean, std)).double().softmax(1).cpu()
-            for batch in pixels.split(batch_size)
+            for batch in torch.split(pixels, batch_size)
         ]
     return torch.cat(parts).numpy()

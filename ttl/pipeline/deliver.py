@@ -111,4 +111,3 @@ def measure_latency(folder: Path, *, threads: int | None, budget_seconds: float,
         timings = bench(models, threads=count, budget_seconds=budget_seconds / len(counts), seed=seed)
         rows += latency_rows(timings, reference=FULL, ratio=ratio_interval)
     return tuple(rows)
-

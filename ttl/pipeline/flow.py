@@ -11,7 +11,7 @@ import torch
 
 from ttl.bundle import DESCRIPTION, load_bundle
 from ttl.config import RunConfig
-from ttl.data import decode, describe, load_task, write_splits
+from ttl.data import decode, load_task, write_splits
 from ttl.errors import DataError, RunFolderError, UsageError
 from ttl.export.to_onnx import ExportResult
 from ttl.finetune import Images, fit
@@ -20,7 +20,7 @@ from ttl.pipeline.events import Note, Watch, unwatched
 from ttl.pipeline.prepare import Prepared, prepare
 from ttl.pipeline.provenance import open_run
 from ttl.pipeline.trial import Record, identity, run_trial, score
-from ttl.pipeline.verdict import MACS_PER_TRAINING_STEP, latency_json, report
+from ttl.pipeline.verdict import MACS_PER_TRAINING_STEP, describe_task, latency_json, report
 from ttl.report import write_report
 from ttl.search.strategy import Found, Strategy, drive
 from ttl.search.study import RUN, Study
@@ -237,7 +237,7 @@ def plan(config: RunConfig, *, watch: Watch = unwatched) -> Planned:
     rehearsal = [_rehearse(points, winner) for winner in points]
     first = next(strategy(config.strategy, points))
     return Planned(
-        task={"class_names": list(prepared.task.class_names), **describe(prepared.task)},
+        task=describe_task(prepared.task),
         points=points,
         coarse=tuple(point.name for point in first.points),
         most_trials=max(len(found.scores) for found in rehearsal),

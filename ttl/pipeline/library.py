@@ -96,7 +96,16 @@ def _fine_tunes(
     def evaluate(point: TruncationPoint) -> float:
         small = truncate(model, point, num_classes=len(task.class_names), seed=seed)
         fit(
-            small, train, val, chosen, kind=task.kind, mean=mean, std=std, seed=seed, epochs=epochs, device=device
+            small,
+            train,
+            val,
+            chosen,
+            kind=task.kind,
+            mean=mean,
+            std=std,
+            seed=seed,
+            epochs=epochs,
+            device=device,
         )
         predicted = predict(small, val.pixels, kind=task.kind, mean=mean, std=std, device=device)
         return metrics(task.kind, val.labels, predicted)[chosen.monitor]

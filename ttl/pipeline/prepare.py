@@ -120,5 +120,7 @@ def _device(name: str) -> str:
     if name == "mps" and not torch.backends.mps.is_available():
         raise TrainingError("--device is mps, and there is no Apple GPU here: use --device cpu")
     if name.startswith("cuda:") and int(name[5:]) >= torch.cuda.device_count():
-        raise UsageError(f"--device is {name}, and there are {torch.cuda.device_count()} CUDA devices: count from cuda:0")
+        raise UsageError(
+            f"--device is {name}, and there are {torch.cuda.device_count()} CUDA devices: count from cuda:0"
+        )
     return name

@@ -25,7 +25,13 @@ def identity(prepared: Prepared, point: TruncationPoint) -> str:
 
 
 def run_trial(
-    prepared: Prepared, study: Study, point: TruncationPoint, watch: Watch, *, number: int = 1, phase: str = ""
+    prepared: Prepared,
+    study: Study,
+    point: TruncationPoint,
+    watch: Watch,
+    *,
+    number: int = 1,
+    phase: str = "",
 ) -> Record:
     """Fine-tune at `point` and return its record; a trial that is on disk already is only read.
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ttl.cost.latency import Latency
-from ttl.data import describe
+from ttl.data import Task, describe
 from ttl.pipeline.prepare import Prepared
 from ttl.pipeline.trial import Record, predictions
 from ttl.search.strategy import Batch, Found
@@ -73,13 +73,16 @@ def report(
 
 
 def _task(prepared: Prepared) -> dict[str, Any]:
-    task = prepared.task
-    return {
-        "name": task.name,
-        "kind": task.kind,
-        "class_names": list(task.class_names),
-        "fingerprint": task.fingerprint,
-        **describe(task),
+    return describe_task(prepared.task)
+
+
+def describe_task(task: Task) -> dict[str, Any]:
+    """`ttl.data.describe`, with the counts as split -> class -> images."""
+    content = describe(task)
+    splits = content.pop("splits")
+    return content | {
+        "counts": {name: split["classes"] for name, split in splits.items()},
+        "groups": {name: split["groups"] for name, split in splits.items()},
     }
 
 

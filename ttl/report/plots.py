@@ -84,9 +84,7 @@ def _guides(axes: svg.Axes, report: Report, tried: Sequence[Candidate]) -> Marku
     for candidate in tried:
         x, y = axes.x(candidate.index), axes.y(_val(report, candidate).value)
         if report.is_full(candidate):
-            lines.append(
-                svg.element("line", class_="guide full", x1=axes.x.start, x2=axes.x.stop, y1=y, y2=y)
-            )
+            lines.append(svg.element("line", class_="guide full", x1=axes.x.start, x2=axes.x.stop, y1=y, y2=y))
         if report.is_chosen(candidate):
             lines.append(svg.element("line", class_="guide chosen", x1=x, x2=x, y1=y, y2=axes.y.start))
     return svg.element("g", *lines)
@@ -116,8 +114,7 @@ def _depth_key(report: Report, tried: Sequence[Candidate]) -> tuple[tuple[str, s
 
 def _depth_data(report: Report, tried: Sequence[Candidate]) -> Table:
     rows = (
-        row(c.cut, ROLES[role(report, c)], units.plain(int(c.index)), estimate_cell(_val(report, c)))
-        for c in tried
+        row(c.cut, ROLES[role(report, c)], units.plain(int(c.index)), estimate_cell(_val(report, c))) for c in tried
     )
     columns = ("Point", "Role", "Index", f"Validation {report.metric_name}")
     return Table("Data of this plot", columns, tuple(rows), n_text=2, folded=True)
@@ -161,9 +158,7 @@ def _series(candidate: Candidate, label: str, class_: str, key: str, *, kept: bo
     return Series(label, class_.strip(), ys, max(finite, key=lambda i: ys[i]) if kept and finite else None)
 
 
-def _curve_figure(
-    name: str, y_title: str, hint: str, series: list[Series], *, ceiling: float
-) -> Figure | None:
+def _curve_figure(name: str, y_title: str, hint: str, series: list[Series], *, ceiling: float) -> Figure | None:
     drawn = [line for line in series if any(map(math.isfinite, line.ys))]
     if not drawn:
         return None
@@ -175,9 +170,7 @@ def _curve_figure(
         if line.marked is not None:
             y = line.ys[line.marked]
             label = f"{line.label}, epoch {line.marked + 1}: {units.score(y)}"
-            layers.append(
-                axes.dot(line.marked + 1, y, f"kept {line.class_}", label, square="full" in line.class_)
-            )
+            layers.append(axes.dot(line.marked + 1, y, f"kept {line.class_}", label, square="full" in line.class_))
     description = "; ".join(f"{s.label}: {len(s.ys)} epochs, {_first_and_last(s.ys)}" for s in drawn)
     picture = svg.plot(name, f"{y_title} by epoch", f"{description}.", *layers)
     key = tuple((f"line-key {line.class_}", line.label) for line in drawn)
@@ -193,9 +186,7 @@ def _first_and_last(ys: Sequence[float]) -> str:
 def _curve_data(series: Sequence[Series]) -> Table:
     epochs = range(max(len(line.ys) for line in series))
     cells = ((line.ys[i] if i < len(line.ys) else math.nan for line in series) for i in epochs)
-    rows = tuple(
-        row(str(i + 1), *(units.significant(y) for y in ys)) for i, ys in zip(epochs, cells, strict=True)
-    )
+    rows = tuple(row(str(i + 1), *(units.significant(y) for y in ys)) for i, ys in zip(epochs, cells, strict=True))
     return Table("Data of this plot", ("Epoch", *(line.label for line in series)), rows, folded=True)
 
 

@@ -61,11 +61,7 @@ class Estimate:
 
 def estimates(parent: Mapping[str, Any], key: str) -> dict[str, Estimate]:
     """The metrics of one split: metric name -> estimate."""
-    return {
-        name: Estimate.read(value)
-        for name, value in mapping(parent, key).items()
-        if isinstance(value, Mapping)
-    }
+    return {name: Estimate.read(value) for name, value in mapping(parent, key).items() if isinstance(value, Mapping)}
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,7 @@ def element(tag: str, *children: str, **attributes: object) -> Markup:
     """One element. `class_` is `class`, `stroke_width` is `stroke-width`; text and values are escaped."""
     pairs = ((name.rstrip("_").replace("_", "-"), _attribute(value)) for name, value in attributes.items())
     opening = Markup("").join(Markup(' {}="{}"').format(name, value) for name, value in pairs)
-    return Markup("<{0}{1}>{2}</{0}>").format(
-        tag, opening, Markup("").join(escape(child) for child in children)
-    )
+    return Markup("<{0}{1}>{2}</{0}>").format(tag, opening, Markup("").join(escape(child) for child in children))
 
 
 def _attribute(value: object) -> str:
@@ -60,9 +58,7 @@ def tick_labels(ticks: Sequence[float]) -> list[str]:
     return [f"{tick:.{decimals}f}".replace("-", "−") for tick in ticks]  # noqa: RUF001
 
 
-def padded(
-    values: Iterable[float], floor: float = -math.inf, ceiling: float = math.inf
-) -> tuple[float, float]:
+def padded(values: Iterable[float], floor: float = -math.inf, ceiling: float = math.inf) -> tuple[float, float]:
     """A range around the finite `values` with some air that stays within `floor..ceiling`; never empty."""
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
@@ -90,15 +86,11 @@ class Axes:
         for tick, label in zip(ys, tick_labels(ys), strict=True):
             at = self.y(tick)
             parts.append(element("line", class_="grid", x1=self.x.start, x2=self.x.stop, y1=at, y2=at))
-            parts.append(
-                element("text", label, x=LEFT - 8, y=at, text_anchor="end", dominant_baseline="central")
-            )
+            parts.append(element("text", label, x=LEFT - 8, y=at, text_anchor="end", dominant_baseline="central"))
         for tick, label in zip(xs, tick_labels(xs), strict=True):
             parts.append(element("text", label, x=self.x(tick), y=bottom + 24, text_anchor="middle"))
         middle = (self.x.start + self.x.stop) / 2
-        parts.append(
-            element("text", x_title, class_="axis-title", x=middle, y=HEIGHT - 8, text_anchor="middle")
-        )
+        parts.append(element("text", x_title, class_="axis-title", x=middle, y=HEIGHT - 8, text_anchor="middle"))
         parts.append(element("line", class_="axis", x1=self.x.start, x2=self.x.stop, y1=bottom, y2=bottom))
         return element("g", *parts)
 
@@ -124,9 +116,7 @@ class Axes:
         at_x, at_y, title = self.x(x), self.y(y), element("title", label)
         if square:
             return element("rect", title, class_=f"dot {class_}", x=at_x - 6, y=at_y - 6, width=12, height=12)
-        return element(
-            "circle", title, class_=f"dot {class_}", cx=at_x, cy=at_y, r=7 if class_ == "chosen" else 5
-        )
+        return element("circle", title, class_=f"dot {class_}", cx=at_x, cy=at_y, r=7 if class_ == "chosen" else 5)
 
 
 def plot(name: str, title: str, description: str, *layers: str) -> Markup:

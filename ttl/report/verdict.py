@@ -34,9 +34,7 @@ def with_interval(estimate: Estimate, *, spelled: bool = False) -> str:
     if not estimate.has_interval:
         return units.score(estimate.value)
     words = "95% interval " if spelled else ""
-    return (
-        f"{units.score(estimate.value)} ({words}{units.score(estimate.low)} to {units.score(estimate.high)})"
-    )
+    return f"{units.score(estimate.value)} ({words}{units.score(estimate.low)} to {units.score(estimate.high)})"
 
 
 def _so_far(report: Report) -> str:
@@ -67,9 +65,7 @@ def _keep(report: Report) -> str:
     if not test.known:
         return f"Don't cut: {why}."
     score = with_interval(test, spelled=True)
-    return (
-        f"Don't cut: {why}; the whole network {_ability(report)} with a test {report.metric_name} of {score}."
-    )
+    return f"Don't cut: {why}; the whole network {_ability(report)} with a test {report.metric_name} of {score}."
 
 
 def _size_clause(report: Report, chosen: Candidate) -> str:
@@ -99,9 +95,7 @@ def _speed_clause(report: Report) -> str:
     if timing.ratio.has_interval:
         interval = f"{units.ratio(timing.ratio.low)} to {units.ratio(timing.ratio.high)}"
     if timing.no_speed_up:
-        return (
-            f"shows no measurable speed-up ({ratio} times the whole network's time, 95% interval {interval})"
-        )
+        return f"shows no measurable speed-up ({ratio} times the whole network's time, 95% interval {interval})"
     brackets = f" (95% interval {interval})" if interval else ""
     return f"takes {ratio} times as long per image{brackets}"
 

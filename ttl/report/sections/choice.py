@@ -181,7 +181,5 @@ def _points_table(report: Report) -> Table:
         for p in report.points
     )
     columns = ("Point", "Index", "Stage", "Channels", "Reduction", "Params", "MACs")
-    caption = (
-        f"All {len(report.points)} points where {report.model} can be cut. Params and MACs: {HEAD_EXCLUDED}."
-    )
+    caption = f"All {len(report.points)} points where {report.model} can be cut. Params and MACs: {HEAD_EXCLUDED}."
     return Table(caption, columns, tuple(rows), folded=True)

@@ -44,15 +44,10 @@ def _counts_table(report: Report) -> Table:
     splits = {split: mapping(counts, split) for split in counts}
     found = (name for classes in splits.values() for name in classes)
     names = tuple(dict.fromkeys((*report.class_names, *found)))
-    rows = [
-        row(name, *_with_total([number(classes.get(name, 0)) for classes in splits.values()]))
-        for name in names
-    ]
+    rows = [row(name, *_with_total([number(classes.get(name, 0)) for classes in splits.values()])) for name in names]
     totals = [sum(number(n) for n in classes.values()) for classes in splits.values()]
     columns = ("Class", *splits, "all")
-    return Table(
-        "Images per class and split", columns, (*rows, row("all", *_with_total(totals), mark="total"))
-    )
+    return Table("Images per class and split", columns, (*rows, row("all", *_with_total(totals), mark="total")))
 
 
 def _with_total(amounts: list[float]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ttl.cli.tables import candidates_table, counts_table, duration, latency_table, listed, metrics
 from ttl.errors import TTLError, UsageError
 
 if TYPE_CHECKING:
@@ -31,19 +32,28 @@ INTERRUPTED = 130
 
 Data = Annotated[
     str | None,
-    typer.Argument(metavar="DATA", help="A folder of class folders, a MedMNIST-style .npz, or digits.", show_default=False),
+    typer.Argument(
+        metavar="DATA",
+        help="A folder of class folders, a MedMNIST-style .npz, or digits.",
+        show_default=False,
+    ),
 ]
 Model = Annotated[
     str | None, typer.Option(help="A timm name (resnet50, densenet121.tv_in1k), or tv:NAME for torchvision.")
 ]
 Weights = Annotated[
-    str | None, typer.Option(help="default (the zoo's pretrained), none (random), or a local checkpoint. [default: default]")
+    str | None,
+    typer.Option(help="default (the zoo's pretrained), none (random), or a local checkpoint. [default: default]"),
 ]
 ImageSize = Annotated[int | None, typer.Option(help="Side of the square input in pixels. [default: the backbone's]")]
 Config = Annotated[Path | None, typer.Option(help="A TOML file of options; a flag wins over it.")]
 Out = Annotated[Path | None, typer.Option(help="The run folder. [default: ttl-run]")]
-RecipeName = Annotated[str | None, typer.Option("--recipe", help="How candidates are fine-tuned: full, bn. [default: full]")]
-Epochs = Annotated[int | None, typer.Option(help="At most so many epochs a fine-tune. [default: the recipe's stop rule]")]
+RecipeName = Annotated[
+    str | None, typer.Option("--recipe", help="How candidates are fine-tuned: full, bn. [default: full]")
+]
+Epochs = Annotated[
+    int | None, typer.Option(help="At most so many epochs a fine-tune. [default: the recipe's stop rule]")
+]
 BatchSize = Annotated[int | None, typer.Option(help="Images a step. [default: the recipe's]")]
 Rate = Annotated[float | None, typer.Option("--lr", help="Learning rate. [default: the recipe's]")]
 Pool = Annotated[str | None, typer.Option(help="avg, max, avgmax, or none (flatten). [default: avg]")]
@@ -55,7 +65,9 @@ TestFraction = Annotated[float | None, typer.Option(help="Share of the images th
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without the images that can't be read.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps. [default: auto]")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads. [default: all]")]
-StrategyName = Annotated[str | None, typer.Option("--strategy", help="How the point is searched: two-stage. [default: two-stage]")]
+StrategyName = Annotated[
+    str | None, typer.Option("--strategy", help="How the point is searched: two-stage. [default: two-stage]")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -129,7 +141,10 @@ def points(
     if weights != "none":
         typer.echo(backbone.weights.summary())
     typer.echo(repr(found))
-    _next(f"ttl plan DATA --model {model}", f"ttl finetune DATA --model {model} --cut {found[len(found) // 2].name}")
+    _next(
+        f"ttl plan DATA --model {model}",
+        f"ttl finetune DATA --model {model} --cut {found[len(found) // 2].name}",
+    )
 
 
 @app.command(epilog="Example: ttl plan xray/ --model resnet50")
@@ -172,18 +187,18 @@ def plan(
         }
         typer.echo(json.dumps(content, indent=1))
         return
-    typer.echo(_counts_table(planned.task))
+    typer.echo(counts_table(planned.task))
     for note in planned.notes:
         typer.echo(note)
     typer.echo(f"\n{told.model}: {planned.weights}\n{planned.points!r}\n")
     typer.echo(f"The search begins with {', '.join(planned.coarse)}; at most {planned.most_trials} fine-tunes.")
     typer.echo(
         f"An epoch of the whole network: {planned.macs_per_epoch / 1e12:.2f} T multiply-adds, "
-        f"about {_duration(planned.seconds_per_epoch)} here; smaller cuts take less."
+        f"about {duration(planned.seconds_per_epoch)} here; smaller cuts take less."
     )
     if capped:
         most = planned.most_trials * capped * planned.seconds_per_epoch
-        typer.echo(f"So at most about {_duration(most)} with --epochs {capped}.")
+        typer.echo(f"So at most about {duration(most)} with --epochs {capped}.")
     _next(f"ttl run {told.data} --model {told.model}{_given(told, 'weights', 'image_size', 'epochs')}")
 
 
@@ -255,7 +270,7 @@ def search(
     if as_json:
         typer.echo(json.dumps(finished.report["search"] | {"chosen": finished.report["chosen"]}, indent=1))
         return
-    typer.echo(_candidates_table(finished.report))
+    typer.echo(candidates_table(finished.report))
     typer.echo(f"Chosen: {finished.report['search']['reason']}.")
     _next(
         f"ttl run {told.data} --model {told.model}{_given(told, 'weights', 'image_size', 'epochs', 'out')}",
@@ -302,7 +317,7 @@ def finetune(
     if as_json:
         typer.echo(json.dumps(shown | {"folder": str(folder)}, indent=1))
         return
-    typer.echo(f"{record['cut']}: validation {_metrics(record['val'])}; test {_metrics(record['test'])}")
+    typer.echo(f"{record['cut']}: validation {metrics(record['val'])}; test {metrics(record['test'])}")
     typer.echo(f"Saved in {folder}")
     _next(f"ttl export {folder}")
 
@@ -323,7 +338,7 @@ def export(
     path, result = export_to(source, out, data=data)
     typer.echo(
         f"{path}: {result.size_bytes / 1e6:.2f} MB, opset {result.opset}; differs from PyTorch by at most "
-        f"{result.parity.max_abs:.2g} (allowed {result.parity.tolerance:.2g}) at batch {_listed(result.parity.batches)}"
+        f"{result.parity.max_abs:.2g} (allowed {result.parity.tolerance:.2g}) at batch {listed(result.parity.batches)}"
     )
     _next(f"ttl predict {path} IMAGE", f"ttl bench {path}")
 
@@ -331,7 +346,9 @@ def export(
 @app.command(epilog="Example: ttl bench ttl-run/model.onnx ttl-run/full.onnx")
 @_verb
 def bench(
-    files: Annotated[list[Path], typer.Argument(metavar="A.onnx [B.onnx ...]", help="The last is what ratios are against.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="A.onnx [B.onnx ...]", help="The last is what ratios are against.")
+    ],
     batch: Annotated[int, typer.Option(help="Images a call.")] = 1,
     threads: Threads = None,
     runs: Annotated[int, typer.Option(help="Timed calls of each file.")] = 200,
@@ -351,8 +368,10 @@ def bench(
     if as_json:
         typer.echo(json.dumps([asdict(row) for row in rows], indent=1))
         return
-    typer.echo(f"{timings.hardware.cpu}, {rows[0].threads} threads, batch {batch}, {rows[0].runtime}, {rows[0].runs} runs")
-    typer.echo(_latency_table([asdict(row) for row in rows]))
+    typer.echo(
+        f"{timings.hardware.cpu}, {rows[0].threads} threads, batch {batch}, {rows[0].runtime}, {rows[0].runs} runs"
+    )
+    typer.echo(latency_table([asdict(row) for row in rows]))
 
 
 @app.command(epilog="Example: ttl predict ttl-run/model.onnx scan.png")
@@ -363,18 +382,22 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Say what an exported model makes of images: the class and the probability of each."""
-    from ttl.data import find_images, load_image
+    from ttl.data import find_images, open_image
     from ttl.export.run import OnnxModel
 
     onnx_model = OnnxModel(model)
     classes = onnx_model.metadata.class_names
     paths = find_images(images)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for start in range(0, len(paths), 64):
         chunk = paths[start : start + 64]
-        probabilities = onnx_model.predict_images([load_image(path) for path in chunk])
+        probabilities = onnx_model.predict_images([open_image(path) for path in chunk])
         rows += [
-            {"image": str(path), "class": classes[int(row.argmax())], "probabilities": dict(zip(classes, row.tolist(), strict=True))}
+            {
+                "image": str(path),
+                "class": classes[int(row.argmax())],
+                "probabilities": dict(zip(classes, row.tolist(), strict=True)),
+            }
             for path, row in zip(chunk, probabilities, strict=True)
         ]
     if as_json:
@@ -388,7 +411,9 @@ def predict(
 
 @app.command(epilog="Example: ttl report ttl-run")
 @_verb
-def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, finished or not.")]) -> None:
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, finished or not.")],
+) -> None:
     """Build report.html anew."""
     from ttl.pipeline import rebuild_report
 
@@ -420,7 +445,7 @@ def _config(path: Path | None, given: dict[str, Any]) -> RunConfig:
 
 
 def _watching(quiet: bool) -> Any:
-    from ttl.console import watching
+    from ttl.cli.console import watching
 
     return watching(quiet)
 
@@ -433,8 +458,8 @@ def _conclude(finished: Any, as_json: bool) -> None:
         return
     from ttl.report import summary
 
-    typer.echo(f"\n{_candidates_table(content)}\n")
-    typer.echo(_latency_table(content["latency"]))
+    typer.echo(f"\n{candidates_table(content)}\n")
+    typer.echo(latency_table(content["latency"]))
     for sentence in summary(content):
         typer.echo(f"\n{sentence}")
     if not finished.trained:
@@ -442,7 +467,10 @@ def _conclude(finished: Any, as_json: bool) -> None:
     typer.echo(f"\n{folder / 'model.onnx'}   the chosen model, checked against PyTorch")
     typer.echo(f"{folder / 'full.onnx'}    the whole network, fine-tuned the same way")
     typer.echo(f"{folder / 'report.html'}  why this point; open it in a browser")
-    _next(f"ttl predict {folder / 'model.onnx'} IMAGE", f"ttl bench {folder / 'model.onnx'} {folder / 'full.onnx'}")
+    _next(
+        f"ttl predict {folder / 'model.onnx'} IMAGE",
+        f"ttl bench {folder / 'model.onnx'} {folder / 'full.onnx'}",
+    )
 
 
 def _next(*commands: str) -> None:
@@ -456,66 +484,6 @@ def _given(told: RunConfig, *names: str) -> str:
     fields = type(told).model_fields
     parts = [(name, getattr(told, name)) for name in names]
     return "".join(f" --{name.replace('_', '-')} {value}" for name, value in parts if value != fields[name].default)
-
-
-def _counts_table(task: dict[str, Any]) -> str:
-    counts = task["counts"]
-    names = task["class_names"]
-    width = max(map(len, names))
-    head = f"{'class':<{width}}" + "".join(f"{split:>8}" for split in counts)
-    rows = [f"{name:<{width}}" + "".join(f"{counts[s].get(name, 0):>8}" for s in counts) for name in names]
-    return "\n".join([head, *rows])
-
-
-def _candidates_table(content: dict[str, Any]) -> str:
-    metric = content["metric"]
-    chosen = content.get("chosen", {}).get("cut")
-    width = max(len(row["cut"]) for row in content["candidates"])
-    lines = [f"{'point':<{width}}   params     MACs  epochs  val {metric.upper()} (95 % interval)   test {metric.upper()}"]
-    for row in content["candidates"]:
-        mark = "  <- chosen" if row["cut"] == chosen else ""
-        lines.append(
-            f"{row['cut']:<{width}} {row['params'] / 1e6:>7.3f}M {row['macs'] / 1e9:>7.3f}G {row['epochs']:>6}  "
-            f"{_estimate(row['val'][metric]):<25} {_estimate(row['test'][metric])}{mark}"
-        )
-    return "\n".join(lines)
-
-
-def _latency_table(rows: list[dict[str, Any]]) -> str:
-    width = max((len(row["model"]) for row in rows), default=0)
-    lines = [f"{'model':<{width}}  threads  p50 ms  p90 ms  time against the last (95 % interval)"]
-    for row in rows:
-        p90 = f"{row['p90_ms']:7.2f}" if row["p90_ms"] is not None else "      -"
-        ratio = "1" if row["ratio_to_full"] == 1 else "-"
-        if row["ratio_ci"]:
-            low, high = row["ratio_ci"]
-            words = ", no measurable speed-up" if low <= 1 <= high else ""
-            ratio = f"{row['ratio_to_full']:.3f} ({low:.3f} to {high:.3f}){words}"
-        lines.append(f"{row['model']:<{width}}  {row['threads']:>7} {row['p50_ms']:7.2f} {p90}  {ratio}")
-    return "\n".join(lines)
-
-
-def _metrics(estimates: dict[str, Any]) -> str:
-    return ", ".join(f"{name.upper()} {_estimate(value)}" for name, value in estimates.items())
-
-
-def _estimate(estimate: dict[str, Any]) -> str:
-    if estimate["value"] is None:
-        return "undefined"
-    if estimate["ci_low"] is None:
-        return f"{estimate['value']:.4f}"
-    return f"{estimate['value']:.4f} ({estimate['ci_low']:.4f} to {estimate['ci_high']:.4f})"
-
-
-def _listed(numbers: tuple[int, ...]) -> str:
-    *first, last = map(str, numbers)
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def main() -> None:
