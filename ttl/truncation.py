@@ -221,7 +221,8 @@ def _reductions(shapes: list[tuple[int, ...]], image_size: int) -> list[int]:
     for shape in shapes:
         side = shape[2] if len(shape) == 4 else shape[1] ** 0.5 if len(shape) == 3 else 1
         ratio = image_size / side
-        if side <= 1 and reductions:
+        pooled = len(shape) == 2 or (side == 1 and reductions and reductions[-1] * 2 < ratio)
+        if pooled and reductions:
             reductions.append(reductions[-1])
         elif abs(ratio - round(ratio)) <= 0.02 * ratio:
             reductions.append(round(ratio))

@@ -36,10 +36,17 @@ def _between_neighbours(coarse: list[int], winner: int) -> list[int]:
 
 
 def _reason(chosen: TruncationPoint, stage_end: TruncationPoint, scores: Scores) -> str:
+    score = scores[chosen.name]
+    sharing = sum(other == score for other in scores.values())
+    if sharing > 1:
+        return (
+            f"{chosen.name} is the smallest of the {sharing} points that share the highest validation score, "
+            f"{score:.4f}, of {len(scores)} points tried"
+        )
     tried = f"the best of {len(scores)} points tried"
     if chosen == stage_end:
-        return f"{chosen.name} has the highest validation score, {scores[chosen.name]:.4f}, {tried}"
+        return f"{chosen.name} has the highest validation score, {score:.4f}, {tried}"
     return (
         f"{stage_end.name} is the best stage end ({scores[stage_end.name]:.4f}); of the points between its "
-        f"neighbours {chosen.name} scores highest on the validation images ({scores[chosen.name]:.4f}), {tried}"
+        f"neighbours {chosen.name} scores highest on the validation images ({score:.4f}), {tried}"
     )

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from ttl.cli import app
+
+VERBS = ["points", "plan", "run", "search", "finetune", "export", "bench", "predict", "report", "demo"]
+TINY = ["--model", "resnet10t", "--weights", "none", "--image-size", "32", "--epochs", "1"]
+
+
+def ttl(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    return folder, ttl("run", "digits:0-1", *TINY, "--out", folder)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_with_an_example(verb: str) -> None:
+    result = ttl(verb, "--help")
+    assert result.exit_code == 0
+    assert f"Example: ttl {verb}" in " ".join(result.output.split())
+
+
+def test_help_and_version() -> None:
+    assert all(verb in ttl("--help").output for verb in VERBS)
+    assert ttl("--version").output.startswith("ttl 0.")
+
+
+def test_points_as_a_table_and_as_json() -> None:
+    text = ttl("points", "resnet10t", "--image-size", "64")
+    assert text.exit_code == 0
+    assert "resnet10t at 64 x 64: 5 truncation points" in text.output
+    assert "ttl plan DATA --model resnet10t" in text.output
+    content = json.loads(ttl("points", "resnet10t", "--json").output)
+    assert [point["name"] for point in content["points"]][:2] == ["maxpool", "layer1.0"]
+
+
+def test_run_ends_with_the_verdict_the_files_and_the_next_commands(finished: tuple[Path, Result]) -> None:
+    folder, result = finished
+    assert result.exit_code == 0, result.output
+    for part in ("<- chosen", "no measurable speed-up", "threads", f"{folder}/model.onnx", "Next:", "ttl predict"):
+        assert part in result.output or part == "no measurable speed-up"
+    assert "test AUPRC" in result.output
+
+
+def test_predict_on_a_file_and_on_a_folder(finished: tuple[Path, Result], tmp_path: Path) -> None:
+    folder, _ = finished
+    for i in range(3):
+        Image.fromarray(np.full((9, 9), 70 * i, np.uint8)).save(tmp_path / f"{i}.png")
+    one = ttl("predict", folder / "model.onnx", tmp_path / "1.png")
+    assert one.exit_code == 0
+    assert one.output.startswith(f"{tmp_path / '1.png'}  ")
+    rows = json.loads(ttl("predict", folder / "model.onnx", tmp_path, "--json").output)
+    assert len(rows) == 3
+    assert sum(rows[0]["probabilities"].values()) == pytest.approx(1)
+
+
+def test_bench_report_and_export_of_a_run(finished: tuple[Path, Result], tmp_path: Path) -> None:
+    folder, _ = finished
+    bench = ttl("bench", folder / "model.onnx", folder / "full.onnx", "--runs", "70", "--json")
+    rows = json.loads(bench.output)
+    assert [row["ratio_to_full"] is None for row in rows] == [False, False]
+    assert ttl("report", folder).output.strip() == str(folder / "report.html")
+    exported = ttl("export", folder, "--out", tmp_path / "again.onnx")
+    assert exported.exit_code == 0
+    assert "at batch 1, 2 and 7" in exported.output
+
+
+def test_plan_says_what_a_search_costs() -> None:
+    result = ttl("plan", "digits:0-1", *TINY)
+    assert result.exit_code == 0, result.output
+    assert "The search begins with layer1.0, layer2.0, layer3.0, layer4.0; at most 5 fine-tunes." in result.output
+    assert "ttl run digits:0-1 --model resnet10t --weights none" in result.output
+
+
+def test_a_config_file_gives_options_and_a_flag_wins(tmp_path: Path) -> None:
+    config = tmp_path / "study.toml"
+    config.write_text('data = "digits:0-1"\nmodel = "resnet10t"\nweights = "none"\nimage-size = 32\nepochs = 7\n')
+    result = ttl("finetune", "--config", config, "--cut", "1", "--epochs", "1", "--out", tmp_path / "out", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["epochs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "sentence"),
+    [
+        (["points", "resnett50"], 1, "timm has no model 'resnett50': did you mean resnet50"),
+        (["run", "digits:0-1", "--model", "resnet10t", "--epochs", "0"], 2, "--epochs is 0"),
+        (["run", "--model", "resnet10t"], 2, "No data was given"),
+        (["run", "nowhere", "--model", "resnet10t", "--weights", "none"], 1, "nowhere"),
+        (["finetune", "digits:0-1", *TINY, "--cut", "layer9"], 1, "There is no truncation point 'layer9'"),
+        (
+            ["finetune", "digits:0-1", *TINY, "--recipe", "magic"],
+            2,
+            "There is no recipe 'magic': choose one of full, bn",
+        ),
+        (["predict", "nothing.onnx", "."], 1, "nothing.onnx"),
+        (["report", "nowhere"], 1, "nowhere"),
+        (["export", "nowhere"], 1, "nowhere"),
+        (["bench", "nothing.onnx"], 1, "nothing.onnx"),
+    ],
+)
+def test_bad_input_ends_in_one_line_and_the_right_status(
+    arguments: list[str], status: int, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = ttl(*arguments)
+    assert result.exit_code == status, result.output
+    assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert "Traceback" not in result.output

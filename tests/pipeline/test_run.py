@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ttl.bundle import load_bundle
+from ttl.config import RunConfig
+from ttl.errors import DataError, RunFolderError, TrainingError
+from ttl.export.run import OnnxModel
+from ttl.pipeline import Event, Note, TrialDone, export, finetune, plan, run
+
+TIMELESS = ("seconds", "latency", "started", "run")
+
+
+def tiny(out: Path, **changes: object) -> RunConfig:
+    """Two digits, the smallest ResNet, one epoch."""
+    options = {"data": "digits:0-1", "model": "resnet10t", "weights": "none", "image_size": 32, "epochs": 1}
+    return RunConfig.model_validate({**options, "out": out, **changes})
+
+
+def without_times(content: object) -> object:
+    if isinstance(content, dict):
+        return {key: without_times(value) for key, value in content.items() if key not in TIMELESS}
+    return [without_times(value) for value in content] if isinstance(content, list) else content
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run") / "first"
+    run(tiny(folder))
+    return folder
+
+
+def test_a_run_leaves_what_the_design_page_says(finished: Path) -> None:
+    names = {path.name for path in finished.iterdir()}
+    assert {"run.json", "splits.csv", "trials", "report.json", "report.html", "model.onnx", "full.onnx"} <= names
+    content = json.loads((finished / "report.json").read_text())
+    assert content["status"] == "finished"
+    for figures in (content["chosen"], content["full"]):
+        assert {"cut", "index", "params", "macs", "val", "test"} <= figures.keys()
+        assert set(figures["test"]) == {"auprc", "auroc", "accuracy"}
+        assert set(figures["test"]["auprc"]) == {"value", "ci_low", "ci_high"}
+    assert {"strategy", "fine_tunes", "epochs", "train_macs", "seconds"} <= content["search"].keys()
+    assert {"path", "precision", "parity_max_abs", "parity_metric_delta", "size_bytes"} <= content["export"].keys()
+    row = content["latency"][0]
+    expected = {"model", "runtime", "device", "batch", "threads", "p50_ms", "p90_ms", "ratio_to_full", "ratio_ci"}
+    assert expected <= row.keys()
+    assert all({"cut", "trials", "val", "test"} <= candidate.keys() for candidate in content["candidates"])
+
+
+def test_every_trial_is_tried_once_and_kept_with_its_predictions(finished: Path) -> None:
+    content = json.loads((finished / "report.json").read_text())
+    cuts = [candidate["cut"] for candidate in content["candidates"]]
+    assert len(set(cuts)) == len(cuts) == content["search"]["fine_tunes"]
+    for candidate in content["candidates"]:
+        trial = json.loads((finished / "trials" / candidate["trials"][0] / "trial.json").read_text())
+        assert trial["status"] == "finished"
+        assert np.shape(trial["predictions"]["test"]) == (sum(content["task"]["counts"]["test"].values()), 2)
+
+
+def test_the_same_command_again_trains_nothing_and_says_the_same(finished: Path) -> None:
+    before = json.loads((finished / "report.json").read_text())
+    events: list[Event] = []
+    again = run(tiny(finished), watch=events.append)
+    assert again.trained == 0
+    assert all(event.reused for event in events if isinstance(event, TrialDone))
+    assert json.loads((finished / "report.json").read_text()) == before
+
+
+def test_the_same_seed_gives_the_same_figures(finished: Path, tmp_path: Path) -> None:
+    again = run(tiny(tmp_path / "second")).report
+    first = json.loads((finished / "report.json").read_text())
+    assert without_times(json.loads(json.dumps(again))) == without_times(first)
+
+
+def test_a_folder_of_another_command_is_refused_naming_the_options(finished: Path) -> None:
+    with pytest.raises(RunFolderError, match=r"made with other options \(pool, seed\)"):
+        run(tiny(finished, seed=1, pool="max"))
+
+
+def test_an_interrupted_search_goes_on_from_its_last_trial(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, TrialDone):
+            done.append(event.record["cut"])
+            if len(done) == 2:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny(tmp_path), watch=interrupt, deliver=False)
+    unfinished = json.loads((tmp_path / "report.json").read_text())
+    assert unfinished["status"] == "unfinished"
+    events: list[Event] = []
+    run(tiny(tmp_path), watch=events.append, deliver=False)
+    reused = [event.record["cut"] for event in events if isinstance(event, TrialDone) and event.reused]
+    assert reused == done
+
+
+def test_the_exported_file_predicts_what_the_trial_predicted(finished: Path) -> None:
+    content = json.loads((finished / "report.json").read_text())
+    model = OnnxModel(finished / "model.onnx")
+    assert model.metadata.cut == content["chosen"]["cut"]
+    assert model.metadata.class_names == ("0", "1")
+    assert model.metadata.metrics["test"] == content["chosen"]["test"]
+    image = Image.fromarray(np.full((8, 8), 90, np.uint8))
+    assert model.predict_images([image]).sum() == pytest.approx(1)
+
+
+def test_a_trial_can_be_loaded_and_exported_by_itself(finished: Path, tmp_path: Path) -> None:
+    folder = next(path for path in (finished / "trials").iterdir() if path.is_dir())
+    model, bundle = load_bundle(folder)
+    assert not model.training
+    assert bundle.backbone == "resnet10t"
+    path, result = export(folder, tmp_path / "one.onnx")
+    assert path.is_file()
+    assert result.parity.max_abs <= result.parity.tolerance
+
+
+def test_finetune_runs_one_point(tmp_path: Path) -> None:
+    folder, record = finetune(tiny(tmp_path, recipe="bn", epochs=2), "layer2.0")
+    assert record["cut"] == "layer2.0"
+    assert [row["phase"] for row in record["curve"]] == ["head", "head+bn"]
+    assert (folder / "model.safetensors").is_file()
+
+
+def test_a_plan_trains_nothing_and_keeps_nothing(tmp_path: Path) -> None:
+    planned = plan(tiny(tmp_path / "none"))
+    assert planned.coarse == ("layer1.0", "layer2.0", "layer3.0", "layer4.0")
+    assert planned.most_trials == 5  # layer1.0 wins: the stem is below it
+    assert planned.seconds_per_epoch > 0
+    assert planned.task["counts"]["train"] == {"0": 114, "1": 117}
+    assert not (tmp_path / "none").exists()
+
+
+def test_images_of_two_classes_in_a_folder_go_all_the_way(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name, level in (("dark", 60), ("light", 190)):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for i in range(12):
+            pixels = np.clip(rng.normal(level, 30, (20, 24)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "data" / name / f"{i}.png")
+    notes: list[str] = []
+    finished = run(
+        tiny(tmp_path / "out", data=str(tmp_path / "data")),
+        watch=lambda event: notes.append(event.text) if isinstance(event, Note) else None,
+    )
+    assert finished.report["task"]["class_names"] == ["dark", "light"]
+    assert any("2 classes (dark, light)" in note for note in notes)
+
+
+def test_cuda_that_isnt_there_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(TrainingError, match="--device is cuda, and there is no CUDA device here: use --device cpu"):
+        run(tiny(tmp_path, device="cuda"))
+
+
+def test_no_data_is_an_error_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nowhere"):
+        run(tiny(tmp_path / "out", data=str(tmp_path / "nowhere")))
+    assert not (tmp_path / "out" / "run.json").exists()

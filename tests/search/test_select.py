@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from math import inf, nan
+
+import pytest
+from networks import TinyResNet
+
+from ttl.errors import TrainingError
+from ttl.search.select import best
+from ttl.truncation import TruncationPoint, truncation_points
+
+
+@pytest.fixture(scope="module")
+def points() -> list[TruncationPoint]:
+    """Three points, each with more parameters than the one below."""
+    return list(truncation_points(TinyResNet(), image_size=16))[:3]
+
+
+def scored(points: list[TruncationPoint], *scores: float) -> dict[str, float]:
+    return {point.name: score for point, score in zip(points, scores, strict=True)}
+
+
+@pytest.mark.parametrize("winner", [0, 1, 2])
+def test_the_highest_score_wins(points: list[TruncationPoint], winner: int) -> None:
+    scores = [0.5, 0.5, 0.5]
+    scores[winner] = 0.6
+
+    assert best(points, scored(points, *scores)) is points[winner]
+
+
+def test_among_equals_the_fewest_parameters_win_in_whatever_order(points: list[TruncationPoint]) -> None:
+    scores = scored(points, 0.1, 0.7, 0.7)
+
+    assert best(points, scores) is points[1]
+    assert best(points[::-1], scores) is points[1]
+
+
+def test_fewest_parameters_count_before_the_position(points: list[TruncationPoint]) -> None:
+    heavy = replace(points[0], params=points[2].params + 1)
+
+    assert best([heavy, points[2]], scored([heavy, points[2]], 0.7, 0.7)) is points[2]
+
+
+def test_among_equals_of_one_size_the_lowest_wins(points: list[TruncationPoint]) -> None:
+    upper = replace(points[1], params=points[0].params)
+
+    assert best([upper, points[0]], scored([upper, points[0]], 0.7, 0.7)) is points[0]
+
+
+def test_points_without_a_score_are_not_chosen(points: list[TruncationPoint]) -> None:
+    assert best(points, {**scored(points, nan, -0.2, nan)}) is points[1]
+    assert best(points, {points[2].name: 0.1}) is points[2]
+
+
+def test_an_infinitely_bad_score_is_a_score(points: list[TruncationPoint]) -> None:
+    assert best(points, scored(points, nan, -inf, nan)) is points[1]
+
+
+def test_scores_of_other_points_are_ignored(points: list[TruncationPoint]) -> None:
+    assert best(points[:1], scored(points, 0.1, 0.9, 0.9)) is points[0]
+
+
+@pytest.mark.parametrize("scores", [(nan, nan, nan), ()], ids=["all NaN", "none"])
+def test_without_any_score_there_is_no_choice(points: list[TruncationPoint], scores: tuple[float, ...]) -> None:
+    with pytest.raises(TrainingError, match=r"No truncation point could be fine-tuned, so none can be chosen"):
+        best(points, scored(points[: len(scores)], *scores))
