@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from networks import TinyDenseNet, TinyResNet, network
 from torch import fx, nn
 
+from networks import TinyDenseNet, TinyResNet, network
 from ttl.bundle import Bundle, load_bundle, save_bundle
 from ttl.errors import PointError, RunFolderError
 from ttl.truncation import truncate, truncation_points

@@ -189,3 +189,8 @@ def test_another_place_is_a_difference() -> None:
         "data",
         "splits",
     ]
+
+
+@pytest.mark.parametrize("study", sorted((Path(__file__).parents[1] / "search").glob("*.toml")), ids=lambda p: p.stem)
+def test_the_ready_studies_are_valid(study: Path) -> None:
+    assert load_config(study, {"data": "scans"}).strategy == "two-stage"

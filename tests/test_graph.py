@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from networks import Stubborn, TinyDenseNet, TinyResNet, TwoRoads
 from torch import nn
 from torch.nn import functional as F
 
+from networks import Stubborn, TinyDenseNet, TinyResNet, TwoRoads
 from ttl.errors import ModelError
 from ttl.graph import trace, walk
 

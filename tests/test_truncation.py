@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 import torch
-from networks import TinyDenseNet, TinyResNet, TwoRoads, network
 from torch import nn
 
+from networks import TinyDenseNet, TinyResNet, TwoRoads, network
 from ttl.errors import ModelError, PointError, UsageError
 from ttl.truncation import TruncationPoints, truncate, truncation_points
 

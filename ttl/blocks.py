@@ -68,7 +68,7 @@ class _Tree:
     def is_opened(self, path: str) -> bool:
         """Whether the rule looks for blocks inside this module rather than taking it as one."""
         kind = self.graph.kinds[path]
-        if kind in self.stages or (self._holds_classifier(path) and not self.is_repeated(path)):
+        if kind in self.stages or (self._holds_classifier(path) and not self._has_namesakes(path)):
             return True
         if kind not in PLAIN_CONTAINERS:
             return False
@@ -77,7 +77,7 @@ class _Tree:
         return not (only_layers and self._has_twins(path))
 
     def is_repeated(self, path: str) -> bool:
-        """Whether it is a composite with a sibling of its class, or stands in a plain container."""
+        """Whether it is a composite with others of its class, or stands in a plain container."""
         return self._in_container(path) or (self.is_composite(path) and self._has_namesakes(path))
 
     def _holds_classifier(self, path: str) -> bool:
@@ -93,8 +93,7 @@ class _Tree:
         return bool(parent) and sum(self.graph.kinds[p] is nn.Sequential for p in self.children[parent]) > 1
 
     def _has_namesakes(self, path: str) -> bool:
-        kind = self.graph.kinds[path]
-        return sum(self.graph.kinds[other] is kind for other in self.children[path.rpartition(".")[0]]) > 1
+        return sum(kind is self.graph.kinds[path] for kind in self.graph.kinds.values()) > 1
 
     def _stage_kinds(self) -> set[type[nn.Module]]:
         instances: dict[type[nn.Module], list[str]] = defaultdict(list)

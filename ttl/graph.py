@@ -8,6 +8,7 @@ pass without computing anything. The result is the `BlockGraph`; where it can be
 from __future__ import annotations
 
 import copy
+import inspect
 import operator
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -176,7 +177,7 @@ class _Tracer(fx.Tracer):
         before = set(vars(model))
         try:
             with _eval_flags(self.read_training):
-                graph = self.trace(model)
+                graph = self.trace(model, _optional(model))
         except _UntraceableError:
             raise
         except Exception as error:
@@ -198,6 +199,12 @@ class _Tracer(fx.Tracer):
             raise
         except Exception as error:
             raise _UntraceableError(self.path_of_module(m), m) from error
+
+
+def _optional(model: nn.Module) -> dict[str, Any]:
+    """The forward's optional arguments at their defaults: a mask that is None must not be traced as a tensor."""
+    parameters = inspect.signature(model.forward).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
 @contextmanager
@@ -275,7 +282,9 @@ def _shadow(value: Any) -> Any:
         return value
     if next(value.children(), None) is not None:
         memo = {id(tensor): _meta(tensor) for tensor in (*value.parameters(), *value.buffers())}
-        return copy.deepcopy(value, memo).eval()
+        shadow = copy.deepcopy(value, memo)
+        shadow.eval()  # some override train() and return nothing
+        return shadow
     # Copying a module without parts by hand takes a tenth of the time of a deep copy.
     shadow = copy.copy(value)
     for store in ("_parameters", "_buffers"):

@@ -224,7 +224,7 @@ def _reductions(shapes: list[tuple[int, ...]], image_size: int) -> list[int]:
         pooled = len(shape) == 2 or (side == 1 and reductions and reductions[-1] * 2 < ratio)
         if pooled and reductions:
             reductions.append(reductions[-1])
-        elif abs(ratio - round(ratio)) <= 0.02 * ratio:
+        elif abs(ratio - round(ratio)) <= 0.003 * ratio:
             reductions.append(round(ratio))
         else:
             reductions.append(2 ** round(log2(ratio)))

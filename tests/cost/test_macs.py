@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from networks import network
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from networks import network
 from ttl.cost.macs import MacCounter
 
 

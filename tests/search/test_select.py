@@ -4,8 +4,8 @@ from dataclasses import replace
 from math import inf, nan
 
 import pytest
-from networks import TinyResNet
 
+from networks import TinyResNet
 from ttl.errors import TrainingError
 from ttl.search.select import best
 from ttl.truncation import TruncationPoint, truncation_points

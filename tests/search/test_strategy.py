@@ -3,8 +3,8 @@ from __future__ import annotations
 from math import isnan, nan
 
 import pytest
-from networks import TinyResNet
 
+from networks import TinyResNet
 from ttl.errors import TrainingError
 from ttl.search.strategy import Batch, Choice, Scores, Strategy, drive
 from ttl.truncation import TruncationPoint, truncation_points

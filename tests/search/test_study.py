@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 import subprocess
@@ -140,9 +139,10 @@ def test_a_write_on_a_full_disk_leaves_what_was_there(
 ) -> None:
     study.write("run.json", {"a": 1})
 
-    with monkeypatch.context() as full, pytest.raises(RunFolderError, match=FULL):
+    with monkeypatch.context() as full:
         full.setattr(owner, name, failure)
-        study.write("run.json", {"b": 2})
+        with pytest.raises(RunFolderError, match=FULL):
+            study.write("run.json", {"b": 2})
 
     assert study.read("run.json") == {"a": 1}
     assert names(study.folder) == {"run.json"}
@@ -220,9 +220,10 @@ def test_no_room_for_the_model_leaves_nothing(study: Study) -> None:
 def test_a_trial_on_a_full_disk_leaves_nothing(
     study: Study, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, failure: Callable[..., NoReturn]
 ) -> None:
-    with monkeypatch.context() as full, pytest.raises(RunFolderError, match=FULL):
+    with monkeypatch.context() as full:
         full.setattr(owner, name, failure)
-        study.add(IDENTITY, RECORD, write_model)
+        with pytest.raises(RunFolderError, match=FULL):
+            study.add(IDENTITY, RECORD, write_model)
 
     assert study.trial(IDENTITY) is None
     assert list((study.folder / "trials").iterdir()) == []

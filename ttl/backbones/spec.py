@@ -1,0 +1,34 @@
+"""What a network expects of its images, and what a zoo hands out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """The images that a network takes: side in pixels, and per-channel statistics for pixels in 0..1."""
+
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str
+    """`bilinear` or `bicubic`."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """A network as a zoo builds it."""
+
+    model: nn.Module
+    spec: InputSpec
+    classifier: tuple[str, ...]
+    """Paths of the modules that map features to classes."""
+
+
+def last_child(model: nn.Module) -> tuple[str, ...]:
+    """The path of the top-level module that holds the last parameter: the classifier, in a classifier."""
+    names = [name for name, _ in model.named_parameters()]
+    return (names[-1].partition(".")[0],)
