@@ -113,7 +113,10 @@ def _root(
         typer.echo(context.get_help())
 
 
-@app.command(epilog="Example: ttl points resnet50 --image-size 224")
+@app.command(
+    short_help="where a network can be cut, and what each cut costs",
+    epilog="Example: ttl points resnet50 --image-size 224",
+)
 @_verb
 def points(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A timm name, or tv:NAME for torchvision.")],
@@ -147,7 +150,9 @@ def points(
     )
 
 
-@app.command(epilog="Example: ttl plan xray/ --model resnet50")
+@app.command(
+    short_help="what the data holds and what a search would cost", epilog="Example: ttl plan xray/ --model resnet50"
+)
 @_verb
 def plan(
     data: Data = None,
@@ -202,7 +207,10 @@ def plan(
     _next(f"ttl run {told.data} --model {told.model}{_given(told, 'weights', 'image_size', 'epochs')}")
 
 
-@app.command(epilog="Example: ttl run xray/ --model resnet50 --epochs 10 --out xray-run")
+@app.command(
+    short_help="all of it: search, fine-tune, test, export, report",
+    epilog="Example: ttl run xray/ --model resnet50 --epochs 10 --out xray-run",
+)
 @_verb
 def run(
     data: Data = None,
@@ -236,7 +244,10 @@ def run(
     _conclude(finished, as_json)
 
 
-@app.command(epilog="Example: ttl search xray/ --model resnet50 --strategy two-stage --epochs 10")
+@app.command(
+    short_help="find the truncation point and fine-tune there",
+    epilog="Example: ttl search xray/ --model resnet50 --strategy two-stage --epochs 10",
+)
 @_verb
 def search(
     data: Data = None,
@@ -278,7 +289,10 @@ def search(
     )
 
 
-@app.command(epilog="Example: ttl finetune xray/ --model resnet50 --cut layer3.5 --recipe bn")
+@app.command(
+    short_help="fine-tune at one truncation point",
+    epilog="Example: ttl finetune xray/ --model resnet50 --cut layer3.5 --recipe bn",
+)
 @_verb
 def finetune(
     data: Data = None,
@@ -322,7 +336,7 @@ def finetune(
     _next(f"ttl export {folder}")
 
 
-@app.command(epilog="Example: ttl export ttl-run")
+@app.command(short_help="a checked ONNX file of a fine-tuned model", epilog="Example: ttl export ttl-run")
 @_verb
 def export(
     source: Annotated[Path, typer.Argument(metavar="RUN|BUNDLE", help="A run folder, or a trial's folder.")],
@@ -343,7 +357,9 @@ def export(
     _next(f"ttl predict {path} IMAGE", f"ttl bench {path}")
 
 
-@app.command(epilog="Example: ttl bench ttl-run/model.onnx ttl-run/full.onnx")
+@app.command(
+    short_help="latency of ONNX files, side by side", epilog="Example: ttl bench ttl-run/model.onnx ttl-run/full.onnx"
+)
 @_verb
 def bench(
     files: Annotated[
@@ -374,7 +390,9 @@ def bench(
     typer.echo(latency_table([asdict(row) for row in rows]))
 
 
-@app.command(epilog="Example: ttl predict ttl-run/model.onnx scan.png")
+@app.command(
+    short_help="what an exported model makes of images", epilog="Example: ttl predict ttl-run/model.onnx scan.png"
+)
 @_verb
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="A file that ttl exported.")],
@@ -409,7 +427,7 @@ def predict(
         typer.echo(f"{row['image']:<{width}}  {row['class']}  ({shares})")
 
 
-@app.command(epilog="Example: ttl report ttl-run")
+@app.command(short_help="build report.html anew", epilog="Example: ttl report ttl-run")
 @_verb
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, finished or not.")],
@@ -420,7 +438,7 @@ def report(
     typer.echo(f"{rebuild_report(run)}")
 
 
-@app.command(epilog="Example: ttl demo")
+@app.command(short_help="the whole job on built-in data, offline", epilog="Example: ttl demo")
 @_verb
 def demo(
     out: Annotated[Path, typer.Option(help="The folder.")] = Path("ttl-demo"),

@@ -1,0 +1,382 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import chain, count, repeat
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from networks import TinyResNet, network
+from ttl.errors import TrainingError
+from ttl.finetune import Fit, Images, Phase, Recipe, fit, predict, recipe
+from ttl.truncation import truncate, truncation_points
+
+MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+State = dict[str, torch.Tensor]
+
+
+@pytest.fixture(scope="module")
+def backbone() -> TinyResNet:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return TinyResNet()
+
+
+@pytest.fixture
+def model(backbone: TinyResNet) -> nn.Module:
+    point = truncation_points(backbone, image_size=32)["stage2.0"]
+    return truncate(backbone, point, num_classes=2, dropout=0.3)
+
+
+def images(n: int, *, channels: int = 3, classes: int = 2, seed: int = 0) -> Images:
+    """Noise that is brighter, the higher the class; classes take turns."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = np.arange(n) % classes
+    level = torch.from_numpy(labels).view(-1, 1, 1, 1) * (160 // (classes - 1))
+    pixels = torch.randint(0, 96, (n, channels, 32, 32), generator=generator) + level
+    return Images(pixels.to(torch.uint8), labels)
+
+
+def train(model: nn.Module, how: Recipe | str = "full", **options: Any) -> Fit:
+    settings = {"kind": "binary", "mean": MEAN, "std": STD, "epochs": 2, "batch_size": 4} | options
+    learned, held_out = settings.pop("train", images(8)), settings.pop("val", images(6, seed=1))
+    return fit(model, learned, held_out, recipe(how) if isinstance(how, str) else how, **settings)
+
+
+def state(model: nn.Module) -> State:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def same(a: State, b: State) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(value, b[name]) for name, value in a.items())
+
+
+def changed(before: State, model: nn.Module) -> set[str]:
+    return {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+
+
+def scored(monkeypatch: pytest.MonkeyPatch, scores: Iterable[float]) -> None:
+    """Let validation AUPRC be one of `scores` after another, whatever the model predicts."""
+    given = iter(scores)
+    monkeypatch.setattr("ttl.finetune.loop.metrics", lambda *_: {"auprc": next(given), "auroc": 0.5, "accuracy": 0.5})
+
+
+def rising() -> Iterable[float]:
+    """So that the last epoch is the best, and what it changed is kept."""
+    return count(0.1, 0.001)
+
+
+def names_of_norms(model: nn.Module) -> set[str]:
+    return {name for name, module in model.named_modules() if isinstance(module, _BatchNorm)}
+
+
+def parameters_and_statistics(model: nn.Module) -> tuple[set[str], set[str]]:
+    return {name for name, _ in model.named_parameters()}, {name for name, _ in model.named_buffers()}
+
+
+def test_full_changes_every_parameter_and_every_statistic(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    scored(monkeypatch, rising())
+    before = state(model)
+    parameters, statistics = parameters_and_statistics(model)
+    assert any(name.endswith("num_batches_tracked") for name in statistics)
+    result = train(model, "full")
+    assert changed(before, model) == parameters | statistics
+    assert result.trainable == {"all": sum(p.numel() for p in model.parameters())}
+
+
+def test_full_counts_every_step_in_the_batch_norms(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    scored(monkeypatch, rising())
+    train(model, "full", epochs=3, train=images(8), batch_size=4)
+    assert {int(model.get_submodule(name).num_batches_tracked) for name in names_of_norms(model)} == {6}
+
+
+def test_bn_changes_the_head_alone_in_its_first_epoch(model: nn.Module) -> None:
+    before = state(model)
+    result = train(model, "bn", epochs=1)
+    assert changed(before, model) == {"ttl_head.fc.weight", "ttl_head.fc.bias"}
+    assert [row["phase"] for row in result.curve] == ["head"]
+
+
+def test_bn_changes_head_scale_and_shift_and_no_statistic(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    scored(monkeypatch, rising())
+    before = state(model)
+    result = train(model, "bn", epochs=3)
+    norms = {f"{name}.{part}" for name in names_of_norms(model) for part in ("weight", "bias")}
+    assert changed(before, model) == norms | {"ttl_head.fc.weight", "ttl_head.fc.bias"}
+    assert [row["phase"] for row in result.curve] == ["head", "head+bn", "head+bn"]
+    head = sum(p.numel() for p in model.get_submodule("ttl_head").parameters())
+    scale_and_shift = sum(before[name].numel() for name in norms)
+    assert result.trainable == {"head": head, "head+bn": head + scale_and_shift}
+
+
+def test_bn_leaves_the_statistics_of_timms_batch_norms(monkeypatch: pytest.MonkeyPatch) -> None:
+    scored(monkeypatch, rising())
+    whole = network("mobilenetv3_small_050")
+    small = truncate(whole, truncation_points(whole, image_size=32)[3], num_classes=2)
+    before = state(small)
+    norms = {f"{name}.{part}" for name in names_of_norms(small) for part in ("weight", "bias")}
+    _, statistics = parameters_and_statistics(small)
+    assert {type(small.get_submodule(name)).__name__ for name in names_of_norms(small)} == {"BatchNormAct2d"}
+    train(small, "bn")
+    assert statistics
+    assert not changed(before, small) & statistics
+    assert changed(before, small) <= norms | {"ttl_head.fc.weight", "ttl_head.fc.bias"}
+
+
+@pytest.mark.parametrize("name", ["full", "bn"])
+def test_the_model_is_left_in_eval_mode(model: nn.Module, name: str) -> None:
+    train(model.train(), name)
+    assert not any(module.training for module in model.modules())
+
+
+def test_the_rate_is_halved_on_a_plateau_until_it_is_too_low(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    scored(monkeypatch, repeat(0.5))
+    lr = 2.0**-10
+    phase = Phase(train=("head",), bn="eval", lr=lr, patience=1, factor=0.5, min_lr=lr / 4)
+    result = train(model, replace(recipe("full"), phases=(phase,)), epochs=None)
+    # The first epoch is the best; each rate then bears one epoch that isn't better, and falls after the next.
+    assert [row["lr"] / lr for row in result.curve] == [1, 1, 1, 0.5, 0.5, 0.25, 0.25]
+    assert result.epochs == 7
+    assert result.best_epoch == 1
+
+
+def test_a_better_epoch_puts_the_halving_off(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    scored(monkeypatch, [0.5, 0.5, 0.500001, 0.5, 0.5, 0.5])
+    lr = 2.0**-10
+    phase = Phase(train=("head",), bn="eval", lr=lr, patience=1)
+    result = train(model, replace(recipe("full"), phases=(phase,)), epochs=6)
+    assert [row["lr"] / lr for row in result.curve] == [1, 1, 1, 1, 1, 0.5]
+    assert result.best_epoch == 3
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [([0.1, 0.9, 0.5, 0.4], 2), ([0.1, 0.9, 0.5, 0.9], 2), ([0.7, 0.7, 0.7, 0.7], 1), ([0.1, 0.2, 0.3, 0.4], 4)],
+)
+def test_the_first_of_the_best_epochs_is_kept(
+    model: nn.Module, monkeypatch: pytest.MonkeyPatch, scores: list[float], best: int
+) -> None:
+    scored(monkeypatch, scores)
+    states: list[State] = []
+    result = train(model, "full", epochs=4, on_epoch=lambda _: states.append(state(model)))
+    assert result.best_epoch == best
+    assert [same(state(model), seen) for seen in states] == [epoch == best for epoch in (1, 2, 3, 4)]
+
+
+def test_the_best_epoch_may_lie_in_an_earlier_phase(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    scored(monkeypatch, [0.9, 0.1, 0.2])
+    before = state(model)
+    result = train(model, "bn", epochs=3)
+    assert result.best_epoch == 1
+    assert changed(before, model) == {"ttl_head.fc.weight", "ttl_head.fc.bias"}
+
+
+def test_the_cap_counts_the_epochs_of_all_phases_together(model: nn.Module) -> None:
+    phases = tuple(Phase(train=(part,), bn="eval", lr=1e-3, epochs=2) for part in ("head", "bn", "all"))
+    long = replace(recipe("full"), phases=phases)
+    capped = train(copy.deepcopy(model), long, epochs=3)
+    assert [(row["epoch"], row["phase"]) for row in capped.curve] == [(1, "head"), (2, "head"), (3, "bn")]
+    whole = train(model, long, epochs=None)
+    assert [row["phase"] for row in whole.curve] == ["head", "head", "bn", "bn", "all", "all"]
+    assert whole.epochs == 6
+
+
+def test_every_epoch_is_reported_as_it_ends(model: nn.Module) -> None:
+    rows: list[dict[str, Any]] = []
+    result = train(model, on_epoch=rows.append)
+    assert tuple(rows) == result.curve
+    figures = {"train_loss", "val_loss", "val_auprc", "val_auroc", "val_accuracy"}
+    assert all(row.keys() == {"epoch", "phase", "lr", "seconds"} | figures for row in rows)
+    assert all(np.isfinite(row[name]) for row in rows for name in figures)
+    assert result.notes == ()
+
+
+def test_validation_figures_are_those_of_the_kept_model(model: nn.Module) -> None:
+    val = images(6, seed=1)
+    result = train(model, val=val)
+    probabilities = predict(model, val.pixels, kind="binary", mean=MEAN, std=STD)
+    row = result.curve[result.best_epoch - 1]
+    assert row["val_loss"] == pytest.approx(-np.log(probabilities[np.arange(6), val.labels]).mean())
+    assert row["val_accuracy"] == pytest.approx((probabilities.argmax(1) == val.labels).mean())
+
+
+@pytest.mark.parametrize("name", ["full", "bn"])
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(model: nn.Module, name: str) -> None:
+    first, second, other = model, copy.deepcopy(model), copy.deepcopy(model)
+    one = train(first, name, seed=3)
+    torch.rand(5)
+    two = train(second, name, seed=3)
+    train(other, name, seed=4)
+    assert same(state(first), state(second))
+    figures = [[{**row, "seconds": 0.0} for row in result.curve] for result in (one, two)]
+    assert figures[0] == figures[1]
+    assert not same(state(first), state(other))
+
+
+def test_the_callers_random_state_is_left_alone(model: nn.Module) -> None:
+    before = torch.get_rng_state()
+    train(model)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_data_are_left_alone(model: nn.Module) -> None:
+    data = images(8)
+    pixels, labels = data.pixels.clone(), data.labels.copy()
+    train(model, train=data)
+    assert torch.equal(data.pixels, pixels)
+    np.testing.assert_array_equal(data.labels, labels)
+
+
+@pytest.mark.parametrize(
+    ("n", "batch_size", "sizes"),
+    [(9, 4, [4, 5]), (10, 4, [4, 4, 2]), (8, 4, [4, 4]), (5, 64, [5]), (3, 2, [3]), (1, 4, [1])],
+)
+def test_a_last_batch_of_one_image_joins_the_one_before(
+    model: nn.Module, n: int, batch_size: int, sizes: list[int]
+) -> None:
+    seen = sizes_of_steps(model)
+    train(model, train=images(n), batch_size=batch_size, epochs=1)
+    assert seen == sizes
+
+
+def sizes_of_steps(model: nn.Module) -> list[int]:
+    """Fills while the model trains; what validation feeds it isn't counted."""
+    seen: list[int] = []
+
+    def note(module: nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        if module.training:
+            seen.append(len(inputs[0]))
+
+    model.register_forward_pre_hook(note)
+    return seen
+
+
+def test_the_recipes_batch_size_is_the_default(model: nn.Module) -> None:
+    seen = sizes_of_steps(model)
+    train(model, replace(recipe("full"), batch_size=3), train=images(6), batch_size=None, epochs=1)
+    assert seen == [3, 3]
+
+
+def test_each_epoch_shows_every_image_once_in_a_new_order(model: nn.Module) -> None:
+    pixels = torch.arange(8, dtype=torch.uint8).view(-1, 1, 1, 1).expand(8, 3, 32, 32).contiguous() * 20
+    data = Images(pixels, np.arange(8) % 2)
+    shown: list[int] = []
+
+    def note(module: nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        if module.training:
+            shown.extend((inputs[0][:, 0, 0, 0] * 255 / 20).round().int().tolist())
+
+    model.register_forward_pre_hook(note)
+    train(model, replace(recipe("full"), augment="none"), train=data, mean=(0.0,) * 3, std=(1.0,) * 3)
+    assert sorted(shown[:8]) == sorted(shown[8:]) == list(range(8))
+    assert shown[:8] != shown[8:]
+
+
+def test_lr_overrides_the_rate_of_the_last_phase_only(model: nn.Module) -> None:
+    assert [row["lr"] for row in train(copy.deepcopy(model), "full").curve] == [1e-4, 1e-4]
+    assert [row["lr"] for row in train(copy.deepcopy(model), "full", lr=0.02).curve] == [0.02, 0.02]
+    assert [row["lr"] for row in train(model, "bn", lr=0.02).curve] == [1e-3, 0.02]
+
+
+def test_weights_that_are_no_numbers_stop_the_training(model: nn.Module) -> None:
+    nn.init.constant_(model.get_parameter("ttl_head.fc.weight"), float("nan"))
+    sentence = (
+        r"^The training loss is nan in epoch 1 \(full, learning rate 0\.0001\): "
+        r"lower --lr, or look for images that are blank$"
+    )
+    with pytest.raises(TrainingError, match=sentence):
+        train(model)
+
+
+def test_a_rate_that_is_far_too_high_stops_the_training(model: nn.Module) -> None:
+    with pytest.raises(TrainingError, match=r"loss is (nan|inf) in epoch 1 \(full, learning rate 1e\+38\): lower --lr"):
+        train(model, lr=1e38)
+
+
+def test_weights_broken_by_an_epochs_last_step_stop_the_training(model: nn.Module) -> None:
+    with pytest.raises(TrainingError, match=r"loss is nan in epoch 1 \(full, learning rate 1e\+38\): lower --lr"):
+        train(model, lr=1e38, batch_size=8)
+
+
+def test_a_device_that_is_not_there_is_named(model: nn.Module) -> None:
+    with pytest.raises(TrainingError, match="cuda:99"):
+        train(model, device="cuda:99")
+
+
+def test_out_of_memory_says_what_to_lower(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("ttl.finetune.loop.predict", full)
+    with pytest.raises(TrainingError, match=r"too little memory on cpu for 4 images at a time: lower --batch-size"):
+        train(model)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass"])
+def test_without_a_class_in_validation_the_loss_decides(model: nn.Module, kind: str) -> None:
+    val = images(6, seed=1)
+    one_class = Images(val.pixels, np.zeros(6, dtype=np.int64))
+    result = train(model, "full", kind=kind, val=one_class, epochs=4, lr=0.05)
+    losses = [row["val_loss"] for row in result.curve]
+    assert len(set(losses)) == 4
+    assert result.best_epoch == 1 + int(np.argmin(losses))
+    assert np.isnan([row["val_auprc"] for row in result.curve]).all()
+    assert result.notes == ("Validation AUPRC is undefined (a class is absent), so the validation loss decided",)
+
+
+def test_an_undefined_score_still_halves_the_rate_when_the_loss_stagnates(
+    model: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored(monkeypatch, repeat(float("nan")))
+    fixed = np.full((6, 2), 0.5)
+    monkeypatch.setattr("ttl.finetune.loop.predict", lambda *_, **__: fixed)
+    lr = 2.0**-10
+    phase = Phase(train=("head",), bn="eval", lr=lr, patience=1, min_lr=lr / 2)
+    result = train(model, replace(recipe("full"), phases=(phase,)), epochs=None)
+    assert [row["lr"] / lr for row in result.curve] == [1, 1, 1, 0.5, 0.5]
+    assert result.best_epoch == 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grey_and_colour_images_are_learned(model: nn.Module, channels: int) -> None:
+    result = train(
+        model, train=images(32, channels=channels), val=images(16, channels=channels, seed=1), epochs=8, lr=0.02
+    )
+    assert result.curve[-1]["train_loss"] < 0.6 * result.curve[0]["train_loss"]
+    assert result.curve[result.best_epoch - 1]["val_auprc"] == 1
+
+
+def test_a_grey_image_trains_as_the_same_image_in_colour(model: nn.Module) -> None:
+    grey, val = images(8, channels=1), images(6, channels=1, seed=1)
+    colour, colour_val = (Images(split.pixels.repeat(1, 3, 1, 1), split.labels) for split in (grey, val))
+    other = copy.deepcopy(model)
+    one = train(model, train=grey, val=val)
+    two = train(other, train=colour, val=colour_val)
+    losses = [[row["train_loss"] for row in result.curve] for result in (one, two)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_three_classes_are_learned(backbone: TinyResNet) -> None:
+    point = truncation_points(backbone, image_size=32)["stage1.1"]
+    model = truncate(backbone, point, num_classes=3)
+    result = train(
+        model,
+        train=images(30, classes=3),
+        val=images(15, classes=3, seed=1),
+        kind="multiclass",
+        epochs=10,
+        batch_size=6,
+        lr=0.02,
+    )
+    assert result.curve[result.best_epoch - 1]["val_auprc"] > 0.9
+
+
+def test_scores_of_a_plateau_are_read_once_an_epoch(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    scored(monkeypatch, chain([0.2, 0.4, 0.3]))
+    assert [row["val_auprc"] for row in train(model, epochs=3).curve] == [0.2, 0.4, 0.3]
