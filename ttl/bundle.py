@@ -53,7 +53,8 @@ def save_bundle(model: nn.Module, bundle: Bundle, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # Contiguous copies: safetensors refuses tensors that share memory.
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
-    safetensors.torch.save_file(state, folder / WEIGHTS)
+    # Not save_file: on a full disk it raises an error of its own that is no OSError.
+    (folder / WEIGHTS).write_bytes(safetensors.torch.save(state))
     (folder / DESCRIPTION).write_text(json.dumps(asdict(bundle), indent=1), encoding="utf-8")
 
 

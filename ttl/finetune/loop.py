@@ -84,6 +84,7 @@ def fit(
     Raises:
         TrainingError: the loss is no number, memory ran out, or the device isn't there.
     """
+    _check_device(device)
     cuda = [torch.device(device)] if device.startswith("cuda") else []
     try:
         with torch.random.fork_rng(devices=cuda):
@@ -97,6 +98,13 @@ def fit(
             f"There is too little memory on {device} for {batch_size or recipe.batch_size} images at a time: "
             "lower --batch-size or --image-size"
         ) from error
+
+
+def _check_device(device: str) -> None:
+    wanted = torch.device(device)
+    no_cuda = wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count()
+    if no_cuda or (wanted.type == "mps" and not torch.backends.mps.is_available()):
+        raise TrainingError(f"There is no device {device} here: use --device cpu")
 
 
 @dataclass
@@ -182,18 +190,13 @@ class _Run:
             optimizer.step()
             total += loss.detach() * len(batch)
         mean_loss = float(total) / len(self.labels)
-        epoch = len(self.curve) + 1
-        if not isfinite(mean_loss):
-            raise TrainingError(
-                f"The training loss is {mean_loss} in epoch {epoch} ({self.recipe.name}, learning rate {lr:g}): "
-                "lower --lr, or look for images that are blank"
-            )
+        self._check("training", mean_loss, lr)
         row: Row = {
-            "epoch": epoch,
+            "epoch": len(self.curve) + 1,
             "phase": phase.name,
             "lr": lr,
             "train_loss": mean_loss,
-            **self._validation(),
+            **self._validation(lr),
         }
         row["seconds"] = perf_counter() - start
         self.curve.append(row)
@@ -207,15 +210,24 @@ class _Run:
             batches[-2:] = [torch.cat(batches[-2:])]
         return iter(batches)
 
-    def _validation(self) -> Row:
+    def _validation(self, lr: float) -> Row:
         probabilities = predict(
             self.model, self.val.pixels, kind=self.kind, mean=self.mean, std=self.std, device=self.device
         )
         truth = probabilities[np.arange(len(self.val.labels)), self.val.labels]
         loss = float(-np.log(np.maximum(truth, np.finfo(np.float64).tiny)).mean())
+        # An epoch's last step can break the weights: its training loss was computed before.
+        self._check("validation", loss, lr)
         return {"val_loss": loss} | {
             f"val_{name}": value for name, value in metrics(self.kind, self.val.labels, probabilities).items()
         }
+
+    def _check(self, which: str, loss: float, lr: float) -> None:
+        if not isfinite(loss):
+            raise TrainingError(
+                f"The {which} loss is {loss} in epoch {len(self.curve) + 1} "
+                f"({self.recipe.name}, learning rate {lr:g}): lower --lr, or look for images that are blank"
+            )
 
     def _score(self, row: Row) -> float:
         score = float(row[f"val_{self.recipe.monitor}"])
