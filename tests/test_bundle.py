@@ -206,7 +206,7 @@ def test_weights_that_do_not_fit(folder: Path, change: str) -> None:
     name = "stage1.0.conv1.weight"
     tensor = state.pop(name)
     if change != "missing":
-        state |= {"more": tensor, name: tensor} if change == "unknown" else {name: torch.cat([tensor] * 2)}
+        state |= {"more": tensor.clone(), name: tensor} if change == "unknown" else {name: torch.cat([tensor] * 2)}
     safetensors.torch.save_file(state, folder / "model.safetensors")
 
     with pytest.raises(RunFolderError, match=MISFIT):

@@ -71,6 +71,7 @@ def load_bundle(folder: Path, *, backbone: nn.Module | None = None) -> tuple[fx.
     try:
         bundle = _from_json(json.loads((folder / DESCRIPTION).read_text(encoding="utf-8")))
         state = safetensors.torch.load_file(folder / WEIGHTS)
+        classes = state[f"{HEAD}.fc.bias"].numel()
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise RunFolderError(
             f"{folder} holds no model that can be read ({str(error).splitlines()[0]}): "
@@ -78,7 +79,6 @@ def load_bundle(folder: Path, *, backbone: nn.Module | None = None) -> tuple[fx.
         ) from error
     if backbone is None:
         backbone = load_backbone(bundle.backbone, weights="none", image_size=bundle.image_size).model
-    classes = state[f"{HEAD}.fc.bias"].numel()
     model = truncate(backbone, bundle.point, num_classes=classes, pool=bundle.pool, dropout=bundle.dropout)
     try:
         model.load_state_dict(state)

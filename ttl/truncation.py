@@ -270,15 +270,15 @@ def truncate(
     nodes = {node.name: node for node in graph.nodes}
     missing = [name for name in point.values if name not in nodes]
     if missing:
-        raise PointError(
-            f"Point {point.name} isn't one of this {type(model).__name__}'s (it has no value {missing[0]}): "
-            "take the points from ttl.truncation_points of the same model"
-        )
+        raise _foreign(point, model, f"it has no value {missing[0]}")
     kept = _ancestors([nodes[name] for name in point.values])
     features = _below(graph, kept, point)
     parts = _parts(model, features, constants)
     small = fx.GraphModule(parts, features, class_name="TruncatedModel")
     _restore_buffers(small, model, features)
+    params = sum(parameter.numel() for parameter in small.parameters())
+    if params != point.params:
+        raise _foreign(point, model, f"there are {params} parameters up to there, not {point.params}")
     _check(model, graph, constants, point, small)
     if num_classes is not None:
         with torch.random.fork_rng(devices=[]):
@@ -286,6 +286,13 @@ def truncate(
             head = Head(point.shape, channel_axis(point.shape), num_classes, pool=pool, dropout=dropout)
         _attach(small, head.to(next(model.parameters()).device))
     return small.train(model.training)
+
+
+def _foreign(point: TruncationPoint, model: nn.Module, reason: str) -> PointError:
+    return PointError(
+        f"Point {point.name} isn't one of this {type(model).__name__}'s ({reason}): "
+        "take the points from ttl.truncation_points of the same model"
+    )
 
 
 def _ancestors(values: list[fx.Node]) -> set[fx.Node]:

@@ -40,7 +40,7 @@ def test_every_public_name_is_there() -> None:
         _ = ttl.nonsense
 
 
-@pytest.mark.parametrize("module", ["ttl.truncation", "ttl.backbones", "ttl.pipeline.library", "ttl.data.load"])
+@pytest.mark.parametrize("module", ["ttl.truncation", "ttl.backbones.load", "ttl.pipeline.library", "ttl.data.load"])
 def test_the_examples_in_the_docstrings_work(module: str) -> None:
     results = doctest.testmod(importlib.import_module(module))
     assert results.attempted > 0

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +58,13 @@ class Study:
                     f"The run folder {self.folder} is in use by process {lock.read().strip() or 'unknown'}: "
                     "wait for it, or name another with --out"
                 ) from error
-            lock.truncate(0)
-            lock.write(str(os.getpid()))
-            lock.flush()
-            self._sweep()
+            try:
+                lock.truncate(0)
+                lock.write(str(os.getpid()))
+                lock.flush()
+                self._sweep()
+            except OSError as error:
+                raise self._unwritable(error) from error
             yield
 
     def read(self, name: str) -> dict[str, Any] | None:
@@ -75,9 +78,11 @@ class Study:
             return None
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(content, dict):
+                raise ValueError("it holds no JSON object")
         except (OSError, ValueError) as error:
             raise RunFolderError(f"{path} can't be read ({error}): remove it, or name another folder") from error
-        return dict(content)
+        return content
 
     def write(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file whole or not at all.
@@ -94,7 +99,8 @@ class Study:
         except OSError as error:
             raise self._unwritable(error) from error
         finally:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
 
     def trial(self, identity: str) -> dict[str, Any] | None:
         """The record of a finished trial; None where it hasn't been run."""
@@ -121,6 +127,8 @@ class Study:
             part.mkdir(parents=True, exist_ok=True)
             write_model(part)
             (part / TRIAL).write_text(json.dumps(record, indent=1, allow_nan=False), encoding="utf-8")
+            # What is left of a trial whose record is gone can't be told from anything: it is run anew.
+            shutil.rmtree(place, ignore_errors=True)
             os.replace(part, place)
         except OSError as error:
             raise self._unwritable(error) from error
@@ -129,8 +137,11 @@ class Study:
 
     def _sweep(self) -> None:
         """Remove what an interrupted process left half-written."""
-        for part in self.folder.glob("trials/.*.part"):
-            shutil.rmtree(part, ignore_errors=True)
+        for part in (*self.folder.glob(".*.part"), *self.folder.glob("trials/.*.part")):
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink(missing_ok=True)
 
     def _unwritable(self, error: OSError) -> RunFolderError:
         return RunFolderError(
