@@ -9,8 +9,8 @@ from ttl.pipeline import Finished, Note, Watch, finetune, run
 
 MODEL = "resnet18"
 IMAGE_SIZE = 32
-PRETRAIN_EPOCHS = 8
-EPOCHS = 6
+PRETRAIN_EPOCHS = 6
+EPOCHS = 5
 BATCH_SIZE = 32
 LEARNING_RATE = 1e-3
 """From random weights, on 8 x 8 images, 1e-4 would need many more epochs than a demo has."""
