@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from networks import TinyResNet, network
-from ttl.errors import TrainingError
+from ttl.errors import TrainingError, UsageError
 from ttl.finetune import Fit, Images, Phase, Recipe, fit, predict, recipe
 from ttl.truncation import truncate, truncation_points
 
@@ -321,13 +321,53 @@ def test_a_device_that_is_not_there_is_named(model: nn.Module) -> None:
         train(model, device="cuda:99")
 
 
-def test_out_of_memory_says_what_to_lower(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+)
+def test_out_of_memory_says_what_to_lower(model: nn.Module, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def full(*_: object, **__: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise error
 
     monkeypatch.setattr("ttl.finetune.loop.predict", full)
     with pytest.raises(TrainingError, match=r"too little memory on cpu for 4 images at a time: lower --batch-size"):
         train(model)
+
+
+def test_an_error_of_the_programmer_keeps_its_class(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("something else")
+
+    monkeypatch.setattr("ttl.finetune.loop.predict", broken)
+    with pytest.raises(ValueError, match=r"^something else$"):
+        train(model)
+
+
+def test_batch_norms_over_single_values_are_named() -> None:
+    lone = nn.Sequential()
+    lone.add_module("pool", nn.AdaptiveAvgPool2d(1))
+    lone.add_module("norm", nn.BatchNorm2d(3))
+    lone.add_module("flat", nn.Flatten())
+    lone.add_module("ttl_head", nn.Linear(3, 2))
+    sentence = r"^--batch-size is 1, and batch norms can't train on one image .* --recipe bn$"
+    with pytest.raises(UsageError, match=sentence):
+        train(lone, batch_size=1)
+
+
+def test_a_phase_that_the_cap_left_no_epoch_is_told(model: nn.Module) -> None:
+    told = train(model, "bn", epochs=1).notes
+    assert told == ("Phase head+bn never began: --epochs 1 was spent before it",)
+
+
+def test_a_network_without_batch_norms_is_told() -> None:
+    plain = nn.Sequential()
+    plain.add_module("pool", nn.AdaptiveAvgPool2d(1))
+    plain.add_module("flat", nn.Flatten())
+    plain.add_module("ttl_head", nn.Linear(3, 2))
+    assert train(plain, "bn").notes == ("This network has no batch norms: phase head+bn trains the head alone",)
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass"])

@@ -15,10 +15,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from ttl.data import AUGMENTATIONS
-from ttl.errors import TrainingError
+from ttl.errors import TrainingError, TTLError, UsageError
 from ttl.finetune.predict import normalised, predict
 from ttl.finetune.recipes import Phase, Recipe
-from ttl.finetune.trainable import select, train_mode
+from ttl.finetune.trainable import batch_norms, select, train_mode
 from ttl.stats import metrics
 
 Row = dict[str, Any]
@@ -83,6 +83,7 @@ def fit(
 
     Raises:
         TrainingError: the loss is no number, memory ran out, or the device isn't there.
+        UsageError: batch norms can't train on so few images at a time.
     """
     _check_device(device)
     cuda = [torch.device(device)] if device.startswith("cuda") else []
@@ -93,11 +94,26 @@ def fit(
             run = _Run(model, train, val, recipe, kind, tuple(mean), tuple(std), seed, device)
             run.batch_size = min(batch_size or recipe.batch_size, len(train.labels))
             return run.all(epochs, lr, on_epoch)
-    except torch.OutOfMemoryError as error:
-        raise TrainingError(
-            f"There is too little memory on {device} for {batch_size or recipe.batch_size} images at a time: "
+    except (RuntimeError, ValueError) as error:
+        known = _known_failure(error, batch_size or recipe.batch_size, device)
+        if known is None:
+            raise
+        raise known from error
+
+
+def _known_failure(error: Exception, batch_size: int, device: str) -> TTLError | None:
+    """What torch's error means to a user; None where it is none of theirs. Only CUDA has a class for memory."""
+    if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        return TrainingError(
+            f"There is too little memory on {device} for {batch_size} images at a time: "
             "lower --batch-size or --image-size"
-        ) from error
+        )
+    if "Expected more than 1 value per channel" in str(error):
+        return UsageError(
+            f"--batch-size is {batch_size}, and batch norms can't train on one image of this size at a time: "
+            "use at least 2, or --recipe bn"
+        )
+    return None
 
 
 def _check_device(device: str) -> None:
@@ -143,6 +159,10 @@ class _Run:
             trainable[phase.name] = sum(p.numel() for p in parameters)
             is_last = phase is self.recipe.phases[-1]
             rate = lr if lr is not None and is_last else phase.lr
+            if cap is not None and len(self.curve) >= cap:
+                self.notes.append(f"Phase {phase.name} never began: --epochs {cap} was spent before it")
+            if "bn" in phase.train and not batch_norms(self.model):
+                self.notes.append(f"This network has no batch norms: phase {phase.name} trains the head alone")
             self._phase(phase, parameters, rate, cap, on_epoch)
         self.model.load_state_dict({**self.model.state_dict(), **self.best.state})
         self.model.eval()

@@ -17,7 +17,7 @@ from ttl.export.to_onnx import ExportResult
 from ttl.finetune import Images, fit
 from ttl.pipeline.deliver import CHOSEN, FULL, export_model, export_trial, measure_latency
 from ttl.pipeline.events import Note, Watch, unwatched
-from ttl.pipeline.prepare import Prepared, prepare
+from ttl.pipeline.prepare import Prepared, prepare, task_of
 from ttl.pipeline.provenance import open_run
 from ttl.pipeline.trial import Record, identity, run_trial, score
 from ttl.pipeline.verdict import MACS_PER_TRAINING_STEP, describe_task, latency_json, report
@@ -186,14 +186,7 @@ def _validation_images(folder: Path, image_size: int, interpolation: str, data: 
         raise DataError(f"{folder} doesn't say what data it was trained on: give images to check on with --data")
     config = RunConfig.from_json(options["config"]) if options else None
     if config is not None and data in (None, config.data):
-        task = load_task(
-            config.data,
-            seed=config.seed,
-            val_fraction=config.val_fraction,
-            test_fraction=config.test_fraction,
-            splits=config.splits,
-            skip_bad=config.skip_bad,
-        )
+        task = task_of(config)
     else:
         task = load_task(str(data))
     return decode(task.val, image_size=image_size, interpolation=interpolation)

@@ -94,14 +94,7 @@ def prepare(config: RunConfig, watch: Watch, *, cache_dir: Path | None = None) -
         torch.set_num_threads(config.threads)
     chosen_recipe = recipe(config.recipe)
     device = _device(config.device)
-    task = load_task(
-        config.data,
-        seed=config.seed,
-        val_fraction=config.val_fraction,
-        test_fraction=config.test_fraction,
-        splits=config.splits,
-        skip_bad=config.skip_bad,
-    )
+    task = task_of(config)
     sizes = ", ".join(f"{name} {len(samples)}" for name, samples in task.splits.items())
     watch(Note(f"{task.name}: {len(task.class_names)} classes ({', '.join(task.class_names)}); images: {sizes}"))
     for note in task.notes:
@@ -110,6 +103,22 @@ def prepare(config: RunConfig, watch: Watch, *, cache_dir: Path | None = None) -
     watch(Note(f"{backbone.name}: {backbone.weights.summary()}"))
     points = truncation_points(backbone.model, image_size=backbone.spec.image_size)
     return Prepared(config, task, backbone, points, chosen_recipe, device, cache_dir)
+
+
+def task_of(config: RunConfig) -> Task:
+    """The data of a run, split as it asks.
+
+    Raises:
+        DataError: the data can't be used as it is.
+    """
+    return load_task(
+        config.data,
+        seed=config.seed,
+        val_fraction=config.val_fraction,
+        test_fraction=config.test_fraction,
+        splits=config.splits,
+        skip_bad=config.skip_bad,
+    )
 
 
 def _device(name: str) -> str:
