@@ -11,7 +11,7 @@ from torch import fx, nn
 
 from networks import TinyDenseNet, TinyResNet, network
 from ttl.bundle import Bundle, load_bundle, save_bundle
-from ttl.errors import PointError, RunFolderError
+from ttl.errors import RunFolderError
 from ttl.truncation import truncate, truncation_points
 
 SIZE = 32
@@ -222,5 +222,5 @@ def test_the_weights_of_another_bundle(folder: Path, tmp_path: Path) -> None:
 
 
 def test_another_backbone_than_it_was_cut_from(folder: Path) -> None:
-    with pytest.raises(PointError, match=r"Point stage1.1 isn't one of this TinyDenseNet's"):
+    with pytest.raises(RunFolderError, match=MISFIT):
         load_bundle(folder, backbone=TinyDenseNet())

@@ -12,7 +12,7 @@ import safetensors.torch
 from torch import fx, nn
 
 from ttl.backbones import load_backbone
-from ttl.errors import RunFolderError
+from ttl.errors import PointError, RunFolderError
 from ttl.head import HEAD
 from ttl.truncation import TruncationPoint, truncate
 
@@ -79,10 +79,10 @@ def load_bundle(folder: Path, *, backbone: nn.Module | None = None) -> tuple[fx.
         ) from error
     if backbone is None:
         backbone = load_backbone(bundle.backbone, weights="none", image_size=bundle.image_size).model
-    model = truncate(backbone, bundle.point, num_classes=classes, pool=bundle.pool, dropout=bundle.dropout)
     try:
+        model = truncate(backbone, bundle.point, num_classes=classes, pool=bundle.pool, dropout=bundle.dropout)
         model.load_state_dict(state)
-    except RuntimeError as error:
+    except (PointError, RuntimeError) as error:
         raise RunFolderError(
             f"{folder / WEIGHTS} doesn't fit {bundle.backbone} cut at {bundle.point.name}: "
             "the file was changed, or another version of timm or torchvision built the network differently"

@@ -333,3 +333,22 @@ def test_a_folder_on_a_full_disk_cannot_be_held(study: Study) -> None:
 
     with pytest.raises(RunFolderError, match=r"The run folder .*run can't be written"), study.held():
         pytest.fail("held without a lock")
+
+
+def test_a_disk_that_fills_up_while_the_folder_is_taken(tmp_path: Path) -> None:
+    """In a process of its own, whose files may hold no byte: the limit would stop pytest too."""
+    script = (
+        "import resource, signal, sys\n"
+        "from pathlib import Path\n"
+        "from ttl.errors import RunFolderError\n"
+        "from ttl.search.study import Study\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "try:\n"
+        "    with Study(Path(sys.argv[1])).held():\n"
+        "        pass\n"
+        "except RunFolderError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert "can't be written (File too large): make room" in done.stdout, done.stderr

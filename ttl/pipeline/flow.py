@@ -185,10 +185,8 @@ def _validation_images(folder: Path, image_size: int, interpolation: str, data: 
     if data is None and options is None:
         raise DataError(f"{folder} doesn't say what data it was trained on: give images to check on with --data")
     config = RunConfig.from_json(options["config"]) if options else None
-    if config is not None and data in (None, config.data):
-        task = task_of(config)
-    else:
-        task = load_task(str(data))
+    is_the_runs = config is not None and data in (None, config.data)
+    task = task_of(config) if config is not None and is_the_runs else load_task(str(data))
     return decode(task.val, image_size=image_size, interpolation=interpolation)
 
 

@@ -43,8 +43,9 @@ class Study:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            # Kept open, not unlinked: the lock is the file's, and a new file would be another lock.
-            lock = (self.folder / ".lock").open("a+")
+            # Kept open, not unlinked: the lock is the file's, and a new file would be another lock. Unbuffered:
+            # closing would write again what a full disk refused, and raise in place of the sentence.
+            lock = (self.folder / ".lock").open("a+b", buffering=0)
         except OSError as error:
             raise RunFolderError(
                 f"The run folder {self.folder} can't be written ({error.strerror}): name another with --out"
@@ -55,13 +56,12 @@ class Study:
             except OSError as error:
                 lock.seek(0)
                 raise RunFolderError(
-                    f"The run folder {self.folder} is in use by process {lock.read().strip() or 'unknown'}: "
+                    f"The run folder {self.folder} is in use by process {lock.read().decode().strip() or 'unknown'}: "
                     "wait for it, or name another with --out"
                 ) from error
             try:
                 lock.truncate(0)
-                lock.write(str(os.getpid()))
-                lock.flush()
+                lock.write(str(os.getpid()).encode())
                 self._sweep()
             except OSError as error:
                 raise self._unwritable(error) from error
