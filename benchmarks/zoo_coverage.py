@@ -3,9 +3,14 @@
     python benchmarks/zoo_coverage.py                       # one variant a family, and every variant of six
     python benchmarks/zoo_coverage.py --only 'resnet*'      # some
     python benchmarks/zoo_coverage.py --all                 # every architecture
+    python benchmarks/zoo_coverage.py --missing --export    # those that the results don't have yet
 
-Random weights. A network is *exact* when, at a sample of its points, the cut model's features equal those of
-a forward hook on the original, bit for bit, it keeps the state-dict names, and every parameter gets a gradient.
+Rows are written as they come; those of networks that weren't asked for are kept.
+
+Random weights. A network is *exact* when, at a sample of its points (first, middle, last), the cut model's features
+equal those of a forward hook on the original, bit for bit, it keeps the state-dict names, every parameter gets a
+gradient, and the last point leaves out nothing but the classifier. The figures are taken at 128 pixels where the
+network takes them, else at its own size; the points are counted at its own size.
 Each network runs in a process of its own with a time limit: one that hangs or eats all memory costs only itself.
 """
 
@@ -18,6 +23,7 @@ import random
 import re
 import time
 from collections import Counter
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from itertools import pairwise
 from pathlib import Path
@@ -25,58 +31,75 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results" / "zoo_coverage.json"
 COMPLETE_FAMILIES = ("resnet", "resnext", "densenet", "efficientnet", "regnet", "convnext", "mobilenet")
-SECONDS_EACH = 240
-LARGEST_PARAMS = 120e6
-"""Above it a network is left out of the numeric checks for want of memory and time, and said so."""
+SECONDS_EACH = 400
+LARGEST_PARAMS = 400e6
+"""Above it a network is only walked, for want of memory and time, and that is said."""
+SMALL = 128
 
 
 def main() -> None:
     """Parse, sweep, write, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help="a glob of architecture names")
+    parser.add_argument("--missing", action="store_true", help="only those that the results don't have yet")
+    parser.add_argument("--families", action="store_true", help="one architecture a module of timm and torchvision")
     parser.add_argument("--all", action="store_true", help="every architecture, not one variant a family")
     parser.add_argument("--export", action="store_true", help="also export a cut to ONNX and compare")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=1e9, help="stop starting networks after so many")
     parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
-    names = [name for name in architectures(every=args.all) if not args.only or fnmatch(name, args.only)]
+    scope = "all" if args.all else "families" if args.families else "usual"
+    names = [name for name in architectures(scope) if not args.only or fnmatch(name, args.only)]
+    earlier = json.loads(args.out.read_text())["rows"] if args.out.is_file() else []
+    known = {row["model"]: row for row in earlier if row["status"] != "not run"}
+    if args.missing:
+        names = [name for name in names if name not in known]
     # In a fixed random order: a sweep that is stopped early is a sample of the zoo, not its first letters.
     random.Random(0).shuffle(names)
-    rows = sweep(names, jobs=args.jobs, export=args.export, minutes=args.minutes)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps({"summary": summary(rows), "rows": rows}, indent=1) + "\n")
-    print(json.dumps(summary(rows), indent=1))
+    for row in sweep(names, jobs=args.jobs, export=args.export, minutes=args.minutes):
+        known[row["model"]] = row
+        rows = sorted(known.values(), key=lambda row: str(row["model"]))
+        args.out.write_text(json.dumps({"summary": summary(rows), "rows": rows}, indent=1) + "\n")
+    print(json.dumps(summary(list(known.values())), indent=1))
 
 
-def architectures(*, every: bool) -> list[str]:
-    """timm and torchvision names: the smallest-sounding variant of each timm module, and whole families of six."""
+def architectures(scope: str = "usual") -> list[str]:
+    """Names of timm and torchvision architectures.
+
+    `families`: one a module. `usual`: the smallest-sounding variant of each prefix in a timm module, all of
+    six families, and all of torchvision. `all`: all.
+    """
     import timm
     import torchvision
 
     by_module: dict[str, list[str]] = {}
     for name in timm.list_models():
         by_module.setdefault(timm.model_entrypoint(name).__module__, []).append(name)
-    chosen = timm.list_models() if every else []
+    for name in torchvision.models.list_models(module=torchvision.models):
+        by_module.setdefault(torchvision.models.get_model_builder(name).__module__, []).append(f"tv:{name}")
+    if scope == "families":
+        return sorted(min(members, key=len) for members in by_module.values())
+    if scope == "all":
+        return sorted(name for members in by_module.values() for name in members)
+    chosen: list[str] = []
     for members in by_module.values():
-        families = {re.split(r"[_\d]", name)[0]: name for name in sorted(members, key=len, reverse=True)}
-        chosen += [*families.values(), *(m for m in members if m.startswith(COMPLETE_FAMILIES))]
-    vision = torchvision.models.list_models(module=torchvision.models)
-    return sorted(set(chosen)) + [f"tv:{name}" for name in vision]
+        prefixes = {re.split(r"[_\d]", name)[0]: name for name in sorted(members, key=len, reverse=True)}
+        chosen += [*prefixes.values(), *(m for m in members if m.startswith((*COMPLETE_FAMILIES, "tv:")))]
+    return sorted(set(chosen))
 
 
-def sweep(names: list[str], *, jobs: int, export: bool, minutes: float) -> list[dict[str, Any]]:
+def sweep(names: list[str], *, jobs: int, export: bool, minutes: float) -> Iterator[dict[str, Any]]:
     """A row a network, each from a process of its own."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["timm", "torchvision", "ttl.truncation"])
-    waiting, running, rows = list(reversed(names)), [], []
+    waiting, running, count = list(reversed(names)), [], 0
     stop = time.monotonic() + 60 * minutes
     while waiting or running:
+        if time.monotonic() > stop:
+            waiting = []
         while waiting and len(running) < jobs:
-            if time.monotonic() > stop:
-                rows += [{"model": name, "status": "not run", "cause": "out of time"} for name in waiting]
-                waiting = []
-                break
             name = waiting.pop()
             receive, send = context.Pipe(duplex=False)
             process = context.Process(target=_report, args=(name, export, send), daemon=True)
@@ -85,17 +108,18 @@ def sweep(names: list[str], *, jobs: int, export: bool, minutes: float) -> list[
         for entry in list(running):
             name, process, receive, began = entry
             if receive.poll(0.05):
-                rows.append(receive.recv())
+                row = receive.recv()
             elif not process.is_alive():
-                rows.append({"model": name, "status": "failed", "cause": f"process ended ({process.exitcode})"})
+                row = {"model": name, "status": "failed", "cause": f"process ended ({process.exitcode})"}
             elif time.monotonic() - began > SECONDS_EACH:
                 process.kill()
-                rows.append({"model": name, "status": "failed", "cause": f"no answer in {SECONDS_EACH} s"})
+                row = {"model": name, "status": "failed", "cause": f"no answer in {SECONDS_EACH} s"}
             else:
                 continue
             running.remove(entry)
-            print(f"{len(rows)}/{len(names)} {rows[-1]}", flush=True)
-    return sorted(rows, key=lambda row: str(row["model"]))
+            count += 1
+            print(f"{count}/{len(names)} {row}", flush=True)
+            yield row
 
 
 def _report(name: str, export: bool, send: Any) -> None:
@@ -118,7 +142,7 @@ def check(name: str, *, export: bool) -> dict[str, Any]:
     import torchvision
     from torch import nn
 
-    from ttl.truncation import truncate, truncation_points
+    from ttl.points import truncation_points
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -133,69 +157,135 @@ def check(name: str, *, export: bool) -> dict[str, Any]:
             total = sum(p.numel() for p in make().parameters())
         except Exception:
             total = 0  # some can't be built on the meta device
-    size = 224
-    if not name.startswith("tv:"):
-        config = timm.get_pretrained_cfg(name)
-        size = config.input_size[-1] if config else 224  # some accept no other
+    config = None if name.startswith("tv:") else timm.get_pretrained_cfg(name)
+    size = config.input_size[-1] if config else 224
     row: dict[str, Any] = {"model": name, "params": total, "image_size": size}
     if total > LARGEST_PARAMS:
-        return {**row, "status": "not run", "cause": f"over {LARGEST_PARAMS / 1e6:.0f} M parameters"}
+        with torch.device("meta"):
+            model = make()
+        found = truncation_points(model, image_size=size)
+        row |= {"convolutional": convolves(model), "points": len(found)}
+        return {**row, "status": "walked", "cause": f"over {LARGEST_PARAMS / 1e6:.0f} M parameters"}
     model = make().eval()
-    has_convolutions = any(isinstance(m, nn.Conv2d) and m.kernel_size != m.stride for m in model.modules())
-    row |= {"params": sum(p.numel() for p in model.parameters()), "convolutional": has_convolutions}
     points = truncation_points(model, image_size=size)
+    row |= {"params": sum(p.numel() for p in model.parameters()), "convolutional": convolves(model)}
     row |= {"points": len(points), "first": points[0].name, "last": points[-1].name}
     row["without_formula"] = points.without_formula
-    monotone = all(a.params <= b.params and a.macs <= b.macs for a, b in pairwise(points))
-    image = torch.randn(1, 3, size, size)
-    sample = {0, len(points) // 2, len(points) - 1}
-    wrong = [] if monotone else ["params or MACs fall"]
-    for i in sorted(sample):
-        wrong += [f"{points[i].name}: {w}" for w in faults(model, points[i], truncate, image)]
-    row |= {"status": "inexact" if wrong else "exact", "cause": "; ".join(wrong)}
-    if export and not wrong:
-        row["exports"] = exports(model, points[len(points) // 2], truncate, image)
+    sizes = [size] if config and config.fixed_input_size else [SMALL, size]
+    for side in sizes:
+        try:
+            row |= exactness(model, truncation_points(model, image_size=side), side, config)
+            break
+        except Exception:
+            if side == sizes[-1]:
+                raise
+    if export and row["status"] == "exact":
+        row["exports"] = exports(model, row["checked_at"])
     return row
 
 
-def faults(model: Any, point: Any, truncate: Any, image: Any) -> list[str]:
-    """What is wrong with the cut at one point; nothing if it is exact."""
+def exactness(model: Any, points: Any, size: int, config: Any) -> dict[str, Any]:
+    """What is wrong with the cuts at a sample of points."""
     import torch
 
+    image = torch.randn(1, 3, size, size)
+    wrong = [
+        f"{above.name}: params or MACs fall"
+        for below, above in pairwise(points)
+        if below.params > above.params or below.macs > above.macs
+    ]
+    hooked = 0
+    sample = sorted({0, len(points) // 2, len(points) - 1})
+    for i in sample:
+        found, seen = faults(model, points[i], image, left_out(config) if points[i] is points[-1] else None)
+        wrong += [f"{points[i].name}: {fault}" for fault in found]
+        hooked += seen
+    status = "inexact" if wrong else "exact"
+    seen = {"checked_at": size, "sampled": len(sample), "seen_by_hook": hooked}
+    return {"status": status, "cause": "; ".join(wrong), **seen}
+
+
+def convolves(model: Any) -> bool:
+    """Whether it has a convolution that is more than the cutting of an image into patches."""
+    from torch import nn
+
+    return any(isinstance(m, nn.Conv2d) and m.kernel_size != m.stride for m in model.modules())
+
+
+def left_out(config: Any) -> tuple[str, ...]:
+    """How the names of the parameters begin that the last point may leave out: the classifier's."""
+    classifier = config.classifier if config else None
+    names = (classifier,) if isinstance(classifier, str) else tuple(classifier or ())
+    return (*names, "classifier", "fc", "head", "heads", "aux", "AuxLogits")
+
+
+def faults(model: Any, point: Any, image: Any, classifier: tuple[str, ...] | None) -> tuple[list[str], bool]:
+    """What is wrong with the cut at one point, and whether a hook could be compared with it."""
+    import torch
+
+    from ttl.truncation import truncate
+
     found = []
-    small = truncate(model, point, num_classes=None).eval()
-    taken: list[Any] = []
-    modules = dict(model.named_modules())
-    with torch.no_grad():
-        feature = small(image)
-        if point.name in modules and len(point.values) == 1:
-            hook = modules[point.name].register_forward_hook(lambda _m, _i, out: taken.append(out))
-            # A functional operation behind the module may work in place on what it gave out: so no copy.
-            model(image)
-            hook.remove()
-    hooked = taken[-1] if taken else None
-    comparable = isinstance(hooked, torch.Tensor) and hooked.shape == feature.shape
+    small = truncate(model, point, num_classes=2).eval()
+    features: list[Any] = []
+    small.get_submodule("ttl_head").register_forward_pre_hook(lambda _module, inputs: features.append(inputs[0]))
+    small(image).sum().backward()
+    feature = features[0].detach()
+    hooked = seen_by_hook(model, point.name, image)
+    if len(point.values) > 1 and hooked is not None:
+        feature = feature[:, -hooked.shape[1] :]  # the newest of the maps that are concatenated
+    comparable = hooked is not None and hooked.shape == feature.shape
     if comparable and not torch.equal(hooked, feature):
         found.append("features differ from the hook's")
-    if not set(small.state_dict()) <= set(model.state_dict()):
+    kept = {name: p for name, p in small.named_parameters() if not name.startswith("ttl_head.")}
+    if not {name for name in small.state_dict() if not name.startswith("ttl_head.")} <= set(model.state_dict()):
         found.append("state-dict names changed")
-    if sum(p.numel() for p in small.parameters()) != point.params:
+    if sum(p.numel() for p in kept.values()) != point.params:
         found.append("params differ")
-    head = truncate(model, point, num_classes=2).eval()
-    head(image).sum().backward()
-    dead = [name for name, p in head.named_parameters() if p.grad is None and p.requires_grad]
-    return found + ([f"no gradient for {dead[0]} (+{len(dead) - 1})"] if dead else [])
+    dead = [name for name, p in kept.items() if p.grad is None and p.requires_grad]
+    if dead:
+        found.append(f"no gradient for {dead[0]} (+{len(dead) - 1})")
+    # A parameter of the model itself is no layer: EfficientViM mixes its classifiers by one.
+    lost = [n for n, _ in model.named_parameters() if n not in kept and not n.startswith(classifier or "")]
+    if any("." in name for name in lost):
+        found.append(f"leaves out {lost[0]} (+{len(lost) - 1})")
+    return found, comparable
 
 
-def exports(model: Any, point: Any, truncate: Any, image: Any) -> str:
-    """`yes`, or why not."""
+def seen_by_hook(model: Any, name: str, image: Any) -> Any:
+    """What the module called `name` gives out in the whole network; None where there is no such tensor."""
+    import torch
+
+    taken: list[Any] = []
+    module = dict(model.named_modules()).get(name)
+    if module is None:
+        return None
+    hook = module.register_forward_hook(lambda _m, _i, out: taken.append(out))
+    with torch.no_grad():
+        # A functional operation behind the module may work in place on what it gave out: so no copy.
+        model(image)
+    hook.remove()
+    out = taken[-1] if taken else None
+    out = out[0] if isinstance(out, (tuple, list)) else out
+    return out if isinstance(out, torch.Tensor) else None
+
+
+def exports(model: Any, size: int) -> str:
+    """`yes`, or why the cut at the middle point doesn't export."""
     import tempfile
 
+    import torch
+
     from ttl.export.to_onnx import export_onnx
+    from ttl.points import truncation_points
+    from ttl.truncation import truncate
+
+    points = truncation_points(model, image_size=size)
+    small = truncate(model, points[len(points) // 2], num_classes=2)
 
     with tempfile.TemporaryDirectory() as folder:
         try:
-            export_onnx(truncate(model, point, num_classes=2), Path(folder) / "cut.onnx", check_on=image)
+            export_onnx(small, Path(folder) / "cut.onnx", check_on=torch.randn(1, 3, size, size))
         except Exception as error:
             return f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
     return "yes"
@@ -203,19 +293,24 @@ def exports(model: Any, point: Any, truncate: Any, image: Any) -> str:
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Counts: of the convolutional networks that were run, how many are exact; failures by cause."""
-    run = [row for row in rows if row["status"] != "not run"]
+    run = [row for row in rows if row["status"] != "walked"]
     convolutional = [row for row in run if row.get("convolutional", True)]
     exact = [row for row in convolutional if row["status"] == "exact"]
     causes = Counter(re.sub(r"'[^']*'|\d+", "…", row["cause"])[:120] for row in run if row["status"] != "exact")
+    exported = [row["exports"] for row in exact if "exports" in row]
+    refused = Counter(re.sub(r"'[^']*'|\d+", "…", why)[:120] for why in exported if why != "yes")
     return {
         "run": len(run),
-        "not_run": len(rows) - len(run),
+        "walked_only": sum(row["status"] == "walked" for row in rows),
         "convolutional": len(convolutional),
         "convolutional_exact": len(exact),
         "share_exact": round(len(exact) / max(1, len(convolutional)), 4),
         "others": len(run) - len(convolutional),
         "others_exact": sum(row["status"] == "exact" for row in run) - len(exact),
         "causes": dict(causes.most_common()),
+        "convolutional_exported": sum(why == "yes" for why in exported),
+        "convolutional_export_tried": len(exported),
+        "export_causes": dict(refused.most_common()),
     }
 
 

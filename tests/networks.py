@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import timm
 import torch
 import torchvision
@@ -9,14 +11,14 @@ from torch import nn
 from torch.nn import functional as F
 
 
-def network(name: str) -> nn.Module:
+def network(name: str, **options: Any) -> nn.Module:
     """A network of the zoo with random weights, and with running statistics that aren't 0 and 1."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if name.startswith("tv:"):
-            model = torchvision.models.get_model(name[3:], weights=None)
+            model = torchvision.models.get_model(name[3:], weights=None, **options)
         else:
-            model = timm.create_model(name, pretrained=False)
+            model = timm.create_model(name, pretrained=False, **options)
         for module in model.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 nn.init.uniform_(module.running_mean, -0.1, 0.1)
@@ -104,8 +106,8 @@ class TwoRoads(nn.Module):
         return self.fc((x + F.interpolate(y, scale_factor=2)).mean((2, 3)))
 
 
-class Stubborn(nn.Module):
-    """A block whose control flow depends on the data."""
+class Branching(nn.Module):
+    """A block whose control flow depends on sizes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,3 +118,65 @@ class Stubborn(nn.Module):
         if x.shape[-1] > 4:
             return self.conv2(self.conv(x))
         return self.conv(x)
+
+
+class Plain(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 3, 3, padding=1)
+        self.conv2 = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv2(F.relu(self.conv1(x)))
+
+
+class Encoder(nn.Module):
+    """Three blocks, and control flow that depends on sizes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList([Plain(), Plain(), Plain()])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.shape[-1] < 4:
+            x = F.interpolate(x, size=(4, 4))
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+class Cells(nn.Module):
+    """Each cell reads the two cells before it, as NASNet's do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, 2, 1)
+        self.cells = nn.ModuleList([Cell(), Cell(), Cell()])
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        before = now = self.stem(x)
+        for cell in self.cells:
+            before, now = now, cell(now, before)
+        return self.fc(now.mean((2, 3)))
+
+
+class Cell(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = nn.Conv2d(4, 4, 1)
+        self.right = nn.Conv2d(4, 4, 3, padding=1)
+
+    def forward(self, now: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+        return self.left(before) + self.right(now)
+
+
+class Stubborn(nn.Module):
+    """Control flow that depends on the pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x) if x.mean() > 0 else x

@@ -12,7 +12,8 @@ from torch import fx, nn
 from networks import TinyDenseNet, TinyResNet, network
 from ttl.bundle import Bundle, load_bundle, save_bundle
 from ttl.errors import RunFolderError
-from ttl.truncation import truncate, truncation_points
+from ttl.points import truncation_points
+from ttl.truncation import truncate
 
 SIZE = 32
 

@@ -12,7 +12,7 @@ import timm
 import torch
 from torch import nn
 
-from ttl.truncation import truncation_points
+from ttl.points import truncation_points
 
 GOLDENS = Path(__file__).parent / "goldens"
 NETWORKS = (

@@ -3,11 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from networks import Stubborn, TinyDenseNet, TinyResNet, TwoRoads
+from networks import TinyDenseNet, TinyResNet, TwoRoads
 from ttl.errors import ModelError
-from ttl.graph import trace, walk
+from ttl.graph import walk
 
 
 def test_live_sets_are_the_maps_that_a_later_operation_needs() -> None:
@@ -54,29 +53,6 @@ def test_the_model_is_left_as_it_was() -> None:
     assert set(vars(model)) == attributes
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert "training" not in vars(nn.Module)
-
-
-def test_a_module_that_reads_its_training_flag_stays_whole() -> None:
-    class Noisy(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv = nn.Conv2d(3, 3, 1)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return F.dropout(self.conv(x), 0.5, training=self.training)
-
-    graph, _ = trace(nn.Sequential(Noisy(), nn.ReLU()))
-    assert [node.target for node in graph.nodes if node.op == "call_module"] == ["0", "1"]
-
-
-def test_a_module_that_cant_be_traced_stays_whole() -> None:
-    graph, _ = trace(nn.Sequential(nn.Conv2d(3, 3, 1), Stubborn()))
-    assert [node.target for node in graph.nodes if node.op == "call_module"] == ["0", "1"]
-
-
-def test_a_model_that_cant_be_traced_is_refused_with_what_stopped_it() -> None:
-    with pytest.raises(ModelError, match=r"Stubborn can't be walked: Stubborn .* stopped it with TraceError"):
-        trace(Stubborn())
 
 
 def test_a_model_that_cant_take_the_image_is_refused_with_the_operation() -> None:

@@ -16,8 +16,10 @@ PACKAGE = Path(__file__).resolve().parents[1] / "ttl"
 LEVELS = (
     {"errors", "config"},
     {"data", "backbones", "weights", "similarity", "cost", "stats"},
+    {"trace"},
     {"graph"},
     {"blocks", "head"},
+    {"points"},
     {"truncation", "unet", "bundle"},
     {"finetune"},
     {"search", "export"},

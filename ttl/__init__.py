@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from ttl.export.to_onnx import export_onnx as export_onnx
     from ttl.pipeline import plan as plan
     from ttl.pipeline import run as run
-    from ttl.truncation import TruncationPoint as TruncationPoint
+    from ttl.points import TruncationPoint as TruncationPoint
+    from ttl.points import truncation_points as truncation_points
     from ttl.truncation import truncate as truncate
-    from ttl.truncation import truncation_points as truncation_points
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "OnnxModel": "ttl.export.run",
     "TTLError": "ttl.errors",
-    "TruncationPoint": "ttl.truncation",
+    "TruncationPoint": "ttl.points",
     "export_onnx": "ttl.export.to_onnx",
     "load_backbone": "ttl.backbones",
     "load_bundle": "ttl.bundle",
@@ -36,7 +36,7 @@ _HOMES = {
     "plan": "ttl.pipeline",
     "run": "ttl.pipeline",
     "truncate": "ttl.truncation",
-    "truncation_points": "ttl.truncation",
+    "truncation_points": "ttl.points",
 }
 
 __all__ = ["__version__", "search", *_HOMES]

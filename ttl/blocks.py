@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from torch import nn
+from torch import fx, nn
 
 from ttl.graph import BlockGraph, Op
 
@@ -105,8 +105,10 @@ class _Tree:
 
     def _are_stages(self, paths: list[str]) -> bool:
         parts = [self._repeated_parts(path) for path in paths]
-        return any(len(group) > 1 for group in parts) and all(
-            self.cuts[self.extents[part].last] is not None for group in parts for part in group
+        # An nn.Sequential of somebody's own hands something else than one tensor from part to part: still a sequence.
+        in_sequence = issubclass(self.graph.kinds[paths[0]], nn.Sequential)
+        return any(len(group) > 1 for group in parts) and (
+            in_sequence or all(self.cuts[self.extents[part].last] is not None for group in parts for part in group)
         )
 
     def _repeated_parts(self, path: str) -> list[str]:
@@ -126,8 +128,15 @@ class _Tree:
 
 
 def is_weight_layer(op: Op) -> bool:
-    """A convolution or linear layer: it has a weight of two or more dimensions."""
+    """A convolution or linear layer: it has a weight of two or more dimensions, and isn't an embedding's table."""
+    if op.node.op == "get_attr" and not any(_multiplies(user) for user in op.node.users):
+        return False
     return any(parameter.dim() > 1 for parameter in op.parameters)
+
+
+def _multiplies(node: fx.Node) -> bool:
+    name = getattr(node.target, "__name__", str(node.target))
+    return name.startswith(("conv", "linear", "matmul", "bmm", "einsum"))
 
 
 def segments(graph: BlockGraph) -> list[Segment]:
@@ -173,7 +182,8 @@ def _layers(graph: BlockGraph, positions: Iterable[int], *, after_block: bool) -
     open_run = False
     for i in positions:
         op = graph.ops[i]
-        begins = is_weight_layer(op) or (bool(op.parameters) and after_block and not runs)
+        is_layer = op.node.op == "call_module" and bool(op.parameters)
+        begins = is_weight_layer(op) or (is_layer and after_block and not runs)
         if begins:
             runs.append([i])
             open_run = True
@@ -224,7 +234,8 @@ def _classifier_start(graph: BlockGraph, tree: _Tree) -> int:
     last = parameterised[-1]
     op = graph.ops[last]
     linear = is_weight_layer(op) and all(p.dim() == 1 or p[0].numel() == p.shape[1] for p in op.parameters)
-    if not linear or _owner(op, tree) is not None:
+    owner = _owner(op, tree)
+    if not linear or (owner is not None and tree.extents[owner].weight_layers > 1):
         return len(graph.ops)
     start = last
     while start > 0 and tree.cuts[start - 1] is None:

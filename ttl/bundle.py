@@ -14,7 +14,8 @@ from torch import fx, nn
 from ttl.backbones import load_backbone
 from ttl.errors import PointError, RunFolderError
 from ttl.head import HEAD
-from ttl.truncation import TruncationPoint, truncate
+from ttl.points import TruncationPoint
+from ttl.truncation import truncate
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "bundle.json"

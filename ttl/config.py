@@ -80,11 +80,13 @@ class RunConfig(BaseModel):
         image_size: side of the square input in pixels; None is the backbone's own.
         out: the run folder; None lets the verb choose.
         strategy: how the truncation point is searched for.
+        within_weights: search only among points that the loaded weights cover.
+        finish: where a cut ends: behind the `block`, or behind the `norm` that the next block begins with.
         recipe: how each candidate is fine-tuned.
         epochs: at most so many epochs a fine-tuning; None leaves it to the recipe's stop rule.
         batch_size: images a step; None is the recipe's.
         lr: learning rate; None is the recipe's.
-        pool: what the head does with the feature map first; `none` flattens it.
+        pool: what the head does with the feature map first; `none` flattens it, `token` takes the class token.
         dropout: probability that the head drops a feature, in [0, 1).
         seed: of the split, the heads' first weights, the order of the images and the augmentation.
         val_fraction: share of all samples that validate, where the data doesn't bring its own split.
@@ -104,11 +106,13 @@ class RunConfig(BaseModel):
     image_size: Annotated[int, Field(ge=16, le=4096)] | None = None
     out: Place | None = None
     strategy: Literal["two-stage"] = "two-stage"
+    within_weights: bool = False
+    finish: Literal["block", "norm"] = "block"
     recipe: Text = "full"
     epochs: Count | None = None
     batch_size: Count | None = None
     lr: Annotated[FiniteFloat, Field(gt=0)] | None = None
-    pool: Literal["avg", "max", "avgmax", "none"] = "avg"
+    pool: Literal["avg", "max", "avgmax", "token", "none"] = "avg"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
     val_fraction: Share = 0.16

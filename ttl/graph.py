@@ -7,13 +7,11 @@ pass without computing anything. The result is the `BlockGraph`; where it can be
 
 from __future__ import annotations
 
-import copy
-import inspect
 import operator
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -21,8 +19,18 @@ from torch import fx, nn
 
 from ttl.cost.macs import MacCounter
 from ttl.errors import ModelError
+from ttl.trace import MetaInterpreter, first_line, trace
 
-CONTAINERS = (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict)
+NORMS = (
+    nn.modules.batchnorm._NormBase,
+    nn.GroupNorm,
+    nn.LayerNorm,
+    nn.RMSNorm,
+)
+CHANNELS_FIRST = (nn.modules.conv._ConvNd, nn.modules.batchnorm._NormBase, nn.GroupNorm)
+CHANNELS_LAST = (nn.Linear, nn.LayerNorm, nn.RMSNorm)
+ACTIVATIONS = frozenset({"relu", "relu6", "silu", "gelu", "hardswish", "leaky_relu", "elu", "mish", "sigmoid", "tanh"})
+MOVES_AXES = frozenset({"permute", "transpose", "movedim", "view", "reshape", "flatten", "unflatten"})
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,7 @@ class BlockGraph:
     constants: dict[str, torch.Tensor]
     """Tensors that the model makes in its forward, by the name they have in `graph`."""
     image_size: int
+    image_channels: int
     macs_without_formula: Counter[str] = field(default_factory=Counter)
     """Operations that cost something unknown, and how often each ran."""
 
@@ -75,10 +84,117 @@ class BlockGraph:
         """For each position (after operation i): the values that make the one feature map there.
 
         None where the network can't be cut: several feature maps are live, and the next operation
-        doesn't concatenate exactly those.
+        doesn't concatenate exactly those. Several vectors are one where linear classifiers alone read them.
         """
         sets = self.live_sets()
-        return [live if _is_one_map(live) or self._concatenated_next(i, live) else None for i, live in enumerate(sets)]
+        return [
+            live if _is_one_map(live) or self._concatenated_next(i, live) or self._classified(live) else None
+            for i, live in enumerate(sets)
+        ]
+
+    def heir(self, position: int) -> tuple[Op, ...] | None:
+        """The live map (after operation `position`) that all other live ones went into, if there is such a one.
+
+        Nothing is lost when the network is cut at it alone, though what comes next reads the others again:
+        the cells of NASNet read the last two, ViTs with a query for all blocks of a stage read that query.
+        """
+        live = self.live_sets()[position]
+        if not _is_one_map(live[-1:]):
+            return None
+        order = {op.node: i for i, op in enumerate(self.ops)}
+        others = {order[op.node] for op in live[:-1]}
+        return live[-1:] if others <= self._sources[order[live[-1].node]] else None
+
+    def is_norm(self, op: Op) -> bool:
+        """Whether it is a normalisation, of torch or of a library's own."""
+        kind = self.kind(op)
+        return kind is not None and (issubclass(kind, NORMS) or "Norm" in kind.__name__)
+
+    def is_activation(self, op: Op) -> bool:
+        """Whether it works on each number by itself, without parameters."""
+        kind = self.kind(op)
+        if kind is not None:
+            return kind.__module__.startswith("torch.nn.modules.activation") or kind is nn.Identity
+        return _function(op.node).rstrip("_") in ACTIVATIONS
+
+    def kind(self, op: Op) -> type[nn.Module] | None:
+        """The class of the module that it is a call of; None for functions."""
+        return self.kinds[str(op.node.target)] if op.node.op == "call_module" else None
+
+    def channel_axis(self, op: Op) -> int:
+        """Which axis of its shape, the batch left out, holds the channels.
+
+        The last of tokens and vectors; of a map the axis as wide as the parameters that it comes from, or
+        else that it goes into.
+        """
+        shape = (op.shape or ())[1:]
+        if len(shape) != 3:
+            return max(0, len(shape) - 1)
+        for axis in (self._axis(op, forward=False), self._axis(op, forward=True)):
+            if axis is not None:
+                return axis
+        return 2 if shape[0] == shape[1] != shape[2] else 0
+
+    def _axis(self, start: Op, *, forward: bool) -> int | None:
+        """The axis that parameters in the neighbourhood tell, through operations that leave the axes in place."""
+        rank = len(start.shape or ())
+        stack, seen = [start], {start.node}
+        while stack:
+            op = stack.pop()
+            kind = self.kind(op)
+            moves = (kind.__name__.lower() if kind else _function(op.node)) in MOVES_AXES
+            if forward and moves and op is not start:
+                continue
+            if (axis := self._told_by(op, widths_in=forward)) is not None:
+                return axis
+            if moves and not forward:
+                continue
+            around = op.node.users if forward else op.node.all_input_nodes
+            near = [o for o in map(self._by_node.get, around) if o is not None and o.is_feature]
+            fresh = [o for o in near if o.node not in seen and len(o.shape or ()) == rank]
+            seen.update(o.node for o in fresh)
+            stack += reversed(fresh)
+        return None
+
+    def _told_by(self, op: Op, *, widths_in: bool) -> int | None:
+        """The axis of a module's output (or input) that is as wide as its parameters."""
+        kind, shape = self.kind(op), (op.shape or ())[1:]
+        if kind is None or not op.parameters:
+            return None
+        if issubclass(kind, CHANNELS_FIRST):
+            return 0
+        if widths_in:
+            shape = (self._by_node[op.node.all_input_nodes[0]].shape or ())[1:]
+        widths = {p.shape[1 if widths_in and p.dim() == 2 else 0] for p in op.parameters if p.dim()}
+        axes = [axis for axis, side in enumerate(shape) if side in widths]
+        if len(axes) > 1 and issubclass(kind, CHANNELS_LAST):
+            return axes[-1]
+        return axes[0] if len(axes) == 1 else None
+
+    @cached_property
+    def _by_node(self) -> dict[fx.Node, Op]:
+        return {op.node: op for op in self.ops}
+
+    @cached_property
+    def _sources(self) -> list[set[int]]:
+        """For each operation: the positions of those that it is computed from."""
+        order: dict[fx.Node, int] = {}
+        sources: list[set[int]] = []
+        for i, op in enumerate(self.ops):
+            inputs = [order[node] for node in op.node.all_input_nodes if node in order]
+            sources.append(set(inputs).union(*(sources[j] for j in inputs)))
+            order[op.node] = i
+        return sources
+
+    def _classified(self, live: tuple[Op, ...]) -> bool:
+        readers = [self._by_node.get(user) for op in live for user in op.node.users]
+        return (
+            len(live) > 1
+            and all(
+                op is not None and (kind := self.kind(op)) is not None and issubclass(kind, nn.Linear) for op in readers
+            )
+            and all(len(op.shape or ()) == 2 for op in live)
+        )
 
     def _concatenated_next(self, position: int, live: tuple[Op, ...]) -> bool:
         following = next((op for op in self.ops[position + 1 :] if op.is_feature), None)
@@ -89,6 +205,11 @@ class BlockGraph:
         tensors = node.args[0] if node.args else node.kwargs.get("tensors")
         same_size = len({op.shape[2:] for op in live if op.shape is not None and len(op.shape) == 4}) == 1
         return bool(axis == 1 and same_size and tensors == [op.node for op in live])
+
+
+def _function(node: fx.Node) -> str:
+    """The name of the function or method that it calls."""
+    return str(getattr(node.target, "__name__", node.target))
 
 
 def _is_one_map(live: Sequence[Op]) -> bool:
@@ -106,7 +227,7 @@ def walk(model: nn.Module, *, image_size: int = 224, channels: int = 3) -> Block
     Raises:
         ModelError: the model can't be traced or run at this size; the sentence names what stopped it.
     """
-    graph, constants = trace(model)
+    graph, constants = trace(model, image_size=image_size, channels=channels)
     shapes, macs, without_formula = _measure(model, graph, constants, (1, channels, image_size, image_size))
     needed = _needed(graph)
     features = _features(graph, shapes)
@@ -126,106 +247,7 @@ def walk(model: nn.Module, *, image_size: int = 224, channels: int = 3) -> Block
         else:
             used = ()
         ops.append(Op(node, paths, _shape(shapes.get(node)), node in features, macs.get(node, 0), used))
-    return BlockGraph(graph, tuple(ops), kinds, constants, image_size, without_formula)
-
-
-def trace(model: nn.Module) -> tuple[fx.Graph, dict[str, torch.Tensor]]:
-    """The model's graph as it runs in eval mode, and the constant tensors that its forward makes.
-
-    Modules stay whole (one operation) where they have no parts, are of a class of torch.nn (norms and
-    dropout with their subclasses: train and eval mode still work in them), read their own training
-    flag, or can't be traced through.
-
-    Raises:
-        ModelError: the model's own forward can't be traced.
-    """
-    whole: set[type[nn.Module]] = set()
-    while True:
-        tracer = _Tracer(whole)
-        try:
-            graph, constants = tracer.run(model)
-        except _UntraceableError as stop:
-            if stop.module is model or type(stop.module) in whole:
-                cause = stop.__cause__
-                raise ModelError(
-                    f"{type(model).__name__} can't be walked: {type(stop.module).__name__}"
-                    f" {stop.path or '(the model itself)'} stopped it with {type(cause).__name__}: "
-                    f"{_first_line(cause)}; give a network whose forward has no data-dependent control flow"
-                ) from cause
-            whole.add(type(stop.module))
-            continue
-        readers = {type(m) for m in tracer.read_training if m is not model} - whole
-        if not readers:
-            return graph, constants
-        whole |= readers
-
-
-class _UntraceableError(Exception):
-    def __init__(self, path: str, module: nn.Module) -> None:
-        super().__init__(path)
-        self.path = path
-        self.module = module
-
-
-class _Tracer(fx.Tracer):
-    def __init__(self, whole: set[type[nn.Module]]) -> None:
-        super().__init__()
-        self.whole = whole
-        self.read_training: list[nn.Module] = []
-
-    def run(self, model: nn.Module) -> tuple[fx.Graph, dict[str, torch.Tensor]]:
-        before = set(vars(model))
-        try:
-            with _eval_flags(self.read_training):
-                graph = self.trace(model, _optional(model))
-        except _UntraceableError:
-            raise
-        except Exception as error:
-            raise _UntraceableError("", model) from error
-        finally:
-            # The tracer hangs constant tensors on the model it traces: take them off again.
-            constants = {name: vars(model).pop(name) for name in set(vars(model)) - before}
-        return graph, constants
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        if type(m) in self.whole or next(m.children(), None) is None:
-            return True
-        return any(c.__module__.startswith("torch.nn") and c not in CONTAINERS for c in type(m).__mro__)
-
-    def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
-        try:
-            return super().call_module(m, forward, args, kwargs)
-        except _UntraceableError:
-            raise
-        except Exception as error:
-            raise _UntraceableError(self.path_of_module(m), m) from error
-
-
-def _optional(model: nn.Module) -> dict[str, Any]:
-    """The forward's optional arguments at their defaults: a mask that is None must not be traced as a tensor."""
-    parameters = inspect.signature(model.forward).parameters.values()
-    return {p.name: p.default for p in parameters if p.default is not p.empty}
-
-
-@contextmanager
-def _eval_flags(read_by: list[nn.Module]) -> Iterator[None]:
-    """Every module reads `training` as False meanwhile; those that ask are noted.
-
-    A data descriptor on the class goes before the attribute of the instance, so no module is changed.
-    """
-
-    def get(module: nn.Module) -> bool:
-        read_by.append(module)
-        return False
-
-    def put(module: nn.Module, value: bool) -> None:
-        vars(module)["training"] = value
-
-    nn.Module.training = property(get, put)  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del nn.Module.training
+    return BlockGraph(graph, tuple(ops), kinds, constants, image_size, channels, without_formula)
 
 
 def _measure(
@@ -242,20 +264,18 @@ def _measure(
         raise ModelError(
             f"{type(model).__name__} can't be run on an image of {shape[2]} x {shape[3]} pixels: "
             f"{where.target if where is not None else 'its input'} stopped it with "
-            f"{type(error).__name__}: {_first_line(error)}; try another --image-size"
+            f"{type(error).__name__}: {first_line(error)}; try another --image-size"
         ) from error
     return meter.values, meter.macs, counter.without_formula
 
 
-class _Meter(fx.Interpreter):
-    """Runs a graph on meta tensors, with stand-ins of the modules that hold nothing but shapes."""
+class _Meter(MetaInterpreter):
+    """Keeps what each node returned, and its MACs."""
 
     def __init__(
         self, model: nn.Module, graph: fx.Graph, constants: dict[str, torch.Tensor], counter: MacCounter
     ) -> None:
-        super().__init__(model, graph=graph)
-        self.extra_traceback = False
-        self.constants = constants
+        super().__init__(model, graph, constants)
         self.counter = counter
         self.values: dict[fx.Node, Any] = {}
         self.macs: dict[fx.Node, int] = {}
@@ -268,31 +288,6 @@ class _Meter(fx.Interpreter):
         self.macs[n] = self.counter.take()
         return value
 
-    def fetch_attr(self, target: str) -> Any:
-        if target in self.constants:
-            return _meta(self.constants[target])
-        return _shadow(super().fetch_attr(target))
-
-
-def _shadow(value: Any) -> Any:
-    """A tensor's or module's stand-in on the meta device, in eval mode; the original is left as it is."""
-    if isinstance(value, torch.Tensor):
-        return _meta(value)
-    if not isinstance(value, nn.Module):
-        return value
-    if next(value.children(), None) is not None:
-        memo = {id(tensor): _meta(tensor) for tensor in (*value.parameters(), *value.buffers())}
-        shadow = copy.deepcopy(value, memo)
-        shadow.eval()  # some override train() and return nothing
-        return shadow
-    # Copying a module without parts by hand takes a tenth of the time of a deep copy.
-    shadow = copy.copy(value)
-    for store in ("_parameters", "_buffers"):
-        tensors = vars(value)[store]
-        vars(shadow)[store] = {name: t if t is None else _meta(t) for name, t in tensors.items()}
-    shadow.training = False
-    return shadow
-
 
 def _with_parents(called: Iterable[str]) -> tuple[str, ...]:
     """The paths with all that hold them: an `nn.ModuleList` is never called, but it is a place."""
@@ -301,11 +296,6 @@ def _with_parents(called: Iterable[str]) -> tuple[str, ...]:
         parts = path.split(".") if path else []
         paths.update(dict.fromkeys(".".join(parts[: i + 1]) for i in range(len(parts))))
     return tuple(paths)
-
-
-def _meta(tensor: torch.Tensor) -> torch.Tensor:
-    empty = torch.empty_like(tensor, device="meta")
-    return nn.Parameter(empty, requires_grad=False) if isinstance(tensor, nn.Parameter) else empty
 
 
 def _needed(graph: fx.Graph) -> set[fx.Node]:
@@ -341,7 +331,3 @@ def _attribute(model: nn.Module, target: Any) -> Any:
         return operator.attrgetter(str(target))(model)
     except AttributeError:
         return None
-
-
-def _first_line(error: BaseException | None) -> str:
-    return str(error).strip().split("\n", 1)[0]

@@ -10,7 +10,7 @@ from ttl.errors import UsageError
 HEAD = "ttl_head"
 """The head's module name in a truncated model; no pretrained network has one of this name."""
 
-POOLS = ("avg", "max", "avgmax", "none")
+POOLS = ("avg", "max", "avgmax", "token", "none")
 
 
 class Head(nn.Module):
@@ -21,11 +21,12 @@ class Head(nn.Module):
             `(tokens, channels)` or `(channels,)`.
         channel_axis: which axis of `shape` holds the channels.
         num_classes: outputs.
-        pool: `avg`, `max`, `avgmax` (their mean) over all positions, or `none`: flatten.
+        pool: `avg`, `max`, `avgmax` (their mean) over all positions, `token`: the first of a sequence of tokens
+            (a transformer's class token), or `none`: flatten.
         dropout: probability.
 
     Raises:
-        UsageError: no such pooling.
+        UsageError: no such pooling, or none that this feature can be given.
     """
 
     def __init__(
@@ -40,6 +41,8 @@ class Head(nn.Module):
         super().__init__()
         if pool not in POOLS:
             raise UsageError(f"There is no pooling {pool!r}: choose one of {', '.join(POOLS)}")
+        if pool == "token" and len(shape) != 2:
+            raise UsageError("--pool token is for tokens, and this cut gives a feature map: use --pool avg")
         self.pool = pool if len(shape) > 1 else "none"
         self.positions = [axis + 1 for axis in range(len(shape)) if axis != channel_axis]
         width = torch.Size(shape).numel() if self.pool == "none" else shape[channel_axis]
@@ -54,6 +57,8 @@ class Head(nn.Module):
     def _pooled(self, feature: torch.Tensor) -> torch.Tensor:
         if self.pool == "none":
             return feature.flatten(1)
+        if self.pool == "token":
+            return feature[:, 0]
         if self.pool == "avg":
             return feature.mean(self.positions)
         if self.pool == "max":

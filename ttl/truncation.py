@@ -1,234 +1,19 @@
-"""Where a network can be cut, and cutting it: `truncation_points` and `truncate`."""
+"""Cutting a network at one of its truncation points: `truncate`."""
 
 from __future__ import annotations
 
 import copy
-import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from math import log2
-from typing import Any, overload
+from typing import Any
 
 import torch
 from torch import fx, nn
 
-from ttl.blocks import Segment, segments
 from ttl.errors import ModelError, PointError
-from ttl.graph import BlockGraph, Op, trace, walk
 from ttl.head import HEAD, Head
-
-
-@dataclass(frozen=True)
-class TruncationPoint:
-    """A place where a network can be cut. Params and MACs are of everything up to it, head excluded."""
-
-    index: int
-    """1 is the lowest point."""
-    name: str
-    """The path of the module that ends here, e.g. `layer3.5`."""
-    kind: str
-    """`stem`, `block` or `layer` (a transition, a final conv or norm)."""
-    stage: int
-    """The resolution stage it lies in, 1 the first."""
-    is_stage_end: bool
-    """Whether it is the last point before the resolution drops, or the network's last."""
-    channels: int
-    reduction: int
-    """The stride against the input: 16 means a feature map of 1/16 of the image's side."""
-    params: int
-    macs: int
-    shape: tuple[int, ...]
-    """The feature's shape for one image of `image_size`, without the batch: `(channels, height, width)`."""
-    image_size: int
-    values: tuple[str, ...]
-    """The values of the walked graph whose channel concatenation is the feature here."""
-
-
-class TruncationPoints(Sequence[TruncationPoint]):
-    """A network's points, lowest first; a table when printed.
-
-    Indexed by position (`points[0]`, `points[-1]`) or by name (`points["layer3.5"]`).
-    """
-
-    def __init__(self, points: Sequence[TruncationPoint], *, without_formula: dict[str, int]) -> None:
-        self._points = tuple(points)
-        self.without_formula = without_formula
-        """Operations whose MACs aren't known and so aren't in the figures, and how often they ran."""
-
-    def __len__(self) -> int:
-        return len(self._points)
-
-    def __iter__(self) -> Iterator[TruncationPoint]:
-        return iter(self._points)
-
-    @overload
-    def __getitem__(self, key: int | str) -> TruncationPoint: ...
-    @overload
-    def __getitem__(self, key: slice) -> Sequence[TruncationPoint]: ...
-    def __getitem__(self, key: int | str | slice) -> TruncationPoint | Sequence[TruncationPoint]:
-        return self.find(key) if isinstance(key, str) else self._points[key]
-
-    def find(self, cut: str) -> TruncationPoint:
-        """The point that a user means: its name, its index (1 = lowest), or `full`, the whole network.
-
-        Raises:
-            PointError: there is no such point; the sentence names the nearest ones.
-        """
-        if cut == "full":
-            return self._points[-1]
-        if cut.isdecimal() and 1 <= int(cut) <= len(self):
-            return self._points[int(cut) - 1]
-        for point in self:
-            if point.name == cut:
-                return point
-        near = difflib.get_close_matches(cut, [point.name for point in self], n=3, cutoff=0.5)
-        meant = f"did you mean {' or '.join(near)}" if near else f"they run from {self[0].name} to {self[-1].name}"
-        raise PointError(
-            f"There is no truncation point {cut!r} among the {len(self)} of this network: {meant}? "
-            "Give a name, an index from 1, or 'full'."
-        )
-
-    def to_json(self) -> list[dict[str, Any]]:
-        """The points as plain data."""
-        return [asdict(point) for point in self]
-
-    def __repr__(self) -> str:
-        width = max(len(point.name) for point in self)
-        rows = [f"{'#':>4} {'point':<{width}} stage  chan. stride   params     MACs"]
-        for p in self:
-            mark = "*" if p.is_stage_end else " "
-            rows.append(
-                f"{p.index:>4} {p.name:<{width}} {p.stage:>4}{mark} {p.channels:>6} {p.reduction:>6} "
-                f"{p.params / 1e6:>7.3f}M {p.macs / 1e9:>7.3f}G"
-            )
-        rows.append("* the last point of its stage; params and MACs are of everything up to the point")
-        if self.without_formula:
-            rows.append(f"MACs unknown and left out: {_listed(self.without_formula)}")
-        return "\n".join(rows)
-
-
-def _listed(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name} x {count}" for name, count in sorted(counts.items()))
-
-
-def truncation_points(model: nn.Module, *, image_size: int = 224, channels: int = 3) -> TruncationPoints:
-    """All the places where `model` can be cut, with the cost of what lies below each.
-
-    Example:
-        >>> import timm, ttl
-        >>> points = ttl.truncation_points(timm.create_model("resnet10t"), image_size=64)
-        >>> [point.name for point in points]
-        ['maxpool', 'layer1.0', 'layer2.0', 'layer3.0', 'layer4.0']
-
-    Args:
-        model: any network that takes images `(n, channels, height, width)`; it is left as it is.
-        image_size: the side of the square image that MACs and reductions are given for, in pixels.
-        channels: the image's channels.
-
-    Raises:
-        ModelError: the model can't be walked, or can be cut nowhere.
-    """
-    graph = walk(model, image_size=image_size, channels=channels)
-    cuts = graph.cuts()
-    found = [
-        (segment, values)
-        for segment in segments(graph)
-        if (values := cuts[segment.last]) is not None and _channels(values)
-    ]
-    if not found:
-        raise ModelError(
-            f"{type(model).__name__} can be cut nowhere: behind none of its blocks is there a single feature map"
-        )
-    return TruncationPoints(_priced(graph, found), without_formula=dict(graph.macs_without_formula))
-
-
-def _priced(graph: BlockGraph, found: list[tuple[Segment, tuple[Op, ...]]]) -> list[TruncationPoint]:
-    params, macs = _running_costs(graph)
-    reductions = _reductions([values[0].shape or () for _, values in found], graph.image_size)
-    points = []
-    stage = 1
-    for i, (segment, values) in enumerate(found):
-        is_last = i + 1 == len(found)
-        ends = is_last or reductions[i + 1] > reductions[i]
-        shape = values[0].shape or ()
-        channels = _channels(values)
-        if len(values) > 1:
-            shape = (1, channels, *shape[2:])
-        points.append(
-            TruncationPoint(
-                index=i + 1,
-                name=segment.name,
-                kind=segment.kind,
-                stage=stage,
-                is_stage_end=ends,
-                channels=channels,
-                reduction=reductions[i],
-                params=params[segment.last],
-                macs=macs[segment.last],
-                shape=tuple(shape[1:]),
-                image_size=graph.image_size,
-                values=tuple(op.node.name for op in values),
-            )
-        )
-        stage += ends
-    return points
-
-
-def _running_costs(graph: BlockGraph) -> tuple[list[int], list[int]]:
-    """Params and MACs of everything up to and including each operation; a shared parameter counts once."""
-    seen: set[int] = set()
-    params, macs = [], []
-    total_params = total_macs = 0
-    for op in graph.ops:
-        for parameter in op.parameters:
-            if id(parameter) not in seen:
-                seen.add(id(parameter))
-                total_params += parameter.numel()
-        total_macs += op.macs
-        params.append(total_params)
-        macs.append(total_macs)
-    return params, macs
-
-
-def _channels(values: tuple[Op, ...]) -> int:
-    return sum(channel_count(op.shape[1:]) for op in values if op.shape is not None)
-
-
-def channel_count(shape: tuple[int, ...]) -> int:
-    """Channels of a feature of `shape` (without the batch): a map, a sequence of tokens, or a vector."""
-    return shape[channel_axis(shape)] if shape else 0
-
-
-def channel_axis(shape: tuple[int, ...]) -> int:
-    """Which axis of `shape` (without the batch) holds the channels.
-
-    Maps are `(channels, height, width)` unless height and width are the first two alone that agree
-    (`(height, width, channels)`, as in Swin); tokens are `(tokens, channels)`.
-    """
-    if len(shape) == 3:
-        return 2 if shape[0] == shape[1] != shape[2] else 0
-    return len(shape) - 1
-
-
-def _reductions(shapes: list[tuple[int, ...]], image_size: int) -> list[int]:
-    """The stride of each feature `(1, …)` against the image.
-
-    Unpadded convolutions and class tokens make the ratio of sides no whole number: then it is the nominal
-    stride, a power of two (or the whole number next to it). Behind global pooling it stays what it was.
-    """
-    reductions: list[int] = []
-    for shape in shapes:
-        side = shape[2] if len(shape) == 4 else shape[1] ** 0.5 if len(shape) == 3 else 1
-        ratio = image_size / side
-        pooled = len(shape) == 2 or (side == 1 and reductions and reductions[-1] * 2 < ratio)
-        if pooled and reductions:
-            reductions.append(reductions[-1])
-        elif abs(ratio - round(ratio)) <= 0.003 * ratio:
-            reductions.append(round(ratio))
-        else:
-            reductions.append(2 ** round(log2(ratio)))
-    return reductions
+from ttl.points import TruncationPoint
+from ttl.trace import same_branch, trace
 
 
 def truncate(
@@ -258,7 +43,8 @@ def truncate(
         model: the network that `point` came from.
         point: one of `truncation_points(model)`.
         num_classes: outputs of the head; None gives no head but the feature itself.
-        pool: `avg`, `max`, `avgmax` (their mean), or `none` (flatten; fixes the image size).
+        pool: `avg`, `max`, `avgmax` (their mean), `token` (a transformer's class token), or `none` (flatten;
+            fixes the image size).
         dropout: probability of dropout before the linear layer.
         seed: of the head's random weights; the caller's generator is left alone.
 
@@ -266,7 +52,7 @@ def truncate(
         PointError: the point isn't one of this model's.
         ModelError: the cut model doesn't compute what the model computes.
     """
-    graph, constants = trace(model)
+    graph, constants = trace(model, image_size=point.image_size, channels=point.image_channels)
     nodes = {node.name: node for node in graph.nodes}
     missing = [name for name in point.values if name not in nodes]
     if missing:
@@ -283,7 +69,7 @@ def truncate(
     if num_classes is not None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            head = Head(point.shape, channel_axis(point.shape), num_classes, pool=pool, dropout=dropout)
+            head = Head(point.shape, point.channel_axis, num_classes, pool=pool, dropout=dropout)
         _attach(small, head.to(next(model.parameters()).device))
     return small.train(model.training)
 
@@ -308,6 +94,12 @@ def _ancestors(values: list[fx.Node]) -> set[fx.Node]:
 
 def _below(graph: fx.Graph, kept: set[fx.Node], point: TruncationPoint) -> fx.Graph:
     """A new graph of the kept nodes, whose output is the feature at `point`."""
+    for node in graph.nodes:
+        # What a followed branch depended on is kept with it, unless that lies above the cut.
+        if node.target is same_branch:
+            asked = _ancestors([node])
+            if not any(other.op == "call_module" for other in asked - kept):
+                kept |= asked
     below = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
     for node in graph.nodes:
@@ -370,7 +162,7 @@ def _check(
     like = next(model.parameters())
     generator = torch.Generator().manual_seed(0)
     side = point.image_size
-    image = torch.randn(1, _image_channels(graph, model), side, side, generator=generator).to(like)
+    image = torch.randn(1, point.image_channels, side, side, generator=generator).to(like)
     small.eval()
     tap = _Tap(model, graph, constants, point.values)
     with _eval_mode(model), torch.no_grad():
@@ -412,16 +204,6 @@ class _Tap(fx.Interpreter):
         if n.name in self.values:
             self.taken.append(value.clone())
         return value
-
-
-def _image_channels(graph: fx.Graph, model: nn.Module) -> int:
-    """The channels of the images that the model takes: the input width of its first convolution."""
-    for node in graph.nodes:
-        if node.op == "call_module":
-            for parameter in model.get_submodule(node.target).parameters():
-                if parameter.dim() == 4:
-                    return int(parameter.shape[1])
-    return 3
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from networks import TinyResNet, network
 from ttl.errors import TrainingError, UsageError
 from ttl.finetune import Fit, Images, Phase, Recipe, fit, predict, recipe
-from ttl.truncation import truncate, truncation_points
+from ttl.points import truncation_points
+from ttl.truncation import truncate
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 State = dict[str, torch.Tensor]

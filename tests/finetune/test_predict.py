@@ -7,7 +7,8 @@ from torch import nn
 
 from networks import TinyResNet
 from ttl.finetune import normalised, predict
-from ttl.truncation import truncate, truncation_points
+from ttl.points import truncation_points
+from ttl.truncation import truncate
 
 MEAN, STD = (0.5, 0.25, 0.0), (0.5, 0.25, 2.0)
 

@@ -7,7 +7,8 @@ from torch import nn
 from networks import TinyResNet, network
 from ttl.finetune import Phase
 from ttl.finetune.trainable import batch_norms, select, train_mode
-from ttl.truncation import truncate, truncation_points
+from ttl.points import truncation_points
+from ttl.truncation import truncate
 
 HEAD = {"ttl_head.fc.weight", "ttl_head.fc.bias"}
 NORMS = {f"{norm}.{part}" for norm in ("stem.1", "stage1.0.bn1") for part in ("weight", "bias")}

@@ -7,7 +7,7 @@ import pytest
 
 import ttl
 from networks import TinyResNet
-from ttl.truncation import TruncationPoint
+from ttl.points import TruncationPoint
 
 
 def test_a_search_with_an_evaluate_of_ones_own() -> None:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from networks import network
 from ttl.bundle import load_bundle
 from ttl.config import RunConfig
-from ttl.errors import DataError, RunFolderError, TrainingError
+from ttl.errors import DataError, RunFolderError, TrainingError, UsageError
 from ttl.export.run import OnnxModel
 from ttl.pipeline import Event, Note, TrialDone, export, finetune, plan, run
 
@@ -135,6 +137,47 @@ def test_a_plan_trains_nothing_and_keeps_nothing(tmp_path: Path) -> None:
     assert planned.seconds_per_epoch > 0
     assert planned.task["counts"]["train"] == {"0": 114, "1": 117}
     assert not (tmp_path / "none").exists()
+
+
+@pytest.fixture(scope="module")
+def lower_part(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint that holds the network up to its second stage alone."""
+    path = tmp_path_factory.mktemp("weights") / "lower.pth"
+    state = network("resnet10t").state_dict()
+    torch.save({name: value for name, value in state.items() if not name.startswith(("layer3", "layer4", "fc"))}, path)
+    return path
+
+
+def test_a_search_can_be_told_to_stay_within_the_loaded_weights(tmp_path: Path, lower_part: Path) -> None:
+    config = tiny(tmp_path / "run", weights=str(lower_part), within_weights=True)
+    planned = plan(config)
+    assert planned.coarse == ("layer1.0", "layer2.0")
+    assert [p.name for p in planned.points if not p.is_within_weights] == ["layer3.0", "layer4.0"]
+    content = run(config, deliver=False).report
+    tried = {candidate["cut"] for candidate in content["candidates"]}
+    assert content["chosen"]["cut"] in {"maxpool", "layer1.0", "layer2.0"}
+    assert "layer4.0" in tried  # the whole network, to compare with
+    assert "layer3.0" not in tried
+
+
+def test_no_point_within_the_weights_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "first.pth"
+    state = network("resnet10t").state_dict()
+    torch.save({"conv1.0.weight": state["conv1.0.weight"]}, path)
+    with pytest.raises(UsageError, match="--within-weights leaves no point: maxpool, the lowest"):
+        plan(tiny(tmp_path / "run", weights=str(path), within_weights=True))
+    with pytest.raises(UsageError, match="--within-weights needs weights to stay within"):
+        plan(tiny(tmp_path / "run", within_weights=True))
+
+
+def test_a_cut_can_be_finished_with_the_next_norm(tmp_path: Path) -> None:
+    changes = {"model": "resnetv2_50", "image_size": 32}
+    folder, record = finetune(tiny(tmp_path / "a", finish="norm", **changes), "stages.0.blocks.0")
+    _, plain = finetune(tiny(tmp_path / "b", **changes), "stages.0.blocks.0")
+    assert record["params"] == plain["params"] + 2 * 256
+    model, bundle = load_bundle(folder)
+    assert bundle.point.is_finished
+    assert any(name.startswith("stages.0.blocks.1.norm1") for name in model.state_dict())
 
 
 def test_images_of_two_classes_in_a_folder_go_all_the_way(tmp_path: Path) -> None:

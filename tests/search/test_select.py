@@ -7,8 +7,8 @@ import pytest
 
 from networks import TinyResNet
 from ttl.errors import TrainingError
+from ttl.points import TruncationPoint, truncation_points
 from ttl.search.select import best
-from ttl.truncation import TruncationPoint, truncation_points
 
 
 @pytest.fixture(scope="module")

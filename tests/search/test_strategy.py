@@ -6,8 +6,8 @@ import pytest
 
 from networks import TinyResNet
 from ttl.errors import TrainingError
+from ttl.points import TruncationPoint, truncation_points
 from ttl.search.strategy import Batch, Choice, Scores, Strategy, drive
-from ttl.truncation import TruncationPoint, truncation_points
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ from math import nan
 import pytest
 
 from ttl.errors import TrainingError
+from ttl.points import TruncationPoint
 from ttl.search.strategy import Found, drive
 from ttl.search.two_stage import two_stage
-from ttl.truncation import TruncationPoint
 
 STAGE_ENDS = (2, 5, 8)
 WHOLE = 10

@@ -56,7 +56,9 @@ Epochs = Annotated[
 ]
 BatchSize = Annotated[int | None, typer.Option(help="Images a step. [default: the recipe's]")]
 Rate = Annotated[float | None, typer.Option("--lr", help="Learning rate. [default: the recipe's]")]
-Pool = Annotated[str | None, typer.Option(help="avg, max, avgmax, or none (flatten). [default: avg]")]
+Pool = Annotated[
+    str | None, typer.Option(help="avg, max, avgmax, token (the class token), or none (flatten). [default: avg]")
+]
 Dropout = Annotated[float | None, typer.Option(help="Dropout before the linear layer. [default: 0]")]
 Seed = Annotated[int | None, typer.Option(help="Of the split, the heads, the order and the augmentation. [default: 0]")]
 Splits = Annotated[Path | None, typer.Option(help="A splits.csv to use instead of a new split.")]
@@ -67,6 +69,13 @@ Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps
 Threads = Annotated[int | None, typer.Option(help="CPU threads. [default: all]")]
 StrategyName = Annotated[
     str | None, typer.Option("--strategy", help="How the point is searched: two-stage. [default: two-stage]")
+]
+WithinWeights = Annotated[
+    bool, typer.Option("--within-weights", help="Search only among points that the loaded weights cover.")
+]
+Finish = Annotated[
+    str | None,
+    typer.Option(help="block, or norm: a cut takes along the norm that the next block begins with. [default: block]"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -121,15 +130,19 @@ def _root(
 def points(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A timm name, or tv:NAME for torchvision.")],
     image_size: ImageSize = None,
-    weights: Annotated[str, typer.Option(help="A checkpoint that must fit; the points don't depend on it.")] = "none",
+    weights: Annotated[str, typer.Option(help="A checkpoint that must fit; points beyond it are marked.")] = "none",
+    finish: Finish = None,
     as_json: Json = False,
 ) -> None:
     """List where a network can be cut: name, stage, channels, stride, params, MACs."""
     from ttl.backbones import load_backbone
-    from ttl.truncation import truncation_points
+    from ttl.points import truncation_points
 
     backbone = load_backbone(model, weights=weights, image_size=image_size)
-    found = truncation_points(backbone.model, image_size=backbone.spec.image_size)
+    missing = () if weights == "none" else backbone.weights.missing
+    found = truncation_points(
+        backbone.model, image_size=backbone.spec.image_size, finish=finish or "block", missing=missing
+    )
     if as_json:
         content = {
             "model": backbone.name,
@@ -144,9 +157,11 @@ def points(
     if weights != "none":
         typer.echo(backbone.weights.summary())
     typer.echo(repr(found))
+    within = [point for point in found if point.is_within_weights] or found
+    given = f"--model {model}" + (f" --weights {weights}" if weights != "none" else "")
     _next(
-        f"ttl plan DATA --model {model}",
-        f"ttl finetune DATA --model {model} --cut {found[len(found) // 2].name}",
+        f"ttl plan DATA {given}{' --within-weights' if 0 < len(within) < len(found) else ''}",
+        f"ttl finetune DATA {given} --cut {within[len(within) // 2].name}",
     )
 
 
@@ -164,6 +179,8 @@ def plan(
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     strategy: StrategyName = None,
+    within_weights: WithinWeights = False,
+    finish: Finish = None,
     seed: Seed = None,
     splits: Splits = None,
     val_fraction: ValFraction = None,
@@ -220,6 +237,8 @@ def run(
     out: Out = None,
     config: Config = None,
     strategy: StrategyName = None,
+    within_weights: WithinWeights = False,
+    finish: Finish = None,
     recipe: RecipeName = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
@@ -257,6 +276,8 @@ def search(
     out: Out = None,
     config: Config = None,
     strategy: StrategyName = None,
+    within_weights: WithinWeights = False,
+    finish: Finish = None,
     recipe: RecipeName = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
@@ -302,6 +323,7 @@ def finetune(
     image_size: ImageSize = None,
     out: Out = None,
     config: Config = None,
+    finish: Finish = None,
     recipe: RecipeName = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
@@ -458,7 +480,7 @@ def _config(path: Path | None, given: dict[str, Any]) -> RunConfig:
 
     flags = {name: value for name, value in given.items() if name in RunConfig.model_fields}
     # A switch that wasn't given leaves the file's word alone.
-    flags["skip_bad"] = flags.get("skip_bad") or None
+    flags |= {name: flags.get(name) or None for name in ("skip_bad", "within_weights")}
     return load_config(path, flags)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ttl.truncation import TruncationPoint
+from ttl.points import TruncationPoint
 
 
 @dataclass(frozen=True)

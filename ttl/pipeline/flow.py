@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -21,11 +22,12 @@ from ttl.pipeline.prepare import Prepared, prepare, task_of
 from ttl.pipeline.provenance import open_run
 from ttl.pipeline.trial import Record, identity, run_trial, score
 from ttl.pipeline.verdict import MACS_PER_TRAINING_STEP, describe_task, latency_json, report
+from ttl.points import TruncationPoint, TruncationPoints
 from ttl.report import write_report
 from ttl.search.strategy import Found, Strategy, drive
 from ttl.search.study import RUN, Study
 from ttl.search.two_stage import two_stage
-from ttl.truncation import TruncationPoint, TruncationPoints, truncate
+from ttl.truncation import truncate
 
 LATENCY_SECONDS = 20.0
 REPORT = "report.json"
@@ -59,7 +61,7 @@ def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) ->
         prepared = prepare(config, watch, cache_dir=study.folder / "cache")
         job = _Job(prepared, study, open_run(prepared, study), watch)
         write_splits(prepared.task, study.folder / "splits.csv")
-        found = drive(strategy(config.strategy, prepared.points), job.evaluate)
+        found = drive(strategy(config.strategy, prepared.candidates), job.evaluate)
         job.evaluate(prepared.points[-1])
         watch(Note(f"Chosen: {found.choice.reason}"))
         content = job.publish(found)
@@ -124,7 +126,7 @@ class _Job:
         return {"trials": sources, "export": exported, "latency": [latency_json(row) for row in rows]}
 
 
-def strategy(name: str, points: TruncationPoints) -> Strategy:
+def strategy(name: str, points: Sequence[TruncationPoint]) -> Strategy:
     """The search strategy of that name over `points`.
 
     Raises:
@@ -224,9 +226,9 @@ def plan(config: RunConfig, *, watch: Watch = unwatched) -> Planned:
         TTLError: a bad option or bad data, as a run would find it.
     """
     prepared = prepare(config, watch)
-    points = prepared.points
-    rehearsal = [_rehearse(points, winner) for winner in points]
-    first = next(strategy(config.strategy, points))
+    points, candidates = prepared.points, prepared.candidates
+    rehearsal = [_rehearse(candidates, winner) for winner in candidates]
+    first = next(strategy(config.strategy, candidates))
     return Planned(
         task=describe_task(prepared.task),
         points=points,
@@ -239,7 +241,7 @@ def plan(config: RunConfig, *, watch: Watch = unwatched) -> Planned:
     )
 
 
-def _rehearse(points: TruncationPoints, winner: TruncationPoint) -> Found:
+def _rehearse(points: Sequence[TruncationPoint], winner: TruncationPoint) -> Found:
     """The search as it would go if scores fell off with the distance to `winner`."""
     return drive(two_stage(points), lambda point: -float(abs(point.index - winner.index)))
 

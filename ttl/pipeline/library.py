@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import nn
@@ -10,9 +10,10 @@ from torch import nn
 from ttl.data import Task, decode
 from ttl.finetune import Images, fit, predict, recipe
 from ttl.pipeline.flow import strategy as strategy_named
+from ttl.points import TruncationPoint, truncation_points
 from ttl.search.strategy import Found, drive
 from ttl.stats import metrics
-from ttl.truncation import TruncationPoint, TruncationPoints, truncate, truncation_points
+from ttl.truncation import truncate
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -34,7 +35,7 @@ def search(
     *,
     strategy: str = "two-stage",
     evaluate: Callable[[TruncationPoint], float] | None = None,
-    points: TruncationPoints | None = None,
+    points: Sequence[TruncationPoint] | None = None,
     image_size: int = 224,
     mean: tuple[float, ...] = IMAGENET_MEAN,
     std: tuple[float, ...] = IMAGENET_STD,
@@ -58,7 +59,7 @@ def search(
         strategy: name of the search strategy.
         evaluate: takes a point, returns a validation score, the higher the better; by default a fine-tune
             with the recipe, scored by its validation AUPRC.
-        points: the model's points, if they are known already.
+        points: those to search among; all of the model's by default.
         image_size: side of the square input in pixels.
         mean: of the input's channels, for pixels in 0..1.
         std: likewise.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ from ttl.data import Task, decode, load_task
 from ttl.errors import TrainingError, UsageError
 from ttl.finetune import Images, Recipe, recipe
 from ttl.pipeline.events import Note, Watch
-from ttl.truncation import TruncationPoints, truncation_points
+from ttl.points import TruncationPoint, TruncationPoints, truncation_points
 
 SPLITS = ("train", "val", "test")
 
@@ -38,6 +39,25 @@ class Prepared:
     def image_size(self) -> int:
         """Side of the square input in pixels."""
         return self.backbone.spec.image_size
+
+    @property
+    def candidates(self) -> Sequence[TruncationPoint]:
+        """The points to search among.
+
+        Raises:
+            UsageError: none of them is left.
+        """
+        if not self.config.within_weights:
+            return self.points
+        if not self.backbone.weights.loaded:
+            raise UsageError("--within-weights needs weights to stay within, and nothing was loaded: give --weights")
+        covered = [point for point in self.points if point.is_within_weights]
+        if not covered:
+            raise UsageError(
+                f"--within-weights leaves no point: {self.points[0].name}, the lowest, already holds tensors that "
+                f"{self.config.weights} has not ({self.backbone.weights.summary()})"
+            )
+        return covered
 
     @cached_property
     def images(self) -> dict[str, Images]:
@@ -101,7 +121,10 @@ def prepare(config: RunConfig, watch: Watch, *, cache_dir: Path | None = None) -
         watch(Note(note))
     backbone = load_backbone(config.model, weights=config.weights, image_size=config.image_size, seed=config.seed)
     watch(Note(f"{backbone.name}: {backbone.weights.summary()}"))
-    points = truncation_points(backbone.model, image_size=backbone.spec.image_size)
+    missing = () if config.weights == "none" else backbone.weights.missing
+    points = truncation_points(
+        backbone.model, image_size=backbone.spec.image_size, finish=config.finish, missing=missing
+    )
     return Prepared(config, task, backbone, points, chosen_recipe, device, cache_dir)
 
 

@@ -12,9 +12,10 @@ from ttl.bundle import Bundle, save_bundle
 from ttl.finetune import fit, predict
 from ttl.pipeline.events import EpochDone, TrialDone, TrialStarted, Watch
 from ttl.pipeline.prepare import Prepared
+from ttl.points import TruncationPoint
 from ttl.search.study import Study, trial_id
 from ttl.stats import intervals
-from ttl.truncation import TruncationPoint, truncate
+from ttl.truncation import truncate
 
 Record = dict[str, Any]
 

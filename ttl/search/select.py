@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from math import isnan
 
 from ttl.errors import TrainingError
-from ttl.truncation import TruncationPoint
+from ttl.points import TruncationPoint
 
 
 def best(points: Iterable[TruncationPoint], scores: Mapping[str, float]) -> TruncationPoint:

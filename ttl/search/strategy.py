@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 
-from ttl.truncation import TruncationPoint
+from ttl.points import TruncationPoint
 
 Scores = dict[str, float]
 """Point name -> score, the higher the better; NaN where the trial failed."""

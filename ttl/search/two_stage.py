@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ttl.points import TruncationPoint
 from ttl.search.select import best
 from ttl.search.strategy import Batch, Choice, Scores, Strategy
-from ttl.truncation import TruncationPoint
 
 
 def two_stage(points: Sequence[TruncationPoint]) -> Strategy:
