@@ -188,6 +188,8 @@ def exactness(model: Any, points: Any, size: int, config: Any) -> dict[str, Any]
     """What is wrong with the cuts at a sample of points."""
     import torch
 
+    from ttl.graph import walk
+
     image = torch.randn(1, 3, size, size)
     wrong = [
         f"{above.name}: params or MACs fall"
@@ -196,9 +198,13 @@ def exactness(model: Any, points: Any, size: int, config: Any) -> dict[str, Any]
     ]
     hooked = 0
     sample = sorted({0, len(points) // 2, len(points) - 1})
+    inside = {op.node.name: op.modules for op in walk(model, image_size=size).ops}
     for i in sample:
-        found, seen = faults(model, points[i], image, left_out(config) if points[i] is points[-1] else None)
-        wrong += [f"{points[i].name}: {fault}" for fault in found]
+        point = points[i]
+        ends_there = point.name in inside[point.values[-1]]
+        classifier = left_out(config) if i == len(points) - 1 else None
+        found, seen = faults(model, point, image, ends_there=ends_there, classifier=classifier)
+        wrong += [f"{point.name}: {fault}" for fault in found]
         hooked += seen
     status = "inexact" if wrong else "exact"
     seen = {"checked_at": size, "sampled": len(sample), "seen_by_hook": hooked}
@@ -219,8 +225,13 @@ def left_out(config: Any) -> tuple[str, ...]:
     return (*names, "classifier", "fc", "head", "heads", "aux", "AuxLogits")
 
 
-def faults(model: Any, point: Any, image: Any, classifier: tuple[str, ...] | None) -> tuple[list[str], bool]:
-    """What is wrong with the cut at one point, and whether a hook could be compared with it."""
+def faults(
+    model: Any, point: Any, image: Any, *, ends_there: bool, classifier: tuple[str, ...] | None
+) -> tuple[list[str], bool]:
+    """What is wrong with the cut at one point, and whether a hook could be compared with it.
+
+    `ends_there`: the feature is what the module that the point is named after gives out, and no function behind it.
+    """
     import torch
 
     from ttl.truncation import truncate
@@ -229,9 +240,11 @@ def faults(model: Any, point: Any, image: Any, classifier: tuple[str, ...] | Non
     small = truncate(model, point, num_classes=2).eval()
     features: list[Any] = []
     small.get_submodule("ttl_head").register_forward_pre_hook(lambda _module, inputs: features.append(inputs[0]))
+    with torch.no_grad():  # attention and LSTMs take another kernel where gradients are asked for
+        small(image)
     small(image).sum().backward()
-    feature = features[0].detach()
-    hooked = seen_by_hook(model, point.name, image)
+    feature = features[0]
+    hooked = seen_by_hook(model, point.name, image) if ends_there else None
     if len(point.values) > 1 and hooked is not None:
         feature = feature[:, -hooked.shape[1] :]  # the newest of the maps that are concatenated
     comparable = hooked is not None and hooked.shape == feature.shape

@@ -204,8 +204,21 @@ def _with_stem(pieces: list[Segment], tree: _Tree) -> list[Segment]:
     repeated = [i for i, piece in enumerate(pieces) if piece.kind == "block" and tree.is_repeated(piece.name)]
     groups = {tree.graph.kinds[pieces[i].name] for i in repeated}
     first = repeated[0] if len(repeated) > len(groups) or len(repeated) > 1 else 0
-    stem = [Segment("stem", "", 0, pieces[first].first - 1)] if first and pieces[first].first else []
+    stem = [Segment("stem", "", 0, _stem_end(tree, pieces[first]))] if first and pieces[first].first else []
     return [Segment(p.kind, p.name or _name(p, tree), p.first, p.last) for p in [*stem, *pieces[first:]]]
+
+
+def _stem_end(tree: _Tree, block: Segment) -> int:
+    """The last position before the first block, without how that or its stage wants the axes permuted."""
+    end = last = block.first - 1
+    while end > 0 and tree.cuts[end - 1] is not None:
+        op = tree.graph.ops[end]
+        around = op.modules[:-1] if op.node.op == "call_module" else op.modules
+        idle = tree.graph.moves_axes(op) or tree.graph.kind(op) is nn.Identity
+        if not idle or not all(block.name.startswith(f"{path}.") for path in around):
+            break
+        end -= 1
+    return end if any(tree.graph.moves_axes(op) for op in tree.graph.ops[end + 1 : last + 1]) else last
 
 
 def _name(segment: Segment, tree: _Tree) -> str:
@@ -233,7 +246,8 @@ def _classifier_start(graph: BlockGraph, tree: _Tree) -> int:
         return len(graph.ops)
     last = parameterised[-1]
     op = graph.ops[last]
-    linear = is_weight_layer(op) and all(p.dim() == 1 or p[0].numel() == p.shape[1] for p in op.parameters)
+    weights = [parameter for parameter in op.parameters if parameter.dim() > 1]
+    linear = len(weights) == 1 and weights[0][0].numel() == weights[0].shape[1]
     owner = _owner(op, tree)
     if not linear or (owner is not None and tree.extents[owner].weight_layers > 1):
         return len(graph.ops)

@@ -121,6 +121,11 @@ class BlockGraph:
         """The class of the module that it is a call of; None for functions."""
         return self.kinds[str(op.node.target)] if op.node.op == "call_module" else None
 
+    def moves_axes(self, op: Op) -> bool:
+        """Whether it changes which axis means what, or may: a permutation, a reshaping."""
+        kind = self.kind(op)
+        return (kind.__name__.lower() if kind else _function(op.node)) in MOVES_AXES
+
     def channel_axis(self, op: Op) -> int:
         """Which axis of its shape, the batch left out, holds the channels.
 
@@ -141,13 +146,14 @@ class BlockGraph:
         stack, seen = [start], {start.node}
         while stack:
             op = stack.pop()
-            kind = self.kind(op)
-            moves = (kind.__name__.lower() if kind else _function(op.node)) in MOVES_AXES
+            moves = self.moves_axes(op)
             if forward and moves and op is not start:
                 continue
             if (axis := self._told_by(op, widths_in=forward)) is not None:
                 return axis
             if moves and not forward:
+                if (axis := self._permuted(op)) is not None:
+                    return axis
                 continue
             around = op.node.users if forward else op.node.all_input_nodes
             near = [o for o in map(self._by_node.get, around) if o is not None and o.is_feature]
@@ -155,6 +161,16 @@ class BlockGraph:
             seen.update(o.node for o in fresh)
             stack += reversed(fresh)
         return None
+
+    def _permuted(self, op: Op) -> int | None:
+        """The axis behind `x.permute(...)`, from the one before."""
+        before = self._by_node.get(op.node.all_input_nodes[0])
+        args: tuple[Any, ...] = op.node.args[1:]
+        dims = args[0] if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
+        if _function(op.node) != "permute" or before is None or not all(isinstance(dim, int) for dim in dims):
+            return None
+        axis = self._axis(before, forward=False)
+        return None if axis is None or axis + 1 not in dims else list(dims).index(axis + 1) - 1
 
     def _told_by(self, op: Op, *, widths_in: bool) -> int | None:
         """The axis of a module's output (or input) that is as wide as its parameters."""

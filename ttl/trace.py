@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.utils._pytree import tree_map_only
 
 from ttl.errors import ModelError
 
@@ -217,6 +218,11 @@ class MetaInterpreter(fx.Interpreter):
     def fetch_attr(self, target: str) -> Any:
         """A module, parameter or buffer, or the tensor that the trace found in the forward: its stand-in."""
         return _shadow(self.constants[target] if target in self.constants else super().fetch_attr(target))
+
+    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The function on meta tensors, also where the forward made its tensors on the model's own device."""
+        args, kwargs = tree_map_only(torch.device, lambda _: torch.device("meta"), (args, kwargs))
+        return super().call_function(target, args, kwargs)
 
 
 class _Sizes(MetaInterpreter):
