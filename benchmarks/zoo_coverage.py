@@ -240,10 +240,10 @@ def faults(
     small = truncate(model, point, num_classes=2).eval()
     features: list[Any] = []
     small.get_submodule("ttl_head").register_forward_pre_hook(lambda _module, inputs: features.append(inputs[0]))
+    small(image).sum().backward()  # first: LeViT's and EfficientViT's attention keeps what it computes without
     with torch.no_grad():  # attention and LSTMs take another kernel where gradients are asked for
         small(image)
-    small(image).sum().backward()
-    feature = features[0]
+    feature = features[-1]
     hooked = seen_by_hook(model, point.name, image) if ends_there else None
     if len(point.values) > 1 and hooked is not None:
         feature = feature[:, -hooked.shape[1] :]  # the newest of the maps that are concatenated
