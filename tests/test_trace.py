@@ -104,6 +104,24 @@ def test_a_model_that_cant_be_traced_is_refused_with_what_stopped_it() -> None:
         trace(Stubborn())
 
 
+def test_what_a_forward_writes_into_the_model_is_undone() -> None:
+    class Remembers(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 1)
+            self.cache: dict[str, torch.Tensor] = {}
+            self.last: torch.Tensor | None = None
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.last = self.cache[str(x.device)] = self.conv(x)
+            self.new = x
+            return self.last * 2
+
+    model = Remembers()
+    trace(nn.Sequential(model, nn.ReLU()))
+    assert (model.cache, model.last, hasattr(model, "new")) == ({}, None, False)
+
+
 def test_following_leaves_torch_as_it_was() -> None:
     before = nn.Module.__call__, nn.Module.__getattr__
     trace(network("test_vit"), image_size=160)

@@ -106,7 +106,7 @@ class _Tracer(fx.Tracer):
         self.plain = (nn.Module.__call__, nn.Module.__getattr__)
 
     def run(self, model: nn.Module) -> tuple[fx.Graph, dict[str, torch.Tensor]]:
-        before = set(vars(model))
+        before = {module: dict(vars(module)) for module in model.modules()}
         self.inside = [model]
         try:
             with _eval_flags(self.read_training):
@@ -116,8 +116,10 @@ class _Tracer(fx.Tracer):
         except Exception as error:
             raise _UntraceableError("", model) from error
         finally:
-            # The tracer hangs constant tensors on the model it traces: take them off again.
-            constants = {name: vars(model).pop(name) for name in set(vars(model)) - before}
+            # The tracer hangs constant tensors on the model it traces: they are taken off again.
+            constants = {name: value for name, value in vars(model).items() if name not in before[model]}
+            for module, attributes in before.items():
+                _put_back(module, attributes)
         return graph, constants
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
@@ -178,6 +180,18 @@ class _Tracer(fx.Tracer):
         finally:
             nn.Module.__call__, nn.Module.__getattr__ = traced  # type: ignore[method-assign]
             del self.read_training[already_read:]
+
+
+def _put_back(module: nn.Module, attributes: dict[str, Any]) -> None:
+    """Undo what a traced forward wrote into a module: LeViT's attention keeps what it computed in a dict."""
+    vars(module).clear()
+    vars(module).update(attributes)
+    for store in attributes.values():
+        if isinstance(store, dict):
+            for key in [
+                key for key, value in store.items() if isinstance(key, fx.Proxy) or isinstance(value, fx.Proxy)
+            ]:
+                del store[key]
 
 
 class _Answers(fx.Proxy):
