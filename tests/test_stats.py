@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score, average_precision_score, roc_auc_sco
 
 from ttl import stats
 from ttl.errors import DataError, UsageError
-from ttl.stats import Estimate, intervals, metrics, paired_difference, ratio_interval
+from ttl.stats import Estimate, NonInferiority, intervals, metrics, non_inferior, paired_difference, ratio_interval
 
 
 def two_columns(scores: Any) -> np.ndarray:
@@ -171,6 +171,25 @@ def test_a_paired_difference_turns_with_its_models() -> None:
     b = binary(120, seed=9)[1]
     forth, back = (paired_difference("auprc", "binary", labels, *pair, resamples=80) for pair in ((a, b), (b, a)))
     assert (back.value, back.ci_low, back.ci_high) == pytest.approx((-forth.value, -forth.ci_high, -forth.ci_low))
+
+
+@pytest.mark.parametrize(
+    ("low", "shown"), [(-0.02, False), (-0.01, False), (-0.009, True), (0.1, True), (math.nan, False)]
+)
+def test_non_inferiority_needs_the_whole_interval_above_the_margin(low: float, shown: bool) -> None:
+    found = NonInferiority("auprc", Estimate(0.2, low, 0.3), 0.01)
+    assert found.shown is shown
+    assert json.loads(json.dumps(found.to_json(), allow_nan=False))["shown"] is shown
+
+
+def test_non_inferiority_is_that_of_the_paired_difference() -> None:
+    labels, a = binary(120)
+    b = binary(120, seed=9)[1]
+    found = non_inferior("auroc", "binary", labels, a, b, margin=0.05, resamples=80)
+    assert found.difference == paired_difference("auroc", "binary", labels, a, b, resamples=80)
+    assert non_inferior("auroc", "binary", labels, a, a, resamples=80).shown
+    with pytest.raises(UsageError, match="margin must be above 0, not 0"):
+        non_inferior("auroc", "binary", labels, a, b, margin=0)
 
 
 def test_a_ratio_pairs_what_slows_a_round() -> None:
