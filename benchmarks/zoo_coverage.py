@@ -5,7 +5,8 @@
     python benchmarks/zoo_coverage.py --all                 # every architecture
     python benchmarks/zoo_coverage.py --missing --export    # those that the results don't have yet
 
-Rows are written as they come; those of networks that weren't asked for are kept.
+Rows are written as they come; those of networks that weren't asked for are kept. At the end `docs/coverage.md` is
+written from them.
 
 Random weights. A network is *exact* when, at a sample of its points (first, middle, last), the cut model's features
 equal those of a forward hook on the original, bit for bit, it keeps the state-dict names, every parameter gets a
@@ -30,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results" / "zoo_coverage.json"
+PAGE = Path(__file__).parents[1] / "docs" / "coverage.md"
 COMPLETE_FAMILIES = ("resnet", "resnext", "densenet", "efficientnet", "regnet", "convnext", "mobilenet")
 SECONDS_EACH = 400
 LARGEST_PARAMS = 400e6
@@ -63,6 +65,8 @@ def main() -> None:
         rows = sorted(known.values(), key=lambda row: str(row["model"]))
         args.out.write_text(json.dumps({"summary": summary(rows), "rows": rows}, indent=1) + "\n")
     print(json.dumps(summary(list(known.values())), indent=1))
+    if args.out == RESULTS:
+        PAGE.write_text(page(list(known.values())))
 
 
 def architectures(scope: str = "usual") -> list[str]:
@@ -325,6 +329,70 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "convolutional_export_tried": len(exported),
         "export_causes": dict(refused.most_common()),
     }
+
+
+def page(rows: list[dict[str, Any]]) -> str:
+    """The documentation's page: figures, failures by cause, a line a family."""
+    import timm
+    import torch
+    import torchvision
+
+    figures = summary(rows)
+    total = figures["run"] + figures["walked_only"]
+    failed = [row for row in rows if row["status"] not in ("exact", "walked")]
+    unexported = [row for row in rows if row.get("exports", "yes") != "yes"]
+    sampled = [row for row in rows if "sampled" in row]
+    hooks = sum(row["seen_by_hook"] for row in sampled)
+    tried = [row for row in rows if "exports" in row]
+    text = f"""# Which networks can be cut
+
+Written by `benchmarks/zoo_coverage.py` (timm {timm.__version__}, torchvision {torchvision.__version__}, torch
+{torch.__version__.split("+")[0]}); each row, with the points found, is in `benchmarks/results/zoo_coverage.json`.
+
+{total} architectures with random weights: one variant of each prefix in each timm module, every ResNet, DenseNet,
+EfficientNet, RegNet, ConvNeXt and MobileNet, and all of torchvision's classifiers. At the first, middle and last point
+of each, a cut is **exact** if its features equal those of a forward hook on the whole network, bit for bit (where a
+function stands behind the module, so that no hook sees the feature: those of the walked graph, which equals the whole
+network's output; hooks saw {hooks} of {sum(row["sampled"] for row in sampled)}); it keeps the state-dict names; every
+parameter gets a gradient; params are as stated; and the last point leaves out nothing but the classifier.
+
+| | checked | exact | |
+|---|---|---|---|
+| with convolutions | {figures["convolutional"]} | {figures["convolutional_exact"]} | {figures["share_exact"]:.1%} |
+| without (transformers, MLPs) | {figures["others"]} | {figures["others_exact"]} | |
+
+A network has convolutions if one of them is more than the cutting of the image into patches. {figures["walked_only"]}
+networks of more than {LARGEST_PARAMS / 1e6:.0f} M parameters were walked only, for want of memory. The middle cut of
+{len(tried)} networks was exported to ONNX: {len(tried) - len(unexported)} passed the parity check.
+
+## What fails, and why
+
+"""
+    text += "".join(f"- `{row['model']}`: {row['cause']}\n" for row in failed) or "Nothing that was checked.\n"
+    text += "".join(f"- `{row['model']}`, export: {row['exports']}\n" for row in unexported)
+    text += "\n## By family\n\n| family | networks | exact | points | exported |\n|---|---|---|---|---|\n"
+    families: dict[str, list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: str(row["model"])):
+        families.setdefault(family(row["model"]), []).append(row)
+    for name, members in sorted(families.items()):
+        points = [row["points"] for row in members if "points" in row]
+        span = f"{min(points)}-{max(points)}" if len(set(points)) > 1 else "".join(map(str, points[:1]))
+        checked = [row for row in members if row["status"] != "walked"]
+        exact = f"{sum(row['status'] == 'exact' for row in checked)} of {len(checked)}" if checked else "walked only"
+        exported = [row["exports"] == "yes" for row in members if "exports" in row]
+        shown = f"{sum(exported)} of {len(exported)}" if exported else ""
+        text += f"| {name} | {len(members)} | {exact} | {span} | {shown} |\n"
+    return text
+
+
+def family(model: str) -> str:
+    """The module that makes it: `timm resnet`, `torchvision densenet`."""
+    import timm
+    import torchvision
+
+    if model.startswith("tv:"):
+        return "torchvision " + torchvision.models.get_model_builder(model[3:]).__module__.rpartition(".")[2]
+    return "timm " + timm.model_entrypoint(model).__module__.rpartition(".")[2]
 
 
 if __name__ == "__main__":
