@@ -87,7 +87,8 @@ class RunConfig(BaseModel):
         batch_size: images a step; None is the recipe's.
         lr: learning rate; None is the recipe's.
         pool: what the head does with the feature map first; `none` flattens it, `token` takes the class token.
-        dropout: probability that the head drops a feature, in [0, 1).
+        dropout: probability that the head drops a feature, in [0, 1); None is the recipe's.
+        freeze_below: the point up to which recipes that freeze leave everything as it is.
         seed: of the split, the heads' first weights, the order of the images and the augmentation.
         val_fraction: share of all samples that validate, where the data doesn't bring its own split.
         test_fraction: share of all samples that test, likewise.
@@ -113,7 +114,8 @@ class RunConfig(BaseModel):
     batch_size: Count | None = None
     lr: Annotated[FiniteFloat, Field(gt=0)] | None = None
     pool: Literal["avg", "max", "avgmax", "token", "none"] = "avg"
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    freeze_below: Text | None = None
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
     val_fraction: Share = 0.16
     test_fraction: Share = 0.20

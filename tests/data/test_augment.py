@@ -76,4 +76,42 @@ def test_half_precision_comes_back_as_it_was(images: torch.Tensor) -> None:
 
 
 def test_the_presets_are_named_by_their_key() -> None:
-    assert {name: augment.name for name, augment in AUGMENTATIONS.items()} == {"none": "none", "ttl": "ttl"}
+    assert {name: augment.name for name, augment in AUGMENTATIONS.items()} == {
+        "none": "none",
+        "ttl": "ttl",
+        "partial-transfusion": "partial-transfusion",
+    }
+
+
+def test_a_flip_mirrors_half_of_the_images_and_nothing_else(images: torch.Tensor) -> None:
+    many = images[:1].expand(200, -1, -1, -1)
+    flipped = Augment("flip", flips="h")(many, generator(1))
+    same = distance(flipped, many) < 1e-3
+    mirrored = distance(flipped, many.flip(3)) < 1e-3
+    assert bool((same | mirrored).all())
+    assert 60 < int(mirrored.sum()) < 140
+    upright = Augment("flip", flips="v")(many, generator(1))
+    assert float(torch.minimum(distance(upright, many), distance(upright, many.flip(2))).max()) < 1e-3
+
+
+def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return (a - b).abs().amax((1, 2, 3))
+
+
+def test_a_shift_moves_by_at_most_its_share() -> None:
+    dot = torch.zeros(1, 1, 41, 41)
+    dot[..., 20, 20] = 1
+    moved = Augment("shift", max_shift=0.1)(dot.expand(100, 1, 41, 41), generator(2))
+    rows = torch.arange(41.0)[:, None]
+    centre = (moved[:, 0] * rows).sum((1, 2)) / moved.sum((1, 2, 3))
+    assert float((centre - 20).abs().max()) <= 4.1 + 0.6
+    assert float((centre - 20).abs().max()) > 3
+
+
+def test_a_zoom_changes_the_size_by_at_most_its_share() -> None:
+    square = torch.zeros(1, 1, 100, 100)
+    square[..., 30:70, 30:70] = 1
+    areas = Augment("zoom", max_zoom=0.1)(square.expand(100, 1, 100, 100), generator(3)).sum((1, 2, 3))
+    sides = areas.sqrt() / 40
+    assert 0.88 < float(sides.min()) < 0.95
+    assert 1.05 < float(sides.max()) < 1.13

@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from networks import TinyResNet, network
 from ttl.errors import TrainingError, UsageError
 from ttl.finetune import Fit, Images, Phase, Recipe, fit, predict, recipe
+from ttl.finetune.trainable import batch_norms
 from ttl.points import truncation_points
 from ttl.truncation import truncate
 
@@ -170,10 +171,13 @@ def test_the_first_of_the_best_epochs_is_kept(
     assert [same(state(model), seen) for seen in states] == [epoch == best for epoch in (1, 2, 3, 4)]
 
 
+BY_AUPRC = replace(recipe("bn"), monitor="auprc")
+
+
 def test_the_best_epoch_may_lie_in_an_earlier_phase(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     scored(monkeypatch, [0.9, 0.1, 0.2])
     before = state(model)
-    result = train(model, "bn", epochs=3)
+    result = train(model, BY_AUPRC, epochs=3)
     assert result.best_epoch == 1
     assert changed(before, model) == {"ttl_head.fc.weight", "ttl_head.fc.bias"}
 
@@ -182,10 +186,60 @@ def test_the_cap_counts_the_epochs_of_all_phases_together(model: nn.Module) -> N
     phases = tuple(Phase(train=(part,), bn="eval", lr=1e-3, epochs=2) for part in ("head", "bn", "all"))
     long = replace(recipe("full"), phases=phases)
     capped = train(copy.deepcopy(model), long, epochs=3)
-    assert [(row["epoch"], row["phase"]) for row in capped.curve] == [(1, "head"), (2, "head"), (3, "bn")]
+    assert [(row["epoch"], row["phase"]) for row in capped.curve] == [(1, "head"), (2, "all"), (3, "all")]
     whole = train(model, long, epochs=None)
     assert [row["phase"] for row in whole.curve] == ["head", "head", "bn", "bn", "all", "all"]
     assert whole.epochs == 6
+
+
+def test_half_of_the_cap_is_left_to_the_last_phase(model: nn.Module) -> None:
+    capped = train(model, "fc-then-full", epochs=5)
+    assert [row["phase"] for row in capped.curve] == ["head", "head", "all", "all", "all"]
+
+
+def test_a_later_phase_begins_at_the_best_state_so_far(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    phases = tuple(Phase(train=(part,), bn="eval", lr=1e-3, epochs=3) for part in ("head", "bn"))
+    scored(monkeypatch, [0.9, 0.5, 0.4, 0.1, 0.1, 0.1])
+    states: list[State] = []
+    train(model, replace(recipe("full"), phases=phases), epochs=None, on_epoch=lambda _: states.append(state(model)))
+    head = "ttl_head.fc.weight"
+    assert not torch.equal(states[2][head], states[0][head])
+    assert torch.equal(states[3][head], states[0][head])  # the second phase leaves the head alone
+
+
+def test_training_stops_after_so_many_epochs_without_a_better_one(
+    model: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phase = Phase(train=("head",), bn="eval", lr=1e-3, stop_after=2)
+    scored(monkeypatch, [0.5, 0.6, 0.6, 0.6, 0.9, 0.9])
+    result = train(model, replace(recipe("full"), phases=(phase,)), epochs=None)
+    assert (result.epochs, result.best_epoch) == (4, 2)
+
+
+def test_the_loss_may_decide_and_the_rate_has_a_floor(model: nn.Module) -> None:
+    result = train(model, replace(recipe("fc"), batch_size=4), epochs=12)
+    losses = [row["val_loss"] for row in result.curve]
+    assert result.best_epoch == losses.index(min(losses)) + 1
+    assert all(row["lr"] >= 1e-6 for row in result.curve)
+
+
+def test_a_phases_momentum_is_gone_after_it(model: nn.Module) -> None:
+    own = [norm.momentum for norm in batch_norms(model)]
+    seen: list[float | None] = []
+    train(model, "fc-bma", epochs=1, on_epoch=lambda _: seen.append(batch_norms(model)[0].momentum))
+    assert seen == [0.05]
+    assert [norm.momentum for norm in batch_norms(model)] == own
+
+
+@pytest.mark.parametrize(("name", "moves"), [("lwft", True), ("freeze-below", False)])
+def test_what_lies_below_the_freeze_point_stays(model: nn.Module, name: str, moves: bool) -> None:
+    before = state(model)
+    frozen = {key for key in before if key.startswith("stem")}
+    train(model, name, epochs=2, frozen=frozen)
+    touched = changed(before, model)
+    assert not touched & frozen
+    assert {key for key in before if key.endswith("weight")} - frozen <= touched
+    assert any("running" in key for key in touched) is moves
 
 
 def test_every_epoch_is_reported_as_it_ends(model: nn.Module) -> None:

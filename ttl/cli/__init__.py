@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import typer.core
 
 from ttl.cli.tables import candidates_table, counts_table, duration, latency_table, listed, metrics
 from ttl.errors import TTLError, UsageError
@@ -49,7 +50,11 @@ ImageSize = Annotated[int | None, typer.Option(help="Side of the square input in
 Config = Annotated[Path | None, typer.Option(help="A TOML file of options; a flag wins over it.")]
 Out = Annotated[Path | None, typer.Option(help="The run folder. [default: ttl-run]")]
 RecipeName = Annotated[
-    str | None, typer.Option("--recipe", help="How candidates are fine-tuned: full, bn. [default: full]")
+    str | None,
+    typer.Option("--recipe", help="How it is fine-tuned: see ttl finetune --help; or FILE.toml. [default: full]"),
+]
+FreezeBelow = Annotated[
+    str | None, typer.Option(help="For the recipes lwft and freeze-below: the point up to which all stays as it is.")
 ]
 Epochs = Annotated[
     int | None, typer.Option(help="At most so many epochs a fine-tune. [default: the recipe's stop rule]")
@@ -59,7 +64,7 @@ Rate = Annotated[float | None, typer.Option("--lr", help="Learning rate. [defaul
 Pool = Annotated[
     str | None, typer.Option(help="avg, max, avgmax, token (the class token), or none (flatten). [default: avg]")
 ]
-Dropout = Annotated[float | None, typer.Option(help="Dropout before the linear layer. [default: 0]")]
+Dropout = Annotated[float | None, typer.Option(help="Dropout before the linear layer. [default: the recipe's]")]
 Seed = Annotated[int | None, typer.Option(help="Of the split, the heads, the order and the augmentation. [default: 0]")]
 Splits = Annotated[Path | None, typer.Option(help="A splits.csv to use instead of a new split.")]
 ValFraction = Annotated[float | None, typer.Option(help="Share of the images that validate. [default: 0.16]")]
@@ -176,6 +181,7 @@ def plan(
     image_size: ImageSize = None,
     config: Config = None,
     recipe: RecipeName = None,
+    freeze_below: FreezeBelow = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     strategy: StrategyName = None,
@@ -240,6 +246,7 @@ def run(
     within_weights: WithinWeights = False,
     finish: Finish = None,
     recipe: RecipeName = None,
+    freeze_below: FreezeBelow = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     lr: Rate = None,
@@ -279,6 +286,7 @@ def search(
     within_weights: WithinWeights = False,
     finish: Finish = None,
     recipe: RecipeName = None,
+    freeze_below: FreezeBelow = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     lr: Rate = None,
@@ -310,7 +318,20 @@ def search(
     )
 
 
+class _WithRecipes(typer.core.TyperCommand):
+    """A command whose help ends with the table of recipes."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """The recipes, a line each with its source, then the example."""
+        from ttl.finetune.recipes import RECIPES
+
+        with formatter.section("Recipes"):
+            formatter.write_dl([(row.name, f"{row.summary} ({row.source})") for row in RECIPES.values()])
+        super().format_epilog(ctx, formatter)
+
+
 @app.command(
+    cls=_WithRecipes,
     short_help="fine-tune at one truncation point",
     epilog="Example: ttl finetune xray/ --model resnet50 --cut layer3.5 --recipe bn",
 )
@@ -325,6 +346,7 @@ def finetune(
     config: Config = None,
     finish: Finish = None,
     recipe: RecipeName = None,
+    freeze_below: FreezeBelow = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     lr: Rate = None,
@@ -339,11 +361,7 @@ def finetune(
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Fine-tune at one truncation point.
-
-    Recipes: full (everything trains; Peng et al. 2023), bn (head, then head and BN scale and shift; Kanavati
-    & Tsuneki 2021).
-    """
+    """Fine-tune at one truncation point."""
     told = _config(config, locals())
     from ttl.pipeline import finetune as tune
 

@@ -1,9 +1,10 @@
-"""Random crop and rotation of whole batches, where the batch lies."""
+"""Random crop, rotation, shift, zoom and flips of whole batches, where the batch lies."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,37 +13,52 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Augment:
-    """One affine warp a sample: a rotated, square-on-square crop, brought back to the full size.
+    """One affine warp a sample: crop, rotation, shift, zoom and flips in one interpolation.
 
     Attributes:
         name: as recipes call it.
         min_crop_scale: smallest side of the crop, as a share of the image's; drawn from [it, 1].
         max_rotation_degrees: largest rotation, either way; drawn from [-it, it].
+        max_shift: largest shift along each axis, as a share of the side; drawn from [-it, it].
+        max_zoom: largest change of size, in or out; drawn from [-it, it].
+        flips: the axes that are mirrored half of the time, of `h` (left and right) and `v` (top and bottom).
+        padding: what lies outside an image: `border` repeats it, `reflection` mirrors the image.
     """
 
     name: str
     min_crop_scale: float = 1.0
     max_rotation_degrees: float = 0.0
+    max_shift: float = 0.0
+    max_zoom: float = 0.0
+    flips: str = ""
+    padding: Literal["border", "reflection"] = "border"
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether images stay as they are."""
+        crops = self.min_crop_scale != 1 or self.max_rotation_degrees != 0
+        return not (crops or self.max_shift or self.max_zoom or self.flips)
 
     @torch.no_grad()
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """The images, each warped by itself; what lies outside an image repeats its border.
+        """The images, each warped by itself.
 
         Args:
             images: `(b, c, h, w)` float, on any device.
-            generator: draws four numbers a sample; with the same state it gives the same warps.
+            generator: draws four numbers a sample, and five more for shift, zoom and flips; with the same
+                state it gives the same warps.
 
         Returns:
             `(b, c, h, w)`, of the same type and on the same device; `images` itself where there is
             nothing to do.
         """
-        if self.min_crop_scale == 1 and self.max_rotation_degrees == 0:
+        if self.is_nothing:
             return images
         theta = self._warps(images.shape, generator).to(images.device)
         # Half-precision coordinates are coarser than a pixel.
         full = images.float()
         grid = F.affine_grid(theta, list(images.shape), align_corners=False)
-        warped = F.grid_sample(full, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        warped = F.grid_sample(full, grid, mode="bilinear", padding_mode=self.padding, align_corners=False)
         return warped.to(images.dtype)
 
     def _warps(self, shape: torch.Size, generator: torch.Generator) -> Tensor:
@@ -52,10 +68,19 @@ class Augment:
         scale = self.min_crop_scale + (1 - self.min_crop_scale) * drawn[:, 0]
         angle = math.radians(self.max_rotation_degrees) * (2 * drawn[:, 1] - 1)
         shift = (1 - scale)[:, None] * (2 * drawn[:, 2:] - 1)
+        mirror = torch.ones(batch, 2, device=drawn.device)
+        if self.max_shift or self.max_zoom or self.flips:
+            more = torch.rand((batch, 5), generator=generator, device=generator.device)
+            shift = shift + 2 * self.max_shift * (2 * more[:, :2] - 1)
+            scale = scale * (1 + self.max_zoom * (2 * more[:, 2] - 1))
+            allowed = torch.tensor([axis in self.flips for axis in "hv"], device=drawn.device)
+            mirror = torch.where((more[:, 3:] < 0.5) & allowed, -1.0, 1.0)
         cos, sin = scale * torch.cos(angle), scale * torch.sin(angle)
         # Positions count half an image as 1, so a rotation of a non-square image mixes two units.
         rows = [cos, -sin * height / width, shift[:, 0], sin * width / height, cos, shift[:, 1]]
-        return torch.stack(rows, dim=1).reshape(batch, 2, 3)
+        theta = torch.stack(rows, dim=1).reshape(batch, 2, 3)
+        theta[:, :, :2] *= mirror[:, None, :]  # the output's axes are mirrored, before all else
+        return theta
 
 
 # Peng et al. (BMVC 2023) say "random crop and slight rotation" and give no figures. Their code's
@@ -63,5 +88,11 @@ class Augment:
 # the side keeps at least 72 % of it, and 10 degrees turn a corner by less than an eighth of the side.
 AUGMENTATIONS: dict[str, Augment] = {
     augment.name: augment
-    for augment in (Augment("none"), Augment("ttl", min_crop_scale=0.85, max_rotation_degrees=10.0))
+    for augment in (
+        Augment("none"),
+        Augment("ttl", min_crop_scale=0.85, max_rotation_degrees=10.0),
+        # Kanavati & Tsuneki (MIDL 2021, appendix B), with the flip that they use for chest X-rays and CheXpert;
+        # Keras mirrors what lies outside.
+        Augment("partial-transfusion", max_shift=0.1, max_zoom=0.1, flips="h", padding="reflection"),
+    )
 }

@@ -1,7 +1,40 @@
-"""Fine-tuning: recipes as data, and the one loop that follows them."""
+"""Fine-tuning: recipes as data, and the one loop that follows them.
 
-from ttl.finetune.loop import Fit, Images, fit
-from ttl.finetune.predict import normalised, predict
-from ttl.finetune.recipes import RECIPES, Phase, Recipe, recipe
+Imported when first used, so that listing the recipes costs no torch.
+"""
 
-__all__ = ["RECIPES", "Fit", "Images", "Phase", "Recipe", "fit", "normalised", "predict", "recipe"]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ttl.finetune.inference import normalised as normalised
+    from ttl.finetune.inference import predict as predict
+    from ttl.finetune.loop import Fit as Fit
+    from ttl.finetune.loop import Images as Images
+    from ttl.finetune.loop import fit as fit
+    from ttl.finetune.recipes import RECIPES as RECIPES
+    from ttl.finetune.recipes import Phase as Phase
+    from ttl.finetune.recipes import Recipe as Recipe
+    from ttl.finetune.recipes import recipe as recipe
+
+_HOMES = {
+    "Fit": "loop",
+    "Images": "loop",
+    "Phase": "recipes",
+    "RECIPES": "recipes",
+    "Recipe": "recipes",
+    "fit": "loop",
+    "normalised": "inference",
+    "predict": "inference",
+    "recipe": "recipes",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"ttl.finetune.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'ttl.finetune' has no attribute {name!r}")

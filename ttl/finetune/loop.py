@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite, isnan
 from time import perf_counter
@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 from ttl.data import AUGMENTATIONS
 from ttl.errors import TrainingError, TTLError, UsageError
-from ttl.finetune.predict import normalised, predict
+from ttl.finetune.inference import normalised, predict
 from ttl.finetune.recipes import Phase, Recipe
-from ttl.finetune.trainable import batch_norms, select, train_mode
+from ttl.finetune.trainable import batch_norms, bn_momentum, select, train_mode
 from ttl.stats import metrics
 
 Row = dict[str, Any]
@@ -59,6 +59,7 @@ def fit(
     epochs: int | None = None,
     batch_size: int | None = None,
     lr: float | None = None,
+    frozen: Collection[str] = (),
     device: str = "cpu",
     on_epoch: Callable[[Row], None] | None = None,
 ) -> Fit:
@@ -75,9 +76,11 @@ def fit(
         mean: of the input's channels, for pixels in 0..1.
         std: likewise.
         seed: of the order, the augmentation and dropout.
-        epochs: at most so many in all phases together; None leaves it to the recipe's stop rule.
+        epochs: at most so many in all phases together, of which the last has at least half; None leaves it to
+            the recipe's stop rule.
         batch_size: images a step; the recipe's by default.
         lr: the learning rate of the last phase; the recipe's by default.
+        frozen: names of the parameters and buffers below the freeze point, for recipes that have one.
         device: where to compute.
         on_epoch: is given each row of the curve.
 
@@ -91,7 +94,7 @@ def fit(
         with torch.random.fork_rng(devices=cuda):
             torch.manual_seed(seed)
             model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            run = _Run(model, train, val, recipe, kind, tuple(mean), tuple(std), seed, device)
+            run = _Run(model, train, val, recipe, kind, tuple(mean), tuple(std), seed, device, frozenset(frozen))
             run.batch_size = min(batch_size or recipe.batch_size, len(train.labels))
             return run.all(epochs, lr, on_epoch)
     except (RuntimeError, ValueError) as error:
@@ -114,6 +117,11 @@ def _known_failure(error: Exception, batch_size: int, device: str) -> TTLError |
             "use at least 2, or --recipe bn"
         )
     return None
+
+
+def _share(cap: int | None, is_last: bool) -> int | None:
+    """The epochs after which a phase ends, of a run that may have `cap`: half are left to the last phase."""
+    return cap if cap is None or is_last else max(1, cap // 2)
 
 
 def _check_device(device: str) -> None:
@@ -143,6 +151,7 @@ class _Run:
     std: tuple[float, ...]
     seed: int
     device: str
+    frozen: frozenset[str]
     batch_size: int = 1
     curve: list[Row] = field(default_factory=list)
     best: _Best = field(default_factory=_Best)
@@ -155,7 +164,9 @@ class _Run:
         self.labels = torch.from_numpy(np.asarray(self.train.labels, dtype=np.int64)).to(self.device)
         trainable = {}
         for phase in self.recipe.phases:
-            parameters = select(self.model, phase)
+            if self.best.epoch != len(self.curve):
+                self._restore()
+            parameters = select(self.model, phase, self.frozen)
             trainable[phase.name] = sum(p.numel() for p in parameters)
             is_last = phase is self.recipe.phases[-1]
             rate = lr if lr is not None and is_last else phase.lr
@@ -163,11 +174,16 @@ class _Run:
                 self.notes.append(f"Phase {phase.name} never began: --epochs {cap} was spent before it")
             if "bn" in phase.train and not batch_norms(self.model):
                 self.notes.append(f"This network has no batch norms: phase {phase.name} trains the head alone")
-            self._phase(phase, parameters, rate, cap, on_epoch)
-        self.model.load_state_dict({**self.model.state_dict(), **self.best.state})
+            with bn_momentum(self.model, phase.bn_momentum):
+                self._phase(phase, parameters, rate, _share(cap, is_last), on_epoch)
+        self._restore()
         self.model.eval()
         notes = tuple(dict.fromkeys(self.notes))
         return Fit(tuple(self.curve), self.best.epoch, len(self.curve), perf_counter() - start, trainable, notes)
+
+    def _restore(self) -> None:
+        """The weights of the best epoch so far."""
+        self.model.load_state_dict({**self.model.state_dict(), **self.best.state})
 
     def _phase(
         self,
@@ -179,9 +195,16 @@ class _Run:
     ) -> None:
         optimizer = torch.optim.Adam(parameters, lr=lr)
         plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer, mode="max", factor=phase.factor, patience=phase.patience, threshold=0.0
+            optimizer,
+            mode="max",
+            factor=phase.factor,
+            patience=phase.patience,
+            threshold=phase.min_delta,
+            threshold_mode="abs",
+            min_lr=phase.lr_floor,
         )
         done = 0
+        best, since_best = float("-inf"), 0
         while (cap is None or len(self.curve) < cap) and (phase.epochs is None or done < phase.epochs):
             rate = optimizer.param_groups[0]["lr"]
             if rate < phase.min_lr:
@@ -193,12 +216,15 @@ class _Run:
                 self.best = _Best(score, len(self.curve), state)
             plateau.step(score)
             done += 1
+            best, since_best = (score, 0) if score > best else (best, since_best + 1)
             if on_epoch is not None:
                 on_epoch(row)
+            if phase.stop_after is not None and since_best >= phase.stop_after:
+                break
 
     def _epoch(self, phase: Phase, optimizer: torch.optim.Optimizer, lr: float) -> Row:
         start = perf_counter()
-        train_mode(self.model, phase)
+        train_mode(self.model, phase, self.frozen)
         total = torch.zeros((), device=self.device)
         for batch in self._batches():
             optimizer.zero_grad(set_to_none=True)
@@ -250,6 +276,8 @@ class _Run:
             )
 
     def _score(self, row: Row) -> float:
+        if self.recipe.monitor == "loss":
+            return -float(row["val_loss"])
         score = float(row[f"val_{self.recipe.monitor}"])
         if isnan(score):
             self.notes.append(

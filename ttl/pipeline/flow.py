@@ -18,7 +18,7 @@ from ttl.export.to_onnx import ExportResult
 from ttl.finetune import Images, fit
 from ttl.pipeline.deliver import CHOSEN, FULL, export_model, export_trial, measure_latency
 from ttl.pipeline.events import Note, Watch, unwatched
-from ttl.pipeline.prepare import Prepared, prepare, task_of
+from ttl.pipeline.prepare import SCORE, Prepared, prepare, task_of
 from ttl.pipeline.provenance import open_run
 from ttl.pipeline.trial import Record, identity, run_trial, score
 from ttl.pipeline.verdict import MACS_PER_TRAINING_STEP, describe_task, latency_json, report
@@ -90,7 +90,7 @@ class _Job:
             self.trained += is_new
             self.records[point.name] = record
             self.publish(None)
-        return score(self.records[point.name], self.prepared.recipe.monitor)
+        return score(self.records[point.name], SCORE)
 
     def publish(self, found: Found | None, **delivered: Any) -> dict[str, Any]:
         """Write report.json from what is known so far."""

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from torch import nn
 
 from ttl.data import Task, decode
+from ttl.errors import UsageError
 from ttl.finetune import Images, fit, predict, recipe
 from ttl.pipeline.flow import strategy as strategy_named
+from ttl.pipeline.prepare import SCORE
 from ttl.points import TruncationPoint, truncation_points
 from ttl.search.strategy import Found, drive
 from ttl.stats import metrics
@@ -92,10 +94,12 @@ def _fine_tunes(
     device: str,
 ) -> Callable[[TruncationPoint], float]:
     chosen = recipe(recipe_name)
+    if chosen.random_start or chosen.needs_freeze_point:
+        raise UsageError(f"ttl.search can't follow {chosen.name}: hand it an evaluate of your own, or use ttl.run")
     train, val = (Images(decode(s, image_size=image_size), s.labels) for s in (task.train, task.val))
 
     def evaluate(point: TruncationPoint) -> float:
-        small = truncate(model, point, num_classes=len(task.class_names), seed=seed)
+        small = truncate(model, point, num_classes=len(task.class_names), dropout=chosen.dropout, seed=seed)
         fit(
             small,
             train,
@@ -109,6 +113,6 @@ def _fine_tunes(
             device=device,
         )
         predicted = predict(small, val.pixels, kind=task.kind, mean=mean, std=std, device=device)
-        return metrics(task.kind, val.labels, predicted)[chosen.monitor]
+        return metrics(task.kind, val.labels, predicted)[SCORE]
 
     return evaluate

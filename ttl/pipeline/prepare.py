@@ -19,7 +19,10 @@ from ttl.errors import TrainingError, UsageError
 from ttl.finetune import Images, Recipe, recipe
 from ttl.pipeline.events import Note, Watch
 from ttl.points import TruncationPoint, TruncationPoints, truncation_points
+from ttl.truncation import truncate
 
+SCORE = "auprc"
+"""The validation metric that a search compares points by, whatever a recipe watches while it trains."""
 SPLITS = ("train", "val", "test")
 
 
@@ -59,6 +62,29 @@ class Prepared:
             )
         return covered
 
+    @property
+    def dropout(self) -> float:
+        """Before the linear layer of the head."""
+        return self.recipe.dropout if self.config.dropout is None else self.config.dropout
+
+    @cached_property
+    def frozen(self) -> frozenset[str]:
+        """Names of the parameters and buffers below the freeze point.
+
+        Raises:
+            UsageError: the recipe needs a freeze point and there is none, or the other way round.
+            PointError: there is no such point.
+        """
+        config = self.config
+        if not self.recipe.needs_freeze_point:
+            if config.freeze_below:
+                raise UsageError(f"--freeze-below is for recipes that freeze, and {self.recipe.name} doesn't: use lwft")
+            return frozenset()
+        if config.freeze_below is None:
+            raise UsageError(f"--recipe {self.recipe.name} needs --freeze-below POINT: what lies up to there stays")
+        below = truncate(self.backbone.model, self.points.find(config.freeze_below), num_classes=None)
+        return frozenset(below.state_dict())
+
     @cached_property
     def images(self) -> dict[str, Images]:
         """Split name -> decoded pixels and labels."""
@@ -94,12 +120,13 @@ class Prepared:
             "mean": spec.mean,
             "std": spec.std,
             "interpolation": spec.interpolation,
-            "recipe": self.recipe.name,
+            "recipe": self.recipe.definition(),
             "epochs": config.epochs,
             "batch_size": config.batch_size,
             "lr": config.lr,
             "pool": config.pool,
-            "dropout": config.dropout,
+            "dropout": self.dropout,
+            "freeze_below": config.freeze_below,
             "seed": config.seed,
         }
 
@@ -119,13 +146,17 @@ def prepare(config: RunConfig, watch: Watch, *, cache_dir: Path | None = None) -
     watch(Note(f"{task.name}: {len(task.class_names)} classes ({', '.join(task.class_names)}); images: {sizes}"))
     for note in task.notes:
         watch(Note(note))
-    backbone = load_backbone(config.model, weights=config.weights, image_size=config.image_size, seed=config.seed)
+    weights = "none" if chosen_recipe.random_start else config.weights
+    backbone = load_backbone(config.model, weights=weights, image_size=config.image_size, seed=config.seed)
     watch(Note(f"{backbone.name}: {backbone.weights.summary()}"))
-    missing = () if config.weights == "none" else backbone.weights.missing
+    watch(Note(f"Recipe {chosen_recipe.name}: {chosen_recipe.words()}"))
+    missing = () if weights == "none" else backbone.weights.missing
     points = truncation_points(
         backbone.model, image_size=backbone.spec.image_size, finish=config.finish, missing=missing
     )
-    return Prepared(config, task, backbone, points, chosen_recipe, device, cache_dir)
+    prepared = Prepared(config, task, backbone, points, chosen_recipe, device, cache_dir)
+    _ = prepared.frozen, prepared.candidates  # what can be refused is refused before anything is trained
+    return prepared
 
 
 def task_of(config: RunConfig) -> Task:

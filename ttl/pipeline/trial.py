@@ -65,7 +65,7 @@ def _fine_tuned(prepared: Prepared, point: TruncationPoint, watch: Watch) -> tup
         point,
         num_classes=len(task.class_names),
         pool=config.pool,
-        dropout=config.dropout,
+        dropout=prepared.dropout,
         seed=config.seed,
     )
     result = fit(
@@ -80,6 +80,7 @@ def _fine_tuned(prepared: Prepared, point: TruncationPoint, watch: Watch) -> tup
         epochs=config.epochs,
         batch_size=config.batch_size,
         lr=config.lr,
+        frozen=prepared.frozen,
         device=prepared.device,
         on_epoch=lambda row: watch(EpochDone(row)),
     )
@@ -126,7 +127,7 @@ def describe_bundle(prepared: Prepared, point: TruncationPoint, record: Record) 
         kind=task.kind,
         class_names=task.class_names,
         pool=prepared.config.pool,
-        dropout=prepared.config.dropout,
+        dropout=prepared.dropout,
         channels=prepared.images["val"].pixels.shape[1],
         mean=spec.mean,
         std=spec.std,

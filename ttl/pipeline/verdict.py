@@ -8,7 +8,7 @@ from typing import Any
 
 from ttl.cost.latency import Latency
 from ttl.data import Task, describe
-from ttl.pipeline.prepare import Prepared
+from ttl.pipeline.prepare import SCORE, Prepared
 from ttl.pipeline.trial import Record, predictions
 from ttl.search.strategy import Batch, Found
 from ttl.stats import paired_difference
@@ -41,7 +41,7 @@ def report(
     content: dict[str, Any] = {
         "schema": SCHEMA,
         "status": "finished" if found and exported else "unfinished",
-        "metric": prepared.recipe.monitor,
+        "metric": SCORE,
         "task": _task(prepared),
         "model": _model(prepared),
         "points": [
@@ -118,14 +118,14 @@ def _search(prepared: Prepared, records: Sequence[Record], found: Found | None) 
 def _comparison(prepared: Prepared, chosen: Record, whole: Record) -> dict[str, Any]:
     """Chosen minus whole, on the same test images resampled together."""
     difference = paired_difference(
-        prepared.recipe.monitor,
+        SCORE,
         prepared.task.kind,
         prepared.task.test.labels,
         predictions(chosen, "test"),
         predictions(whole, "test"),
         seed=prepared.config.seed,
     )
-    return {"metric": prepared.recipe.monitor, "split": "test", "difference": difference.to_json()}
+    return {"metric": SCORE, "split": "test", "difference": difference.to_json()}
 
 
 def latency_json(row: Latency) -> dict[str, Any]:
