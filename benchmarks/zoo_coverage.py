@@ -277,14 +277,17 @@ def seen_by_hook(model: Any, name: str, image: Any) -> Any:
     module = dict(model.named_modules()).get(name)
     if module is None:
         return None
-    hook = module.register_forward_hook(lambda _m, _i, out: taken.append(out))
+
+    def take(_module: Any, _inputs: Any, out: Any) -> None:
+        out = out[0] if isinstance(out, (tuple, list)) else out
+        # A copy: what stands behind the module may work in place on what it gave out.
+        taken.append(out.clone() if isinstance(out, torch.Tensor) else None)
+
+    hook = module.register_forward_hook(take)
     with torch.no_grad():
-        # A functional operation behind the module may work in place on what it gave out: so no copy.
         model(image)
     hook.remove()
-    out = taken[-1] if taken else None
-    out = out[0] if isinstance(out, (tuple, list)) else out
-    return out if isinstance(out, torch.Tensor) else None
+    return taken[-1] if taken else None
 
 
 def exports(model: Any, size: int) -> str:

@@ -155,7 +155,16 @@ def segments(graph: BlockGraph) -> list[Segment]:
             pieces += _layers(graph, positions, after_block=bool(pieces))
     named = _with_stem(pieces, tree)
     ends = [piece.first for piece in named[1:]] + [len(ops)]
-    return [_closed(piece, tree.cuts[:end]) for piece, end in zip(named, ends, strict=True)]
+    closed = [_closed(piece, tree.cuts[:end]) for piece, end in zip(named, ends, strict=True)]
+    return [*closed[:-1], _with_activation(closed[-1], graph, tree, len(ops))] if closed else []
+
+
+def _with_activation(segment: Segment, graph: BlockGraph, tree: _Tree, end: int) -> Segment:
+    """The whole network ends with the activation behind its last block (NASNet's): nothing above would do it."""
+    last = segment.last
+    while last + 1 < end and graph.is_activation(graph.ops[last + 1]) and tree.cuts[last + 1] is not None:
+        last += 1
+    return replace(segment, last=last)
 
 
 def _closed(segment: Segment, cuts: Sequence[object]) -> Segment:
