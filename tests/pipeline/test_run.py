@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from PIL import Image
 from networks import network
 from ttl.bundle import load_bundle
 from ttl.config import RunConfig
-from ttl.errors import DataError, RunFolderError, TrainingError, UsageError
+from ttl.errors import DataError, RunFolderError, TrainingError, TTLError, UsageError
 from ttl.export.run import OnnxModel
-from ttl.pipeline import Event, Note, TrialDone, export, finetune, plan, run
+from ttl.pipeline import Event, Note, TrialDone, export, finetune, plan, run, trial
 
 TIMELESS = ("seconds", "latency", "started", "run")
 
@@ -178,6 +179,55 @@ def test_a_cut_can_be_finished_with_the_next_norm(tmp_path: Path) -> None:
     model, bundle = load_bundle(folder)
     assert bundle.point.is_finished
     assert any(name.startswith("stages.0.blocks.1.norm1") for name in model.state_dict())
+
+
+def test_a_fine_tune_that_breaks_is_told_and_the_search_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = trial.fit
+
+    def broken(model: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+        if sum(p.numel() for p in model.parameters()) < 150_000:
+            raise TrainingError("The training loss is nan in epoch 1")
+        return real(model, *args, **kwargs)
+
+    monkeypatch.setattr(trial, "fit", broken)
+    notes: list[str] = []
+    content = run(
+        tiny(tmp_path / "run"), deliver=False, watch=lambda e: notes.append(e.text) if isinstance(e, Note) else None
+    ).report
+    assert content["failed"] == [{"cut": "layer1.0", "cause": "The training loss is nan in epoch 1"}]
+    assert any(note.startswith("The fine-tune at layer1.0 failed: The training loss is nan") for note in notes)
+    assert content["chosen"]["cut"] in {"layer2.0", "layer3.0", "layer4.0"}
+    assert "layer1.0: The training loss is nan" in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(("recipe", "below"), [("lwft", "layer1.0"), ("freeze-below", "1")])
+def test_layers_below_a_point_can_be_frozen(tmp_path: Path, recipe: str, below: str) -> None:
+    folder, record = finetune(tiny(tmp_path / "run", recipe=recipe, freeze_below=below), "layer2.0")
+    model, _ = load_bundle(folder)
+    assert record["trainable"]["above"] < record["params"] + sum(p.numel() for p in model.ttl_head.parameters())
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"recipe": "lwft"}, "--recipe lwft needs --freeze-below POINT"),
+        ({"recipe": "full", "freeze_below": "layer1.0"}, "--freeze-below is for recipes that freeze"),
+        ({"recipe": "lwft", "freeze_below": "layer9"}, "no truncation point 'layer9'"),
+    ],
+)
+def test_a_freeze_point_that_makes_no_sense_is_an_error(tmp_path: Path, changes: dict[str, str], sentence: str) -> None:
+    with pytest.raises(TTLError, match=sentence):
+        plan(tiny(tmp_path / "run", **changes))
+
+
+def test_a_recipe_may_start_from_a_random_network(tmp_path: Path) -> None:
+    notes: list[str] = []
+    config = tiny(tmp_path / "run", recipe="fc-bn-rnd", weights="default")
+    finetune(config, "layer1.0", watch=lambda e: notes.append(e.text) if isinstance(e, Note) else None)
+    assert any("random weights" in note for note in notes)
+    assert any(note.startswith("Recipe fc-bn-rnd: the head and scale and shift of batch norms") for note in notes)
 
 
 def test_images_of_two_classes_in_a_folder_go_all_the_way(tmp_path: Path) -> None:

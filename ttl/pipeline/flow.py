@@ -13,7 +13,7 @@ import torch
 from ttl.bundle import DESCRIPTION, load_bundle
 from ttl.config import RunConfig
 from ttl.data import decode, load_task, write_splits
-from ttl.errors import DataError, RunFolderError, UsageError
+from ttl.errors import DataError, RunFolderError, TrainingError, UsageError
 from ttl.export.to_onnx import ExportResult
 from ttl.finetune import Images, fit
 from ttl.pipeline.deliver import CHOSEN, FULL, export_model, export_trial, measure_latency
@@ -80,13 +80,25 @@ class _Job:
         self.started = started
         self.watch = watch
         self.records: dict[str, Record] = {}
+        self.failed: dict[str, str] = {}
         self.trained = 0
 
     def evaluate(self, point: TruncationPoint) -> float:
-        """The validation score of a fine-tune at `point`."""
+        """The validation score of a fine-tune at `point`; NaN if it failed, and the search goes on.
+
+        Raises:
+            TrainingError: the whole network failed: there would be nothing to compare with.
+        """
         if point.name not in self.records:
             is_new = self.study.trial(identity(self.prepared, point)) is None
-            record = run_trial(self.prepared, self.study, point, self.watch, number=len(self.records) + 1)
+            try:
+                record = run_trial(self.prepared, self.study, point, self.watch, number=len(self.records) + 1)
+            except TrainingError as error:
+                if point is self.prepared.points[-1]:
+                    raise
+                self.failed[point.name] = str(error)
+                self.watch(Note(f"The fine-tune at {point.name} failed: {error}; the search goes on"))
+                return float("nan")
             self.trained += is_new
             self.records[point.name] = record
             self.publish(None)
@@ -95,7 +107,8 @@ class _Job:
     def publish(self, found: Found | None, **delivered: Any) -> dict[str, Any]:
         """Write report.json from what is known so far."""
         known = {"exported": None, "latency": (), **delivered}
-        content = report(self.prepared, list(self.records.values()), found=found, run=self.started, **known)
+        records = list(self.records.values())
+        content = report(self.prepared, records, found=found, run=self.started, failed=self.failed, **known)
         self.study.write(REPORT, content)
         return content
 

@@ -26,6 +26,7 @@ def report(
     exported: Mapping[str, Any] | None,
     latency: Iterable[Mapping[str, Any]],
     run: Mapping[str, Any],
+    failed: Mapping[str, str],
 ) -> dict[str, Any]:
     """The content of report.json, from what is known so far.
 
@@ -36,6 +37,7 @@ def report(
         exported: the `export` section; None before the export.
         latency: rows of the latency table.
         run: the content of run.json.
+        failed: point -> why its fine-tune failed.
     """
     by_name = {record["cut"]: record for record in records}
     content: dict[str, Any] = {
@@ -55,6 +57,7 @@ def report(
             "batch_size": prepared.config.batch_size or prepared.recipe.batch_size,
         },
         "candidates": [_candidate(record) for record in sorted(records, key=lambda r: r["index"])],
+        "failed": [{"cut": cut, "cause": cause} for cut, cause in failed.items()],
         "search": _search(prepared, records, found),
         "latency": list(latency),
         "run": dict(run),

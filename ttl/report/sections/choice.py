@@ -7,7 +7,7 @@ import math
 from ttl.report import units
 from ttl.report.blocks import Block, Cell, Listing, Prose, Row, Section, Table, estimate_cell, row
 from ttl.report.plots import depth_figure, role
-from ttl.report.reading import Candidate, Estimate, Report, mapping, metric_name, number
+from ttl.report.reading import Candidate, Estimate, Report, mapping, metric_name, number, records
 from ttl.report.verdict import chance_level
 
 HEAD_EXCLUDED = "everything up to the point, head excluded"
@@ -116,6 +116,9 @@ def why_this_point(report: Report) -> Section | None:
         blocks.append(figure)
     if report.candidates:
         blocks += [_candidates_table(report), _all_metrics_table(report)]
+    failed = tuple(f"{f.get('cut')}: {f.get('cause')}" for f in records(report.raw, "failed"))
+    if failed:
+        blocks.append(Listing(failed, "Fine-tunes that failed"))
     if report.points:
         blocks.append(_points_table(report))
     title = "Why this point" if report.chosen else "What was tried so far"
