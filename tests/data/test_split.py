@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from ttl.data import load_task
+from ttl.data import load_task, write_splits
 from ttl.data.split import stratified_split
 from ttl.errors import UsageError
 
@@ -66,3 +68,26 @@ def test_a_class_of_three_groups_is_in_every_split() -> None:
 def test_shares_that_leave_nothing(val: float, test: float) -> None:
     with pytest.raises(UsageError, match="can't both be met"):
         load_task("digits", val_fraction=val, test_fraction=test)
+
+
+def test_a_share_of_train_is_stratified_and_leaves_the_rest_alone(tmp_path: Path) -> None:
+    whole = load_task("digits:0-2")
+    few = load_task("digits:0-2", train_fraction=0.25)
+    assert (few.val.ids, few.test.ids) == (whole.val.ids, whole.test.ids)
+    assert set(few.train.ids) < set(whole.train.ids)
+    shares = np.bincount(few.train.labels) / np.bincount(whole.train.labels)
+    assert shares == pytest.approx([0.25] * 3, abs=0.01)
+    assert few.unused is not None
+    assert len(few.unused) + len(few.train) == len(whole.train)
+    assert any("(--train-fraction 0.25)" in note for note in few.notes)
+    assert load_task("digits:0-2", train_fraction=0.25, seed=1).train.ids != few.train.ids
+    write_splits(few, tmp_path / "splits.csv")
+    again = load_task("digits:0-2", splits=tmp_path / "splits.csv")
+    assert (again.train.ids, again.val.ids, again.test.ids) == (few.train.ids, few.val.ids, few.test.ids)
+
+
+def test_groups_are_kept_or_left_out_whole() -> None:
+    labels = np.repeat([0, 1], 40)
+    groups = tuple(f"p{i // 4}" for i in range(80))
+    kept = stratified_split(labels, {"train": 0.5, "unused": 0.5}, seed=0, groups=groups)
+    assert all(len({kept[i] for i in range(80) if groups[i] == group}) == 1 for group in groups)

@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from networks import TinyResNet, network
 from ttl.errors import TrainingError, UsageError
 from ttl.finetune import Fit, Images, Phase, Recipe, fit, predict, recipe
+from ttl.finetune.objective import Objective
 from ttl.finetune.trainable import batch_norms
 from ttl.points import truncation_points
 from ttl.truncation import truncate
@@ -240,6 +241,38 @@ def test_what_lies_below_the_freeze_point_stays(model: nn.Module, name: str, mov
     assert not touched & frozen
     assert {key for key in before if key.endswith("weight")} - frozen <= touched
     assert any("running" in key for key in touched) is moves
+
+
+def test_a_sampler_shows_rare_classes_as_often(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    uneven = images(60, seed=3)
+    labels = np.array([1] * 6 + [0] * 54)
+    shown: list[int] = []
+    real = Objective.loss
+
+    def seen(self: Objective, logits: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
+        shown.extend(batch.tolist())
+        return real(self, logits, batch)
+
+    monkeypatch.setattr(Objective, "loss", seen)
+    train(model, train=replace(uneven, labels=labels), epochs=4, balance="sampler")
+    assert len(shown) == 240
+    assert 80 < sum(shown) < 160
+
+
+def test_a_weighted_loss_lets_rare_classes_count_more(model: nn.Module) -> None:
+    uneven = replace(images(60, seed=3), labels=np.array([1] * 6 + [0] * 54))
+    plain = train(copy.deepcopy(model), "fc", train=uneven, epochs=3)
+    weighted = train(model, "fc", train=uneven, epochs=3, balance="loss")
+    assert plain.curve[0]["train_loss"] != weighted.curve[0]["train_loss"]
+
+
+def test_several_labels_an_image_are_learned_with_gaps(backbone: TinyResNet) -> None:
+    some = images(24, seed=5)
+    labels = np.stack([some.labels, 1 - some.labels, np.full(24, -1)], axis=1)
+    model = truncate(backbone, truncation_points(backbone, image_size=32)["stage1.0"], num_classes=3)
+    many = replace(some, labels=labels)
+    result = train(model, replace(recipe("fc"), monitor="loss"), train=many, val=many, kind="multilabel", epochs=3)
+    assert result.curve[-1]["train_loss"] < result.curve[0]["train_loss"]
 
 
 def test_every_epoch_is_reported_as_it_ends(model: nn.Module) -> None:

@@ -29,6 +29,10 @@ def make_points(count: int = WHOLE, ends: tuple[int, ...] = STAGE_ENDS) -> list[
             macs=1000 * i,
             shape=(8, 4, 4),
             image_size=8,
+            channel_axis=0,
+            image_channels=3,
+            is_finished=False,
+            is_within_weights=True,
             values=(f"value{i}",),
         )
         for i in range(1, count + 1)

@@ -56,6 +56,10 @@ RecipeName = Annotated[
 FreezeBelow = Annotated[
     str | None, typer.Option(help="For the recipes lwft and freeze-below: the point up to which all stays as it is.")
 ]
+Balance = Annotated[
+    str | None, typer.Option(help="Rare classes: none, loss (they count more) or sampler (shown more). [default: none]")
+]
+TrainFraction = Annotated[float | None, typer.Option(help="Share of the training images to use. [default: 1]")]
 Epochs = Annotated[
     int | None, typer.Option(help="At most so many epochs a fine-tune. [default: the recipe's stop rule]")
 ]
@@ -182,6 +186,8 @@ def plan(
     config: Config = None,
     recipe: RecipeName = None,
     freeze_below: FreezeBelow = None,
+    balance: Balance = None,
+    train_fraction: TrainFraction = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     strategy: StrategyName = None,
@@ -247,6 +253,8 @@ def run(
     finish: Finish = None,
     recipe: RecipeName = None,
     freeze_below: FreezeBelow = None,
+    balance: Balance = None,
+    train_fraction: TrainFraction = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     lr: Rate = None,
@@ -287,6 +295,8 @@ def search(
     finish: Finish = None,
     recipe: RecipeName = None,
     freeze_below: FreezeBelow = None,
+    balance: Balance = None,
+    train_fraction: TrainFraction = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     lr: Rate = None,
@@ -347,6 +357,8 @@ def finetune(
     finish: Finish = None,
     recipe: RecipeName = None,
     freeze_below: FreezeBelow = None,
+    balance: Balance = None,
+    train_fraction: TrainFraction = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     lr: Rate = None,

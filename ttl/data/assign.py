@@ -11,7 +11,7 @@ import numpy as np
 from ttl.data.records import Records
 from ttl.data.split import stratified_split
 from ttl.data.splits_file import groups_across, read_splits
-from ttl.data.task import SPLITS
+from ttl.data.task import SPLITS, UNUSED
 from ttl.data.words import counted, listed
 from ttl.errors import DataError
 
@@ -49,6 +49,25 @@ def assign(records: Records, fractions: Mapping[str, float], *, seed: int, split
     if assignment.groups is not None:
         _check_groups(records, assignment.splits, assignment.groups)
     return assignment
+
+
+def thinned(records: Records, assignment: Assignment, fraction: float, *, seed: int) -> Assignment:
+    """The assignment with a stratified share of its training samples; the others are in no split.
+
+    Raises:
+        DataError: a class would have no training sample left.
+    """
+    splits = np.array(assignment.splits, dtype=object)
+    pool = np.flatnonzero(splits == "train")
+    groups = None if assignment.groups is None else tuple(assignment.groups[i] for i in pool)
+    kept = stratified_split(records.labels[pool], {"train": fraction, UNUSED: 1 - fraction}, seed=seed, groups=groups)
+    splits[pool] = kept
+    _check_presence(records, splits.tolist())
+    count = int((splits == "train").sum())
+    note = (
+        f"{assignment.note} Of train {counted(count, 'image')} of {len(pool)} are used (--train-fraction {fraction:g})."
+    )
+    return Assignment(splits.tolist(), assignment.groups, note)
 
 
 def _assignment(records: Records, fractions: Mapping[str, float], seed: int, splits_file: Path | None) -> Assignment:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ttl.data.assign import Assignment, assign
+from ttl.data.assign import Assignment, assign, thinned
 from ttl.data.builtin import BUILTIN, is_builtin, read_builtin
 from ttl.data.folder import read_folder
 from ttl.data.npz import read_npz
 from ttl.data.records import Records
-from ttl.data.task import Samples, Task
+from ttl.data.task import UNUSED, Samples, Task
 from ttl.errors import DataError, UsageError
 
 
@@ -24,6 +24,7 @@ def load_task(
     test_fraction: float = 0.20,
     splits: Path | None = None,
     skip_bad: bool = False,
+    train_fraction: float = 1.0,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Task:
     """Reads, checks and splits a labelled set of images.
@@ -39,6 +40,7 @@ def load_task(
         test_fraction: share of all samples that test, likewise.
         splits: a file that `write_splits` wrote; it wins over everything else.
         skip_bad: leave out the images that can't be read, with a note, instead of refusing the data.
+        train_fraction: share of the training samples to keep, stratified; groups are kept or left out whole.
         on_progress: called with how many images are checked, and of how many.
 
     Returns:
@@ -60,7 +62,10 @@ def load_task(
         )
     records = _read(data, skip_bad, on_progress)
     fractions = {"train": 1 - val_fraction - test_fraction, "val": val_fraction, "test": test_fraction}
-    return _task(records, assign(records, fractions, seed=seed, splits_file=splits))
+    assignment = assign(records, fractions, seed=seed, splits_file=splits)
+    if train_fraction < 1:
+        assignment = thinned(records, assignment, train_fraction, seed=seed)
+    return _task(records, assignment)
 
 
 def _read(data: str | Path, skip_bad: bool, on_progress: Callable[[int, int], None] | None) -> Records:
@@ -92,6 +97,7 @@ def _task(records: Records, assignment: Assignment) -> Task:
         test=_samples(records, assignment, "test"),
         fingerprint=records.fingerprint(),
         notes=(assignment.note, *records.notes),
+        unused=_samples(records, assignment, UNUSED) if UNUSED in assignment.splits else None,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ttl.data.records import Records
-from ttl.data.task import SPLITS, Task
+from ttl.data.task import SPLITS, UNUSED, Task
 from ttl.data.words import counted, listed
 from ttl.errors import DataError
 
@@ -28,7 +28,8 @@ def write_splits(task: Task, path: Path) -> None:
         with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow([*COLUMNS, GROUP] if grouped else COLUMNS)
-            for split, samples in task.splits.items():
+            places = task.splits | ({UNUSED: task.unused} if task.unused else {})
+            for split, samples in places.items():
                 for i, sample in enumerate(samples.ids):
                     group = [samples.groups[i]] if samples.groups else [""] * grouped
                     writer.writerow([sample, split, task.class_names[samples.labels[i]], *group])
@@ -81,7 +82,7 @@ def _rows(path: Path) -> list[Row]:
 def _check_rows(path: Path, rows: list[Row]) -> None:
     if any(None in row or None in row.values() for row in rows):
         raise DataError(f"The splits file {path} has lines with more or fewer values than columns: was it cut off?")
-    if names := {row["split"] for row in rows} - set(SPLITS):
+    if names := {row["split"] for row in rows} - {*SPLITS, UNUSED}:
         raise DataError(
             f"The splits file {path} has the split {listed(map(repr, sorted(names)))}: there are {', '.join(SPLITS)}."
         )

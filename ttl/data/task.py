@@ -13,6 +13,8 @@ Kind = Literal["binary", "multiclass", "multilabel", "segmentation"]
 Labels = npt.NDArray[np.int64]
 
 SPLITS = ("train", "val", "test")
+UNUSED = "unused"
+"""Where samples go that are in no split: what a smaller share of train leaves out."""
 
 
 class ImageSource(Protocol):
@@ -75,6 +77,7 @@ class Task:
         test: what is reported.
         fingerprint: SHA-256 (hex) over ids, labels and the bytes of every image, whatever the split.
         notes: what a person should know about how the data was read, a sentence each.
+        unused: what is in none of the three; None where all is used.
     """
 
     name: str
@@ -85,6 +88,7 @@ class Task:
     test: Samples
     fingerprint: str
     notes: tuple[str, ...] = ()
+    unused: Samples | None = None
 
     @property
     def splits(self) -> dict[str, Samples]:

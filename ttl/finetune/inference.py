@@ -9,6 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from ttl.finetune.objective import Objective
+
 
 def normalised(pixels: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
     """The network's input for stored pixels.
@@ -41,7 +43,7 @@ def predict(
     Args:
         model: images to logits `(n, classes)`.
         pixels: `(n, 1 or 3, h, w)` uint8.
-        kind: `binary` or `multiclass`.
+        kind: `binary`, `multiclass` or `multilabel`.
         mean: of the input's channels.
         std: likewise.
         batch_size: images at a time.
@@ -50,10 +52,11 @@ def predict(
     Returns:
         `(n, classes)` float64.
     """
+    objective = Objective(kind)
     model.to(device).eval()
     with torch.inference_mode():
         parts = [
-            model(normalised(batch.to(device), mean, std)).double().softmax(1).cpu()
+            objective.probabilities(model(normalised(batch.to(device), mean, std))).cpu()
             for batch in torch.split(pixels, batch_size)
         ]
     return torch.cat(parts).numpy()

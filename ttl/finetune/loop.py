@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from ttl.data import AUGMENTATIONS
 from ttl.errors import TrainingError, TTLError, UsageError
 from ttl.finetune.inference import normalised, predict
+from ttl.finetune.objective import Objective, balanced_weights, log_loss, sample_weights
 from ttl.finetune.recipes import Phase, Recipe
 from ttl.finetune.trainable import batch_norms, bn_momentum, select, train_mode
+from ttl.head import HEAD
 from ttl.stats import metrics
 
 Row = dict[str, Any]
@@ -26,7 +27,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Images:
-    """A decoded split: pixels `(n, 1 or 3, h, w)` uint8, labels `(n,)` int64."""
+    """A decoded split: pixels `(n, 1 or 3, h, w)` uint8, labels `(n,)` int64, or `(n, classes)` of 0, 1 and -1."""
 
     pixels: torch.Tensor
     labels: npt.NDArray[np.int64]
@@ -60,6 +61,7 @@ def fit(
     batch_size: int | None = None,
     lr: float | None = None,
     frozen: Collection[str] = (),
+    balance: str = "none",
     device: str = "cpu",
     on_epoch: Callable[[Row], None] | None = None,
 ) -> Fit:
@@ -72,7 +74,7 @@ def fit(
         train: what is learned from.
         val: what decides the schedule and which epoch is kept.
         recipe: how.
-        kind: `binary` or `multiclass`.
+        kind: `binary`, `multiclass` or `multilabel`.
         mean: of the input's channels, for pixels in 0..1.
         std: likewise.
         seed: of the order, the augmentation and dropout.
@@ -81,6 +83,7 @@ def fit(
         batch_size: images a step; the recipe's by default.
         lr: the learning rate of the last phase; the recipe's by default.
         frozen: names of the parameters and buffers below the freeze point, for recipes that have one.
+        balance: of classes: `none`, `loss` (rare ones count more) or `sampler` (rare ones are shown more often).
         device: where to compute.
         on_epoch: is given each row of the curve.
 
@@ -94,7 +97,9 @@ def fit(
         with torch.random.fork_rng(devices=cuda):
             torch.manual_seed(seed)
             model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            run = _Run(model, train, val, recipe, kind, tuple(mean), tuple(std), seed, device, frozenset(frozen))
+            run = _Run(
+                model, train, val, recipe, kind, tuple(mean), tuple(std), seed, device, frozenset(frozen), balance
+            )
             run.batch_size = min(batch_size or recipe.batch_size, len(train.labels))
             return run.all(epochs, lr, on_epoch)
     except (RuntimeError, ValueError) as error:
@@ -152,6 +157,7 @@ class _Run:
     seed: int
     device: str
     frozen: frozenset[str]
+    balance: str
     batch_size: int = 1
     curve: list[Row] = field(default_factory=list)
     best: _Best = field(default_factory=_Best)
@@ -161,7 +167,16 @@ class _Run:
         start = perf_counter()
         self.generator = torch.Generator().manual_seed(self.seed)
         self.augment = AUGMENTATIONS[self.recipe.augment]
-        self.labels = torch.from_numpy(np.asarray(self.train.labels, dtype=np.int64)).to(self.device)
+        labels = np.asarray(self.train.labels, dtype=np.int64)
+        self.labels = torch.from_numpy(labels).to(self.device)
+        classes = list(self.model.get_submodule(HEAD).parameters())[-1].shape[0]
+        self.objective = Objective(self.kind)
+        self.draw: torch.Tensor | None = None
+        if self.balance == "loss":
+            weights = torch.from_numpy(balanced_weights(self.kind, labels, classes)).float().to(self.device)
+            self.objective = Objective(self.kind, weights)
+        elif self.balance == "sampler":
+            self.draw = torch.from_numpy(sample_weights(self.kind, labels, classes))
         trainable = {}
         for phase in self.recipe.phases:
             if self.best.epoch != len(self.curve):
@@ -231,7 +246,7 @@ class _Run:
             # Grey images are augmented as one channel; normalising repeats them to three.
             pixels = self.augment(self.train.pixels[batch].to(self.device).float(), self.generator)
             images = normalised(pixels, self.mean, self.std)
-            loss = F.cross_entropy(self.model(images), self.labels[batch.to(self.device)])
+            loss = self.objective.loss(self.model(images), self.labels[batch.to(self.device)])
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             total += loss.detach() * len(batch)
@@ -250,7 +265,10 @@ class _Run:
 
     def _batches(self) -> Iterator[torch.Tensor]:
         """Indices in a random order; a last batch of one joins the one before: BN can't train on one image."""
-        order = torch.randperm(len(self.labels), generator=self.generator)
+        if self.draw is None:
+            order = torch.randperm(len(self.labels), generator=self.generator)
+        else:
+            order = torch.multinomial(self.draw, len(self.labels), replacement=True, generator=self.generator)
         batches = list(torch.split(order, self.batch_size))
         if len(batches) > 1 and len(batches[-1]) == 1:
             batches[-2:] = [torch.cat(batches[-2:])]
@@ -260,8 +278,7 @@ class _Run:
         probabilities = predict(
             self.model, self.val.pixels, kind=self.kind, mean=self.mean, std=self.std, device=self.device
         )
-        truth = probabilities[np.arange(len(self.val.labels)), self.val.labels]
-        loss = float(-np.log(np.maximum(truth, np.finfo(np.float64).tiny)).mean())
+        loss = log_loss(self.kind, self.val.labels, probabilities)
         # An epoch's last step can break the weights: its training loss was computed before.
         self._check("validation", loss, lr)
         return {"val_loss": loss} | {

@@ -127,6 +127,7 @@ class Prepared:
             "pool": config.pool,
             "dropout": self.dropout,
             "freeze_below": config.freeze_below,
+            "balance": config.balance,
             "seed": config.seed,
         }
 
@@ -172,6 +173,7 @@ def task_of(config: RunConfig) -> Task:
         test_fraction=config.test_fraction,
         splits=config.splits,
         skip_bad=config.skip_bad,
+        train_fraction=config.train_fraction,
     )
 
 

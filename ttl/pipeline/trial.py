@@ -81,6 +81,7 @@ def _fine_tuned(prepared: Prepared, point: TruncationPoint, watch: Watch) -> tup
         batch_size=config.batch_size,
         lr=config.lr,
         frozen=prepared.frozen,
+        balance=config.balance,
         device=prepared.device,
         on_epoch=lambda row: watch(EpochDone(row)),
     )
