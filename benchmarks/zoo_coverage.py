@@ -371,7 +371,7 @@ networks of more than {LARGEST_PARAMS / 1e6:.0f} M parameters were walked only, 
 ## What fails, and why
 
 """
-    text += "".join(f"- `{row['model']}`: {row['cause']}\n" for row in failed) or "No cut that was checked is wrong.\n\n"
+    text += "".join(f"- `{row['model']}`: {row['cause']}\n" for row in failed) or "No cut that was checked.\n\n"
     text += "".join(f"- `{row['model']}`, export: {row['exports']}\n" for row in unexported)
     text += "\n## By family\n\n| family | networks | exact | points | exported |\n|---|---|---|---|---|\n"
     families: dict[str, list[dict[str, Any]]] = {}

@@ -11,6 +11,8 @@ from sklearn.metrics import accuracy_score, average_precision_score, roc_auc_sco
 from ttl import stats
 from ttl.errors import DataError, UsageError
 from ttl.stats import Estimate, NonInferiority, intervals, metrics, non_inferior, paired_difference, ratio_interval
+from ttl.stats.estimate import resample_weights
+from ttl.stats.scoring import Scorer
 
 
 def two_columns(scores: Any) -> np.ndarray:
@@ -72,8 +74,8 @@ def test_metrics_are_those_of_sklearn(decimals: int) -> None:
 @pytest.mark.parametrize("kind", ["binary", "multiclass"])
 def test_each_resample_scores_as_sklearn_scores_the_resampled_data(kind: str, decimals: int) -> None:
     labels, probabilities = binary(60, decimals=decimals) if kind == "binary" else multiclass(60, 4, decimals=decimals)
-    (weights,) = stats._resample_weights(labels, 25, 0)
-    scored = stats._Scorer(kind, labels, probabilities)(weights)
+    (weights,) = resample_weights(labels, 25, 0, None)
+    scored = Scorer(kind, labels, probabilities)(weights)
     for i, drawn in enumerate(weights.astype(int)):
         picked = np.repeat(np.arange(60), drawn)
         expected = by_sklearn(labels[picked], probabilities[picked])
@@ -81,9 +83,9 @@ def test_each_resample_scores_as_sklearn_scores_the_resampled_data(kind: str, de
 
 
 def test_resamples_keep_the_size_of_every_class(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stats, "CHUNK_ELEMENTS", 1000)
+    monkeypatch.setattr("ttl.stats.estimate.CHUNK_ELEMENTS", 1000)
     labels, _ = multiclass(90, 3)
-    chunks = list(stats._resample_weights(labels, 40, 3))
+    chunks = list(resample_weights(labels, 40, 3, None))
     assert [len(chunk) for chunk in chunks] == [11, 11, 11, 7]
     weights = np.concatenate(chunks)
     for c in range(3):
@@ -247,8 +249,8 @@ def test_bad_predictions_are_named(
 
 def test_bad_options_are_named() -> None:
     labels, probabilities = binary(10)
-    with pytest.raises(UsageError, match="metric 'f1' is unknown; choose one of auprc, auroc, accuracy"):
-        paired_difference("f1", "binary", labels, probabilities, probabilities)
+    with pytest.raises(UsageError, match="metric 'f2' is unknown; choose one of auprc, auroc, accuracy"):
+        paired_difference("f2", "binary", labels, probabilities, probabilities)
     with pytest.raises(UsageError, match="resamples must be at least 1, not 0"):
         intervals("binary", labels, probabilities, resamples=0)
     with pytest.raises(UsageError, match="confidence must lie between 0 and 1, not 95"):

@@ -1,0 +1,211 @@
+"""The metrics beyond the three that every report shows, several labels a sample, and groups."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import (
+    average_precision_score,
+    balanced_accuracy_score,
+    cohen_kappa_score,
+    f1_score,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
+
+from ttl.errors import DataError, UsageError
+from ttl.stats import ALL_METRICS, intervals, metrics, non_inferior, paired_difference, per_class
+from ttl.stats.estimate import resample_weights
+from ttl.stats.scoring import ECE_BINS, Scorer
+
+
+def predictions(kind: str, n: int, *, decimals: int = 8, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Better than chance, with ties where rounded; a third of the labels unknown in `multilabel`."""
+    rng = np.random.default_rng(seed)
+    if kind == "multilabel":
+        labels = rng.choice([-1, 0, 1], size=(n, 4), p=[0.3, 0.4, 0.3])
+        return labels, np.round(0.4 * (labels == 1) + 0.6 * rng.random((n, 4)), decimals)
+    classes = 2 if kind == "binary" else 4
+    labels = rng.integers(classes, size=n)
+    logits = rng.normal(size=(n, classes)) + 1.2 * np.eye(classes)[labels]
+    return labels, np.round(np.exp(logits) / np.exp(logits).sum(1, keepdims=True), decimals)
+
+
+def by_hand(kind: str, labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    if kind == "multilabel":
+        columns = [(labels[:, c] >= 0, labels[:, c], probabilities[:, c]) for c in range(labels.shape[1])]
+        known = [(y[k], p[k]) for k, y, p in columns]
+        both = [(y, p) for y, p in known if 0 < y.sum() < len(y)]
+        return {
+            "auprc": np.mean([average_precision_score(y, p) for y, p in both]),
+            "auroc": np.mean([roc_auc_score(y, p) for y, p in both]),
+            "accuracy": np.mean([(y == (p >= 0.5)).mean() for y, p in known]),
+            "balanced_accuracy": np.mean([balanced_accuracy_score(y, p >= 0.5) for y, p in both]),
+            "f1": np.mean([f1_score(y, p >= 0.5) for y, p in known if y.any()]),
+        }
+    guesses = probabilities.argmax(1)
+    average = "binary" if kind == "binary" else "macro"
+    return {
+        "balanced_accuracy": balanced_accuracy_score(labels, guesses),
+        "f1": f1_score(labels, guesses, average=average, labels=None if kind == "binary" else np.unique(labels)),
+        "kappa": cohen_kappa_score(labels, guesses, weights="quadratic"),
+    }
+
+
+def calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
+    total = 0.0
+    for i in range(ECE_BINS):
+        low, high = i / ECE_BINS, (i + 1) / ECE_BINS
+        inside = (confidence >= low) & ((confidence < high) | (i == ECE_BINS - 1))
+        if inside.any():
+            total += abs(right[inside].mean() - confidence[inside].mean()) * inside.mean()
+    return total
+
+
+@pytest.mark.parametrize("decimals", [1, 8])
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+def test_metrics_are_those_of_scikit_learn(kind: str, decimals: int) -> None:
+    labels, probabilities = predictions(kind, 200, decimals=decimals)
+    expected = by_hand(kind, labels, probabilities)
+    assert metrics(kind, labels, probabilities, expected) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+def test_each_resample_scores_as_the_resampled_data(kind: str) -> None:
+    labels, probabilities = predictions(kind, 60)
+    (weights,) = resample_weights(labels, 20, 0, None)
+    names = tuple(by_hand(kind, labels, probabilities))
+    scored = Scorer(kind, labels, probabilities, names)(weights)
+    for i, drawn in enumerate(weights.astype(int)):
+        picked = np.repeat(np.arange(60), drawn)
+        expected = by_hand(kind, labels[picked], probabilities[picked])
+        assert {name: values[i] for name, values in scored.items()} == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass"])
+def test_the_calibration_error_is_the_gap_of_the_bins(kind: str) -> None:
+    labels, probabilities = predictions(kind, 500)
+    assert metrics(kind, labels, probabilities, ["ece"])["ece"] == pytest.approx(
+        calibration_error(labels, probabilities)
+    )
+    sure = np.eye(probabilities.shape[1])[labels]
+    assert metrics(kind, labels, sure, ["ece"])["ece"] == 0
+
+
+def test_figures_of_each_class() -> None:
+    labels, probabilities = predictions("multiclass", 200)
+    found = per_class("multiclass", labels, probabilities)
+    guesses = probabilities.argmax(1)
+    assert found["recall"] == pytest.approx(recall_score(labels, guesses, average=None))
+    assert found["precision"] == pytest.approx(precision_score(labels, guesses, average=None))
+    assert found["support"].tolist() == np.bincount(labels).tolist()
+    assert found["auroc"] == pytest.approx([roc_auc_score(labels == c, probabilities[:, c]) for c in range(4)])
+    assert found["auprc"] == pytest.approx(
+        [average_precision_score(labels == c, probabilities[:, c]) for c in range(4)]
+    )
+
+
+def test_a_class_that_isnt_there_is_undefined_and_left_out_of_the_mean() -> None:
+    labels = np.array([0, 0, 1, 1])
+    probabilities = np.array([[0.7, 0.2, 0.1], [0.4, 0.5, 0.1], [0.1, 0.8, 0.1], [0.3, 0.6, 0.1]])
+    found = per_class("multiclass", labels, probabilities)
+    assert [math.isnan(value) for value in found["auroc"]] == [False, False, True]
+    assert math.isnan(found["recall"][2])
+    every = metrics("multiclass", labels, probabilities, ALL_METRICS)
+    assert not any(math.isnan(value) for value in every.values())
+    assert every["balanced_accuracy"] == pytest.approx(0.75)
+
+
+def test_one_class_alone_ranks_nothing() -> None:
+    found = metrics("binary", [1, 1], [[0.2, 0.8], [0.6, 0.4]], ALL_METRICS)
+    assert math.isnan(found["auroc"])
+    assert math.isnan(found["auprc"])
+    assert (found["accuracy"], found["balanced_accuracy"]) == (0.5, 0.5)
+
+
+def test_no_samples_are_no_figures() -> None:
+    found = metrics("binary", [], np.empty((0, 2)), ALL_METRICS)
+    assert all(math.isnan(value) for value in found.values())
+    assert math.isnan(intervals("binary", [], np.empty((0, 2)), resamples=5)["auroc"].ci_low)
+
+
+def test_a_class_without_a_known_label_is_left_out() -> None:
+    labels, probabilities = predictions("multilabel", 50)
+    gone = labels.copy()
+    gone[:, 3] = -1
+    found = metrics("multilabel", gone, probabilities)
+    assert found == pytest.approx(metrics("multilabel", labels[:, :3], probabilities[:, :3]))
+    nothing = metrics("multilabel", np.full((5, 2), -1), np.full((5, 2), 0.5))
+    assert all(math.isnan(value) for value in nothing.values())
+
+
+def test_kappa_is_for_classes_that_are_an_order() -> None:
+    labels, probabilities = predictions("multilabel", 20)
+    assert math.isnan(metrics("multilabel", labels, probabilities, ["kappa"])["kappa"])
+
+
+def test_a_resample_without_a_class_doesnt_make_the_interval_undefined() -> None:
+    labels = np.array([[1], [0], [0], [0]])
+    found = intervals("multilabel", labels, np.array([[0.9], [0.1], [0.2], [0.3]]), resamples=200)
+    assert (found["auroc"].ci_low, found["auroc"].ci_high) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("labels", "probabilities", "error", "text"),
+    [
+        ([[1, 0]], [[0.5, 0.5, 0.5]], UsageError, "must both be"),
+        ([[2, 0]], [[0.5, 0.5]], DataError, "labels go from 0 to 2"),
+        ([[1, 0]], [[0.5, math.nan]], DataError, "1 of 1 predictions are not finite"),
+    ],
+)
+def test_bad_multilabel_predictions_are_named(
+    labels: object, probabilities: object, error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=text):
+        metrics("multilabel", labels, probabilities)
+
+
+class TestGroups:
+    """Patients with several images."""
+
+    def test_whole_groups_are_drawn(self) -> None:
+        labels, _ = predictions("binary", 60)
+        groups = [f"p{i // 3}" for i in range(60)]
+        weights = np.concatenate(list(resample_weights(labels, 30, 0, groups)))
+        assert all(len(set(row[3 * p : 3 * p + 3])) == 1 for row in weights for p in range(20))
+        assert not np.array_equal(weights[0], weights[1])
+
+    def test_groups_are_drawn_among_those_with_the_same_classes(self) -> None:
+        labels = np.array([0, 0, 0, 0, 1, 1, 0, 1, 0, 1])
+        groups = list("aabbccddee")  # two of class 0, one of class 1, two with both
+        weights = np.concatenate(list(resample_weights(labels, 50, 0, groups)))
+        assert set(weights[:, :4:2].sum(1)) == {2}
+        assert set(weights[:, 4]) == {1}
+        assert set(weights[:, 6::2].sum(1)) == {2}
+
+    def test_repeated_images_of_a_patient_widen_the_interval(self) -> None:
+        labels, probabilities = predictions("binary", 150)
+        one = intervals("binary", labels, probabilities, resamples=400)["auroc"]
+        copies = np.repeat(labels, 5), np.repeat(probabilities, 5, axis=0)
+        naive = intervals("binary", *copies, resamples=400)["auroc"]
+        honest = intervals("binary", *copies, groups=[str(i // 5) for i in range(750)], resamples=400)["auroc"]
+        assert naive.ci_high - naive.ci_low < 0.6 * (one.ci_high - one.ci_low)
+        assert honest.ci_high - honest.ci_low == pytest.approx(one.ci_high - one.ci_low, rel=0.25)
+
+    def test_comparisons_take_groups_too(self) -> None:
+        labels, a = predictions("binary", 90)
+        _, b = predictions("binary", 90, seed=4)
+        groups = [str(i // 3) for i in range(90)]
+        difference = paired_difference("auroc", "binary", labels, a, b, groups=groups, resamples=100)
+        assert difference != paired_difference("auroc", "binary", labels, a, b, resamples=100)
+        found = non_inferior("auroc", "binary", labels, a, b, groups=groups, resamples=100)
+        assert found.difference == difference
+
+    def test_one_group_a_sample_is_asked_for(self) -> None:
+        labels, probabilities = predictions("binary", 10)
+        with pytest.raises(UsageError, match="3 groups for 10 samples"):
+            intervals("binary", labels, probabilities, groups=["a", "b", "c"])

@@ -1,0 +1,159 @@
+"""Bootstrap intervals of metrics, paired differences of two models, and non-inferiority."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ttl.errors import UsageError
+from ttl.stats.estimate import Array, Estimate, check_bootstrap, estimate, resample_weights
+from ttl.stats.scoring import METRICS, Scorer
+
+
+def intervals(
+    kind: str,
+    labels: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    *,
+    names: Sequence[str] = METRICS,
+    groups: Sequence[str] | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> dict[str, Estimate]:
+    """Metrics with their percentile bootstrap intervals.
+
+    Samples are redrawn within their class; with groups (patients), whole groups are, within those that hold the same
+    classes: images of one patient aren't independent, and intervals that take them for it are too narrow.
+
+    Args:
+        kind: one of `KINDS`.
+        labels: `(n,)`, or `(n, classes)` of 0, 1 and -1 for `multilabel` (redrawn without strata).
+        probabilities: `(n, classes)`.
+        names: of `ALL_METRICS`.
+        groups: the group of each sample; None takes each for its own.
+        resamples: Bootstrap resamples.
+        seed: Of the resampling; the same labels and seed give the same resamples.
+        confidence: Of the interval, in (0, 1).
+
+    Raises:
+        UsageError: The kind, a name, a shape, `resamples` or `confidence` makes no sense.
+        DataError: A probability is not finite, or a label is outside the classes.
+    """
+    check_bootstrap(resamples, confidence)
+    scorer = Scorer(kind, labels, probabilities, names)
+    values = scorer(np.ones((1, len(scorer.labels))))
+    drawn = [scorer(weights) for weights in resample_weights(scorer.labels, resamples, seed, groups)]
+    return {
+        name: estimate(float(values[name][0]), np.concatenate([chunk[name] for chunk in drawn]), confidence)
+        for name in scorer.names
+    }
+
+
+def paired_difference(
+    metric: str,
+    kind: str,
+    labels: npt.ArrayLike,
+    a: npt.ArrayLike,
+    b: npt.ArrayLike,
+    *,
+    groups: Sequence[str] | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> Estimate:
+    """A metric of `a` minus that of `b`, two models on the same samples, both scored on each resample.
+
+    Args:
+        metric: One of `ALL_METRICS`.
+        kind: one of `KINDS`.
+        labels: `(n,)`, or `(n, classes)` for `multilabel`.
+        a: `(n, classes)` probabilities.
+        b: `(n, classes)` probabilities.
+        groups: the group (patient) of each sample, redrawn whole; None takes each for its own.
+        resamples: Bootstrap resamples.
+        seed: Of the resampling.
+        confidence: Of the interval, in (0, 1).
+
+    Raises:
+        UsageError: The metric, the kind, a shape, `resamples` or `confidence` makes no sense.
+        DataError: A probability is not finite, or a label is outside the classes.
+    """
+    check_bootstrap(resamples, confidence)
+    first, second = (Scorer(kind, labels, scores, (metric,)) for scores in (a, b))
+
+    def difference(weights: Array) -> Array:
+        return first(weights)[metric] - second(weights)[metric]
+
+    value = float(difference(np.ones((1, len(first.labels))))[0])
+    drawn = [difference(weights) for weights in resample_weights(first.labels, resamples, seed, groups)]
+    return estimate(value, np.concatenate(drawn), confidence)
+
+
+@dataclass(frozen=True)
+class NonInferiority:
+    """Whether `a` is shown to be worse than `b` by less than a margin.
+
+    Attributes:
+        metric: what both were scored by.
+        difference: the metric of `a` minus that of `b`, with its interval.
+        margin: the largest loss that doesn't matter.
+    """
+
+    metric: str
+    difference: Estimate
+    margin: float
+
+    @property
+    def shown(self) -> bool:
+        """The whole interval lies above minus the margin; False where the difference is undefined."""
+        return self.difference.ci_low > -self.margin
+
+    def to_json(self) -> dict[str, object]:
+        """All of it as JSON values."""
+        difference = self.difference.to_json()
+        return {"metric": self.metric, "difference": difference, "margin": self.margin, "shown": self.shown}
+
+
+def non_inferior(
+    metric: str,
+    kind: str,
+    labels: npt.ArrayLike,
+    a: npt.ArrayLike,
+    b: npt.ArrayLike,
+    *,
+    margin: float = 0.01,
+    groups: Sequence[str] | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> NonInferiority:
+    """Test whether `a` is worse than `b` by less than `margin`, on the same samples. See `paired_difference`.
+
+    A two-sided 95 % interval makes it a one-sided test at 2.5 %.
+
+    Args:
+        metric: One of `ALL_METRICS`.
+        kind: one of `KINDS`.
+        labels: `(n,)` integers.
+        a: `(n, classes)` probabilities.
+        b: `(n, classes)` probabilities of the reference.
+        margin: Positive, in the metric's own unit (0.01 of AUPRC).
+        groups: the group (patient) of each sample, redrawn whole; None takes each for its own.
+        resamples: Bootstrap resamples.
+        seed: Of the resampling.
+        confidence: Of the interval, in (0, 1).
+
+    Raises:
+        UsageError: The margin isn't positive, or what `paired_difference` raises.
+        DataError: A probability is not finite, or a label is outside the classes.
+    """
+    if not margin > 0:
+        raise UsageError(f"margin must be above 0, not {margin}.")
+    difference = paired_difference(
+        metric, kind, labels, a, b, groups=groups, resamples=resamples, seed=seed, confidence=confidence
+    )
+    return NonInferiority(metric, difference, margin)

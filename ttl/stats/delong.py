@@ -1,0 +1,118 @@
+"""DeLong's variance of the AUROC (DeLong et al. 1988), by midranks (Sun & Xu 2014)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ttl.errors import DataError, UsageError
+from ttl.stats.estimate import Array, Estimate
+
+Z95 = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class PairedAUROC:
+    """The AUROC of `a` less that of `b` on the same samples.
+
+    Attributes:
+        difference: with its normal 95 % interval.
+        z: the difference over its standard error; nan where that is 0.
+        p: two-sided; 1 where the two rank alike.
+    """
+
+    difference: Estimate
+    z: float
+    p: float
+
+
+def delong(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Estimate:
+    """The AUROC with DeLong's 95 % interval, made on the logit scale so that it stays in (0, 1).
+
+    At an AUROC of exactly 0 or 1, where that scale ends, the interval is the point itself: use a bootstrap there.
+
+    Args:
+        labels: `(n,)` 0 or 1.
+        scores: `(n,)`, the higher the more positive.
+
+    Raises:
+        UsageError: shapes that don't fit.
+        DataError: a label that is neither, or a score that isn't finite.
+    """
+    truth, values = _checked(labels, scores)
+    if truth.all() or not truth.any():
+        return Estimate(math.nan, math.nan, math.nan)
+    (area,), cover = _areas(truth, values[None])
+    error = math.sqrt(max(0.0, float(cover[0, 0])))
+    if error == 0 or not 0 < area < 1:
+        return Estimate(float(area), float(area), float(area))
+    logit, step = math.log(area / (1 - area)), Z95 * error / (area * (1 - area))
+    low, high = (1 / (1 + math.exp(-(logit + side))) for side in (-step, step))
+    return Estimate(float(area), low, high)
+
+
+def delong_paired(labels: npt.ArrayLike, a: npt.ArrayLike, b: npt.ArrayLike) -> PairedAUROC:
+    """Compare the AUROCs of two models on the same samples.
+
+    Args:
+        labels: `(n,)` 0 or 1.
+        a: `(n,)` scores.
+        b: `(n,)` scores.
+
+    Raises:
+        UsageError: shapes that don't fit.
+        DataError: a label that is neither, or a score that isn't finite.
+    """
+    truth, first = _checked(labels, a)
+    _, second = _checked(labels, b)
+    if truth.all() or not truth.any():
+        return PairedAUROC(Estimate(math.nan, math.nan, math.nan), math.nan, math.nan)
+    areas, cover = _areas(truth, np.stack([first, second]))
+    value = float(areas[0] - areas[1])
+    error = math.sqrt(max(0.0, float(cover[0, 0] + cover[1, 1] - 2 * cover[0, 1])))
+    interval = Estimate(value, value - Z95 * error, value + Z95 * error)
+    if error == 0:
+        return PairedAUROC(interval, math.nan, 1.0 if value == 0 else 0.0)
+    z = value / error
+    return PairedAUROC(interval, z, math.erfc(abs(z) / math.sqrt(2)))
+
+
+def _areas(truth: npt.NDArray[np.bool_], scores: Array) -> tuple[Array, Array]:
+    """AUROCs `(models,)` and their covariances `(models, models)` for `scores` `(models, n)`."""
+    positives, negatives = int(truth.sum()), int((~truth).sum())
+    above = np.empty((len(scores), positives))  # of each positive: the share of negatives that it beats
+    below = np.empty((len(scores), negatives))  # of each negative: the share of positives that beat it
+    for row, values in enumerate(scores):
+        ranks = _midranks(values)
+        above[row] = (ranks[truth] - _midranks(values[truth])) / negatives
+        below[row] = 1 - (ranks[~truth] - _midranks(values[~truth])) / positives
+    spread = _covariance(above) / positives + _covariance(below) / negatives
+    return above.mean(axis=1), spread
+
+
+def _covariance(rows: Array) -> Array:
+    if rows.shape[1] < 2:
+        return np.zeros((len(rows), len(rows)))
+    return np.atleast_2d(np.cov(rows))
+
+
+def _midranks(values: Array) -> Array:
+    """Ranks from 1; equal values share the middle of theirs."""
+    _, group, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    middle: Array = (ends - (counts - 1) / 2)[group.reshape(-1)]
+    return middle
+
+
+def _checked(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[npt.NDArray[np.bool_], Array]:
+    truth, values = np.asarray(labels), np.asarray(scores, np.float64)
+    if truth.ndim != 1 or truth.shape != values.shape:
+        raise UsageError(f"labels {truth.shape} and scores {values.shape} must both be (n,).")
+    if not np.isin(truth, (0, 1)).all():
+        raise DataError("labels must be 0 or 1; score one class against the rest.")
+    if not np.isfinite(values).all():
+        raise DataError("a score is not finite; the model that gave it is broken.")
+    return truth == 1, values

@@ -1,0 +1,263 @@
+"""Metrics of a classifier as fractions in `[0, 1]` (kappa in `[-1, 1]`), of many weightings of its samples at once.
+
+Undefined figures (a ranking of a set that holds one class) are nan. Probabilities are `(n, classes)`. The kinds:
+
+- `binary`: labels `(n,)` 0 or 1, two columns; the positive class is 1.
+- `multiclass`: labels `(n,)`; AUROC, AUPRC, recall and F1 are macro averages of one class against the rest, over
+  the classes that the labels hold.
+- `multilabel`: labels `(n, classes)` of 0, 1 and -1, which is unknown and left out; each class by itself (positive
+  from 0.5 on), then the mean over the classes for which the figure is defined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from ttl.errors import DataError, UsageError
+from ttl.stats.estimate import Array, Labels
+from ttl.stats.ranking import Ranking
+
+METRICS = ("auprc", "auroc", "accuracy")
+"""What is reported unless more is asked for."""
+ALL_METRICS = (*METRICS, "balanced_accuracy", "f1", "kappa", "ece")
+KINDS = ("binary", "multiclass", "multilabel")
+ECE_BINS = 15
+
+
+class Scorer:
+    """Metrics of one set of predictions under integer weights of its samples; scores are sorted once.
+
+    Args:
+        kind: one of `KINDS`.
+        labels: see the module.
+        probabilities: `(n, classes)`.
+        names: of `ALL_METRICS`.
+
+    Raises:
+        UsageError: no such kind or metric, or shapes that don't fit.
+        DataError: a probability is not finite, or a label is outside the classes.
+    """
+
+    def __init__(
+        self, kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike, names: Sequence[str] = METRICS
+    ) -> None:
+        unknown = [name for name in names if name not in ALL_METRICS]
+        if unknown:
+            raise UsageError(f"metric {unknown[0]!r} is unknown; choose one of {', '.join(ALL_METRICS)}.")
+        self.names = tuple(names)
+        self.kind = kind
+        self.labels, self.scores = checked(kind, labels, probabilities)
+        self.classes = self.scores.shape[1]
+        self.known, self.positive, self.guessed = self._by_class()
+        wanted = [1] if kind == "binary" else range(self.classes)
+        if kind != "multilabel":
+            wanted = [c for c in wanted if self.positive[:, c].any()] or list(wanted)[:1]
+        self.wanted = list(wanted)
+        if {"auprc", "auroc"} & set(names):
+            self.rankings = [
+                Ranking.of(self.positive[:, c], self.scores[:, c], self.known[:, c] if kind == "multilabel" else None)
+                for c in self.wanted
+            ]
+
+    def __call__(self, weights: Array) -> dict[str, Array]:
+        """Metric name -> `(resamples,)`, for `weights` `(resamples, n)`: how often each sample was drawn."""
+        if not len(self.labels):
+            return dict.fromkeys(self.names, np.full(len(weights), np.nan))
+        found: dict[str, Array] = {}
+        if {"auprc", "auroc"} & set(self.names):
+            both = mean_of_defined(np.stack([ranking.auprc_auroc(weights) for ranking in self.rankings]))
+            found |= {"auprc": both[0], "auroc": both[1]}
+        for name in self.names:
+            if name not in found:
+                found[name] = getattr(self, f"_{name}")(weights)
+        return {name: found[name] for name in self.names}
+
+    def per_class(self) -> dict[str, Array]:
+        """AUPRC, AUROC, recall, precision and support (positives) of each class, `(classes,)`; nan if undefined."""
+        ones = np.ones((1, len(self.labels)))
+        hits, misses, alarms = ((ones @ marks)[0] for marks in self._outcomes)
+        both = [
+            Ranking.of(self.positive[:, c], self.scores[:, c], self.known[:, c]).auprc_auroc(ones)[:, 0]
+            if len(self.labels)
+            else np.full(2, np.nan)
+            for c in range(self.classes)
+        ]
+        return {
+            "auprc": np.array([pair[0] for pair in both]),
+            "auroc": np.array([pair[1] for pair in both]),
+            "recall": ratio(hits, hits + misses),
+            "precision": ratio(hits, hits + alarms),
+            "support": hits + misses,
+        }
+
+    def _by_class(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Per sample and class: whether the label is known, is positive, and is predicted positive."""
+        if self.kind == "multilabel":
+            return self.labels >= 0, self.labels == 1, self.scores >= 0.5
+        columns = np.arange(self.classes)
+        positive = self.labels[:, None] == columns
+        guessed = self.scores.argmax(axis=1)[:, None] == columns
+        return np.ones_like(positive), positive, guessed
+
+    # What is counted under each weighting, as floats made once: a resample is one row, drawn two thousand times.
+
+    @cached_property
+    def _outcomes(self) -> tuple[Array, Array, Array]:
+        """Hits, misses and false alarms, `(n, classes)` each."""
+        hits = self.known & self.positive & self.guessed
+        misses = self.known & self.positive & ~self.guessed
+        alarms = self.known & ~self.positive & self.guessed
+        return hits.astype(np.float64), misses.astype(np.float64), alarms.astype(np.float64)
+
+    @cached_property
+    def _right(self) -> Array:
+        """`(n,)`: whether the most probable class is the label; `(n, classes)` in `multilabel`."""
+        if self.kind == "multilabel":
+            return np.asarray(self.known & (self.positive == self.guessed), np.float64)
+        return np.asarray(self.scores.argmax(axis=1) == self.labels, np.float64)
+
+    @cached_property
+    def _known(self) -> Array:
+        return self.known.astype(np.float64)
+
+    @cached_property
+    def _gaps(self) -> Array:
+        """`(n, bins)`: correctness less confidence, in the bin of the confidence."""
+        if self.kind == "multilabel":
+            confidence, right, known = np.maximum(self.scores, 1 - self.scores), self._right, self.known
+        else:
+            confidence, right = self.scores.max(axis=1, keepdims=True), self._right[:, None]
+            known = np.ones_like(confidence, bool)
+        bins = np.minimum((confidence * ECE_BINS).astype(np.int64), ECE_BINS - 1)
+        rows = np.broadcast_to(np.arange(len(confidence))[:, None], bins.shape)
+        gaps = np.zeros((len(confidence), ECE_BINS))
+        np.add.at(gaps, (rows[known], bins[known]), (right - confidence)[known])
+        return gaps
+
+    def _accuracy(self, weights: Array) -> Array:
+        if self.kind == "multilabel":
+            return mean_of_defined(ratio(weights @ self._right, weights @ self._known).T)
+        shares: Array = weights @ self._right / weights.sum(axis=1)
+        return shares
+
+    def _balanced_accuracy(self, weights: Array) -> Array:
+        hits, misses, alarms = (weights @ marks for marks in self._outcomes)
+        recalls = ratio(hits, hits + misses)
+        if self.kind == "multilabel":
+            negatives = weights @ self._known - hits - misses
+            recalls = (recalls + ratio(negatives - alarms, negatives)) / 2
+        return mean_of_defined(recalls.T)
+
+    def _f1(self, weights: Array) -> Array:
+        hits, misses, alarms = (weights @ marks for marks in self._outcomes)
+        scores: Array = np.where(hits + misses > 0, ratio(2 * hits, 2 * hits + misses + alarms), np.nan)
+        return scores[:, 1] if self.kind == "binary" else mean_of_defined(scores.T)
+
+    def _kappa(self, weights: Array) -> Array:
+        """Cohen's kappa with quadratic weights: for classes that are an order (grades)."""
+        if self.kind == "multilabel":
+            return np.full(len(weights), np.nan)
+        guesses = self.scores.argmax(axis=1)
+        total = weights.sum(axis=1)
+        observed = weights @ (self.labels - guesses) ** 2.0 / total
+        truth, guess = weights @ self.positive.astype(np.float64), weights @ self.guessed.astype(np.float64)
+        columns = np.arange(self.classes)
+        expected = np.einsum("ri,ij,rj->r", truth, (columns[:, None] - columns) ** 2.0, guess) / total**2
+        return 1 - ratio(observed, expected)
+
+    def _ece(self, weights: Array) -> Array:
+        """Expected calibration error: |confidence - accuracy| over `ECE_BINS` equal bins of confidence, weighted."""
+        total = weights @ self._known.sum(axis=1) if self.kind == "multilabel" else weights.sum(axis=1)
+        return ratio(np.abs(weights @ self._gaps).sum(axis=1), total)
+
+
+def ratio(top: Array, bottom: Array) -> Array:
+    """Their quotient; nan where the divisor is 0."""
+    quotient: Array = np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1), np.nan)
+    return quotient
+
+
+def mean_of_defined(values: Array) -> Array:
+    """The mean over the first axis of what isn't nan; nan where all is."""
+    defined = ~np.isnan(values)
+    count = defined.sum(axis=0)
+    return ratio(np.where(defined, values, 0).sum(axis=0), count.astype(np.float64))
+
+
+def checked(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> tuple[Labels, Array]:
+    """Labels and probabilities as arrays that fit each other and the kind.
+
+    Raises:
+        UsageError: they don't.
+        DataError: a probability is not finite, or a label is outside the classes.
+    """
+    found, scores = np.asarray(labels, np.int64), np.asarray(probabilities, np.float64)
+    if kind not in KINDS:
+        raise UsageError(f"there are no metrics for kind {kind!r}; choose one of {', '.join(KINDS)}.")
+    several = kind == "multilabel"
+    if several and (scores.ndim != 2 or found.shape != scores.shape):
+        raise UsageError(f"labels {found.shape} and probabilities {scores.shape} must both be (n, classes).")
+    if not several and (found.ndim != 1 or scores.ndim != 2 or len(found) != len(scores)):
+        raise UsageError(f"labels {found.shape} and probabilities {scores.shape} must be (n,) and (n, classes).")
+    if not several and (scores.shape[1] < 2 or (kind == "binary" and scores.shape[1] != 2)):
+        raise UsageError(f"a {kind} task can't have {scores.shape[1]} columns of probabilities; give one a class.")
+    if not np.isfinite(scores).all():
+        bad = int((~np.isfinite(scores)).any(axis=1).sum())
+        raise DataError(f"{bad} of {len(scores)} predictions are not finite; the model that gave them is broken.")
+    low, high = (-1, 1) if several else (0, scores.shape[1] - 1)
+    if found.size and (found.min() < low or found.max() > high):
+        raise DataError(f"labels go from {found.min()} to {found.max()}; they must be in {low}..{high}.")
+    return found, scores
+
+
+def per_class(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> dict[str, Array]:
+    """AUPRC, AUROC, recall, precision and support of each class: name -> `(classes,)`, nan where undefined.
+
+    Args:
+        kind: one of `KINDS`.
+        labels: `(n,)`, or `(n, classes)` of 0, 1 and -1 for `multilabel`.
+        probabilities: `(n, classes)`.
+
+    Raises:
+        UsageError: no such kind, or shapes that don't fit.
+        DataError: a probability is not finite, or a label is outside the classes.
+    """
+    return Scorer(kind, labels, probabilities).per_class()
+
+
+def metrics(
+    kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike, names: Iterable[str] = METRICS
+) -> dict[str, float]:
+    """Metrics of one set of predictions, as scikit-learn defines them: by default AUPRC, AUROC and accuracy.
+
+    Args:
+        kind: one of `KINDS`.
+        labels: `(n,)`, or `(n, classes)` of 0, 1 and -1 for `multilabel`.
+        probabilities: `(n, classes)`.
+        names: of `ALL_METRICS`.
+
+    Raises:
+        UsageError: no such kind or metric, or shapes that don't fit.
+        DataError: a probability is not finite, or a label is outside the classes.
+    """
+    scorer = Scorer(kind, labels, probabilities, tuple(names))
+    return {name: float(values[0]) for name, values in scorer(np.ones((1, len(scorer.labels)))).items()}
+
+
+def auprc(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
+    """Average precision: the mean, over positives, of the precision at their score. See `metrics`."""
+    return metrics(kind, labels, probabilities, ("auprc",))["auprc"]
+
+
+def auroc(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
+    """The chance that a positive scores above a negative, a tie counting half. See `metrics`."""
+    return metrics(kind, labels, probabilities, ("auroc",))["auroc"]
+
+
+def accuracy(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
+    """The share of samples whose most probable class is their label. See `metrics`."""
+    return metrics(kind, labels, probabilities, ("accuracy",))["accuracy"]
