@@ -98,6 +98,7 @@ class RunConfig(BaseModel):
         skip_bad: go on without the images that can't be read.
         device: `auto` is CUDA where there is one, else the CPU.
         threads: CPU threads; None leaves it to the libraries.
+        margin: the loss in the test metric that doesn't matter, for the non-inferiority sentence.
         precision: of the exported file.
     """
 
@@ -127,6 +128,7 @@ class RunConfig(BaseModel):
     skip_bad: bool = False
     device: Annotated[str, AfterValidator(_device)] = "auto"
     threads: Count | None = None
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
     precision: Literal["fp32"] = "fp32"
 
     @model_validator(mode="after")

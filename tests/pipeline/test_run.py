@@ -15,6 +15,7 @@ from ttl.config import RunConfig
 from ttl.errors import DataError, RunFolderError, TrainingError, TTLError, UsageError
 from ttl.export.run import OnnxModel
 from ttl.pipeline import Event, Note, TrialDone, export, finetune, plan, run, trial
+from ttl.stats import ALL_METRICS
 
 TIMELESS = ("seconds", "latency", "started", "run")
 
@@ -45,10 +46,11 @@ def test_a_run_leaves_what_the_design_page_says(finished: Path) -> None:
     assert content["status"] == "finished"
     for figures in (content["chosen"], content["full"]):
         assert {"cut", "index", "params", "macs", "val", "test"} <= figures.keys()
-        assert set(figures["test"]) == {"auprc", "auroc", "accuracy"}
+        assert set(figures["test"]) == set(ALL_METRICS)
         assert set(figures["test"]["auprc"]) == {"value", "ci_low", "ci_high"}
     assert {"strategy", "fine_tunes", "epochs", "train_macs", "seconds"} <= content["search"].keys()
     assert {"path", "precision", "parity_max_abs", "parity_metric_delta", "size_bytes"} <= content["export"].keys()
+    assert content["comparison"].keys() == {"metric", "split", "margin", "non_inferior", "difference"}
     row = content["latency"][0]
     expected = {"model", "runtime", "device", "batch", "threads", "p50_ms", "p90_ms", "ratio_to_full", "ratio_ci"}
     assert expected <= row.keys()

@@ -51,6 +51,19 @@ def test_the_words_on_speed_follow_the_interval(ratio: float | None, interval: A
 
 
 @pytest.mark.parametrize(
+    ("shown", "sentence"),
+    [
+        (True, " It is shown to be non-inferior: it loses less than 0.01 in AUPRC."),
+        (False, " It is not shown to be non-inferior: a loss of 0.01 in AUPRC can't be ruled out."),
+    ],
+)
+def test_non_inferiority_is_a_sentence_of_its_own(shown: bool, sentence: str) -> None:
+    report = example.finished()
+    report["comparison"] |= {"margin": 0.01, "non_inferior": shown}
+    assert verdict_of(report).remark.endswith(sentence)
+
+
+@pytest.mark.parametrize(
     ("low", "high", "remark"),
     [
         (-0.008, 0.014, "The 1\u202f170 test images don't tell the two networks apart: "),

@@ -74,6 +74,9 @@ Splits = Annotated[Path | None, typer.Option(help="A splits.csv to use instead o
 ValFraction = Annotated[float | None, typer.Option(help="Share of the images that validate. [default: 0.16]")]
 TestFraction = Annotated[float | None, typer.Option(help="Share of the images that test. [default: 0.2]")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without the images that can't be read.")]
+Margin = Annotated[
+    float | None, typer.Option(help="Loss in the test metric that doesn't matter: non-inferiority. [default: 0.01]")
+]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps. [default: auto]")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads. [default: all]")]
 StrategyName = Annotated[
@@ -265,6 +268,7 @@ def run(
     val_fraction: ValFraction = None,
     test_fraction: TestFraction = None,
     skip_bad: SkipBad = False,
+    margin: Margin = None,
     device: Device = None,
     threads: Threads = None,
     as_json: Json = False,
@@ -307,6 +311,7 @@ def search(
     val_fraction: ValFraction = None,
     test_fraction: TestFraction = None,
     skip_bad: SkipBad = False,
+    margin: Margin = None,
     device: Device = None,
     threads: Threads = None,
     as_json: Json = False,

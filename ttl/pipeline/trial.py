@@ -14,7 +14,7 @@ from ttl.pipeline.events import EpochDone, TrialDone, TrialStarted, Watch
 from ttl.pipeline.prepare import Prepared
 from ttl.points import TruncationPoint
 from ttl.search.study import Study, trial_id
-from ttl.stats import intervals
+from ttl.stats import ALL_METRICS, intervals
 from ttl.truncation import truncate
 
 Record = dict[str, Any]
@@ -112,7 +112,10 @@ def _fine_tuned(prepared: Prepared, point: TruncationPoint, watch: Watch) -> tup
         "curve": [_plain(row) for row in result.curve],
     }
     for split, predicted in probabilities.items():
-        found = intervals(task.kind, task.splits[split].labels, predicted, seed=config.seed)
+        samples = task.splits[split]
+        found = intervals(
+            task.kind, samples.labels, predicted, names=ALL_METRICS, groups=samples.groups, seed=config.seed
+        )
         record[split] = {metric: estimate.to_json() for metric, estimate in found.items()}
     record["predictions"] = {split: predicted.tolist() for split, predicted in probabilities.items()}
     return model, record

@@ -11,7 +11,7 @@ from ttl.data import Task, describe
 from ttl.pipeline.prepare import SCORE, Prepared
 from ttl.pipeline.trial import Record, predictions
 from ttl.search.strategy import Batch, Found
-from ttl.stats import paired_difference
+from ttl.stats import non_inferior
 
 SCHEMA = 1
 MACS_PER_TRAINING_STEP = 3
@@ -119,16 +119,20 @@ def _search(prepared: Prepared, records: Sequence[Record], found: Found | None) 
 
 
 def _comparison(prepared: Prepared, chosen: Record, whole: Record) -> dict[str, Any]:
-    """Chosen minus whole, on the same test images resampled together."""
-    difference = paired_difference(
+    """Chosen minus whole, on the same test images (patients) resampled together, and whether it is non-inferior."""
+    test = prepared.task.test
+    found = non_inferior(
         SCORE,
         prepared.task.kind,
-        prepared.task.test.labels,
+        test.labels,
         predictions(chosen, "test"),
         predictions(whole, "test"),
+        margin=prepared.config.margin,
+        groups=test.groups,
         seed=prepared.config.seed,
     )
-    return {"metric": SCORE, "split": "test", "difference": difference.to_json()}
+    content = {"metric": SCORE, "split": "test", "margin": found.margin, "non_inferior": found.shown}
+    return content | {"difference": found.difference.to_json()}
 
 
 def latency_json(row: Latency) -> dict[str, Any]:

@@ -190,6 +190,9 @@ class Report:
     chosen: Candidate | None
     full: Candidate | None
     difference: Estimate
+    margin: float
+    """The loss that doesn't matter; `nan` where the report has none."""
+    non_inferior: bool
     latency: tuple[Timing, ...]
 
     @property
@@ -241,6 +244,8 @@ def read(raw: Mapping[str, Any]) -> Report:
         chosen=Candidate.read(chosen) if chosen else None,
         full=Candidate.read(full) if full else None,
         difference=Estimate.read(mapping(mapping(raw, "comparison"), "difference")),
+        margin=number(mapping(raw, "comparison").get("margin")),
+        non_inferior=bool(mapping(raw, "comparison").get("non_inferior")),
         latency=tuple(Timing.read(row) for row in records(raw, "latency")),
     )
 

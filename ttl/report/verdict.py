@@ -118,9 +118,19 @@ def _certainty(report: Report) -> str:
         return f"How sure: not known; {figures}, without an interval."
     figures += f" (95% interval {units.signed(gap.low)} to {units.signed(gap.high)})"
     if gap.low <= 0 <= gap.high:
-        return f"The {_test_images(report)} don't tell the two networks apart: {figures}."
+        return f"The {_test_images(report)} don't tell the two networks apart: {figures}.{_non_inferiority(report)}"
     better = "better" if gap.low > 0 else "worse"
-    return f"On the {_test_images(report)} the cut network is {better} than the whole one: {figures}."
+    told = f"On the {_test_images(report)} the cut network is {better} than the whole one: {figures}."
+    return f"{told}{_non_inferiority(report)}"
+
+
+def _non_inferiority(report: Report) -> str:
+    if not math.isfinite(report.margin):
+        return ""
+    margin = f"{report.margin:g}"
+    if report.non_inferior:
+        return f" It is shown to be non-inferior: it loses less than {margin} in {report.metric_name}."
+    return f" It is not shown to be non-inferior: a loss of {margin} in {report.metric_name} can't be ruled out."
 
 
 def _test_images(report: Report) -> str:
