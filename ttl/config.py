@@ -95,6 +95,11 @@ class RunConfig(BaseModel):
         val_fraction: share of all samples that validate, where the data doesn't bring its own split.
         test_fraction: share of all samples that test, likewise.
         splits: a splits.csv to use instead.
+        image_column: of a manifest; None finds it by its name, like the next three.
+        label_columns: one of class names, or several of 1 and 0.
+        group_column: what must not be torn apart: the patient.
+        split_column: train, val or test.
+        dedupe: what to do with images that show the same: keep them `together` in one split, or `drop` all but one.
         skip_bad: go on without the images that can't be read.
         device: `auto` is CUDA where there is one, else the CPU.
         threads: CPU threads; None leaves it to the libraries.
@@ -125,6 +130,11 @@ class RunConfig(BaseModel):
     val_fraction: Share = 0.16
     test_fraction: Share = 0.20
     splits: Place | None = None
+    image_column: Text | None = None
+    label_columns: Annotated[tuple[Text, ...], Strict(False)] = ()
+    group_column: Text | None = None
+    split_column: Text | None = None
+    dedupe: Literal["together", "drop"] | None = None
     skip_bad: bool = False
     device: Annotated[str, AfterValidator(_device)] = "auto"
     threads: Count | None = None

@@ -28,6 +28,9 @@ def test_it_counts_and_measures(tmp_path: Path) -> None:
         "height_px": {"min": 10, "median": 10.0, "max": 30},
         "groups_shared": None,
         "fingerprint": task.fingerprint,
-        "notes": ["Split 64/16/20 at random, stratified by class, seed 0."],
+        "notes": [
+            "Split 64/16/20 at random, stratified by class, seed 0.",
+            "Leak check: no image is in two splits, not even saved anew.",
+        ],
     }
     assert json.loads(json.dumps(about)) == about

@@ -33,7 +33,7 @@ def test_what_was_written_is_read_back(data: Path, tmp_path: Path) -> None:
     assert ids(again) == ids(task)
     assert all(np.array_equal(again.splits[s].labels, task.splits[s].labels) for s in task.splits)
     assert again.fingerprint == task.fingerprint
-    assert again.notes == (f"Split as {tmp_path / 'splits.csv'} says.",)
+    assert again.notes[0] == f"Split as {tmp_path / 'splits.csv'} says."
 
 
 def edited(data: Path, tmp_path: Path, edit: Callable[[list[str]], list[str]], **options: object) -> Task:

@@ -248,6 +248,27 @@ def test_images_of_two_classes_in_a_folder_go_all_the_way(tmp_path: Path) -> Non
     assert any("2 classes (dark, light)" in note for note in notes)
 
 
+def test_a_manifest_with_several_labels_an_image_goes_all_the_way(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = ["image,patient,dark,light"]
+    for i in range(60):
+        level = int(rng.integers(0, 200))
+        Image.fromarray((rng.integers(0, 55, (32, 32)) + level).astype(np.uint8)).save(tmp_path / f"{i}.png")
+        rows.append(f"{i}.png,P{i // 2},{int(level < 100)},{'' if i % 7 == 0 else int(level > 60)}")
+    (tmp_path / "set.csv").write_text("\n".join(rows))
+    labels = ("dark", "light")
+    config = tiny(tmp_path / "run", data=str(tmp_path / "set.csv"), label_columns=labels, group_column="patient")
+    content = run(config).report
+    assert content["status"] == "finished"
+    assert content["task"]["kind"] == "multilabel"
+    assert content["task"]["groups_shared"] == 0
+    found = OnnxModel(tmp_path / "run" / "model.onnx")
+    probabilities = found.predict_images([Image.open(tmp_path / "0.png")])
+    assert probabilities.shape == (1, 2)
+    assert not np.isclose(probabilities.sum(), 1)
+    assert "set.csv" in (tmp_path / "run" / "run.json").read_text()
+
+
 def test_cuda_that_isnt_there_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(TrainingError, match="--device is cuda, and there is no CUDA device here: use --device cpu"):

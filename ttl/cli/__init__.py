@@ -35,7 +35,7 @@ Data = Annotated[
     str | None,
     typer.Argument(
         metavar="DATA",
-        help="A folder of class folders, a MedMNIST-style .npz, or digits.",
+        help="A folder of class folders, a CSV or Parquet manifest, a MedMNIST-style .npz, or digits.",
         show_default=False,
     ),
 ]
@@ -73,6 +73,16 @@ Seed = Annotated[int | None, typer.Option(help="Of the split, the heads, the ord
 Splits = Annotated[Path | None, typer.Option(help="A splits.csv to use instead of a new split.")]
 ValFraction = Annotated[float | None, typer.Option(help="Share of the images that validate. [default: 0.16]")]
 TestFraction = Annotated[float | None, typer.Option(help="Share of the images that test. [default: 0.2]")]
+ImageColumn = Annotated[str | None, typer.Option(help="Of a manifest: paths. [default: by its name]")]
+LabelColumn = Annotated[
+    list[str] | None,
+    typer.Option("--label-column", help="Of a manifest: class names; given several times, a class each of 1 and 0."),
+]
+GroupColumn = Annotated[str | None, typer.Option(help="Of a manifest: the patient, who is in one split only.")]
+SplitColumn = Annotated[str | None, typer.Option(help="Of a manifest: train, val or test.")]
+Dedupe = Annotated[
+    str | None, typer.Option(help="Images that show the same: keep them together in one split, or drop all but one.")
+]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without the images that can't be read.")]
 Margin = Annotated[
     float | None, typer.Option(help="Loss in the test metric that doesn't matter: non-inferiority. [default: 0.01]")
@@ -200,6 +210,11 @@ def plan(
     splits: Splits = None,
     val_fraction: ValFraction = None,
     test_fraction: TestFraction = None,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
+    group_column: GroupColumn = None,
+    split_column: SplitColumn = None,
+    dedupe: Dedupe = None,
     skip_bad: SkipBad = False,
     device: Device = None,
     threads: Threads = None,
@@ -267,6 +282,11 @@ def run(
     splits: Splits = None,
     val_fraction: ValFraction = None,
     test_fraction: TestFraction = None,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
+    group_column: GroupColumn = None,
+    split_column: SplitColumn = None,
+    dedupe: Dedupe = None,
     skip_bad: SkipBad = False,
     margin: Margin = None,
     device: Device = None,
@@ -310,6 +330,11 @@ def search(
     splits: Splits = None,
     val_fraction: ValFraction = None,
     test_fraction: TestFraction = None,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
+    group_column: GroupColumn = None,
+    split_column: SplitColumn = None,
+    dedupe: Dedupe = None,
     skip_bad: SkipBad = False,
     margin: Margin = None,
     device: Device = None,
@@ -373,6 +398,11 @@ def finetune(
     splits: Splits = None,
     val_fraction: ValFraction = None,
     test_fraction: TestFraction = None,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
+    group_column: GroupColumn = None,
+    split_column: SplitColumn = None,
+    dedupe: Dedupe = None,
     skip_bad: SkipBad = False,
     device: Device = None,
     threads: Threads = None,
@@ -515,6 +545,7 @@ def _config(path: Path | None, given: dict[str, Any]) -> RunConfig:
 
     flags = {name: value for name, value in given.items() if name in RunConfig.model_fields}
     # A switch that wasn't given leaves the file's word alone.
+    flags["label_columns"] = tuple(given.get("label_column") or ()) or None
     flags |= {name: flags.get(name) or None for name in ("skip_bad", "within_weights")}
     return load_config(path, flags)
 

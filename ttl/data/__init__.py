@@ -4,7 +4,7 @@ from ttl.data.augment import AUGMENTATIONS, Augment
 from ttl.data.cache import decode
 from ttl.data.describe import describe
 from ttl.data.image import open_image
-from ttl.data.load import load_task
+from ttl.data.load import Columns, load_task
 from ttl.data.splits_file import write_splits
 from ttl.data.task import ImageSource, Kind, Samples, Task
 from ttl.data.walk import find_images
@@ -12,6 +12,7 @@ from ttl.data.walk import find_images
 __all__ = [
     "AUGMENTATIONS",
     "Augment",
+    "Columns",
     "ImageSource",
     "Kind",
     "Samples",

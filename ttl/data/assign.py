@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ttl.data.records import Records
-from ttl.data.split import stratified_split
+from ttl.data.split import strata, stratified_split
 from ttl.data.splits_file import groups_across, read_splits
 from ttl.data.task import SPLITS, UNUSED
 from ttl.data.words import counted, listed
@@ -60,7 +60,9 @@ def thinned(records: Records, assignment: Assignment, fraction: float, *, seed: 
     splits = np.array(assignment.splits, dtype=object)
     pool = np.flatnonzero(splits == "train")
     groups = None if assignment.groups is None else tuple(assignment.groups[i] for i in pool)
-    kept = stratified_split(records.labels[pool], {"train": fraction, UNUSED: 1 - fraction}, seed=seed, groups=groups)
+    kept = stratified_split(
+        strata(records.labels[pool]), {"train": fraction, UNUSED: 1 - fraction}, seed=seed, groups=groups
+    )
     splits[pool] = kept
     _check_presence(records, splits.tolist())
     count = int((splits == "train").sum())
@@ -75,7 +77,7 @@ def _assignment(records: Records, fractions: Mapping[str, float], seed: int, spl
         splits, groups = read_splits(splits_file, records)
         return Assignment(splits, groups or records.groups, f"Split as {splits_file} says.")
     if records.given is None:
-        drawn = stratified_split(records.labels, fractions, seed=seed, groups=records.groups)
+        drawn = stratified_split(strata(records.labels), fractions, seed=seed, groups=records.groups)
         shares = "/".join(f"{100 * fractions[split]:g}" for split in SPLITS)
         return Assignment(drawn, records.groups, f"Split {shares} at random, stratified by class, seed {seed}.")
     missing = [split for split in SPLITS if split not in records.given]
@@ -91,14 +93,14 @@ def _completed(records: Records, missing: list[str], fractions: Mapping[str, flo
     total = sum(fractions[split] for split in ("train", *missing))
     shares = {split: fractions[split] / total for split in ("train", *missing)}
     groups = None if records.groups is None else tuple(records.groups[i] for i in pool)
-    splits[pool] = stratified_split(records.labels[pool], shares, seed=seed, groups=groups)
+    splits[pool] = stratified_split(strata(records.labels[pool]), shares, seed=seed, groups=groups)
     taken = " and ".join(f"{split} ({counted(int((splits == split).sum()), 'image')})" for split in missing)
     note = f"Split as the data bring it, with {taken} taken out of train, stratified by class, seed {seed}."
     return Assignment(splits.tolist(), records.groups, note)
 
 
 def _check_counts(records: Records) -> None:
-    if len(records.class_names) < 2:
+    if records.kind != "multilabel" and len(records.class_names) < 2:
         raise DataError(f"{records.name} has {counted(len(records.class_names), 'class')}: at least two are needed.")
     small = {name: count for name, count in records.counts().items() if count < len(SPLITS)}
     if small:
@@ -110,6 +112,8 @@ def _check_counts(records: Records) -> None:
 
 
 def _check_presence(records: Records, splits: list[str]) -> None:
+    if records.kind == "multilabel":
+        return  # a class that a split lacks is left out of that split's means
     for split in SPLITS:
         inside = np.array(splits) == split
         present = set(records.labels[inside].tolist())

@@ -16,7 +16,7 @@ def describe(task: Task) -> dict[str, Any]:
     Returns:
         `name`, `kind`, `class_names`, `channels` (1 grey, 3 colour), `fingerprint`, `notes`;
         `images` (all of them);
-        `splits`: split -> {`images`, `classes`: class -> images, `groups`: number or None};
+        `splits`: split -> {`images`, `classes`: class -> images that are known to have it, `groups`: number or None};
         `width_px` and `height_px`: {`min`, `median`, `max`};
         `groups_shared`: groups that lie in more than one split, None where there are no groups.
     """
@@ -37,7 +37,10 @@ def describe(task: Task) -> dict[str, Any]:
 
 
 def _split(task: Task, samples: Samples) -> dict[str, Any]:
-    numbers = np.bincount(samples.labels, minlength=len(task.class_names)).tolist()
+    if task.kind == "multilabel":
+        numbers = (samples.labels == 1).sum(axis=0).tolist()
+    else:
+        numbers = np.bincount(samples.labels, minlength=len(task.class_names)).tolist()
     return {
         "images": len(samples),
         "classes": dict(zip(task.class_names, numbers, strict=True)),

@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ttl.data.assign import Assignment, assign, thinned
 from ttl.data.builtin import BUILTIN, is_builtin, read_builtin
+from ttl.data.dedupe import Dedupe, deduplicated, leaks
 from ttl.data.folder import read_folder
+from ttl.data.manifest import read_manifest
 from ttl.data.npz import read_npz
 from ttl.data.records import Records
 from ttl.data.task import UNUSED, Samples, Task
 from ttl.errors import DataError, UsageError
+
+TABLES = (".csv", ".tsv", ".parquet", ".pq")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a manifest hold what; None where their names tell."""
+
+    image: str | None = None
+    labels: tuple[str, ...] = ()
+    """One of class names, or several of 1 and 0: a class each."""
+    group: str | None = None
+    split: str | None = None
+
+
+NO_COLUMNS = Columns()
 
 
 def load_task(
@@ -25,6 +44,8 @@ def load_task(
     splits: Path | None = None,
     skip_bad: bool = False,
     train_fraction: float = 1.0,
+    columns: Columns = NO_COLUMNS,
+    dedupe: Dedupe | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Task:
     """Reads, checks and splits a labelled set of images.
@@ -32,14 +53,17 @@ def load_task(
     Every image is decoded once, so that what comes later meets no bad one.
 
     Args:
-        data: a folder of class folders (with or without train/ val/ test/), a MedMNIST-style .npz, or a
-            built-in name (`digits`, `digits:5-9`; `./digits` is a folder of that name).
+        data: a folder of class folders (with or without train/ val/ test/), a CSV or Parquet manifest, a
+            MedMNIST-style .npz, or a built-in name (`digits`, `digits:5-9`; `./digits` is a folder of that name).
         seed: of the split.
         val_fraction: share of all samples that validate. Where the data bring only one of val and test, the
             other is drawn from train in the same proportion to it.
         test_fraction: share of all samples that test, likewise.
         splits: a file that `write_splits` wrote; it wins over everything else.
         skip_bad: leave out the images that can't be read, with a note, instead of refusing the data.
+        columns: of a CSV or Parquet manifest, where their names don't tell.
+        dedupe: what to do with images that show the same, byte for byte or saved anew: `together` keeps them in
+            one split, `drop` keeps one of them. None leaves them, and a note tells of those in two splits.
         train_fraction: share of the training samples to keep, stratified; groups are kept or left out whole.
         on_progress: called with how many images are checked, and of how many.
 
@@ -60,37 +84,55 @@ def load_task(
             f"val_fraction {val_fraction:g} and test_fraction {test_fraction:g} can't both be met: both "
             "should be above 0 and their sum below 1."
         )
-    records = _read(data, skip_bad, on_progress)
+    records = _read(data, columns, skip_bad, on_progress)
+    if dedupe is not None:
+        records = deduplicated(records, dedupe)
     fractions = {"train": 1 - val_fraction - test_fraction, "val": val_fraction, "test": test_fraction}
     assignment = assign(records, fractions, seed=seed, splits_file=splits)
     if train_fraction < 1:
         assignment = thinned(records, assignment, train_fraction, seed=seed)
-    return _task(records, assignment)
+    task = _task(records, assignment)
+    return replace(task, notes=(*task.notes, *leaks(task)))
 
 
-def _read(data: str | Path, skip_bad: bool, on_progress: Callable[[int, int], None] | None) -> Records:
+def _read(
+    data: str | Path, columns: Columns, skip_bad: bool, on_progress: Callable[[int, int], None] | None
+) -> Records:
     if isinstance(data, str) and is_builtin(data):
         return read_builtin(data)
     path = Path(data)
+    is_table = path.is_file() and path.suffix.lower() in TABLES
+    if columns != NO_COLUMNS and not is_table:
+        raise UsageError(f"{path} is no CSV or Parquet manifest: --image-column and the like are for those.")
+    if is_table:
+        return read_manifest(
+            path,
+            image_column=columns.image,
+            label_columns=columns.labels,
+            group_column=columns.group,
+            split_column=columns.split,
+            skip_bad=skip_bad,
+            on_progress=on_progress,
+        )
     if path.is_dir():
         return read_folder(path, skip_bad=skip_bad, on_progress=on_progress)
     if not path.exists():
         raise DataError(
-            f"There are no data at {path}: give a folder of class folders, a .npz file, or a built-in name "
-            f"({', '.join(BUILTIN)})."
+            f"There are no data at {path}: give a folder of class folders, a .csv, .parquet or .npz file, or the "
+            f"name of what is built in ({', '.join(BUILTIN)})."
         )
     if path.suffix.lower() == ".npz":
         return read_npz(path)
     raise DataError(
-        f"The file {path} isn't a kind of data that can be read: give a folder of class folders or a "
-        "MedMNIST-style .npz file."
+        f"The file {path} isn't a kind of data that can be read: give a folder of class folders, a .csv or .parquet "
+        "manifest, or a MedMNIST-style .npz file."
     )
 
 
 def _task(records: Records, assignment: Assignment) -> Task:
     return Task(
         name=records.name,
-        kind="binary" if len(records.class_names) == 2 else "multiclass",
+        kind=records.kind,
         class_names=records.class_names,
         train=_samples(records, assignment, "train"),
         val=_samples(records, assignment, "val"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ttl.data.task import ImageSource, Labels
+from ttl.data.sources import PickedSource
+from ttl.data.task import ImageSource, Kind, Labels, label_words
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +20,7 @@ class Records:
         name: what messages call it.
         class_names: by label.
         ids: of each sample, unique.
-        labels: `(n,)` int64.
+        labels: `(n,)` int64; or `(n, classes)` of 1, 0 and -1 (unknown), where a sample may have several.
         source: the images, in the same order.
         given: the split that the data itself puts each sample in; None where it brings none.
         groups: the group (patient) of each sample; None where unknown.
@@ -39,15 +41,43 @@ class Records:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def kind(self) -> Kind:
+        """What the labels make of it."""
+        if self.labels.ndim == 2:
+            return "multilabel"
+        return "binary" if len(self.class_names) == 2 else "multiclass"
+
     def counts(self) -> dict[str, int]:
-        """Images by class name."""
-        numbers = np.bincount(self.labels, minlength=len(self.class_names))
+        """Images by class name; those that are known to have it, where a sample may have several."""
+        if self.kind == "multilabel":
+            numbers = (self.labels == 1).sum(axis=0)
+        else:
+            numbers = np.bincount(self.labels, minlength=len(self.class_names))
         return dict(zip(self.class_names, numbers.tolist(), strict=True))
+
+    def label_words(self, index: int) -> str:
+        """The label of a sample as text: its class; or `edema=1;mass=0;nodule=`, nothing where unknown."""
+        return label_words(self.class_names, self.labels[index])
+
+    def pick(self, chosen: Sequence[int], *notes: str) -> Records:
+        """The samples at these positions."""
+        index = np.array(chosen, np.int64)
+        return replace(
+            self,
+            ids=tuple(self.ids[i] for i in chosen),
+            labels=self.labels[index],
+            source=PickedSource(self.source, index),
+            given=None if self.given is None else tuple(self.given[i] for i in chosen),
+            groups=None if self.groups is None else tuple(self.groups[i] for i in chosen),
+            skipped=(*self.skipped, *(name for i, name in enumerate(self.ids) if i not in set(chosen))),
+            notes=(*self.notes, *notes),
+        )
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) over ids, class names and the bytes of every image."""
         total = hashlib.sha256()
-        for sample, label, digest in zip(self.ids, self.labels, self.source.digests, strict=True):
-            line = f"{sample}\0{self.class_names[label]}\0"
+        for i, (sample, digest) in enumerate(zip(self.ids, self.source.digests, strict=True)):
+            line = f"{sample}\0{self.label_words(i)}\0"
             total.update(line.encode("utf-8", "surrogateescape") + digest)
         return total.hexdigest()

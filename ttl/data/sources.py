@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ttl.data.image import Facts, read_image
+from ttl.data.task import ImageSource
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,41 @@ class FileSource:
     def load(self, index: int) -> Image.Image:
         """The image at a position, upright, of mode `L` or `RGB`."""
         return read_image(self.paths[index])
+
+
+@dataclass(frozen=True, eq=False)
+class PickedSource:
+    """Some images of another source.
+
+    Attributes:
+        whole: the other source.
+        index: `(n,)` positions in it.
+    """
+
+    whole: ImageSource
+    index: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def channels(self) -> int:
+        """1 where every image of the other source is grey, else 3."""
+        return self.whole.channels
+
+    @cached_property
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """`(n, 2)` int64: width and height of each image in pixels, upright."""
+        return self.whole.sizes[self.index]
+
+    @cached_property
+    def digests(self) -> tuple[bytes, ...]:
+        """SHA-256 of each image as it is stored."""
+        return tuple(self.whole.digests[i] for i in self.index)
+
+    def load(self, index: int) -> Image.Image:
+        """The image at a position, upright, of mode `L` or `RGB`."""
+        return self.whole.load(int(self.index[index]))
 
 
 @dataclass(frozen=True, eq=False)

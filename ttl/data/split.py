@@ -35,6 +35,23 @@ def stratified_split(
     return [names[split] for split in chosen]
 
 
+def strata(labels: Labels) -> Labels:
+    """One class a sample to stratify by: its own; of several labels the rarest that it has, or none of them.
+
+    Args:
+        labels: `(n,)`, or `(n, classes)` of 1, 0 and -1.
+
+    Returns:
+        `(n,)` int64 from 0 on.
+    """
+    if labels.ndim == 1:
+        return labels
+    has = labels == 1
+    by_rarity = np.argsort(has.sum(axis=0), kind="stable")
+    rarest = np.where(has.any(axis=1), by_rarity[has[:, by_rarity].argmax(axis=1)] + 1, 0)
+    return np.unique(rarest, return_inverse=True)[1].astype(np.int64)
+
+
 def _by_class(labels: Labels, shares: Counts, rng: np.random.Generator) -> Labels:
     chosen = np.zeros(len(labels), np.int64)
     for label in np.unique(labels):

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ttl.data.records import Records
-from ttl.data.task import SPLITS, UNUSED, Task
+from ttl.data.task import SPLITS, UNUSED, Task, label_words
 from ttl.data.words import counted, listed
 from ttl.errors import DataError
 
@@ -32,7 +32,7 @@ def write_splits(task: Task, path: Path) -> None:
             for split, samples in places.items():
                 for i, sample in enumerate(samples.ids):
                     group = [samples.groups[i]] if samples.groups else [""] * grouped
-                    writer.writerow([sample, split, task.class_names[samples.labels[i]], *group])
+                    writer.writerow([sample, split, label_words(task.class_names, samples.labels[i]), *group])
     except OSError as error:
         raise DataError(
             f"The split can't be written to {path} ({error.strerror}): free some space, or choose another place."
@@ -94,8 +94,8 @@ def _check_rows(path: Path, rows: list[Row]) -> None:
 
 
 def _check_labels(path: Path, rows: dict[str, Row], records: Records) -> None:
-    for sample, label in zip(records.ids, records.labels, strict=True):
-        said, name = rows[sample]["label"], records.class_names[label]
+    for i, sample in enumerate(records.ids):
+        said, name = rows[sample]["label"], records.label_words(i)
         if said != name:
             raise DataError(
                 f"The splits file {path} says that {sample} is {said!r}, and the data say {name!r}: "

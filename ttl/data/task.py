@@ -17,6 +17,13 @@ UNUSED = "unused"
 """Where samples go that are in no split: what a smaller share of train leaves out."""
 
 
+def label_words(class_names: tuple[str, ...], label: Labels) -> str:
+    """A label as text: its class; or `edema=1;mass=0;nodule=`, nothing where unknown."""
+    if label.ndim == 0:
+        return class_names[int(label)]
+    return ";".join(f"{name}={'' if value < 0 else value}" for name, value in zip(class_names, label, strict=True))
+
+
 class ImageSource(Protocol):
     """All images of a data set, decoded when asked for."""
 
@@ -48,7 +55,8 @@ class Samples:
 
     Attributes:
         ids: stable and unique: the path relative to the data root, or `train/17` for arrays.
-        labels: `(n,)` int64, an index into the task's class names.
+        labels: `(n,)` int64, an index into the task's class names; in multi-label tasks `(n, classes)` of 1, 0 and
+            -1 (unknown).
         source: holds the images of the whole data set, not of this split alone.
         index: `(n,)` int64, the position of each sample in `source`.
         groups: what must not be torn apart (the patient) for each sample; None where unknown.

@@ -14,7 +14,7 @@ import torch
 
 from ttl.backbones import Backbone, load_backbone
 from ttl.config import RunConfig
-from ttl.data import Task, decode, load_task
+from ttl.data import Columns, Task, decode, load_task
 from ttl.errors import TrainingError, UsageError
 from ttl.finetune import Images, Recipe, recipe
 from ttl.pipeline.events import Note, Watch
@@ -174,6 +174,8 @@ def task_of(config: RunConfig) -> Task:
         splits=config.splits,
         skip_bad=config.skip_bad,
         train_fraction=config.train_fraction,
+        columns=Columns(config.image_column, config.label_columns, config.group_column, config.split_column),
+        dedupe=config.dedupe,
     )
 
 

@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from ttl.data import Samples, load_task
+from ttl.data.duplicates import (
+    MAX_DISTANCE,
+    MIN_CORRELATION,
+    Duplicate,
+    find_duplicates,
+    fine_detail,
+    keep_together,
+    perceptual_hash,
+)
+from ttl.data.folder import read_folder
+from ttl.data.sources import ArraySource
+from ttl.errors import DataError, UsageError
+
+from .toys import class_folders, noise
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def picture(seed: int, size: tuple[int, int] = (160, 120)) -> Pixels:
+    """`(h, w)` uint8 with detail from coarse to fine, as photographs have it; `size` is width, height."""
+    total = np.zeros((size[1], size[0]))
+    for octave, cells in enumerate((3, 6, 12, 24)):
+        coarse = Image.fromarray(noise(100 * seed + octave, (cells, cells)))
+        total += np.asarray(coarse.resize(size, Image.Resampling.BICUBIC)) / 2**octave
+    return np.rint(total * 255 / total.max()).astype(np.uint8)
+
+
+def arrays(*pixels: Pixels, name: str = "x") -> Samples:
+    """A split named by its ids: x/0, x/1, ..."""
+    ids = tuple(f"{name}/{i}" for i in range(len(pixels)))
+    return Samples(ids, np.zeros(len(ids), np.int64), ArraySource(np.stack(pixels)), np.arange(len(ids)))
+
+
+def files(root: Path, images: dict[str, Image.Image], **options: object) -> dict[str, Samples]:
+    """A split for each folder of `images` (folder/name -> image), saved under `root`."""
+    for name, image in images.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        image.save(root / name, **(options if name.endswith(".jpg") else {}))
+    records = read_folder(root)
+    splits = {}
+    for folder in records.class_names:
+        index = np.flatnonzero([sample.startswith(f"{folder}/") for sample in records.ids])
+        ids = tuple(records.ids[i] for i in index)
+        splits[folder] = Samples(ids, records.labels[index], records.source, index)
+    return splits
+
+
+def told(found: list[Duplicate]) -> list[tuple[str, str, str]]:
+    return [(pair.a, pair.b, pair.kind) for pair in found]
+
+
+def test_equal_bytes_are_identical_across_splits_only() -> None:
+    a, b, c = picture(1), picture(2), picture(3)
+    splits = {"train": arrays(a, a, b, name="t"), "val": arrays(c, name="v"), "test": arrays(c, a, name="e")}
+    assert find_duplicates(splits) == [
+        Duplicate("t/0", "e/1", "train", "test", "identical", 0),
+        Duplicate("t/1", "e/1", "train", "test", "identical", 0),
+        Duplicate("v/0", "e/0", "val", "test", "identical", 0),
+    ]
+
+
+def test_within_tells_each_pair_of_one_split_once() -> None:
+    a, b = picture(1), picture(2)
+    assert told(find_duplicates({"all": arrays(a, b, a, a)}, within=True)) == [
+        ("x/0", "x/2", "identical"),
+        ("x/0", "x/3", "identical"),
+        ("x/2", "x/3", "identical"),
+    ]
+
+
+def test_positions_are_those_of_the_split_and_not_of_the_source() -> None:
+    source = ArraySource(np.stack([picture(1), picture(2), picture(1), picture(3)]))
+    ids = ("p", "q", "r", "s")
+    train, test = (
+        Samples(tuple(ids[i] for i in index), np.zeros(2, np.int64), source, np.array(index))
+        for index in ([3, 2], [1, 0])
+    )
+    assert told(find_duplicates({"train": train, "test": test})) == [("r", "p", "identical")]
+
+
+@pytest.mark.parametrize(
+    ("scale", "suffix", "colour"),
+    [
+        (1, ".jpg", False),
+        (1, ".jpg", True),
+        (1, ".png", True),
+        (0.5, ".jpg", False),
+        (0.5, ".jpg", True),
+        (0.5, ".png", False),
+        (2, ".jpg", True),
+        (2, ".png", False),
+    ],
+)
+def test_copies_saved_anew_are_near(tmp_path: Path, scale: float, suffix: str, colour: bool) -> None:
+    images = {}
+    for i in range(5):
+        image = Image.fromarray(picture(i))
+        images[f"a/{i}.png"] = image
+        copy = image.convert("RGB") if colour else image
+        images[f"b/{i}{suffix}"] = copy.resize((int(160 * scale), int(120 * scale)), Image.Resampling.LANCZOS)
+    found = find_duplicates(files(tmp_path, images, quality=80))
+    assert told(found) == [(f"a/{i}.png", f"b/{i}{suffix}", "near") for i in range(5)]
+    assert all(pair.distance <= MAX_DISTANCE for pair in found)
+
+
+def test_a_large_jpeg_is_decoded_small_and_still_found(tmp_path: Path) -> None:
+    image = Image.fromarray(picture(1, (1600, 1200)))
+    splits = files(tmp_path, {"a/0.png": image, "b/0.jpg": image}, quality=80)
+    assert told(find_duplicates(splits)) == [("a/0.png", "b/0.jpg", "near")]
+
+
+def test_a_copy_that_lies_on_its_side_by_exif_is_near(tmp_path: Path) -> None:
+    image = Image.fromarray(picture(1))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees to the right to see it upright
+    splits = files(tmp_path, {"a/0.png": image, "b/0.jpg": image.rotate(90, expand=True)}, exif=exif)
+    assert told(find_duplicates(splits)) == [("a/0.png", "b/0.jpg", "near")]
+
+
+def test_mirrored_and_turned_images_are_others() -> None:
+    a = picture(1)
+    assert find_duplicates({"a": arrays(a), "b": arrays(a[:, ::-1], a[::-1], a[::-1, ::-1])}) == []
+
+
+def test_different_images_are_others() -> None:
+    splits = {"a": arrays(*map(picture, range(40))), "b": arrays(*map(picture, range(40, 80)))}
+    assert find_duplicates(splits) == []
+
+
+def test_images_alike_only_in_what_is_coarse_are_others() -> None:
+    """The two waves are of frequencies that the hash leaves out: to it the pictures are the same."""
+    a, b = (
+        np.rint(picture(1, (32, 32)) / 2 + 60 + 40 * np.cos(np.pi * frequency * (np.arange(32) + 0.5) / 32))
+        for frequency in (24, 29)
+    )
+    a, b = a.astype(np.uint8), b.astype(np.uint8)
+    assert np.bitwise_count(perceptual_hash(a) ^ perceptual_hash(b)).sum() <= MAX_DISTANCE
+    assert fine_detail(a) @ fine_detail(b) < MIN_CORRELATION
+    assert find_duplicates({"a": arrays(a), "b": arrays(b)}) == []
+
+
+def test_flat_images_are_near_nothing() -> None:
+    flat = [np.full((20, 30), grey, np.uint8) for grey in (0, 7, 200)]
+    found = find_duplicates({"a": arrays(*flat), "b": arrays(flat[2], picture(1, (30, 20)))})
+    assert told(found) == [("x/2", "x/0", "identical")]
+
+
+def test_the_hash_of_a_flat_thumbnail_has_no_bit() -> None:
+    assert perceptual_hash(np.full((32, 32), 77, np.uint8)).tolist() == [0, 0, 0, 0]
+    assert not fine_detail(np.full((32, 32), 77, np.uint8)).any()
+
+
+def test_half_of_the_bits_are_set_and_detail_has_length_one() -> None:
+    thumbnail = picture(1, (32, 32))
+    assert np.bitwise_count(perceptual_hash(thumbnail)).sum() == 128
+    detail = fine_detail(thumbnail)
+    assert detail.shape == (1024,)
+    assert detail @ detail == pytest.approx(1, abs=1e-5)
+    assert detail.sum() == pytest.approx(0, abs=1e-4)
+
+
+def test_many_images_go_through_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = [picture(i, (32, 32)) for i in range(10)]
+    splits = {"a": arrays(*pixels, name="a"), "b": arrays(*pixels[::-1], name="b")}
+    expected = find_duplicates(splits, max_distance=256)
+    monkeypatch.setattr("ttl.data.duplicates.CELLS", 25)
+    monkeypatch.setattr("ttl.data.duplicates.CONFIRMED", 3)
+    assert find_duplicates(splits, max_distance=256) == expected
+    assert told(expected) == [(f"a/{i}", f"b/{9 - i}", "identical") for i in range(10)]
+
+
+def test_progress_counts_every_image() -> None:
+    seen: list[tuple[int, int]] = []
+    splits = {"a": arrays(picture(1), picture(2)), "b": arrays(picture(3))}
+    find_duplicates(splits, on_progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_split_without_images() -> None:
+    empty = Samples((), np.zeros(0, np.int64), ArraySource(np.zeros((0, 4, 4), np.uint8)), np.zeros(0, np.int64))
+    assert find_duplicates({"a": arrays(picture(1)), "b": empty}, within=True) == []
+
+
+def test_an_image_that_went_bad_since(tmp_path: Path) -> None:
+    splits = files(tmp_path, {f"{s}/0.jpg": Image.fromarray(picture(1)) for s in "ab"})
+    (tmp_path / "b" / "0.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match=r"b/0\.jpg can't be read \(.*\): repair or remove it"):
+        find_duplicates(splits)
+
+
+@pytest.mark.parametrize("distance", [-1, 257])
+def test_no_such_distance(distance: int) -> None:
+    with pytest.raises(UsageError, match=f"max_distance is {distance}: a number of bits from 0 to 256"):
+        find_duplicates({}, max_distance=distance)
+
+
+def pair(a: str, b: str) -> Duplicate:
+    return Duplicate(a, b, "train", "test", "near", 3)
+
+
+def test_whoever_is_linked_is_kept_together() -> None:
+    labels = keep_together("abcdef", [pair("e", "c"), pair("b", "e"), pair("b", "c"), pair("f", "d")])
+    assert labels == ("a", "b", "b", "d", "b", "d")
+
+
+def test_without_duplicates_everyone_is_alone() -> None:
+    assert keep_together(["p", "q"], []) == ("p", "q")
+
+
+def test_a_duplicate_joins_whole_groups() -> None:
+    groups = ["Ann", "Ann", "Bob", "Bob", "Cy"]
+    assert keep_together("abcde", [pair("d", "a")], groups) == ("Ann", "Ann", "Ann", "Ann", "Cy")
+
+
+def test_a_stranger_among_the_duplicates() -> None:
+    with pytest.raises(UsageError, match="The duplicate z isn't among the 2 samples: look for duplicates in the same"):
+        keep_together("ab", [pair("a", "z")])
+
+
+def test_a_split_drawn_by_what_is_kept_together_tears_nothing(tmp_path: Path) -> None:
+    root = class_folders(tmp_path, {"a": 12, "b": 12})
+    for i in range(4):
+        (root / "a" / f"copy{i}.png").write_bytes((root / "a" / "0.png").read_bytes())
+    whole = read_folder(root)
+    everything = Samples(whole.ids, whole.labels, whole.source, np.arange(len(whole)))
+    labels = keep_together(whole.ids, find_duplicates({"all": everything}, within=True))
+    assert sorted(Counter(labels).values()) == [1] * 23 + [5]
+    assert len({label for sample, label in zip(whole.ids, labels, strict=True) if "copy" in sample}) == 1
+
+
+@pytest.mark.realdata
+def test_pneumoniamnist_has_ten_images_in_two_splits(realdata: Path) -> None:
+    found = find_duplicates(load_task(realdata / "pneumoniamnist.npz").splits)
+    assert {(pair.a_split, pair.b_split, pair.kind) for pair in found} == {("train", "val", "identical")}
+    assert len(found) == 10
+
+
+@pytest.mark.realdata
+def test_one_of_a_thousand_x_rays_is_there_twice(realdata: Path) -> None:
+    records = read_folder(realdata / "xray")
+    everything = Samples(records.ids, records.labels, records.source, np.arange(len(records)))
+    assert find_duplicates({"all": everything}, within=True) == [
+        Duplicate("normal/253.jpg", "normal/254.jpg", "all", "all", "identical", 0)
+    ]

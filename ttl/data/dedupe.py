@@ -1,0 +1,68 @@
+"""What is done about images that show the same: told where they leak, kept together, or dropped."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from ttl.data.duplicates import Duplicate, find_duplicates, keep_together
+from ttl.data.records import Records
+from ttl.data.task import Samples, Task
+from ttl.data.words import counted, listed
+
+Dedupe = Literal["together", "drop"]
+SHOWN = 3
+
+
+def leaks(task: Task) -> tuple[str, ...]:
+    """A sentence on images, and one on groups (patients), that are in two splits."""
+    found = find_duplicates(task.splits)
+    told = [_told(found) if found else "Leak check: no image is in two splits, not even saved anew."]
+    places: dict[str, set[str]] = {}
+    for split, samples in task.splits.items():
+        for group in samples.groups or ():
+            places.setdefault(group, set()).add(split)
+    if places:
+        shared = sum(len(splits) > 1 for splits in places.values())
+        told.append(f"{len(places)} groups (patients); {shared} shared between splits.")
+    return tuple(told)
+
+
+def _told(found: list[Duplicate]) -> str:
+    held_out = {pair.b for pair in found}
+    same = sum(pair.kind == "identical" for pair in found)
+    shown = listed((f"{pair.a} ({pair.a_split}) = {pair.b} ({pair.b_split})" for pair in found), SHOWN)
+    return (
+        f"Leak check: {counted(len(held_out), 'image')} of a later split {'is' if len(held_out) == 1 else 'are'} in an "
+        f"earlier one too ({same} of {counted(len(found), 'pair')} byte for byte, the others saved anew): {shown}. "
+        "The figures are too good by that: use --dedupe together, or --dedupe drop."
+    )
+
+
+def deduplicated(records: Records, how: Dedupe) -> Records:
+    """The records with duplicates in one group, or with one of each left.
+
+    Of duplicates the first by id is kept; those with different labels are all dropped, for no one knows the right one.
+    """
+    samples = Samples(records.ids, records.labels, records.source, np.arange(len(records)), records.groups)
+    found = find_duplicates({"all": samples}, within=True)
+    if not found:
+        return replace(records, notes=(*records.notes, "Duplicates: none found."))
+    if how == "together":
+        note = f"Duplicates: {counted(len(found), 'pair')}, each kept in one split."
+        return replace(records, groups=keep_together(records.ids, found, records.groups), notes=(*records.notes, note))
+    clusters: dict[str, list[int]] = {}
+    for i, name in enumerate(keep_together(records.ids, found)):
+        clusters.setdefault(name, []).append(i)
+    kept = sorted(members[0] for members in clusters.values() if _agree(records, members))
+    dropped = len(records) - len(kept)
+    unclear = sum(len(members) for members in clusters.values() if not _agree(records, members))
+    note = f"Duplicates: {counted(dropped, 'image')} dropped"
+    note += f", of which {unclear} bore different labels than their copies." if unclear else "."
+    return records.pick(kept, note)
+
+
+def _agree(records: Records, members: list[int]) -> bool:
+    return len(np.unique(records.labels[members], axis=0)) == 1
