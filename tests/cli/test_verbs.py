@@ -76,6 +76,20 @@ def test_bench_report_and_export_of_a_run(finished: tuple[Path, Result], tmp_pat
     assert "at batch 1, 2 and 7" in exported.output
 
 
+def test_the_next_command_repeats_what_was_given(tmp_path: Path) -> None:
+    rows = [f"{i}.png,P{i},a" if i % 2 else f"{i}.png,P{i},b" for i in range(12)]
+    for i in range(12):
+        Image.new("L", (32, 32), 20 * i).save(tmp_path / f"{i}.png")
+    (tmp_path / "my set.csv").write_text("\n".join(["image,who,grade", *rows]))
+    given = ["--label-column", "grade", "--group-column", "who", "--finish", "norm", "--skip-bad"]
+    result = ttl("plan", str(tmp_path / "my set.csv"), *TINY, *given)
+    assert result.exit_code == 0, result.output
+    line = result.output.strip().splitlines()[-1]
+    assert "--finish norm" in line
+    assert "--label-column grade --group-column who --skip-bad" in line
+    assert f"'{tmp_path}/my set.csv'" in line
+
+
 def test_plan_says_what_a_search_costs() -> None:
     result = ttl("plan", "digits:0-1", *TINY)
     assert result.exit_code == 0, result.output

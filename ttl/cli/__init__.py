@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -251,7 +252,7 @@ def plan(
     if capped:
         most = planned.most_trials * capped * planned.seconds_per_epoch
         typer.echo(f"So at most about {duration(most)} with --epochs {capped}.")
-    _next(f"ttl run {told.data} --model {told.model}{_given(told, 'weights', 'image_size', 'epochs')}")
+    _next(f"ttl run {shlex.quote(told.data)} --model {told.model}{_given(told)}")
 
 
 @app.command(
@@ -353,7 +354,7 @@ def search(
     typer.echo(candidates_table(finished.report))
     typer.echo(f"Chosen: {finished.report['search']['reason']}.")
     _next(
-        f"ttl run {told.data} --model {told.model}{_given(told, 'weights', 'image_size', 'epochs', 'out')}",
+        f"ttl run {shlex.quote(told.data)} --model {told.model}{_given(told)}",
         f"ttl report {finished.folder}",
     )
 
@@ -585,11 +586,19 @@ def _next(*commands: str) -> None:
         typer.echo(f"  {command}")
 
 
-def _given(told: RunConfig, *names: str) -> str:
-    """The flags that repeat what differs from the defaults."""
-    fields = type(told).model_fields
-    parts = [(name, getattr(told, name)) for name in names]
-    return "".join(f" --{name.replace('_', '-')} {value}" for name, value in parts if value != fields[name].default)
+def _given(told: RunConfig) -> str:
+    """The flags that repeat what differs from the defaults, ready to be typed."""
+    flags: list[str] = []
+    for name, field in type(told).model_fields.items():
+        value = getattr(told, name)
+        if name in ("data", "model") or value == field.default:
+            continue
+        flag = f"--{name.replace('_', '-')}"
+        if name == "label_columns":
+            flags += [f"--label-column {shlex.quote(column)}" for column in value]
+        else:
+            flags.append(flag if value is True else f"{flag} {shlex.quote(str(value))}")
+    return "".join(f" {flag}" for flag in flags)
 
 
 def main() -> None:

@@ -33,11 +33,14 @@ def leaks(task: Task) -> tuple[str, ...]:
 def _told(found: list[Duplicate]) -> str:
     held_out = {pair.b for pair in found}
     same = sum(pair.kind == "identical" for pair in found)
+    how = "all byte for byte"
+    if same < len(found):
+        how = f"{same} of {counted(len(found), 'pair')} byte for byte, the others saved anew"
     shown = listed((f"{pair.a} ({pair.a_split}) = {pair.b} ({pair.b_split})" for pair in found), SHOWN)
     return (
         f"Leak check: {counted(len(held_out), 'image')} of a later split {'is' if len(held_out) == 1 else 'are'} in an "
-        f"earlier one too ({same} of {counted(len(found), 'pair')} byte for byte, the others saved anew): {shown}. "
-        "The figures are too good by that: use --dedupe together, or --dedupe drop."
+        f"earlier one too ({how}): {shown}. "
+        "The figures are too good by that: use --dedupe drop (or, where the split is drawn, --dedupe together)."
     )
 
 
