@@ -1,14 +1,20 @@
-"""A value with its confidence interval, and how one comes out of bootstrap resamples."""
+"""A figure with its confidence interval, and the resampling that gives it."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ttl.errors import UsageError
-from ttl.stats.defined import Array
+
+Array = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int64]
+CHUNK_ELEMENTS = 16_000
+"""Weights drawn at once: from 128 kB on, Linux hands every array out as new, unmapped pages, which costs a third."""
 
 
 @dataclass(frozen=True)
@@ -25,14 +31,8 @@ class Estimate:
         return {name: None if math.isnan(figure) else figure for name, figure in figures.items()}
 
 
-def percentile_interval(value: float, drawn: Array, confidence: float) -> Estimate:
-    """`value` with the percentile interval of its resamples.
-
-    Args:
-        value: Of the data itself; where it is nan, so is the interval.
-        drawn: `(resamples,)` the figure of every resample; those that are nan are left out.
-        confidence: Of the interval, in (0, 1).
-    """
+def estimate(value: float, drawn: Array, confidence: float) -> Estimate:
+    """`value` with the percentile interval of the resamples in which it is defined."""
     defined = drawn[~np.isnan(drawn)]
     if math.isnan(value) or not len(defined):
         return Estimate(value, math.nan, math.nan)
@@ -40,22 +40,54 @@ def percentile_interval(value: float, drawn: Array, confidence: float) -> Estima
     return Estimate(value, float(low), float(high))
 
 
-def check_confidence(confidence: float) -> None:
-    """Refuse what is no level of confidence.
+def check_bootstrap(resamples: int, confidence: float) -> None:
+    """Refuse what makes no sense.
 
     Raises:
-        UsageError: It doesn't lie between 0 and 1.
+        UsageError: no resamples, or a confidence outside (0, 1).
     """
+    if resamples < 1:
+        raise UsageError(f"resamples must be at least 1, not {resamples}.")
     if not 0 < confidence < 1:
         raise UsageError(f"confidence must lie between 0 and 1, not {confidence}.")
 
 
-def check_bootstrap(resamples: int, confidence: float) -> None:
-    """Refuse options that no bootstrap can follow.
+def chunks(resamples: int, n: int) -> Iterator[int]:
+    """Split `resamples` so that a part times `n` stays small."""
+    size = max(1, CHUNK_ELEMENTS // max(1, n))
+    for start in range(0, resamples, size):
+        yield min(size, resamples - start)
+
+
+def resample_weights(labels: Labels, resamples: int, seed: int, groups: Sequence[str] | None) -> Iterator[Array]:
+    """Yield `(some resamples, n)`: how often each sample is drawn.
+
+    Samples are drawn within their class, so that classes keep their sizes. With groups, whole groups are: those
+    with the same classes in them among each other. Several labels a sample make no strata.
 
     Raises:
-        UsageError: There is no resample, or `confidence` doesn't lie between 0 and 1.
+        UsageError: not one group a sample.
     """
-    if resamples < 1:
-        raise UsageError(f"resamples must be at least 1, not {resamples}.")
-    check_confidence(confidence)
+    strata, member_of = _units(labels, groups)
+    rng = np.random.default_rng(seed)
+    members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+    for n in chunks(resamples, len(labels)):
+        weights = np.empty((n, len(strata)))
+        for member in members:
+            draws = rng.integers(len(member), size=(n, len(member)))
+            draws += np.arange(n)[:, None] * len(member)
+            weights[:, member] = np.bincount(draws.ravel(), minlength=draws.size).reshape(draws.shape)
+        yield weights if member_of is None else weights[:, member_of]
+
+
+def _units(labels: Labels, groups: Sequence[str] | None) -> tuple[Labels, Labels | None]:
+    """What is drawn: the stratum of each unit, and the unit of each sample (None: each is its own)."""
+    flat = labels if labels.ndim == 1 else np.zeros(len(labels), np.int64)
+    if groups is None:
+        return flat, None
+    if len(groups) != len(labels):
+        raise UsageError(f"{len(groups)} groups for {len(labels)} samples: give one a sample.")
+    names, member_of = np.unique(np.array(groups, object).astype(str), return_inverse=True)
+    held = np.zeros((len(names), int(flat.max(initial=0)) + 1), bool)
+    held[member_of, flat] = True
+    return np.unique(held, axis=0, return_inverse=True)[1].reshape(-1), member_of

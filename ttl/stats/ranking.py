@@ -1,4 +1,4 @@
-"""AUROC and AUPRC of one class against the rest, for many weightings of the same samples at once."""
+"""One class against the rest, ranked by score: AUPRC and AUROC under integer weights."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ttl.stats.defined import Array, divide
-
-Flags = npt.NDArray[np.bool_]
+from ttl.stats.estimate import Array
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Ranking:
-    """One class against the rest, from the highest score to the lowest; sorted once.
+    """One class against the rest, from the highest score to the lowest.
 
     Attributes:
-        order: `(m,)` positions of the samples whose label is known, by falling score.
-        positive: `(m,)` 1 for the class and 0 for the rest, in that order.
-        ends: `(ties,)` the last position of every run of equal scores.
+        order: `(known,)` positions of the samples whose label is known, by falling score.
+        positive: `(known,)` 1 for the class and 0 for the rest, in that order.
+        ends: `(groups,)` the last position of every run of equal scores.
     """
 
     order: npt.NDArray[np.intp]
@@ -27,16 +25,30 @@ class Ranking:
     ends: npt.NDArray[np.intp]
 
     @classmethod
-    def of(cls, positive: Flags, scores: Array, known: Flags) -> Ranking:
-        """Sort the samples that `known` marks; every argument is `(n,)`."""
-        samples = np.flatnonzero(known)
-        order = samples[np.argsort(-scores[samples], kind="stable")]
+    def of(cls, positive: npt.NDArray[np.bool_], scores: Array, known: npt.NDArray[np.bool_] | None = None) -> Ranking:
+        """Rank the samples once; `known` leaves some out.
+
+        Args:
+            positive: `(n,)`.
+            scores: `(n,)`.
+            known: `(n,)`; None keeps all.
+        """
+        order = np.argsort(-scores, kind="stable")
+        if known is not None:
+            order = order[known[order]]
         falling = scores[order]
         last = np.append(falling[1:] != falling[:-1], True)[: len(order)]
         return cls(order, positive[order].astype(np.float64), np.flatnonzero(last))
 
     def auprc_auroc(self, weights: Array) -> Array:
-        """`(2, resamples)` for `weights` `(resamples, n)`; nan where no positives or no negatives were drawn."""
+        """AUPRC and AUROC of every resample.
+
+        Args:
+            weights: `(resamples, n)`: how often each sample was drawn.
+
+        Returns:
+            `(2, resamples)`; nan without positives or without negatives.
+        """
         if self.positive.all() or not self.positive.any():
             return np.full((2, len(weights)), np.nan)
         drawn = np.take(weights, self.order, axis=1)
@@ -47,14 +59,16 @@ class Ranking:
         if tied:
             taken, found = taken[:, self.ends], found[:, self.ends]
             hits = np.diff(found, axis=1, prepend=0)
-        # Runs that a resample drew nothing of come with hits of 0: their precision is never used.
+        # Groups that a resample drew nothing of come with hits of 0: their precision is never used.
         precision = found / np.maximum(taken, 1)
+        positives = found[:, -1]
         passed = taken - found
-        # A positive loses to the negatives above its run of ties and half-loses to those in it.
+        # A positive loses to the negatives above its group and half-loses to those in it.
         lost = np.einsum("rg,rg->r", hits, passed)
         if tied:
             lost -= np.einsum("rg,rg->r", hits, np.diff(passed, axis=1, prepend=0)) / 2
-        positives, negatives = found[:, -1], passed[:, -1]
-        gained = np.einsum("rg,rg->r", hits, precision)
-        auprc = divide(gained, np.where(negatives > 0, positives, 0))
-        return np.stack([auprc, 1 - divide(lost, positives * negatives)])
+        negatives = passed[:, -1]
+        defined = (positives > 0) & (negatives > 0)
+        average = np.einsum("rg,rg->r", hits, precision) / np.where(defined, positives, 1)
+        above = 1 - lost / np.where(defined, positives * negatives, 1)
+        return np.where(defined, np.stack([average, above]), np.nan)
