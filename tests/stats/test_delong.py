@@ -91,7 +91,9 @@ def test_the_same_ranking_is_no_difference() -> None:
 
 def test_edges() -> None:
     perfect = delong([0, 0, 1, 1], [0, 1, 2, 3])
-    assert (perfect.value, perfect.ci_low, perfect.ci_high) == (1, 1, 1)
+    assert perfect.value == 1
+    assert math.isnan(perfect.ci_low)
+    assert math.isnan(perfect.ci_high)
     assert delong([0, 1], [5, 5]).value == 0.5
     assert math.isnan(delong([1, 1], [0.1, 0.2]).value)
     assert math.isnan(delong_paired([0, 0], [0.1, 0.2], [0.1, 0.2]).p)
@@ -108,3 +110,15 @@ def test_edges() -> None:
 def test_bad_input_is_named(labels: list[int], scores: list[float], error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         delong(labels, scores)
+
+
+def test_nothing_is_certain_from_a_single_positive() -> None:
+    lone = delong([1, *[0] * 20], [0.5, *np.linspace(0, 1, 20)])
+    assert 0 < lone.value < 1
+    assert math.isnan(lone.ci_low)
+    two = delong_paired([0, 1], [0.1, 0.9], [0.9, 0.1])
+    assert two.difference.value == 1
+    assert math.isnan(two.p)
+    assert math.isnan(two.difference.ci_low)
+    reversed_ = delong_paired([0, 0, 1, 1], [0, 1, 2, 3], [3, 2, 1, 0])
+    assert math.isnan(reversed_.p)

@@ -96,6 +96,30 @@ def test_the_calibration_error_is_the_gap_of_the_bins(kind: str) -> None:
     assert metrics(kind, labels, sure, ["ece"])["ece"] == 0
 
 
+def test_calibration_errors_of_two_classes_dont_cancel() -> None:
+    # Class 0 is right half as often as it is sure (0.75), class 1 always.
+    labels = np.array([[1, 1], [0, 1]])
+    found = metrics("multilabel", labels, np.full((2, 2), 0.75), ["ece"])
+    assert found["ece"] == pytest.approx((0.25 + 0.25) / 2)
+    unknown = np.array([[1, -1], [0, -1]])
+    assert metrics("multilabel", unknown, np.full((2, 2), 0.75), ["ece"])["ece"] == pytest.approx(0.25)
+
+
+def test_a_lower_calibration_error_is_the_better_one() -> None:
+    labels = np.repeat([0, 1], 100)
+    good = np.where(labels[:, None] == [0, 1], 0.9, 0.1)
+    bad = np.where(labels[:, None] == [0, 1], 0.55, 0.45)
+    assert not non_inferior("ece", "binary", labels, bad, good, resamples=50).shown
+    assert non_inferior("ece", "binary", labels, good, bad, resamples=50).shown
+
+
+def test_each_sample_its_own_group_is_no_groups() -> None:
+    labels, probabilities = predictions("binary", 200)
+    alone = intervals("binary", labels, probabilities, resamples=2000)["auroc"]
+    single = intervals("binary", labels, probabilities, groups=[str(i) for i in range(200)], resamples=2000)["auroc"]
+    assert (single.ci_low, single.ci_high) == pytest.approx((alone.ci_low, alone.ci_high), abs=0.01)
+
+
 def test_figures_of_each_class() -> None:
     labels, probabilities = predictions("multiclass", 200)
     found = per_class("multiclass", labels, probabilities)
@@ -160,6 +184,8 @@ def test_a_resample_without_a_class_doesnt_make_the_interval_undefined() -> None
         ([[1, 0]], [[0.5, 0.5, 0.5]], UsageError, "must both be"),
         ([[2, 0]], [[0.5, 0.5]], DataError, "labels go from 0 to 2"),
         ([[1, 0]], [[0.5, math.nan]], DataError, "1 of 1 predictions are not finite"),
+        ([[1, 0]], [[3.0, -2.0]], DataError, "predictions go from -2 to 3; give probabilities, not logits"),
+        (np.empty((2, 0)), np.empty((2, 0)), UsageError, "must both be"),
     ],
 )
 def test_bad_multilabel_predictions_are_named(

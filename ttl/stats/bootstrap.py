@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ttl.errors import UsageError
 from ttl.stats.estimate import Array, Estimate, check_bootstrap, estimate, resample_weights
-from ttl.stats.scoring import METRICS, Scorer
+from ttl.stats.scoring import LOWER_IS_BETTER, METRICS, Scorer
 
 
 def intervals(
@@ -27,7 +27,8 @@ def intervals(
     """Metrics with their percentile bootstrap intervals.
 
     Samples are redrawn within their class; with groups (patients), whole groups are, within those that hold the same
-    classes: images of one patient aren't independent, and intervals that take them for it are too narrow.
+    classes: images of one patient aren't independent, and intervals that take them for it are too narrow. Resamples in
+    which a metric is undefined are left out; a class with one sample (one group) never varies.
 
     Args:
         kind: one of `KINDS`.
@@ -109,7 +110,9 @@ class NonInferiority:
 
     @property
     def shown(self) -> bool:
-        """The whole interval lies above minus the margin; False where the difference is undefined."""
+        """The whole interval is better than a loss of the margin; False where the difference is undefined."""
+        if self.metric in LOWER_IS_BETTER:
+            return self.difference.ci_high < self.margin
         return self.difference.ci_low > -self.margin
 
     def to_json(self) -> dict[str, object]:

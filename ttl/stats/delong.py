@@ -20,8 +20,8 @@ class PairedAUROC:
 
     Attributes:
         difference: with its normal 95 % interval.
-        z: the difference over its standard error; nan where that is 0.
-        p: two-sided; 1 where the two rank alike.
+        z: the difference over its standard error; nan where that is 0 or can't be estimated.
+        p: two-sided; 1 where the two rank alike, nan where the standard error can't be estimated.
     """
 
     difference: Estimate
@@ -32,7 +32,8 @@ class PairedAUROC:
 def delong(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Estimate:
     """The AUROC with DeLong's 95 % interval, made on the logit scale so that it stays in (0, 1).
 
-    At an AUROC of exactly 0 or 1, where that scale ends, the interval is the point itself: use a bootstrap there.
+    The interval is nan where the variance can't be estimated: at an AUROC of exactly 0 or 1, where that scale ends,
+    and with a single positive or negative.
 
     Args:
         labels: `(n,)` 0 or 1.
@@ -46,9 +47,9 @@ def delong(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Estimate:
     if truth.all() or not truth.any():
         return Estimate(math.nan, math.nan, math.nan)
     (area,), cover = _areas(truth, values[None])
-    error = math.sqrt(max(0.0, float(cover[0, 0])))
-    if error == 0 or not 0 < area < 1:
-        return Estimate(float(area), float(area), float(area))
+    error = _root(float(cover[0, 0]))
+    if math.isnan(error) or error == 0 or not 0 < area < 1:
+        return Estimate(float(area), math.nan, math.nan)
     logit, step = math.log(area / (1 - area)), Z95 * error / (area * (1 - area))
     low, high = (1 / (1 + math.exp(-(logit + side))) for side in (-step, step))
     return Estimate(float(area), low, high)
@@ -72,11 +73,13 @@ def delong_paired(labels: npt.ArrayLike, a: npt.ArrayLike, b: npt.ArrayLike) -> 
         return PairedAUROC(Estimate(math.nan, math.nan, math.nan), math.nan, math.nan)
     areas, cover = _areas(truth, np.stack([first, second]))
     value = float(areas[0] - areas[1])
-    error = math.sqrt(max(0.0, float(cover[0, 0] + cover[1, 1] - 2 * cover[0, 1])))
-    interval = Estimate(value, value - Z95 * error, value + Z95 * error)
-    if error == 0:
-        return PairedAUROC(interval, math.nan, 1.0 if value == 0 else 0.0)
+    error = _root(float(cover[0, 0] + cover[1, 1] - 2 * cover[0, 1]))
+    if error == 0 and value == 0 and not math.isnan(cover[0, 0]):
+        return PairedAUROC(Estimate(0.0, 0.0, 0.0), math.nan, 1.0)
+    if math.isnan(error) or error == 0:
+        return PairedAUROC(Estimate(value, math.nan, math.nan), math.nan, math.nan)
     z = value / error
+    interval = Estimate(value, value - Z95 * error, value + Z95 * error)
     return PairedAUROC(interval, z, math.erfc(abs(z) / math.sqrt(2)))
 
 
@@ -93,9 +96,14 @@ def _areas(truth: npt.NDArray[np.bool_], scores: Array) -> tuple[Array, Array]:
     return above.mean(axis=1), spread
 
 
+def _root(variance: float) -> float:
+    """The standard error; rounding may take a variance of 0 below it."""
+    return math.nan if math.isnan(variance) else math.sqrt(max(0.0, variance))
+
+
 def _covariance(rows: Array) -> Array:
     if rows.shape[1] < 2:
-        return np.zeros((len(rows), len(rows)))
+        return np.full((len(rows), len(rows)), np.nan)
     return np.atleast_2d(np.cov(rows))
 
 

@@ -24,8 +24,10 @@ from ttl.stats.ranking import Ranking
 METRICS = ("auprc", "auroc", "accuracy")
 """What is reported unless more is asked for."""
 ALL_METRICS = (*METRICS, "balanced_accuracy", "f1", "kappa", "ece")
+LOWER_IS_BETTER = ("ece",)
 KINDS = ("binary", "multiclass", "multilabel")
 ECE_BINS = 15
+ROUNDING = 1e-6
 
 
 class Scorer:
@@ -125,18 +127,17 @@ class Scorer:
         return self.known.astype(np.float64)
 
     @cached_property
-    def _gaps(self) -> Array:
-        """`(n, bins)`: correctness less confidence, in the bin of the confidence."""
+    def _gaps(self) -> list[tuple[Array, Array]]:
+        """Correctness less confidence in the bin of the confidence, `(n, bins)`, and who counts, `(n,)`.
+
+        Once; in `multilabel` for each class by itself, so that two errors don't cancel.
+        """
         if self.kind == "multilabel":
-            confidence, right, known = np.maximum(self.scores, 1 - self.scores), self._right, self.known
+            sure = np.maximum(self.scores, 1 - self.scores)
+            columns = [(sure[:, c], self._right[:, c], self.known[:, c]) for c in range(self.classes)]
         else:
-            confidence, right = self.scores.max(axis=1, keepdims=True), self._right[:, None]
-            known = np.ones_like(confidence, bool)
-        bins = np.minimum((confidence * ECE_BINS).astype(np.int64), ECE_BINS - 1)
-        rows = np.broadcast_to(np.arange(len(confidence))[:, None], bins.shape)
-        gaps = np.zeros((len(confidence), ECE_BINS))
-        np.add.at(gaps, (rows[known], bins[known]), (right - confidence)[known])
-        return gaps
+            columns = [(self.scores.max(axis=1), self._right, np.ones(len(self.scores), bool))]
+        return [_binned(*column) for column in columns]
 
     def _accuracy(self, weights: Array) -> Array:
         if self.kind == "multilabel":
@@ -171,8 +172,15 @@ class Scorer:
 
     def _ece(self, weights: Array) -> Array:
         """Expected calibration error: |confidence - accuracy| over `ECE_BINS` equal bins of confidence, weighted."""
-        total = weights @ self._known.sum(axis=1) if self.kind == "multilabel" else weights.sum(axis=1)
-        return ratio(np.abs(weights @ self._gaps).sum(axis=1), total)
+        each = [ratio(np.abs(weights @ gaps).sum(axis=1), weights @ known) for gaps, known in self._gaps]
+        return mean_of_defined(np.stack(each))
+
+
+def _binned(confidence: Array, right: Array, known: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
+    bins = np.clip((confidence * ECE_BINS).astype(np.int64), 0, ECE_BINS - 1)
+    gaps = np.zeros((len(confidence), ECE_BINS))
+    gaps[np.arange(len(bins)), bins] = np.where(known, right - confidence, 0)
+    return gaps, known.astype(np.float64)
 
 
 def ratio(top: Array, bottom: Array) -> Array:
@@ -199,7 +207,7 @@ def checked(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> t
     if kind not in KINDS:
         raise UsageError(f"there are no metrics for kind {kind!r}; choose one of {', '.join(KINDS)}.")
     several = kind == "multilabel"
-    if several and (scores.ndim != 2 or found.shape != scores.shape):
+    if several and (scores.ndim != 2 or found.shape != scores.shape or not scores.shape[1]):
         raise UsageError(f"labels {found.shape} and probabilities {scores.shape} must both be (n, classes).")
     if not several and (found.ndim != 1 or scores.ndim != 2 or len(found) != len(scores)):
         raise UsageError(f"labels {found.shape} and probabilities {scores.shape} must be (n,) and (n, classes).")
@@ -208,6 +216,8 @@ def checked(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> t
     if not np.isfinite(scores).all():
         bad = int((~np.isfinite(scores)).any(axis=1).sum())
         raise DataError(f"{bad} of {len(scores)} predictions are not finite; the model that gave them is broken.")
+    if scores.size and not (scores.min() >= -ROUNDING and scores.max() <= 1 + ROUNDING):
+        raise DataError(f"predictions go from {scores.min():g} to {scores.max():g}; give probabilities, not logits.")
     low, high = (-1, 1) if several else (0, scores.shape[1] - 1)
     if found.size and (found.min() < low or found.max() > high):
         raise DataError(f"labels go from {found.min()} to {found.max()}; they must be in {low}..{high}.")
