@@ -11,7 +11,7 @@ from ttl.graph import walk
 
 def test_live_sets_are_the_maps_that_a_later_operation_needs() -> None:
     graph = walk(TinyDenseNet(), image_size=16)
-    live = {op.node.name: [o.node.name for o in s] for op, s in zip(graph.ops, graph.live_sets(), strict=True)}
+    live = {op.node.name: [o.node.name for o in s] for op, s in zip(graph.ops, graph.live_sets, strict=True)}
     assert live["stem"] == ["stem"]
     assert live["block_layer1_conv2"] == ["stem", "block_layer1_conv2"]
     assert live["block_layer2_conv1"] == ["stem", "block_layer1_conv2", "block_layer2_conv1"]

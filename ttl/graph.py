@@ -66,9 +66,10 @@ class BlockGraph:
     macs_without_formula: Counter[str] = field(default_factory=Counter)
     """Operations that cost something unknown, and how often each ran."""
 
+    @cached_property
     def live_sets(self) -> list[tuple[Op, ...]]:
         """For each position (after operation i): the features that a later operation still needs."""
-        order = {op.node: i for i, op in enumerate(self.ops)}
+        order = dict(self._order)
         order.update({node: len(self.ops) for node in self.graph.nodes if node.op == "output"})
         last_use = [max((order.get(user, -1) for user in op.node.users), default=-1) for op in self.ops]
         live: list[int] = []
@@ -86,7 +87,7 @@ class BlockGraph:
         None where the network can't be cut: several feature maps are live, and the next operation
         doesn't concatenate exactly those. Several vectors are one where linear classifiers alone read them.
         """
-        sets = self.live_sets()
+        sets = self.live_sets
         return [
             live if _is_one_map(live) or self._concatenated_next(i, live) or self._classified(live) else None
             for i, live in enumerate(sets)
@@ -98,12 +99,11 @@ class BlockGraph:
         Nothing is lost when the network is cut at it alone, though what comes next reads the others again:
         the cells of NASNet read the last two, ViTs with a query for all blocks of a stage read that query.
         """
-        live = self.live_sets()[position]
+        live = self.live_sets[position]
         if not _is_one_map(live[-1:]):
             return None
-        order = {op.node: i for i, op in enumerate(self.ops)}
-        others = {order[op.node] for op in live[:-1]}
-        return live[-1:] if others <= self._sources[order[live[-1].node]] else None
+        others = {self._order[op.node] for op in live[:-1]}
+        return live[-1:] if others <= self._sources[self._order[live[-1].node]] else None
 
     def is_norm(self, op: Op) -> bool:
         """Whether it is a normalisation, of torch or of a library's own."""
@@ -135,9 +135,12 @@ class BlockGraph:
         shape = (op.shape or ())[1:]
         if len(shape) != 3:
             return max(0, len(shape) - 1)
-        for axis in (self._axis(op, forward=False), self._axis(op, forward=True)):
-            if axis is not None:
-                return axis
+        if op.node not in self._axes:
+            told = self._axis(op, forward=False)
+            self._axes[op.node] = self._axis(op, forward=True) if told is None else told
+        axis = self._axes[op.node]
+        if axis is not None:
+            return axis
         return 2 if shape[0] == shape[1] != shape[2] else 0
 
     def _axis(self, start: Op, *, forward: bool) -> int | None:
@@ -188,29 +191,33 @@ class BlockGraph:
         return axes[0] if len(axes) == 1 else None
 
     @cached_property
+    def _axes(self) -> dict[fx.Node, int | None]:
+        """What was found out about channel axes so far: all points of a dense block begin with the same map."""
+        return {}
+
+    @cached_property
+    def _order(self) -> dict[fx.Node, int]:
+        return {op.node: i for i, op in enumerate(self.ops)}
+
+    @cached_property
     def _by_node(self) -> dict[fx.Node, Op]:
         return {op.node: op for op in self.ops}
 
     @cached_property
     def _sources(self) -> list[set[int]]:
         """For each operation: the positions of those that it is computed from."""
-        order: dict[fx.Node, int] = {}
         sources: list[set[int]] = []
-        for i, op in enumerate(self.ops):
-            inputs = [order[node] for node in op.node.all_input_nodes if node in order]
+        for op in self.ops:
+            inputs = [self._order[node] for node in op.node.all_input_nodes if node in self._order]
             sources.append(set(inputs).union(*(sources[j] for j in inputs)))
-            order[op.node] = i
         return sources
 
     def _classified(self, live: tuple[Op, ...]) -> bool:
-        readers = [self._by_node.get(user) for op in live for user in op.node.users]
-        return (
-            len(live) > 1
-            and all(
-                op is not None and (kind := self.kind(op)) is not None and issubclass(kind, nn.Linear) for op in readers
-            )
-            and all(len(op.shape or ()) == 2 for op in live)
-        )
+        if len(live) < 2 or any(len(op.shape or ()) != 2 for op in live):
+            return False
+        readers = (self._by_node.get(user) for op in live for user in op.node.users)
+        kinds = (None if op is None else self.kind(op) for op in readers)
+        return all(kind is not None and issubclass(kind, nn.Linear) for kind in kinds)
 
     def _concatenated_next(self, position: int, live: tuple[Op, ...]) -> bool:
         following = next((op for op in self.ops[position + 1 :] if op.is_feature), None)
