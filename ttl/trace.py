@@ -156,13 +156,18 @@ class _Tracer(fx.Tracer):
         """What the forward wants to know of a value, as it is for an image of the traced size.
 
         Raises:
-            TypeError: it isn't the same for every batch size.
+            TypeError: it depends on more than sizes, or isn't the same for every batch size.
         """
         if not self.sizes:
             self.sizes = [_Sizes(self, torch.empty((n, *self.image_shape), device="meta")) for n in BATCHES]
-        with self.not_tracing():
-            values = [sizes.of(obj.node) for sizes in self.sizes]
-            answers = [question(value) for value in values]
+        try:
+            with self.not_tracing():
+                values = [sizes.of(obj.node) for sizes in self.sizes]
+                answers = [question(value) for value in values]
+        except Exception as error:
+            raise TypeError(
+                f"control flow depends on more than sizes, at {obj.node.name} ({first_line(error)})"
+            ) from error
         if len(set(answers)) > 1:
             raise TypeError(f"control flow depends on the batch size ({obj.node.name})")
         if not isinstance(values[0], (tuple, list)):  # how many sizes a tensor has is the same for every image

@@ -419,7 +419,8 @@ def finetune(
     if as_json:
         typer.echo(json.dumps(shown | {"folder": str(folder)}, indent=1))
         return
-    typer.echo(f"{record['cut']}: validation {metrics(record['val'])}; test {metrics(record['test'])}")
+    for split, words in (("val", "validation"), ("test", "test")):
+        typer.echo(f"{record['cut']}, {words} (95 % interval):\n{metrics(record[split])}")
     typer.echo(f"Saved in {folder}")
     _next(f"ttl export {folder}")
 

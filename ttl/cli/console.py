@@ -76,7 +76,8 @@ def _line(event: Event) -> str:
         return event.text
     if isinstance(event, TrialDone):
         record = event.record
-        values = "  ".join(f"{name} {_number(found['value'])}" for name, found in record["val"].items())
+        shown = list(record["val"].items())[:3]  # the others are in the report
+        values = "  ".join(f"{name} {_number(found['value'])}" for name, found in shown)
         how = "already done" if event.reused else f"{record['epochs']} epochs, {record['seconds']:.0f} s"
         return f"{record['cut']}  validation {values}  ({how})"
     if isinstance(event, EpochDone):

@@ -47,8 +47,11 @@ def latency_table(rows: list[dict[str, Any]]) -> str:
 
 
 def metrics(estimates: dict[str, Any]) -> str:
-    """All metrics in one line."""
-    return ", ".join(f"{name.upper()} {estimate(value)}" for name, value in estimates.items())
+    """All metrics, a line each."""
+    from ttl.report.reading import metric_name
+
+    width = max(len(metric_name(name)) for name in estimates)
+    return "\n".join(f"  {metric_name(name):<{width}}  {estimate(value)}" for name, value in estimates.items())
 
 
 def estimate(found: dict[str, Any]) -> str:

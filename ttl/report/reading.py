@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-METRIC_NAMES = {"auprc": "AUPRC", "auroc": "AUROC", "accuracy": "accuracy", "dice": "Dice", "iou": "IoU"}
+METRIC_NAMES = {
+    "auprc": "AUPRC",
+    "auroc": "AUROC",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "f1": "F1",
+    "kappa": "quadratic kappa",
+    "ece": "calibration error",
+    "dice": "Dice",
+    "iou": "IoU",
+}
 
 
 def number(value: Any) -> float:

@@ -97,6 +97,10 @@ def _glossary(report: Report) -> Listing:
     lines = (
         "AUPRC: area under the precision-recall curve (average precision); 1 is perfect." + guess,
         "AUROC: how often a positive image is ranked above a negative one; 0.5 is guessing, 1 is perfect.",
+        "Balanced accuracy: the mean over classes of the share that is found; F1: precision and recall in one figure.",
+        "Quadratic kappa: agreement beyond chance, where a guess two grades off counts four times (for grades).",
+        "Calibration error: how far the stated probabilities are from how often they come true; 0 is perfect, lower is"
+        " better.",
         "95% interval: the range of values that fit the images at hand; other images of the same kind could"
         " give any of them. Where that of a difference holds 0, the images don't tell the two apart.",
         "Parameters and MACs: the numbers a network holds, and the multiply-adds that one image costs.",
