@@ -153,7 +153,7 @@ def truncation_points(
     if finish not in FINISHES:
         raise UsageError(f"There is no finish {finish!r}: choose one of {', '.join(FINISHES)}")
     graph = walk(model, image_size=image_size, channels=channels)
-    cuts = [cut for cut in _cuts(graph) if channel_count(graph, cut.values)]
+    cuts = _cuts(graph)
     if not cuts:
         raise ModelError(
             f"{type(model).__name__} can be cut nowhere: behind none of its blocks is there a single feature map"
@@ -165,11 +165,11 @@ def truncation_points(
 
 @dataclass(frozen=True)
 class _Cut:
-    """A segment, the values that are the feature behind it, and the operations taken along beyond it."""
+    """A segment, the values that are the feature behind it, and the positions of what is taken along beyond it."""
 
     segment: Segment
     values: tuple[Op, ...]
-    beyond: tuple[Op, ...] = ()
+    beyond: tuple[int, ...] = ()
 
 
 def _cuts(graph: BlockGraph) -> list[_Cut]:
@@ -188,19 +188,21 @@ def _cuts(graph: BlockGraph) -> list[_Cut]:
 
 def _finished(graph: BlockGraph, cut: _Cut) -> _Cut:
     """The cut with the norm and the activation that the next block reads it through, if it does."""
-    beyond: list[Op] = []
-    last = cut.segment.last
-    for op in graph.ops[last + 1 :]:
-        before = {beyond[-1].node} if beyond else {value.node for value in cut.values}
+    beyond: list[int] = []
+    finished = False
+    for position in range(cut.segment.last + 1, len(graph.ops)):
+        op = graph.ops[position]
+        before = {graph.ops[beyond[-1]].node} if beyond else {value.node for value in cut.values}
         if not before & set(op.node.all_input_nodes):
             continue
         joins = not beyond and len(cut.values) > 1
-        if not joins and not graph.is_norm(op) and not (graph.is_activation(op) and any(map(graph.is_norm, beyond))):
+        if not (joins or graph.is_norm(op) or (finished and graph.is_activation(op))):
             break
-        beyond.append(op)
-    if not any(map(graph.is_norm, beyond)):
+        finished = finished or graph.is_norm(op)
+        beyond.append(position)
+    if not finished:
         return cut
-    return replace(cut, values=(beyond[-1],), beyond=tuple(beyond))
+    return replace(cut, values=(graph.ops[beyond[-1]],), beyond=tuple(beyond))
 
 
 def _priced(graph: BlockGraph, cuts: list[_Cut], missing: Collection[str]) -> list[TruncationPoint]:
@@ -213,6 +215,7 @@ def _priced(graph: BlockGraph, cuts: list[_Cut], missing: Collection[str]) -> li
     stage = 1
     for i, cut in enumerate(cuts):
         last = cut.segment.last
+        taken_along = [graph.ops[position] for position in cut.beyond]
         ends = i + 1 == len(cuts) or reductions[i + 1] > reductions[i]
         points.append(
             TruncationPoint(
@@ -223,14 +226,14 @@ def _priced(graph: BlockGraph, cuts: list[_Cut], missing: Collection[str]) -> li
                 is_stage_end=ends,
                 channels=shapes[i][axes[i]],
                 reduction=reductions[i],
-                params=params[last] + sum(parameter.numel() for op in cut.beyond for parameter in op.parameters),
-                macs=macs[last] + sum(op.macs for op in cut.beyond),
+                params=params[last] + sum(parameter.numel() for op in taken_along for parameter in op.parameters),
+                macs=macs[last] + sum(op.macs for op in taken_along),
                 shape=shapes[i],
                 image_size=graph.image_size,
                 channel_axis=axes[i],
                 image_channels=graph.image_channels,
                 is_finished=bool(cut.beyond),
-                is_within_weights=last < absent and not any(graph.ops.index(op) >= absent for op in cut.beyond),
+                is_within_weights=max((last, *cut.beyond)) < absent,
                 values=tuple(op.node.name for op in cut.values),
             )
         )
@@ -259,12 +262,6 @@ def _absent(graph: BlockGraph, missing: Collection[str]) -> int:
     holders = {name.rsplit(".", i)[0] for name in missing for i in range(name.count(".") + 1)}
     uses = (i for i, op in enumerate(graph.ops) if op.node.op in ("call_module", "get_attr"))
     return next((i for i in uses if str(graph.ops[i].node.target) in holders), len(graph.ops))
-
-
-def channel_count(graph: BlockGraph, values: tuple[Op, ...]) -> int:
-    """Channels of the feature that is the concatenation of `values`."""
-    shape = _shape(graph, values)
-    return shape[graph.channel_axis(values[0])] if shape else 0
 
 
 def _shape(graph: BlockGraph, values: tuple[Op, ...]) -> tuple[int, ...]:

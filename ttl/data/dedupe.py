@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from ttl.data.describe import shared_groups
 from ttl.data.duplicates import Duplicate, find_duplicates, keep_together
 from ttl.data.records import Records
 from ttl.data.task import Samples, Task
@@ -20,13 +21,10 @@ def leaks(task: Task) -> tuple[str, ...]:
     """A sentence on images, and one on groups (patients), that are in two splits."""
     found = find_duplicates(task.splits)
     told = [_told(found) if found else "Leak check: no image is in two splits, not even saved anew."]
-    places: dict[str, set[str]] = {}
-    for split, samples in task.splits.items():
-        for group in samples.groups or ():
-            places.setdefault(group, set()).add(split)
-    if places:
-        shared = sum(len(splits) > 1 for splits in places.values())
-        told.append(f"{len(places)} groups (patients); {shared} shared between splits.")
+    shared = shared_groups(task)
+    if shared is not None:
+        groups = {group for samples in task.splits.values() for group in samples.groups or ()}
+        told.append(f"{len(groups)} groups (patients); {shared} shared between splits.")
     return tuple(told)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ttl.data.splits_file import groups_across
-from ttl.data.task import Samples, Task
+from ttl.data.task import Samples, Task, class_counts
 
 
 def describe(task: Task) -> dict[str, Any]:
@@ -30,17 +30,14 @@ def describe(task: Task) -> dict[str, Any]:
         "splits": {split: _split(task, samples) for split, samples in task.splits.items()},
         "width_px": _spread(sizes[:, 0]),
         "height_px": _spread(sizes[:, 1]),
-        "groups_shared": _shared(task),
+        "groups_shared": shared_groups(task),
         "fingerprint": task.fingerprint,
         "notes": list(task.notes),
     }
 
 
 def _split(task: Task, samples: Samples) -> dict[str, Any]:
-    if task.kind == "multilabel":
-        numbers = (samples.labels == 1).sum(axis=0).tolist()
-    else:
-        numbers = np.bincount(samples.labels, minlength=len(task.class_names)).tolist()
+    numbers = class_counts(samples.labels, len(task.class_names))
     return {
         "images": len(samples),
         "classes": dict(zip(task.class_names, numbers, strict=True)),
@@ -52,7 +49,8 @@ def _spread(values: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, float]:
     return {"min": int(values.min()), "median": float(np.median(values)), "max": int(values.max())}
 
 
-def _shared(task: Task) -> int | None:
+def shared_groups(task: Task) -> int | None:
+    """How many groups lie in more than one split; None where there are no groups."""
     places = [(split, group) for split, samples in task.splits.items() for group in samples.groups or ()]
     if not places:
         return None

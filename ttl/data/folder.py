@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from ttl.data.image import Facts, check_image, quiet_pillow
+from ttl.data.check import Progress, check_images, oddities, reasons, skipped
+from ttl.data.image import Facts
 from ttl.data.layout import ClassFolder, Layout, read_layout
-from ttl.data.pool import in_threads
 from ttl.data.records import Records
 from ttl.data.sources import FileSource
 from ttl.data.walk import Found, find
 from ttl.data.words import counted, listed
 from ttl.errors import DataError
 
-Progress = Callable[[int, int], None]
 Checked = dict[Path, "Facts | str"]
 
 
@@ -38,11 +36,12 @@ def read_folder(root: Path, *, skip_bad: bool = False, on_progress: Progress | N
         _check_filled(folder, content)
     pairs = [(folder, path) for folder, content in found.items() for path in content.images]
     pairs.sort(key=lambda pair: pair[1].relative_to(root).as_posix())
-    checked = _check_all([path for _, path in pairs], on_progress)
+    paths = [path for _, path in pairs]
+    checked = dict(zip(paths, check_images(paths, on_progress), strict=True))
     bad = {_id(root, path): reason for path, reason in checked.items() if isinstance(reason, str)}
     if bad and not skip_bad:
         raise DataError(
-            f"{len(bad)} of {counted(len(pairs), 'image')} in {root} can't be read: {_reasons(bad)}: "
+            f"{len(bad)} of {counted(len(pairs), 'image')} in {root} can't be read: {reasons(bad)}: "
             "repair or remove them, or go on without them with --skip-bad."
         )
     return _records(root, pairs, checked, bad, _notes(root, layout, found))
@@ -53,16 +52,6 @@ def _check_filled(folder: ClassFolder, content: Found) -> None:
         return
     others = f" ({counted(len(content.others), 'other file')} in it)" if content.others else ""
     raise DataError(f"The class folder {folder.path} holds no image{others}: add images, or remove the folder.")
-
-
-def _check_all(paths: list[Path], on_progress: Progress | None) -> Checked:
-    checked: Checked = {}
-    with quiet_pillow():
-        for path, result in zip(paths, in_threads(check_image, paths), strict=True):
-            checked[path] = result
-            if on_progress:
-                on_progress(len(checked), len(paths))
-    return checked
 
 
 def _records(
@@ -77,8 +66,6 @@ def _records(
     label = {name: number for number, name in enumerate(names)}
     facts = tuple(fact for _, _, fact in good)
     splits = [folder.split for folder, _, _ in good if folder.split]
-    if bad:
-        notes = [f"{counted(len(bad), 'unreadable image')} skipped: {_reasons(bad)}.", *notes]
     return Records(
         name=root.resolve().name,
         class_names=tuple(names),
@@ -87,7 +74,7 @@ def _records(
         source=FileSource(tuple(path for _, path, _ in good), facts),
         given=tuple(splits) or None,
         skipped=tuple(bad),
-        notes=(*notes, *_oddities(facts)),
+        notes=(*skipped(bad), *notes, *oddities(facts)),
     )
 
 
@@ -104,21 +91,5 @@ def _notes(root: Path, layout: Layout, found: dict[ClassFolder, Found]) -> list[
     return notes
 
 
-def _oddities(facts: tuple[Facts, ...]) -> list[str]:
-    notes = []
-    if deep := sum(fact.deep for fact in facts):
-        notes.append(
-            f"{counted(deep, 'image')} with more than 8 bits a pixel: "
-            "stretched from the image's own darkest..brightest pixel to 0..255."
-        )
-    if animated := sum(fact.animated for fact in facts):
-        notes.append(f"{counted(animated, 'image')} with several frames: the first is used.")
-    return notes
-
-
 def _id(root: Path, path: Path) -> str:
     return path.relative_to(root).as_posix()
-
-
-def _reasons(bad: dict[str, str]) -> str:
-    return listed(f"{name} ({reason})" for name, reason in bad.items())

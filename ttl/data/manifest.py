@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ttl.data.image import Facts, check_image, quiet_pillow
-from ttl.data.pool import in_threads
+from ttl.data.check import Progress, check_images, oddities, skipped
+from ttl.data.image import Facts
 from ttl.data.records import Records
 from ttl.data.sources import FileSource
 from ttl.data.table import SHOWN, Table, read_table
-from ttl.data.task import Labels
+from ttl.data.task import MISSING, Labels
 from ttl.data.words import counted, listed
 from ttl.errors import DataError
-
-Progress = Callable[[int, int], None]
 
 SPLIT_WORDS = {
     "train": "train",
@@ -30,7 +28,6 @@ SPLIT_WORDS = {
     "test": "test",
     "testing": "test",
 }
-MISSING = -1  # in a column of several: unknown or uncertain
 LABEL_WORDS = {"true": 1, "yes": 1, "false": 0, "no": 0, "": MISSING, "nan": MISSING}
 
 
@@ -87,7 +84,7 @@ def read_manifest(
         given=_picked(splits, good),
         groups=_picked(table.of("groups"), good),
         skipped=tuple(bad),
-        notes=(*guesses, *repeats, *_skipped(bad), *_oddities(facts)),
+        notes=(*guesses, *repeats, *skipped(bad), *oddities(facts)),
     )
 
 
@@ -201,12 +198,7 @@ def _check_all(table: Table, paths: list[Path], skip_bad: bool, on_progress: Pro
     absent = [i for i, path in enumerate(paths) if not path.is_file()]
     where = table.at(absent, table.columns["images"][0])
     _check_bad(table, len(absent), skip_bad, f"found, from the manifest's folder on: {where}: correct")
-    checked: list[Facts | str] = []
-    with quiet_pillow():
-        for told in in_threads(check_image, paths):
-            checked.append(told)
-            if on_progress:
-                on_progress(len(checked), len(paths))
+    checked = check_images(paths, on_progress)
     reasons = [f"{path.name} ({told})" for path, told in zip(paths, checked, strict=True) if isinstance(told, str)]
     _check_bad(table, len(reasons), skip_bad, f"read: {listed(reasons)}: repair or remove")
     return checked
@@ -221,20 +213,3 @@ def _check_bad(table: Table, bad: int, skip_bad: bool, what: str) -> None:
             f"{bad} of {counted(total, 'image')} in {table.path} can't be {what} them, "
             "or go on without them with --skip-bad."
         )
-
-
-def _skipped(bad: dict[str, str]) -> list[str]:
-    reasons = listed(f"{name} ({told})" for name, told in bad.items())
-    return [f"{counted(len(bad), 'unreadable image')} skipped: {reasons}."] if bad else []
-
-
-def _oddities(facts: tuple[Facts, ...]) -> list[str]:
-    notes = []
-    if deep := sum(fact.deep for fact in facts):
-        notes.append(
-            f"{counted(deep, 'image')} with more than 8 bits a pixel: "
-            "stretched from the image's own darkest..brightest pixel to 0..255."
-        )
-    if animated := sum(fact.animated for fact in facts):
-        notes.append(f"{counted(animated, 'image')} with several frames: the first is used.")
-    return notes

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ttl.data.sources import PickedSource
-from ttl.data.task import ImageSource, Kind, Labels, label_words
+from ttl.data.task import ImageSource, Kind, Labels, class_counts, label_words
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +50,7 @@ class Records:
 
     def counts(self) -> dict[str, int]:
         """Images by class name; those that are known to have it, where a sample may have several."""
-        if self.kind == "multilabel":
-            numbers = (self.labels == 1).sum(axis=0)
-        else:
-            numbers = np.bincount(self.labels, minlength=len(self.class_names))
-        return dict(zip(self.class_names, numbers.tolist(), strict=True))
+        return dict(zip(self.class_names, class_counts(self.labels, len(self.class_names)), strict=True))
 
     def label_words(self, index: int) -> str:
         """The label of a sample as text: its class; or `edema=1;mass=0;nodule=`, nothing where unknown."""
@@ -62,7 +58,7 @@ class Records:
 
     def pick(self, chosen: Sequence[int], *notes: str) -> Records:
         """The samples at these positions."""
-        index = np.array(chosen, np.int64)
+        index, kept = np.array(chosen, np.int64), set(chosen)
         return replace(
             self,
             ids=tuple(self.ids[i] for i in chosen),
@@ -70,7 +66,7 @@ class Records:
             source=PickedSource(self.source, index),
             given=None if self.given is None else tuple(self.given[i] for i in chosen),
             groups=None if self.groups is None else tuple(self.groups[i] for i in chosen),
-            skipped=(*self.skipped, *(name for i, name in enumerate(self.ids) if i not in set(chosen))),
+            skipped=(*self.skipped, *(name for i, name in enumerate(self.ids) if i not in kept)),
             notes=(*self.notes, *notes),
         )
 

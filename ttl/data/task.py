@@ -17,6 +17,17 @@ UNUSED = "unused"
 """Where samples go that are in no split: what a smaller share of train leaves out."""
 
 
+MISSING = -1
+"""A label that isn't known, in multi-label tasks: it counts in neither loss nor metric."""
+
+
+def class_counts(labels: Labels, classes: int) -> list[int]:
+    """Samples of each class; those that are known to have it, where a sample may have several."""
+    if labels.ndim == 2:
+        return [int(count) for count in (labels == 1).sum(axis=0)]
+    return [int(count) for count in np.bincount(labels, minlength=classes)]
+
+
 def label_words(class_names: tuple[str, ...], label: Labels) -> str:
     """A label as text: its class; or `edema=1;mass=0;nodule=`, nothing where unknown."""
     if label.ndim == 0:

@@ -9,8 +9,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-MISSING = -1
-"""A label that isn't known, in multi-label tasks: it counts in neither loss nor metric."""
+from ttl.data.task import MISSING
 
 
 @dataclass(frozen=True)
