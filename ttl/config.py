@@ -92,6 +92,7 @@ class RunConfig(BaseModel):
         train_fraction: share of the training samples to use, stratified: the low-data regime.
         freeze_below: the point up to which recipes that freeze leave everything as it is.
         seed: of the split, the heads' first weights, the order of the images and the augmentation.
+        seeds: fine-tunes of each point, with `seed` and those that follow it; the split stays that of `seed`.
         val_fraction: share of all samples that validate, where the data doesn't bring its own split.
         test_fraction: share of all samples that test, likewise.
         splits: a splits.csv to use instead.
@@ -127,6 +128,7 @@ class RunConfig(BaseModel):
     balance: Literal["none", "loss", "sampler"] = "none"
     train_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
+    seeds: Annotated[int, Field(ge=1, le=100)] = 1
     val_fraction: Share = 0.16
     test_fraction: Share = 0.20
     splits: Place | None = None
@@ -148,6 +150,12 @@ class RunConfig(BaseModel):
                 f"val-fraction {self.val_fraction:g} and test-fraction {self.test_fraction:g} leave nothing "
                 "to train on: their sum should be below 1"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _seeds_within_range(self) -> Self:
+        if self.seed + self.seeds - 1 > LARGEST_SEED:
+            raise ValueError(f"seed {self.seed} with {self.seeds} seeds goes beyond {LARGEST_SEED}: lower it")
         return self
 
     def to_json(self) -> dict[str, Any]:

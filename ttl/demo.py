@@ -36,7 +36,7 @@ def demo(out: Path, *, seed: int = 0, watch: Watch) -> Finished:
         lr=LEARNING_RATE,
         seed=seed,
     )
-    folder, _ = finetune(pretraining, "full", watch=watch)
+    folder = finetune(pretraining, "full", watch=watch).folder
     watch(Note("Now the job: the smallest cut of that network which tells the digits 5 to 9 apart."))
     job = pretraining.model_copy(
         update={

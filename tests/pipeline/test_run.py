@@ -127,10 +127,40 @@ def test_a_trial_can_be_loaded_and_exported_by_itself(finished: Path, tmp_path: 
 
 
 def test_finetune_runs_one_point(tmp_path: Path) -> None:
-    folder, record = finetune(tiny(tmp_path, recipe="bn", epochs=2), "layer2.0")
+    tuned = finetune(tiny(tmp_path, recipe="bn", epochs=2), "layer2.0")
+    folder, record = tuned.folder, tuned.record
     assert record["cut"] == "layer2.0"
     assert [row["phase"] for row in record["curve"]] == ["head", "head+bn"]
     assert (folder / "model.safetensors").is_file()
+
+
+def test_seeds_repeat_the_fine_tune_on_one_split(tmp_path: Path) -> None:
+    tuned = finetune(tiny(tmp_path, seed=4, seeds=3), "layer1.0")
+    records = tuned.repeats.records
+    assert [record["seed"] for record in records] == [4, 5, 6]
+    assert len({record["id"] for record in records}) == 3
+    losses = [record["curve"][0]["train_loss"] for record in records]
+    assert len(set(losses)) == 3
+    spread = tuned.repeats.spread()
+    values = [record["test"]["ece"]["value"] for record in records]
+    assert spread["seeds"] == [4, 5, 6]
+    assert spread["test"]["ece"]["mean"] == pytest.approx(np.mean(values))
+    assert spread["test"]["ece"]["sd"] == pytest.approx(np.std(values, ddof=1))
+    scores = [record["val"]["auprc"]["value"] for record in records]
+    assert tuned.record is records[int(np.argmax(scores))]
+    # Random weights differ from seed to seed too: the network is drawn anew for each.
+    assert finetune(tiny(tmp_path / "one", seed=4), "layer1.0").record["curve"][0]["train_loss"] == losses[0]
+
+
+def test_a_search_over_seeds_compares_means_and_delivers_the_best(tmp_path: Path) -> None:
+    content = run(tiny(tmp_path, seeds=2), deliver=False).report
+    for candidate in content["candidates"]:
+        assert len(candidate["trials"]) == 2
+        assert candidate["trial"] in candidate["trials"]
+        assert candidate["spread"]["seeds"] == [0, 1]
+    assert content["search"]["fine_tunes"] == 2 * len(content["candidates"])
+    best = max(candidate["spread"]["val"]["auprc"]["mean"] for candidate in content["candidates"])
+    assert content["chosen"]["spread"]["val"]["auprc"]["mean"] == best
 
 
 def test_a_plan_trains_nothing_and_keeps_nothing(tmp_path: Path) -> None:
@@ -175,8 +205,9 @@ def test_no_point_within_the_weights_is_an_error(tmp_path: Path) -> None:
 
 def test_a_cut_can_be_finished_with_the_next_norm(tmp_path: Path) -> None:
     changes = {"model": "resnetv2_50", "image_size": 32}
-    folder, record = finetune(tiny(tmp_path / "a", finish="norm", **changes), "stages.0.blocks.0")
-    _, plain = finetune(tiny(tmp_path / "b", **changes), "stages.0.blocks.0")
+    tuned = finetune(tiny(tmp_path / "a", finish="norm", **changes), "stages.0.blocks.0")
+    folder, record = tuned.folder, tuned.record
+    plain = finetune(tiny(tmp_path / "b", **changes), "stages.0.blocks.0").record
     assert record["params"] == plain["params"] + 2 * 256
     model, bundle = load_bundle(folder)
     assert bundle.point.is_finished
@@ -206,7 +237,8 @@ def test_a_fine_tune_that_breaks_is_told_and_the_search_goes_on(
 
 @pytest.mark.parametrize(("recipe", "below"), [("lwft", "layer1.0"), ("freeze-below", "1")])
 def test_layers_below_a_point_can_be_frozen(tmp_path: Path, recipe: str, below: str) -> None:
-    folder, record = finetune(tiny(tmp_path / "run", recipe=recipe, freeze_below=below), "layer2.0")
+    tuned = finetune(tiny(tmp_path / "run", recipe=recipe, freeze_below=below), "layer2.0")
+    folder, record = tuned.folder, tuned.record
     model, _ = load_bundle(folder)
     assert record["trainable"]["above"] < record["params"] + sum(p.numel() for p in model.ttl_head.parameters())
 

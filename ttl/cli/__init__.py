@@ -37,6 +37,7 @@ from ttl.cli.options import (
     Rate,
     RecipeName,
     Seed,
+    Seeds,
     SkipBad,
     SplitColumn,
     Splits,
@@ -172,6 +173,7 @@ def plan(
     within_weights: WithinWeights = False,
     finish: Finish = None,
     seed: Seed = None,
+    seeds: Seeds = None,
     splits: Splits = None,
     val_fraction: ValFraction = None,
     test_fraction: TestFraction = None,
@@ -244,6 +246,7 @@ def run(
     pool: Pool = None,
     dropout: Dropout = None,
     seed: Seed = None,
+    seeds: Seeds = None,
     splits: Splits = None,
     val_fraction: ValFraction = None,
     test_fraction: TestFraction = None,
@@ -292,6 +295,7 @@ def search(
     pool: Pool = None,
     dropout: Dropout = None,
     seed: Seed = None,
+    seeds: Seeds = None,
     splits: Splits = None,
     val_fraction: ValFraction = None,
     test_fraction: TestFraction = None,
@@ -360,6 +364,7 @@ def finetune(
     pool: Pool = None,
     dropout: Dropout = None,
     seed: Seed = None,
+    seeds: Seeds = None,
     splits: Splits = None,
     val_fraction: ValFraction = None,
     test_fraction: TestFraction = None,
@@ -378,13 +383,16 @@ def finetune(
     from ttl.pipeline import finetune as tune
 
     with _watching(as_json) as watch:
-        folder, record = tune(told, cut, watch=watch)
-    shown = {key: value for key, value in record.items() if key != "predictions"}
+        tuned = tune(told, cut, watch=watch)
+    record, folder = tuned.record, tuned.folder
+    spread = tuned.repeats.spread() if told.seeds > 1 else None
     if as_json:
-        typer.echo(json.dumps(shown | {"folder": str(folder)}, indent=1))
+        shown = {key: value for key, value in record.items() if key != "predictions"}
+        typer.echo(json.dumps(shown | {"folder": str(folder)} | ({"spread": spread} if spread else {}), indent=1))
         return
     for split, words in (("val", "validation"), ("test", "test")):
-        typer.echo(f"{record['cut']}, {words} (95 % interval):\n{metrics(record[split])}")
+        which = f" of seed {record['seed']}" if spread else ""
+        typer.echo(f"{record['cut']}, {words}{which} (95 % interval):\n{metrics(record[split], spread, split)}")
     typer.echo(f"Saved in {folder}")
     _next(f"ttl export {folder}")
 

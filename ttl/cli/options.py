@@ -46,6 +46,9 @@ Pool = Annotated[
 ]
 Dropout = Annotated[float | None, typer.Option(help="Dropout before the linear layer. [default: the recipe's]")]
 Seed = Annotated[int | None, typer.Option(help="Of the split, the heads, the order and the augmentation. [default: 0]")]
+Seeds = Annotated[
+    int | None, typer.Option(help="Fine-tunes of each point, with --seed and those after it. [default: 1]")
+]
 Splits = Annotated[Path | None, typer.Option(help="A splits.csv to use instead of a new split.")]
 ValFraction = Annotated[float | None, typer.Option(help="Share of the images that validate. [default: 0.16]")]
 TestFraction = Annotated[float | None, typer.Option(help="Share of the images that test. [default: 0.2]")]

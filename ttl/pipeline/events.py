@@ -22,7 +22,7 @@ class TrialStarted:
 
     point: TruncationPoint
     number: int
-    phase: str
+    seed: int
     max_epochs: int | None
 
 

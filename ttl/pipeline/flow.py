@@ -18,9 +18,10 @@ from ttl.export.to_onnx import ExportResult
 from ttl.finetune import Images, fit
 from ttl.pipeline.deliver import CHOSEN, FULL, export_model, export_trial, measure_latency
 from ttl.pipeline.events import Note, Watch, unwatched
-from ttl.pipeline.prepare import SCORE, Prepared, prepare, task_of
+from ttl.pipeline.prepare import Prepared, prepare, task_of
 from ttl.pipeline.provenance import open_run
-from ttl.pipeline.trial import Record, identity, run_trial, score
+from ttl.pipeline.repeats import Repeats
+from ttl.pipeline.trial import Record, identity, run_trial
 from ttl.pipeline.verdict import MACS_PER_TRAINING_STEP, describe_task, latency_json, report
 from ttl.points import TruncationPoint, TruncationPoints
 from ttl.report import write_report
@@ -79,36 +80,44 @@ class _Job:
         self.study = study
         self.started = started
         self.watch = watch
-        self.records: dict[str, Record] = {}
+        self.tried: dict[str, Repeats] = {}
         self.failed: dict[str, str] = {}
         self.trained = 0
 
     def evaluate(self, point: TruncationPoint) -> float:
-        """The validation score of a fine-tune at `point`; NaN if it failed, and the search goes on.
+        """The validation score of the fine-tunes at `point`; NaN if they failed, and the search goes on.
 
         Raises:
             TrainingError: the whole network failed: there would be nothing to compare with.
         """
-        if point.name not in self.records:
-            is_new = self.study.trial(identity(self.prepared, point)) is None
+        for seed in self.prepared.seeds if point.name not in self.tried | self.failed else ():
             try:
-                record = run_trial(self.prepared, self.study, point, self.watch, number=len(self.records) + 1)
+                self._repeat(point, seed)
             except TrainingError as error:
                 if point is self.prepared.points[-1]:
                     raise
+                # With a seed missing its mean would be no fair one: the point is out.
+                self.tried.pop(point.name, None)
                 self.failed[point.name] = str(error)
                 self.watch(Note(f"The fine-tune at {point.name} failed: {error}; the search goes on"))
-                return float("nan")
-            self.trained += is_new
-            self.records[point.name] = record
-            self.publish(None)
-        return score(self.records[point.name], SCORE)
+                break
+        return self.tried[point.name].score if point.name in self.tried else float("nan")
+
+    def _repeat(self, point: TruncationPoint, seed: int) -> None:
+        """One more fine-tune of the point."""
+        number = sum(len(repeats.records) for repeats in self.tried.values()) + 1
+        is_new = self.study.trial(identity(self.prepared, point, seed)) is None
+        record = run_trial(self.prepared, self.study, point, self.watch, seed=seed, number=number)
+        self.trained += is_new
+        earlier = self.tried[point.name].records if point.name in self.tried else ()
+        self.tried[point.name] = Repeats((*earlier, record))
+        self.publish(None)
 
     def publish(self, found: Found | None, **delivered: Any) -> dict[str, Any]:
         """Write report.json from what is known so far."""
         known = {"exported": None, "latency": (), **delivered}
-        records = list(self.records.values())
-        content = report(self.prepared, records, found=found, run=self.started, failed=self.failed, **known)
+        tried = list(self.tried.values())
+        content = report(self.prepared, tried, found=found, run=self.started, failed=self.failed, **known)
         self.study.write(REPORT, content)
         return content
 
@@ -118,8 +127,8 @@ class _Job:
         What an earlier, finished call delivered from the same trials is taken as it is: its files are there
         and checked, and a latency measured again would only be another sample.
         """
-        chosen = self.records[found.choice.point.name]
-        whole = self.records[self.prepared.points[-1].name]
+        chosen = self.tried[found.choice.point.name].best
+        whole = self.tried[self.prepared.points[-1].name].best
         sources = [chosen["id"], whole["id"]]
         earlier = self.study.read(DELIVERED)
         files = [self.study.folder / CHOSEN, self.study.folder / FULL]
@@ -150,8 +159,22 @@ def strategy(name: str, points: Sequence[TruncationPoint]) -> Strategy:
     return STRATEGIES[name](points)
 
 
-def finetune(config: RunConfig, cut: str, *, watch: Watch = unwatched) -> tuple[Path, Record]:
-    """Fine-tune at one point; the folder of the trial and its record.
+@dataclass(frozen=True)
+class Tuned:
+    """What fine-tuning at one point left behind."""
+
+    folder: Path
+    """Of the trial that validates best."""
+    repeats: Repeats
+
+    @property
+    def record(self) -> Record:
+        """Of the trial that validates best."""
+        return self.repeats.best
+
+
+def finetune(config: RunConfig, cut: str, *, watch: Watch = unwatched) -> Tuned:
+    """Fine-tune at one point, once for each seed.
 
     Raises:
         TTLError: a bad option, bad data, or a fine-tune that failed.
@@ -162,8 +185,12 @@ def finetune(config: RunConfig, cut: str, *, watch: Watch = unwatched) -> tuple[
         point = prepared.points.find(cut)
         open_run(prepared, study)
         write_splits(prepared.task, study.folder / "splits.csv")
-        record = run_trial(prepared, study, point, watch)
-        return study.trial_folder(record["id"]), record
+        records = [
+            run_trial(prepared, study, point, watch, seed=seed, number=number)
+            for number, seed in enumerate(prepared.seeds, start=1)
+        ]
+        repeats = Repeats(tuple(records))
+        return Tuned(study.trial_folder(repeats.best["id"]), repeats)
 
 
 def export(source: Path, path: Path | None = None, *, data: str | None = None) -> tuple[Path, ExportResult]:
@@ -191,8 +218,7 @@ def _chosen_trial(run_folder: Path) -> Path:
         raise RunFolderError(
             f"{run_folder} holds neither a finished run nor a saved model: give a run folder or one of its trials"
         )
-    chosen = next(c for c in content["candidates"] if c["cut"] == content["chosen"]["cut"])
-    return study.trial_folder(chosen["trials"][0])
+    return study.trial_folder(content["chosen"]["trial"])
 
 
 def _validation_images(folder: Path, image_size: int, interpolation: str, data: str | None) -> torch.Tensor:
@@ -246,7 +272,7 @@ def plan(config: RunConfig, *, watch: Watch = unwatched) -> Planned:
         task=describe_task(prepared.task),
         points=points,
         coarse=tuple(point.name for point in first.points),
-        most_trials=max(len(found.scores) for found in rehearsal),
+        most_trials=config.seeds * max(len(found.scores) for found in rehearsal),
         macs_per_epoch=MACS_PER_TRAINING_STEP * points[-1].macs * len(prepared.task.train),
         seconds_per_epoch=_seconds_per_epoch(prepared),
         weights=prepared.backbone.weights.summary(),

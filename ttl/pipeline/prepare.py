@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from ttl.backbones import Backbone, load_backbone
 from ttl.config import RunConfig
@@ -108,8 +109,20 @@ class Prepared:
         ids = {name: sorted(samples.ids) for name, samples in self.task.splits.items()}
         return hashlib.sha256(json.dumps(ids, sort_keys=True).encode()).hexdigest()[:16]
 
+    @property
+    def seeds(self) -> range:
+        """Of the fine-tunes of each point."""
+        return range(self.config.seed, self.config.seed + self.config.seeds)
+
+    def network(self, seed: int) -> nn.Module:
+        """What a fine-tune with that seed starts from: the same weights for all, but random ones a seed each."""
+        if self.backbone.weights.source != "none" or seed == self.config.seed:
+            return self.backbone.model
+        name, size = self.backbone.name, self.backbone.spec.image_size
+        return load_backbone(name, weights="none", image_size=size, seed=seed).model
+
     def definition(self) -> dict[str, Any]:
-        """What, beside the point, defines a trial's result."""
+        """What, beside the point and the seed, defines a trial's result."""
         config, spec = self.config, self.backbone.spec
         return {
             "backbone": self.backbone.name,
@@ -128,7 +141,6 @@ class Prepared:
             "dropout": self.dropout,
             "freeze_below": config.freeze_below,
             "balance": config.balance,
-            "seed": config.seed,
         }
 
 

@@ -54,7 +54,7 @@ def describe_run(prepared: Prepared) -> dict[str, Any]:
         "command": shlex.join(["ttl", *sys.argv[1:]]),
         "config": prepared.config.to_json(),
         "seed": prepared.config.seed,
-        "resolved": {**prepared.definition(), "device": prepared.device},
+        "resolved": {**prepared.definition(), "seeds": list(prepared.seeds), "device": prepared.device},
         "data": {"fingerprint": prepared.task.fingerprint, "name": prepared.task.name},
         "weights": {
             "sha256": prepared.backbone.weights.sha256,

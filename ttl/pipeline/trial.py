@@ -20,9 +20,9 @@ from ttl.truncation import truncate
 Record = dict[str, Any]
 
 
-def identity(prepared: Prepared, point: TruncationPoint) -> str:
+def identity(prepared: Prepared, point: TruncationPoint, seed: int) -> str:
     """The trial's name: a hash of all that defines its result."""
-    return trial_id({**prepared.definition(), "cut": point.name, "values": point.values})
+    return trial_id({**prepared.definition(), "seed": seed, "cut": point.name, "values": point.values})
 
 
 def run_trial(
@@ -31,22 +31,30 @@ def run_trial(
     point: TruncationPoint,
     watch: Watch,
     *,
+    seed: int,
     number: int = 1,
-    phase: str = "",
 ) -> Record:
     """Fine-tune at `point` and return its record; a trial that is on disk already is only read.
+
+    Args:
+        prepared: the run.
+        study: where trials are kept.
+        point: where the network is cut.
+        watch: is told how it goes.
+        seed: of the head, the order, the augmentation and dropout.
+        number: of this fine-tune in the run, for whoever watches.
 
     Raises:
         TrainingError: the loss became NaN, or there is too little memory.
         RunFolderError: the run folder can't be written.
     """
-    name = identity(prepared, point)
+    name = identity(prepared, point, seed)
     known = study.trial(name)
     if known is not None:
         watch(TrialDone(known, reused=True))
         return known
-    watch(TrialStarted(point, number, phase, prepared.config.epochs))
-    model, record = _fine_tuned(prepared, point, watch)
+    watch(TrialStarted(point, number, seed, prepared.config.epochs))
+    model, record = _fine_tuned(prepared, point, watch, seed)
     record = {"id": name, **record}
     bundle = describe_bundle(prepared, point, record)
 
@@ -58,15 +66,15 @@ def run_trial(
     return record
 
 
-def _fine_tuned(prepared: Prepared, point: TruncationPoint, watch: Watch) -> tuple[nn.Module, Record]:
+def _fine_tuned(prepared: Prepared, point: TruncationPoint, watch: Watch, seed: int) -> tuple[nn.Module, Record]:
     config, spec, task = prepared.config, prepared.backbone.spec, prepared.task
     model: nn.Module = truncate(
-        prepared.backbone.model,
+        prepared.network(seed),
         point,
         num_classes=len(task.class_names),
         pool=config.pool,
         dropout=prepared.dropout,
-        seed=config.seed,
+        seed=seed,
     )
     result = fit(
         model,
@@ -76,7 +84,7 @@ def _fine_tuned(prepared: Prepared, point: TruncationPoint, watch: Watch) -> tup
         kind=task.kind,
         mean=spec.mean,
         std=spec.std,
-        seed=config.seed,
+        seed=seed,
         epochs=config.epochs,
         batch_size=config.batch_size,
         lr=config.lr,
@@ -103,7 +111,7 @@ def _fine_tuned(prepared: Prepared, point: TruncationPoint, watch: Watch) -> tup
         "params": point.params,
         "macs": point.macs,
         "recipe": prepared.recipe.name,
-        "seed": config.seed,
+        "seed": seed,
         "epochs": result.epochs,
         "best_epoch": result.best_epoch,
         "seconds": result.seconds,

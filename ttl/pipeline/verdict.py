@@ -9,6 +9,7 @@ from typing import Any
 from ttl.cost.latency import Latency
 from ttl.data import Task, describe
 from ttl.pipeline.prepare import SCORE, Prepared
+from ttl.pipeline.repeats import Repeats
 from ttl.pipeline.trial import Record, predictions
 from ttl.search.strategy import Batch, Found
 from ttl.stats import non_inferior
@@ -20,7 +21,7 @@ MACS_PER_TRAINING_STEP = 3
 
 def report(
     prepared: Prepared,
-    records: Sequence[Record],
+    tried: Sequence[Repeats],
     *,
     found: Found | None,
     exported: Mapping[str, Any] | None,
@@ -32,14 +33,14 @@ def report(
 
     Args:
         prepared: the run.
-        records: the finished trials.
+        tried: the finished fine-tunes, by point.
         found: how the search ended; None while it runs.
         exported: the `export` section; None before the export.
         latency: rows of the latency table.
         run: the content of run.json.
         failed: point -> why its fine-tune failed.
     """
-    by_name = {record["cut"]: record for record in records}
+    by_name = {repeats.best["cut"]: repeats for repeats in tried}
     content: dict[str, Any] = {
         "schema": SCHEMA,
         "status": "finished" if found and exported else "unfinished",
@@ -56,9 +57,9 @@ def report(
             "epochs_cap": prepared.config.epochs,
             "batch_size": prepared.config.batch_size or prepared.recipe.batch_size,
         },
-        "candidates": [_candidate(record) for record in sorted(records, key=lambda r: r["index"])],
+        "candidates": [_candidate(repeats) for repeats in sorted(tried, key=lambda r: r.best["index"])],
         "failed": [{"cut": cut, "cause": cause} for cut, cause in failed.items()],
-        "search": _search(prepared, records, found),
+        "search": _search(prepared, [record for repeats in tried for record in repeats.records], found),
         "latency": list(latency),
         "run": dict(run),
     }
@@ -69,7 +70,7 @@ def report(
         chosen = by_name[found.choice.point.name]
         content["chosen"] = _figures(chosen)
         if whole is not None:
-            content["comparison"] = _comparison(prepared, chosen, whole)
+            content["comparison"] = _comparison(prepared, chosen.best, whole.best)
     if exported is not None:
         content["export"] = dict(exported)
     return content
@@ -95,13 +96,17 @@ def _model(prepared: Prepared) -> dict[str, Any]:
     return {"name": backbone.name, **asdict(backbone.spec), "weights": weights}
 
 
-def _figures(record: Record) -> dict[str, Any]:
-    return {key: record[key] for key in ("cut", "index", "params", "macs", "val", "test")}
+def _figures(repeats: Repeats) -> dict[str, Any]:
+    """Of the trial whose weights are delivered, and how the seeds differ where there are several."""
+    best = repeats.best
+    content = {"trial": best["id"]} | {key: best[key] for key in ("cut", "index", "params", "macs", "val", "test")}
+    return content | ({"spread": repeats.spread()} if len(repeats.records) > 1 else {})
 
 
-def _candidate(record: Record) -> dict[str, Any]:
+def _candidate(repeats: Repeats) -> dict[str, Any]:
     kept = ("epochs", "best_epoch", "seconds", "curve", "notes")
-    return {**_figures(record), "trials": [record["id"]], **{key: record[key] for key in kept}}
+    trials = [record["id"] for record in repeats.records]
+    return {**_figures(repeats), "trials": trials, **{key: repeats.best[key] for key in kept}}
 
 
 def _search(prepared: Prepared, records: Sequence[Record], found: Found | None) -> dict[str, Any]:
