@@ -25,9 +25,9 @@ from ttl.errors import RunFolderError, UsageError
 
 LARGEST_SEED = 2**32 - 1  # what numpy's legacy generators, and so scikit-learn, take
 
-# Where the results go and what computes them. They move a figure by rounding at most, so a run
+# Where the results go, what computes them and who watches. They move a figure by rounding at most, so a run
 # may be taken up again from another machine, or with another number of threads.
-NOT_COMPARED = frozenset({"out", "device", "threads"})
+NOT_COMPARED = frozenset({"out", "device", "threads", "track"})
 
 # Compared as places: `xray/` and `./xray` are one folder.
 PATHS = frozenset({"data", "weights", "splits"})
@@ -104,6 +104,9 @@ class RunConfig(BaseModel):
         skip_bad: go on without the images that can't be read.
         device: `auto` is CUDA where there is one, else the CPU.
         threads: CPU threads; None leaves it to the libraries.
+        amp: mixed precision while training: `no`, `bf16` or `fp16`.
+        accumulate: parts that each batch is computed in, one after another, to need less memory.
+        track: what else is told of each epoch: `tensorboard`, under the run folder.
         margin: the loss in the test metric that doesn't matter, for the non-inferiority sentence.
         precision: of the exported file.
     """
@@ -140,6 +143,9 @@ class RunConfig(BaseModel):
     skip_bad: bool = False
     device: Annotated[str, AfterValidator(_device)] = "auto"
     threads: Count | None = None
+    amp: Literal["no", "bf16", "fp16"] = "no"
+    accumulate: Count = 1
+    track: Literal["none", "tensorboard"] = "none"
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
     precision: Literal["fp32"] = "fp32"
 
@@ -180,7 +186,7 @@ class RunConfig(BaseModel):
     def differences(self, other: RunConfig) -> list[str]:
         """Names, as on the command line, of the options that differ and that change what a run computes.
 
-        Not compared: `out`, `device` and `threads`.
+        Not compared: `out`, `device`, `threads` and `track`.
         """
         compared = [name for name in type(self).model_fields if name not in NOT_COMPARED]
         return [_kebab(name) for name in compared if self._comparable(name) != other._comparable(name)]

@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from networks import TinyResNet, network
 from ttl.errors import TrainingError, UsageError
-from ttl.finetune import Fit, Images, Phase, Recipe, fit, predict, recipe
+from ttl.finetune import Fit, Images, Phase, Recipe, Settings, fit, predict, recipe
 from ttl.finetune.objective import Objective
 from ttl.finetune.trainable import batch_norms
 from ttl.points import truncation_points
@@ -49,7 +49,9 @@ def images(n: int, *, channels: int = 3, classes: int = 2, seed: int = 0) -> Ima
 def train(model: nn.Module, how: Recipe | str = "full", **options: Any) -> Fit:
     settings = {"kind": "binary", "mean": MEAN, "std": STD, "epochs": 2, "batch_size": 4} | options
     learned, held_out = settings.pop("train", images(8)), settings.pop("val", images(6, seed=1))
-    return fit(model, learned, held_out, recipe(how) if isinstance(how, str) else how, **settings)
+    watched = {name: settings.pop(name) for name in ("on_epoch", "on_images", "checkpoint") if name in settings}
+    how = recipe(how) if isinstance(how, str) else how
+    return fit(model, learned, held_out, how, Settings(**settings), **watched)
 
 
 def state(model: nn.Module) -> State:
@@ -236,7 +238,7 @@ def test_a_phases_momentum_is_gone_after_it(model: nn.Module) -> None:
 def test_what_lies_below_the_freeze_point_stays(model: nn.Module, name: str, moves: bool) -> None:
     before = state(model)
     frozen = {key for key in before if key.startswith("stem")}
-    train(model, name, epochs=2, frozen=frozen)
+    train(model, name, epochs=2, frozen=frozenset(frozen))
     touched = changed(before, model)
     assert not touched & frozen
     assert {key for key in before if key.endswith("weight")} - frozen <= touched
@@ -249,9 +251,9 @@ def test_a_sampler_shows_rare_classes_as_often(model: nn.Module, monkeypatch: py
     shown: list[int] = []
     real = Objective.loss
 
-    def seen(self: Objective, logits: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
-        shown.extend(batch.tolist())
-        return real(self, logits, batch)
+    def seen(self: Objective, logits: torch.Tensor, part: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
+        shown.extend(part.tolist())
+        return real(self, logits, part, batch)
 
     monkeypatch.setattr(Objective, "loss", seen)
     train(model, train=replace(uneven, labels=labels), epochs=4, balance="sampler")
@@ -280,7 +282,7 @@ def test_every_epoch_is_reported_as_it_ends(model: nn.Module) -> None:
     result = train(model, on_epoch=rows.append)
     assert tuple(rows) == result.curve
     figures = {"train_loss", "val_loss", "val_auprc", "val_auroc", "val_accuracy"}
-    assert all(row.keys() == {"epoch", "phase", "lr", "seconds"} | figures for row in rows)
+    assert all(row.keys() == {"epoch", "phase", "lr", "seconds", "images_per_second"} | figures for row in rows)
     assert all(np.isfinite(row[name]) for row in rows for name in figures)
     assert result.notes == ()
 
@@ -310,7 +312,7 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(model: nn.Module, name
     two = train(second, name, seed=3)
     train(other, name, seed=4)
     assert same(state(first), state(second))
-    figures = [[{**row, "seconds": 0.0} for row in result.curve] for result in (one, two)]
+    figures = [[{**row, "seconds": 0.0, "images_per_second": 0.0} for row in result.curve] for result in (one, two)]
     assert figures[0] == figures[1]
     assert not same(state(first), state(other))
 
@@ -421,7 +423,9 @@ def test_out_of_memory_says_what_to_lower(model: nn.Module, monkeypatch: pytest.
         raise error
 
     monkeypatch.setattr("ttl.finetune.loop.predict", full)
-    with pytest.raises(TrainingError, match=r"too little memory on cpu for 4 images at a time: lower --batch-size"):
+    with pytest.raises(
+        TrainingError, match=r"too little memory on cpu for 4 images at a time: raise --accumulate, or lower"
+    ):
         train(model)
 
 
@@ -520,3 +524,57 @@ def test_three_classes_are_learned(backbone: TinyResNet) -> None:
 def test_validation_is_scored_once_an_epoch(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     scored(monkeypatch, [0.2, 0.4, 0.3])
     assert [row["val_auprc"] for row in train(model, epochs=3).curve] == [0.2, 0.4, 0.3]
+
+
+@pytest.mark.parametrize("parts", [2, 3])
+@pytest.mark.parametrize(("kind", "balance"), [("binary", "none"), ("binary", "loss"), ("multilabel", "loss")])
+def test_a_batch_in_parts_makes_the_step_of_the_whole_one(
+    backbone: TinyResNet, kind: str, balance: str, parts: int
+) -> None:
+    point = truncation_points(backbone, image_size=32)["stage2.0"]
+    labels = np.array([0] * 14 + [1] * 6)
+    if kind == "multilabel":  # what is known of a part differs from part to part
+        labels = np.stack([labels, np.where(np.arange(20) % 3 == 0, -1, 1 - labels)], axis=1)
+    ends = []
+    for accumulate in (1, parts):
+        small = truncate(backbone, point, num_classes=2, seed=0)
+        options = {"kind": kind, "train": replace(images(20), labels=labels), "batch_size": 8, "balance": balance}
+        val = replace(images(6, seed=1), labels=labels[[0, 1, 2, 15, 16, 17]])
+        how = replace(recipe("fc-bn"), dropout=0.0)
+        ends.append((train(small, how, val=val, accumulate=accumulate, **options), state(small)))
+    (together, whole), (apart, parted) = ends
+    for name, value in whole.items():
+        torch.testing.assert_close(parted[name], value, rtol=1e-4, atol=1e-5, msg=name)
+    losses = [[row["train_loss"] for row in result.curve] for result in (together, apart)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert apart.notes == ()
+
+
+def test_norms_that_train_see_a_part_at_a_time_and_that_is_told(model: nn.Module) -> None:
+    result = train(model, accumulate=2)
+    assert result.notes == ("Batch norms that train saw each batch in 2 parts, each with its own statistics",)
+
+
+def test_mixed_precision_trains_in_bfloat16_and_leaves_float32_weights(model: nn.Module) -> None:
+    seen: set[torch.dtype] = set()
+    conv = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
+    hook = conv.register_forward_hook(lambda module, inputs, output: seen.add((module.training, output.dtype)))
+    exact = train(copy.deepcopy(model))
+    mixed = train(model, amp="bf16")
+    hook.remove()
+    assert seen == {(True, torch.float32), (True, torch.bfloat16), (False, torch.float32)}
+    assert {value.dtype for value in model.state_dict().values()} == {torch.float32, torch.int64}
+    losses = [[row["train_loss"] for row in result.curve] for result in (exact, mixed)]
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
+def test_half_precision_needs_a_gpu(model: nn.Module) -> None:
+    with pytest.raises(UsageError, match=r"--amp fp16 needs a CUDA device.*use --amp bf16"):
+        train(model, amp="fp16")
+
+
+def test_each_step_tells_how_many_images_it_showed(model: nn.Module) -> None:
+    told: list[tuple[int, int]] = []
+    train(model, train=images(10), batch_size=4, epochs=1, on_images=lambda shown, of: told.append((shown, of)))
+    assert told == [(4, 10), (8, 10), (10, 10)]

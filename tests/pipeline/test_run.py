@@ -17,7 +17,7 @@ from ttl.export.run import OnnxModel
 from ttl.pipeline import Event, Note, TrialDone, export, finetune, plan, run, trial
 from ttl.stats import ALL_METRICS
 
-TIMELESS = ("seconds", "latency", "started", "run")
+TIMELESS = ("seconds", "images_per_second", "latency", "started", "run")
 
 
 def tiny(out: Path, **changes: object) -> RunConfig:

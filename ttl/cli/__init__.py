@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import typer.core
 
+from ttl import processes
 from ttl.cli.options import (
+    Accumulate,
+    Amp,
     Balance,
     BatchSize,
     Config,
@@ -44,6 +47,7 @@ from ttl.cli.options import (
     StrategyName,
     TestFraction,
     Threads,
+    Track,
     TrainFraction,
     ValFraction,
     Weights,
@@ -73,6 +77,8 @@ def _verb(work: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(work)
     def wrapped(*args: Any, **kwargs: Any) -> None:
+        if not processes.is_main():
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # of several, one speaks
         try:
             work(*args, **kwargs)
         except TTLError as error:
@@ -185,6 +191,8 @@ def plan(
     skip_bad: SkipBad = False,
     device: Device = None,
     threads: Threads = None,
+    amp: Amp = None,
+    accumulate: Accumulate = None,
     as_json: Json = False,
 ) -> None:
     """Show what the data holds, the split, the candidates, and what a search would cost. Trains nothing."""
@@ -259,6 +267,9 @@ def run(
     margin: Margin = None,
     device: Device = None,
     threads: Threads = None,
+    amp: Amp = None,
+    accumulate: Accumulate = None,
+    track: Track = None,
     as_json: Json = False,
 ) -> None:
     """Do all of it: search, fine-tune, test, export, report. The same command again runs only what is missing."""
@@ -308,6 +319,9 @@ def search(
     margin: Margin = None,
     device: Device = None,
     threads: Threads = None,
+    amp: Amp = None,
+    accumulate: Accumulate = None,
+    track: Track = None,
     as_json: Json = False,
 ) -> None:
     """Find the truncation point and fine-tune there; `ttl run` on the same folder exports and times it."""
@@ -376,6 +390,9 @@ def finetune(
     skip_bad: SkipBad = False,
     device: Device = None,
     threads: Threads = None,
+    amp: Amp = None,
+    accumulate: Accumulate = None,
+    track: Track = None,
     as_json: Json = False,
 ) -> None:
     """Fine-tune at one truncation point."""
@@ -577,7 +594,3 @@ def _given(told: RunConfig) -> str:
 def main() -> None:
     """Entry point of the `ttl` command."""
     app()
-
-
-if __name__ == "__main__":
-    main()

@@ -68,6 +68,15 @@ Margin = Annotated[
 ]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps. [default: auto]")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads. [default: all]")]
+Amp = Annotated[
+    str | None, typer.Option(help="Mixed precision while training: no, bf16, or fp16 (CUDA only). [default: no]")
+]
+Accumulate = Annotated[
+    int | None, typer.Option(help="Parts that each batch is computed in, to need less memory. [default: 1]")
+]
+Track = Annotated[
+    str | None, typer.Option(help="Learning curves for none, or tensorboard (in the run folder). [default: none]")
+]
 StrategyName = Annotated[
     str | None, typer.Option("--strategy", help="How the point is searched: two-stage. [default: two-stage]")
 ]

@@ -37,16 +37,28 @@ class Augment:
     def is_nothing(self) -> bool:
         """Whether images stay as they are."""
         crops = self.min_crop_scale != 1 or self.max_rotation_degrees != 0
-        return not (crops or self.max_shift or self.max_zoom or self.flips)
+        return not (crops or self._has_others)
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        """What decides the warps of `n` images: `(n, 9)` of [0, 1); the same state of `generator` gives the same."""
+        shape = (n, 4), (n, 5)
+        if self.is_nothing:
+            return torch.empty(n, 9)
+        crops = torch.rand(shape[0], generator=generator, device=generator.device)
+        others = torch.rand(shape[1], generator=generator, device=generator.device) if self._has_others else None
+        return torch.cat([crops, others if others is not None else crops.new_full(shape[1], 0.5)], dim=1)
+
+    @property
+    def _has_others(self) -> bool:
+        return bool(self.max_shift or self.max_zoom or self.flips)
 
     @torch.no_grad()
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Tensor, drawn: Tensor) -> Tensor:
         """The images, each warped by itself.
 
         Args:
             images: `(b, c, h, w)` float, on any device.
-            generator: draws four numbers a sample, and five more for shift, zoom and flips; with the same
-                state it gives the same warps.
+            drawn: `(b, 9)`, from `draw`.
 
         Returns:
             `(b, c, h, w)`, of the same type and on the same device; `images` itself where there is
@@ -54,23 +66,22 @@ class Augment:
         """
         if self.is_nothing:
             return images
-        theta = self._warps(images.shape, generator).to(images.device)
+        theta = self._warps(images.shape, drawn).to(images.device)
         # Half-precision coordinates are coarser than a pixel.
         full = images.float()
         grid = F.affine_grid(theta, list(images.shape), align_corners=False)
         warped = F.grid_sample(full, grid, mode="bilinear", padding_mode=self.padding, align_corners=False)
         return warped.to(images.dtype)
 
-    def _warps(self, shape: torch.Size, generator: torch.Generator) -> Tensor:
+    def _warps(self, shape: torch.Size, numbers: Tensor) -> Tensor:
         """`(b, 2, 3)` float32: from an output position to the input's, both in [-1, 1]."""
         batch, _, height, width = shape
-        drawn = torch.rand((batch, 4), generator=generator, device=generator.device)
+        drawn, more = numbers[:, :4], numbers[:, 4:]
         scale = self.min_crop_scale + (1 - self.min_crop_scale) * drawn[:, 0]
         angle = math.radians(self.max_rotation_degrees) * (2 * drawn[:, 1] - 1)
         shift = (1 - scale)[:, None] * (2 * drawn[:, 2:] - 1)
         mirror = torch.ones(batch, 2, device=drawn.device)
-        if self.max_shift or self.max_zoom or self.flips:
-            more = torch.rand((batch, 5), generator=generator, device=generator.device)
+        if self._has_others:
             shift = shift + 2 * self.max_shift * (2 * more[:, :2] - 1)
             scale = scale * (1 + self.max_zoom * (2 * more[:, 2] - 1))
             allowed = torch.tensor([axis in self.flips for axis in "hv"], device=drawn.device)

@@ -9,23 +9,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ttl.finetune.accelerated import from_main as from_main
+    from ttl.finetune.feed import Images as Images
     from ttl.finetune.inference import normalised as normalised
     from ttl.finetune.inference import predict as predict
     from ttl.finetune.loop import Fit as Fit
-    from ttl.finetune.loop import Images as Images
+    from ttl.finetune.loop import Settings as Settings
     from ttl.finetune.loop import fit as fit
     from ttl.finetune.recipes import RECIPES as RECIPES
     from ttl.finetune.recipes import Phase as Phase
     from ttl.finetune.recipes import Recipe as Recipe
     from ttl.finetune.recipes import recipe as recipe
+    from ttl.finetune.resume import epochs_done as epochs_done
 
 _HOMES = {
     "Fit": "loop",
-    "Images": "loop",
+    "Images": "feed",
     "Phase": "recipes",
     "RECIPES": "recipes",
     "Recipe": "recipes",
+    "Settings": "loop",
+    "epochs_done": "resume",
     "fit": "loop",
+    "from_main": "accelerated",
     "normalised": "inference",
     "predict": "inference",
     "recipe": "recipes",

@@ -12,6 +12,25 @@ from torch import nn
 from ttl.finetune.objective import Objective
 
 
+class Normalise:
+    """Makes the network's input of stored pixels, on one device.
+
+    Args:
+        mean: per channel, for pixels in 0..1.
+        std: likewise.
+        device: where the pixels lie.
+    """
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device | str) -> None:
+        self.device = torch.device(device)
+        self.shift = torch.tensor(mean, device=self.device).view(1, -1, 1, 1)
+        self.scale = torch.tensor(std, device=self.device).view(1, -1, 1, 1)
+
+    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
+        """See `normalised`."""
+        return ((pixels.float() / 255 - self.shift) / self.scale).contiguous(memory_format=torch.channels_last)
+
+
 def normalised(pixels: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
     """The network's input for stored pixels.
 
@@ -23,9 +42,7 @@ def normalised(pixels: torch.Tensor, mean: Sequence[float], std: Sequence[float]
     Returns:
         `(n, channels, h, w)` float32 on the pixels' device, channels last in memory: convolutions are faster so.
     """
-    shift = torch.tensor(mean, device=pixels.device).view(1, -1, 1, 1)
-    scale = torch.tensor(std, device=pixels.device).view(1, -1, 1, 1)
-    return ((pixels.float() / 255 - shift) / scale).contiguous(memory_format=torch.channels_last)
+    return Normalise(mean, std, pixels.device)(pixels)
 
 
 def predict(
@@ -52,11 +69,11 @@ def predict(
     Returns:
         `(n, classes)` float64.
     """
-    objective = Objective(kind)
+    objective, normalise = Objective(kind), Normalise(mean, std, device)
     model.to(device).eval()
     with torch.inference_mode():
         parts = [
-            objective.probabilities(model(normalised(batch.to(device), mean, std))).cpu()
+            objective.probabilities(model(normalise(batch.to(device)))).cpu()
             for batch in torch.split(pixels, batch_size)
         ]
     return torch.cat(parts).numpy()

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from math import isfinite, isnan
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
+from ttl import processes
 from ttl.data import AUGMENTATIONS
 from ttl.errors import TrainingError, TTLError, UsageError
-from ttl.finetune.inference import normalised, predict
+from ttl.finetune.accelerated import accelerator, check_device, joined, share_buffers, together
+from ttl.finetune.feed import Batch, Feed, Images
+from ttl.finetune.inference import Normalise, predict
 from ttl.finetune.objective import Objective, balanced_weights, log_loss, sample_weights
 from ttl.finetune.recipes import Phase, Recipe
+from ttl.finetune.resume import Checkpoint
 from ttl.finetune.trainable import batch_norms, bn_momentum, select, train_mode
 from ttl.head import HEAD
 from ttl.stats import metrics
@@ -25,12 +30,39 @@ from ttl.stats import metrics
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Images:
-    """A decoded split: pixels `(n, 1 or 3, h, w)` uint8, labels `(n,)` int64, or `(n, classes)` of 0, 1 and -1."""
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a fine-tune is told beside its recipe.
 
-    pixels: torch.Tensor
-    labels: npt.NDArray[np.int64]
+    Attributes:
+        kind: `binary`, `multiclass` or `multilabel`.
+        mean: of the input's channels, for pixels in 0..1.
+        std: likewise.
+        seed: of the order, the augmentation and dropout.
+        epochs: at most so many in all phases together, of which the last has at least half; None leaves it to
+            the recipe's stop rule.
+        batch_size: images a step, all processes together; the recipe's by default.
+        accumulate: parts that each batch is computed in, one after another, to need less memory. The step is the
+            whole batch's; only batch norms in training mode see a part at a time.
+        lr: the learning rate of the last phase; the recipe's by default.
+        frozen: names of the parameters and buffers below the freeze point, for recipes that have one.
+        balance: of classes: `none`, `loss` (rare ones count more) or `sampler` (rare ones are shown more often).
+        amp: mixed precision while training: `no`, `bf16` or `fp16`. Validation computes in float32 always.
+        device: where to compute.
+    """
+
+    kind: str
+    mean: Sequence[float]
+    std: Sequence[float]
+    seed: int = 0
+    epochs: int | None = None
+    batch_size: int | None = None
+    accumulate: int = 1
+    lr: float | None = None
+    frozen: frozenset[str] = frozenset()
+    balance: str = "none"
+    amp: str = "no"
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -38,12 +70,15 @@ class Fit:
     """How a fine-tune went; the model itself has the weights of the best epoch."""
 
     curve: tuple[Row, ...]
-    """A row an epoch: epoch, phase, lr, train_loss, val_loss, val_auprc, val_auroc, val_accuracy, seconds."""
+    """A row an epoch: epoch, phase, lr, train_loss, val_loss, val_auprc, val_auroc, val_accuracy, images_per_second
+    (of training alone), seconds."""
     best_epoch: int
     epochs: int
     seconds: float
     trainable: dict[str, int]
     """Phase -> number of trainable parameters."""
+    peak_memory_bytes: int | None
+    """Most that tensors took on a CUDA device; None elsewhere."""
     notes: tuple[str, ...] = ()
 
 
@@ -52,58 +87,45 @@ def fit(
     train: Images,
     val: Images,
     recipe: Recipe,
+    settings: Settings,
     *,
-    kind: str,
-    mean: Sequence[float],
-    std: Sequence[float],
-    seed: int = 0,
-    epochs: int | None = None,
-    batch_size: int | None = None,
-    lr: float | None = None,
-    frozen: Collection[str] = (),
-    balance: str = "none",
-    device: str = "cpu",
     on_epoch: Callable[[Row], None] | None = None,
+    on_images: Callable[[int, int], None] | None = None,
+    checkpoint: Path | None = None,
 ) -> Fit:
     """Fine-tune `model` in place; it ends in eval mode with the weights of its best validation epoch.
 
-    The same seed gives the same weights, bit for bit, on the CPU; the caller's random state is left alone.
+    The same seed gives the same weights, bit for bit, on the CPU, whether it was stopped and continued or not; the
+    caller's random state is left alone. Launched as several processes (torchrun, `accelerate launch`), each takes its
+    share of every batch, and the result is that of one process to rounding, but for dropout, which each draws for
+    itself, and batch norms in training mode, which see a share.
 
     Args:
         model: as `ttl.truncate` made it: its head is the submodule `ttl_head`.
         train: what is learned from.
         val: what decides the schedule and which epoch is kept.
         recipe: how.
-        kind: `binary`, `multiclass` or `multilabel`.
-        mean: of the input's channels, for pixels in 0..1.
-        std: likewise.
-        seed: of the order, the augmentation and dropout.
-        epochs: at most so many in all phases together, of which the last has at least half; None leaves it to
-            the recipe's stop rule.
-        batch_size: images a step; the recipe's by default.
-        lr: the learning rate of the last phase; the recipe's by default.
-        frozen: names of the parameters and buffers below the freeze point, for recipes that have one.
-        balance: of classes: `none`, `loss` (rare ones count more) or `sampler` (rare ones are shown more often).
-        device: where to compute.
+        settings: what else decides the result, and where to compute.
         on_epoch: is given each row of the curve.
+        on_images: is given, after each step, the training images shown in this epoch and how many there are.
+        checkpoint: a file that keeps the state after each epoch; if it holds one of the same recipe and settings,
+            the fine-tune goes on from there. Who needs it no more removes it.
 
     Raises:
         TrainingError: the loss is no number, memory ran out, or the device isn't there.
-        UsageError: batch norms can't train on so few images at a time.
+        UsageError: batch norms can't train on so few images at a time, or an option is no good.
+        RunFolderError: the checkpoint can't be written.
     """
-    _check_device(device)
+    device = settings.device
+    check_device(device)
+    batch_size = min(settings.batch_size or recipe.batch_size, len(train.labels))
     cuda = [torch.device(device)] if device.startswith("cuda") else []
     try:
         with torch.random.fork_rng(devices=cuda):
-            torch.manual_seed(seed)
-            model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            run = _Run(
-                model, train, val, recipe, kind, tuple(mean), tuple(std), seed, device, frozenset(frozen), balance
-            )
-            run.batch_size = min(batch_size or recipe.batch_size, len(train.labels))
-            return run.all(epochs, lr, on_epoch)
+            run = _Run(model, train, val, recipe, replace(settings, batch_size=batch_size), on_epoch, on_images)
+            return run.all(Checkpoint(checkpoint, run.identity()))
     except (RuntimeError, ValueError) as error:
-        known = _known_failure(error, batch_size or recipe.batch_size, device)
+        known = _known_failure(error, settings.batch_size or recipe.batch_size, device)
         if known is None:
             raise
         raise known from error
@@ -114,7 +136,7 @@ def _known_failure(error: Exception, batch_size: int, device: str) -> TTLError |
     if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
         return TrainingError(
             f"There is too little memory on {device} for {batch_size} images at a time: "
-            "lower --batch-size or --image-size"
+            "raise --accumulate, or lower --batch-size or --image-size"
         )
     if "Expected more than 1 value per channel" in str(error):
         return UsageError(
@@ -129,13 +151,6 @@ def _share(cap: int | None, is_last: bool) -> int | None:
     return cap if cap is None or is_last else max(1, cap // 2)
 
 
-def _check_device(device: str) -> None:
-    wanted = torch.device(device)
-    no_cuda = wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count()
-    if no_cuda or (wanted.type == "mps" and not torch.backends.mps.is_available()):
-        raise TrainingError(f"There is no device {device} here: use --device cpu")
-
-
 @dataclass
 class _Best:
     """The best epoch so far and the state it had."""
@@ -146,71 +161,120 @@ class _Best:
 
 
 @dataclass
+class _Stage:
+    """How far the phase under way is: its number, its epochs, and what its stop rule remembers."""
+
+    number: int = 0
+    done: int = 0
+    best: float = float("-inf")
+    since_best: int = 0
+
+
 class _Run:
-    model: nn.Module
-    train: Images
-    val: Images
-    recipe: Recipe
-    kind: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    seed: int
-    device: str
-    frozen: frozenset[str]
-    balance: str
-    batch_size: int = 1
-    curve: list[Row] = field(default_factory=list)
-    best: _Best = field(default_factory=_Best)
-    notes: list[str] = field(default_factory=list)
+    def __init__(
+        self,
+        model: nn.Module,
+        train: Images,
+        val: Images,
+        recipe: Recipe,
+        settings: Settings,
+        on_epoch: Callable[[Row], None] | None,
+        on_images: Callable[[int, int], None] | None,
+    ) -> None:
+        self.accelerator = accelerator(settings.device, settings.amp)
+        self.rank, self.ranks = self.accelerator.process_index, self.accelerator.num_processes
+        # Each process draws dropout for itself; what they share has a generator of its own.
+        torch.manual_seed(settings.seed + self.rank)
+        self.device = self.accelerator.device
+        self.model = model.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.recipe, self.settings = recipe, settings
+        self.on_epoch, self.on_images = on_epoch, on_images
+        self.val = val
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.labels = torch.from_numpy(np.asarray(train.labels, dtype=np.int64)).to(self.device)
+        self.objective, draw = self._balanced(train)
+        if len(val.labels) < self.ranks:
+            raise UsageError(f"{self.ranks} processes share {len(val.labels)} validation images: launch fewer")
+        self.feed = Feed(
+            train,
+            AUGMENTATIONS[recipe.augment],
+            Normalise(settings.mean, settings.std, self.device),
+            batch_size=settings.batch_size or recipe.batch_size,
+            generator=self.generator,
+            draw=draw,
+            parts=settings.accumulate,
+            rank=self.rank,
+            ranks=self.ranks,
+        )
+        self.curve: list[Row] = []
+        self.best = _Best()
+        self.stage = _Stage()
+        self.notes: list[str] = []
 
-    def all(self, cap: int | None, lr: float | None, on_epoch: Callable[[Row], None] | None) -> Fit:
-        start = perf_counter()
-        self.generator = torch.Generator().manual_seed(self.seed)
-        self.augment = AUGMENTATIONS[self.recipe.augment]
-        labels = np.asarray(self.train.labels, dtype=np.int64)
-        self.labels = torch.from_numpy(labels).to(self.device)
+    def identity(self) -> dict[str, Any]:
+        """What a state on disk must have been written for."""
+        told = {key: value for key, value in vars(self.settings).items() if key not in ("device", "frozen")}
+        told |= {"mean": list(self.settings.mean), "std": list(self.settings.std)}
+        told |= {"frozen": sorted(self.settings.frozen), "images": len(self.feed), "recipe": repr(self.recipe)}
+        return told | {"shapes": {name: list(value.shape) for name, value in self.model.state_dict().items()}}
+
+    def _balanced(self, train: Images) -> tuple[Objective, torch.Tensor | None]:
+        """The objective, and how often to draw each sample where a sampler evens out the classes."""
+        kind, labels = self.settings.kind, np.asarray(train.labels, dtype=np.int64)
         classes = list(self.model.get_submodule(HEAD).parameters())[-1].shape[0]
-        self.objective = Objective(self.kind)
-        self.draw: torch.Tensor | None = None
-        if self.balance == "loss":
-            weights = torch.from_numpy(balanced_weights(self.kind, labels, classes)).float().to(self.device)
-            self.objective = Objective(self.kind, weights)
-        elif self.balance == "sampler":
-            self.draw = torch.from_numpy(sample_weights(self.kind, labels, classes))
-        trainable = {}
-        for phase in self.recipe.phases:
-            if self.best.epoch != len(self.curve):
-                self._restore()
-            parameters = select(self.model, phase, self.frozen)
-            trainable[phase.name] = sum(p.numel() for p in parameters)
-            is_last = phase is self.recipe.phases[-1]
-            rate = lr if lr is not None and is_last else phase.lr
-            if cap is not None and len(self.curve) >= cap:
-                self.notes.append(f"Phase {phase.name} never began: --epochs {cap} was spent before it")
-            if "bn" in phase.train and not batch_norms(self.model):
-                self.notes.append(f"This network has no batch norms: phase {phase.name} trains the head alone")
-            with bn_momentum(self.model, phase.bn_momentum):
-                self._phase(phase, parameters, rate, _share(cap, is_last), on_epoch)
-        self._restore()
-        self.model.eval()
-        notes = tuple(dict.fromkeys(self.notes))
-        return Fit(tuple(self.curve), self.best.epoch, len(self.curve), perf_counter() - start, trainable, notes)
+        if self.settings.balance == "loss":
+            weights = torch.from_numpy(balanced_weights(kind, labels, classes)).float().to(self.device)
+            return Objective(kind, weights), None
+        if self.settings.balance == "sampler":
+            return Objective(kind), torch.from_numpy(sample_weights(kind, labels, classes))
+        return Objective(kind), None
 
-    def _restore(self) -> None:
-        """The weights of the best epoch so far."""
-        self.model.load_state_dict({**self.model.state_dict(), **self.best.state})
+    def all(self, checkpoint: Checkpoint) -> Fit:
+        """Every phase, from the state on disk if there is one."""
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        state = checkpoint.load()
+        started_at = state["stage"]["number"] if state else 0
+        trainable = {}
+        for number, phase in enumerate(self.recipe.phases):
+            parameters = select(self.model, phase, self.settings.frozen)
+            trainable[phase.name] = sum(p.numel() for p in parameters)
+            if number < started_at:
+                continue
+            if state is None:
+                self.stage = _Stage(number)
+                self._restore_best()
+            with bn_momentum(self.model, phase.bn_momentum):
+                self._phase(phase, parameters, checkpoint, state)
+            state = None
+        self._restore_best()
+        self.model.eval()
+        on_cuda = self.device.type == "cuda"
+        return Fit(
+            curve=tuple(self.curve),
+            best_epoch=self.best.epoch,
+            epochs=len(self.curve),
+            seconds=sum(row["seconds"] for row in self.curve),
+            trainable=trainable,
+            peak_memory_bytes=torch.cuda.max_memory_allocated(self.device) if on_cuda else None,
+            notes=tuple(dict.fromkeys(self.notes)),
+        )
+
+    def _restore_best(self) -> None:
+        """The weights of the best epoch so far, if that isn't the last one."""
+        if self.best.epoch != len(self.curve):
+            self.model.load_state_dict({**self.model.state_dict(), **self.best.state})
 
     def _phase(
-        self,
-        phase: Phase,
-        parameters: list[nn.Parameter],
-        lr: float,
-        cap: int | None,
-        on_epoch: Callable[[Row], None] | None,
+        self, phase: Phase, parameters: list[nn.Parameter], checkpoint: Checkpoint, state: dict[str, Any] | None
     ) -> None:
-        optimizer = torch.optim.Adam(parameters, lr=lr)
+        """One phase, from the `state` within it if that is given."""
+        is_last = phase is self.recipe.phases[-1]
+        lr = self.settings.lr if self.settings.lr is not None and is_last else phase.lr
+        cap = _share(self.settings.epochs, is_last)
+        adam = torch.optim.Adam(parameters, lr=lr)
         plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer,
+            adam,
             mode="max",
             factor=phase.factor,
             patience=phase.patience,
@@ -218,39 +282,90 @@ class _Run:
             threshold_mode="abs",
             min_lr=phase.lr_floor,
         )
-        done = 0
-        best, since_best = float("-inf"), 0
-        while (cap is None or len(self.curve) < cap) and (phase.epochs is None or done < phase.epochs):
-            rate = optimizer.param_groups[0]["lr"]
-            if rate < phase.min_lr:
-                break
-            row = self._epoch(phase, optimizer, rate)
-            score = self._score(row)
-            if score > self.best.score:
-                state = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-                self.best = _Best(score, len(self.curve), state)
-            plateau.step(score)
-            done += 1
-            best, since_best = (score, 0) if score > best else (best, since_best + 1)
-            if on_epoch is not None:
-                on_epoch(row)
-            if phase.stop_after is not None and since_best >= phase.stop_after:
-                break
+        kept = {"optimizer": adam, "plateau": plateau, "scaler": self.accelerator.scaler}
+        if state is not None:
+            self._go_on(state, kept)
+        else:
+            self._remark(phase, cap)
+        optimizer = self.accelerator.prepare_optimizer(adam)
+        with together(self.accelerator, self.model) as model:
+            while not self._is_over(phase, cap, adam.param_groups[0]["lr"]):
+                row = self._epoch(phase, model, optimizer, adam.param_groups[0]["lr"])
+                score = self._score(row)
+                if score > self.best.score:
+                    weights = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+                    self.best = _Best(score, len(self.curve), weights)
+                plateau.step(score)
+                stage = self.stage
+                stage.done += 1
+                stage.best, stage.since_best = (score, 0) if score > stage.best else (stage.best, stage.since_best + 1)
+                if processes.is_main():
+                    checkpoint.save(self._state(kept))
+                if self.on_epoch is not None:
+                    self.on_epoch(row)
 
-    def _epoch(self, phase: Phase, optimizer: torch.optim.Optimizer, lr: float) -> Row:
+    def _is_over(self, phase: Phase, cap: int | None, lr: float) -> bool:
+        spent = cap is not None and len(self.curve) >= cap
+        done = phase.epochs is not None and self.stage.done >= phase.epochs
+        flat = phase.stop_after is not None and self.stage.since_best >= phase.stop_after
+        return spent or done or flat or lr < phase.min_lr
+
+    def _remark(self, phase: Phase, cap: int | None) -> None:
+        """What a person should know of a phase before it begins."""
+        if cap is not None and len(self.curve) >= cap:
+            epochs = self.settings.epochs
+            self.notes.append(f"Phase {phase.name} never began: --epochs {epochs} was spent before it")
+        norms = batch_norms(self.model)
+        if "bn" in phase.train and not norms:
+            self.notes.append(f"This network has no batch norms: phase {phase.name} trains the head alone")
+        parts = self.ranks * self.settings.accumulate
+        if norms and phase.bn == "train" and parts > 1:
+            self.notes.append(f"Batch norms that train saw each batch in {parts} parts, each with its own statistics")
+
+    def _state(self, kept: Mapping[str, Any]) -> dict[str, Any]:
+        """All that decides how it goes on, for the checkpoint."""
+        on_cuda = self.device.type == "cuda"
+        return {
+            **{name: part.state_dict() for name, part in kept.items() if part is not None},
+            "model": self.model.state_dict(),
+            "best": vars(self.best) | {"state": {} if self.best.epoch == len(self.curve) else dict(self.best.state)},
+            "stage": vars(self.stage),
+            "curve": self.curve,
+            "notes": self.notes,
+            "generator": self.generator.get_state(),
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state(self.device) if on_cuda else None,
+        }
+
+    def _go_on(self, state: dict[str, Any], kept: Mapping[str, Any]) -> None:
+        """Take up a checkpoint's state, in the phase that it was written in."""
+        self.model.load_state_dict(state["model"])
+        for name, part in kept.items():
+            if part is not None:
+                part.load_state_dict(state[name])
+        best = state["best"]
+        weights = {name: value.to(self.device).clone() for name, value in (best["state"] or state["model"]).items()}
+        self.best = _Best(best["score"], best["epoch"], weights)
+        self.stage = _Stage(**state["stage"])
+        self.curve, self.notes = list(state["curve"]), list(state["notes"])
+        self.generator.set_state(state["generator"])
+        if self.rank == 0:  # the others' dropout is their own: no one kept how far it was
+            torch.set_rng_state(state["rng"])
+        if state["cuda_rng"] is not None and self.device.type == "cuda" and self.rank == 0:
+            torch.cuda.set_rng_state(state["cuda_rng"], self.device)
+
+    def _epoch(self, phase: Phase, model: nn.Module, optimizer: Any, lr: float) -> Row:
         start = perf_counter()
-        train_mode(self.model, phase, self.frozen)
+        train_mode(self.model, phase, self.settings.frozen)
         total = torch.zeros((), device=self.device)
-        for batch in self._batches():
-            optimizer.zero_grad(set_to_none=True)
-            # Grey images are augmented as one channel; normalising repeats them to three.
-            pixels = self.augment(self.train.pixels[batch].to(self.device).float(), self.generator)
-            images = normalised(pixels, self.mean, self.std)
-            loss = self.objective.loss(self.model(images), self.labels[batch.to(self.device)])
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            total += loss.detach() * len(batch)
-        mean_loss = float(total) / len(self.labels)
+        shown = 0
+        for batch in self.feed:
+            total += self._step(model, optimizer, batch) * len(batch.index)
+            shown += len(batch.index)
+            if self.on_images is not None:
+                self.on_images(shown, len(self.feed))
+        mean_loss = float(self.accelerator.reduce(total, "sum")) / len(self.feed)
+        trained = perf_counter() - start
         self._check("training", mean_loss, lr)
         row: Row = {
             "epoch": len(self.curve) + 1,
@@ -258,31 +373,46 @@ class _Run:
             "lr": lr,
             "train_loss": mean_loss,
             **self._validation(lr),
+            "images_per_second": len(self.feed) / trained,
         }
         row["seconds"] = perf_counter() - start
         self.curve.append(row)
         return row
 
-    def _batches(self) -> Iterator[torch.Tensor]:
-        """Indices in a random order; a last batch of one joins the one before: BN can't train on one image."""
-        if self.draw is None:
-            order = torch.randperm(len(self.labels), generator=self.generator)
-        else:
-            order = torch.multinomial(self.draw, len(self.labels), replacement=True, generator=self.generator)
-        batches = list(torch.split(order, self.batch_size))
-        if len(batches) > 1 and len(batches[-1]) == 1:
-            batches[-2:] = [torch.cat(batches[-2:])]
-        return iter(batches)
+    def _step(self, model: nn.Module, optimizer: Any, batch: Batch) -> torch.Tensor:
+        """One step of the optimiser; this process's share of the batch's mean loss, detached."""
+        optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self.device)
+        labels = self.labels[batch.index.to(self.device)]
+        for number, part in enumerate(batch.parts, start=1):
+            # Gradients are averaged over the processes once, with the last part.
+            with self.accelerator.no_sync(model) if number < batch.size else nullcontext():
+                with self.accelerator.autocast():
+                    logits = model(part.inputs)
+                loss = self.objective.loss(logits.float(), self.labels[part.index.to(self.device)], labels)
+                # Each process has its share of the mean, and averaging divides by their number once more.
+                self.accelerator.backward(loss * self.ranks if self.ranks > 1 else loss)
+            total += loss.detach()
+        optimizer.step()
+        return total
 
     def _validation(self, lr: float) -> Row:
-        probabilities = predict(
-            self.model, self.val.pixels, kind=self.kind, mean=self.mean, std=self.std, device=self.device
+        share_buffers(self.accelerator, self.model)
+        settings = self.settings
+        predicted = predict(
+            self.model,
+            self.val.share(self.rank, self.ranks).pixels,
+            kind=settings.kind,
+            mean=settings.mean,
+            std=settings.std,
+            device=str(self.device),
         )
-        loss = log_loss(self.kind, self.val.labels, probabilities)
+        probabilities = joined(predicted, self.accelerator)
+        loss = log_loss(settings.kind, self.val.labels, probabilities)
         # An epoch's last step can break the weights: its training loss was computed before.
         self._check("validation", loss, lr)
         return {"val_loss": loss} | {
-            f"val_{name}": value for name, value in metrics(self.kind, self.val.labels, probabilities).items()
+            f"val_{name}": value for name, value in metrics(settings.kind, self.val.labels, probabilities).items()
         }
 
     def _check(self, which: str, loss: float, lr: float) -> None:

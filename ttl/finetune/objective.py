@@ -25,19 +25,24 @@ class Objective:
     kind: str
     class_weights: torch.Tensor | None = None
 
-    def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The mean loss over what is known.
+    def loss(
+        self, logits: torch.Tensor, labels: torch.Tensor, batch_labels: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The mean loss over what is known; of a part of a batch, its share of the batch's mean.
 
         Args:
             logits: `(n, classes)`.
             labels: `(n,)` int64 classes; `(n, classes)` of 0, 1 and `MISSING` in multi-label tasks.
+            batch_labels: of the whole batch that `labels` are a part of: the parts' losses sum to the batch's.
         """
+        whole = labels if batch_labels is None else batch_labels
         if self.kind != "multilabel":
-            return F.cross_entropy(logits, labels, weight=self.class_weights)
+            total = F.cross_entropy(logits, labels, weight=self.class_weights, reduction="sum")
+            return total / (len(whole) if self.class_weights is None else self.class_weights[whole].sum())
         known = labels != MISSING
         targets = labels.clamp(min=0).to(logits.dtype)
         each = F.binary_cross_entropy_with_logits(logits, targets, pos_weight=self.class_weights, reduction="none")
-        return (each * known).sum() / known.sum().clamp(min=1)
+        return (each * known).sum() / (whole != MISSING).sum().clamp(min=1)
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """`(n, classes)` float64: of each class; rows sum to one but in multi-label tasks."""

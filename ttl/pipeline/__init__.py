@@ -1,6 +1,6 @@
 """The whole job wired together: the only place that knows every step."""
 
-from ttl.pipeline.events import EpochDone, Event, Note, TrialDone, TrialStarted, Watch
+from ttl.pipeline.events import EpochDone, Event, ImagesShown, Note, TrialDone, TrialStarted, Watch
 from ttl.pipeline.flow import Finished, Planned, export, finetune, plan, rebuild_report, run
 from ttl.pipeline.library import SearchResult, search
 
@@ -8,6 +8,7 @@ __all__ = [
     "EpochDone",
     "Event",
     "Finished",
+    "ImagesShown",
     "Note",
     "Planned",
     "SearchResult",

@@ -24,6 +24,16 @@ class TrialStarted:
     number: int
     seed: int
     max_epochs: int | None
+    epochs_done: int
+    """Of an earlier, interrupted call, which this one goes on from."""
+
+
+@dataclass(frozen=True)
+class ImagesShown:
+    """A step of the running fine-tune: training images shown in this epoch, of how many."""
+
+    shown: int
+    of: int
 
 
 @dataclass(frozen=True)
@@ -41,7 +51,7 @@ class TrialDone:
     reused: bool
 
 
-Event = Note | TrialStarted | EpochDone | TrialDone
+Event = Note | TrialStarted | ImagesShown | EpochDone | TrialDone
 Watch = Callable[[Event], None]
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import torch
 
+from ttl import processes
 from ttl.bundle import DESCRIPTION, load_bundle
 from ttl.config import RunConfig
-from ttl.data import decode, load_task, write_splits
+from ttl.data import decode, load_task
 from ttl.errors import DataError, RunFolderError, TrainingError, UsageError
 from ttl.export.to_onnx import ExportResult
 from ttl.finetune import Images, fit
@@ -61,14 +62,13 @@ def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) ->
     with study.held():
         prepared = prepare(config, watch, cache_dir=study.folder / "cache")
         job = _Job(prepared, study, open_run(prepared, study), watch)
-        write_splits(prepared.task, study.folder / "splits.csv")
         found = drive(strategy(config.strategy, prepared.candidates), job.evaluate)
         job.evaluate(prepared.points[-1])
         watch(Note(f"Chosen: {found.choice.reason}"))
         content = job.publish(found)
-        if deliver:
-            content = job.deliver(found)
-        write_report(study.folder)
+        if processes.is_main():
+            content = job.deliver(found) if deliver else content
+            write_report(study.folder)
         return Finished(study.folder, content, job.trained)
 
 
@@ -184,7 +184,6 @@ def finetune(config: RunConfig, cut: str, *, watch: Watch = unwatched) -> Tuned:
         prepared = prepare(config, watch, cache_dir=study.folder / "cache")
         point = prepared.points.find(cut)
         open_run(prepared, study)
-        write_splits(prepared.task, study.folder / "splits.csv")
         records = [
             run_trial(prepared, study, point, watch, seed=seed, number=number)
             for number, seed in enumerate(prepared.seeds, start=1)
@@ -297,16 +296,7 @@ def _seconds_per_epoch(prepared: Prepared) -> float:
     model = truncate(prepared.backbone.model, prepared.points[-1], num_classes=classes, pool=config.pool)
     images = Images(pixels, labels)
     start = perf_counter()
-    fit(
-        model,
-        images,
-        images,
-        prepared.recipe,
-        kind=task.kind,
-        mean=prepared.backbone.spec.mean,
-        std=prepared.backbone.spec.std,
-        epochs=1,
-        device=prepared.device,
-    )
+    settings = replace(prepared.settings(config.seed), epochs=1, batch_size=few, balance="none")
+    fit(model, images, images, prepared.recipe, settings)
     # The epoch validates too: few images forward cost a third of few images trained on.
     return (perf_counter() - start) * (len(task.train) + len(task.val) / 3) / (few * 4 / 3)

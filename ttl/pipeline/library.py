@@ -9,7 +9,7 @@ from torch import nn
 
 from ttl.data import Task, decode
 from ttl.errors import UsageError
-from ttl.finetune import Images, fit, predict, recipe
+from ttl.finetune import Images, Settings, fit, predict, recipe
 from ttl.pipeline.flow import strategy as strategy_named
 from ttl.pipeline.prepare import SCORE
 from ttl.points import TruncationPoint, truncation_points
@@ -97,21 +97,11 @@ def _fine_tunes(
     if chosen.random_start or chosen.needs_freeze_point:
         raise UsageError(f"ttl.search can't follow {chosen.name}: hand it an evaluate of your own, or use ttl.run")
     train, val = (Images(decode(s, image_size=image_size), s.labels) for s in (task.train, task.val))
+    settings = Settings(kind=task.kind, mean=mean, std=std, seed=seed, epochs=epochs, device=device)
 
     def evaluate(point: TruncationPoint) -> float:
         small = truncate(model, point, num_classes=len(task.class_names), dropout=chosen.dropout, seed=seed)
-        fit(
-            small,
-            train,
-            val,
-            chosen,
-            kind=task.kind,
-            mean=mean,
-            std=std,
-            seed=seed,
-            epochs=epochs,
-            device=device,
-        )
+        fit(small, train, val, chosen, settings)
         predicted = predict(small, val.pixels, kind=task.kind, mean=mean, std=std, device=device)
         return metrics(task.kind, val.labels, predicted)[SCORE]
 

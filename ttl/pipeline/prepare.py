@@ -17,8 +17,9 @@ from ttl.backbones import Backbone, load_backbone
 from ttl.config import RunConfig
 from ttl.data import Columns, Task, decode, load_task
 from ttl.errors import TrainingError, UsageError
-from ttl.finetune import Images, Recipe, recipe
+from ttl.finetune import Images, Recipe, Settings, recipe
 from ttl.pipeline.events import Note, Watch
+from ttl.pipeline.track import check_tracker
 from ttl.points import TruncationPoint, TruncationPoints, truncation_points
 from ttl.truncation import truncate
 
@@ -121,6 +122,24 @@ class Prepared:
         name, size = self.backbone.name, self.backbone.spec.image_size
         return load_backbone(name, weights="none", image_size=size, seed=seed).model
 
+    def settings(self, seed: int) -> Settings:
+        """How a fine-tune with that seed is done, beside its recipe."""
+        config, spec = self.config, self.backbone.spec
+        return Settings(
+            kind=self.task.kind,
+            mean=spec.mean,
+            std=spec.std,
+            seed=seed,
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            accumulate=config.accumulate,
+            lr=config.lr,
+            frozen=self.frozen,
+            balance=config.balance,
+            amp=config.amp,
+            device=self.device,
+        )
+
     def definition(self) -> dict[str, Any]:
         """What, beside the point and the seed, defines a trial's result."""
         config, spec = self.config, self.backbone.spec
@@ -141,6 +160,8 @@ class Prepared:
             "dropout": self.dropout,
             "freeze_below": config.freeze_below,
             "balance": config.balance,
+            "amp": config.amp,
+            "accumulate": config.accumulate,
         }
 
 
@@ -154,6 +175,7 @@ def prepare(config: RunConfig, watch: Watch, *, cache_dir: Path | None = None) -
         torch.set_num_threads(config.threads)
     chosen_recipe = recipe(config.recipe)
     device = _device(config.device)
+    check_tracker(config.track)
     task = task_of(config)
     sizes = ", ".join(f"{name} {len(samples)}" for name, samples in task.splits.items())
     watch(Note(f"{task.name}: {len(task.class_names)} classes ({', '.join(task.class_names)}); images: {sizes}"))

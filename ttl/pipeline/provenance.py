@@ -12,18 +12,20 @@ from typing import Any
 
 import torch
 
-from ttl import __version__
+from ttl import __version__, processes
 from ttl.config import RunConfig
 from ttl.cost.session import hardware
+from ttl.data import write_splits
 from ttl.errors import RunFolderError
 from ttl.pipeline.prepare import Prepared
 from ttl.search.study import RUN, Study
 
-RECORDED = ("torch", "torchvision", "timm", "onnx", "onnxruntime", "scikit-learn", "numpy")
+SPLITS = "splits.csv"
+RECORDED = ("torch", "torchvision", "timm", "onnx", "onnxruntime", "scikit-learn", "numpy", "accelerate")
 
 
 def open_run(prepared: Prepared, study: Study) -> dict[str, Any]:
-    """Write run.json into a new run folder, or check that the folder's is of the same command.
+    """Write run.json and splits.csv into a new run folder, or check that the folder's are of the same command.
 
     Raises:
         RunFolderError: the folder is of another command; the sentence names the options that differ.
@@ -31,6 +33,8 @@ def open_run(prepared: Prepared, study: Study) -> dict[str, Any]:
     known = study.read(RUN)
     if known is None:
         content = describe_run(prepared)
+        if processes.is_main():
+            write_splits(prepared.task, study.folder / SPLITS)
         study.write(RUN, content)
         return content
     differing = prepared.config.differences(RunConfig.from_json(known["config"]))

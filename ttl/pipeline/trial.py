@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import numpy as np
 from torch import nn
 
 from ttl.bundle import Bundle, save_bundle
-from ttl.finetune import fit, predict
-from ttl.pipeline.events import EpochDone, TrialDone, TrialStarted, Watch
+from ttl.finetune import epochs_done, fit, from_main, predict
+from ttl.pipeline.events import EpochDone, ImagesShown, TrialDone, TrialStarted, Watch
 from ttl.pipeline.prepare import Prepared
+from ttl.pipeline.track import tracker
 from ttl.points import TruncationPoint
 from ttl.search.study import Study, trial_id
 from ttl.stats import ALL_METRICS, intervals
@@ -53,8 +55,15 @@ def run_trial(
     if known is not None:
         watch(TrialDone(known, reused=True))
         return known
-    watch(TrialStarted(point, number, seed, prepared.config.epochs))
-    model, record = _fine_tuned(prepared, point, watch, seed)
+    checkpoint = study.checkpoint(name)
+    watch(TrialStarted(point, number, seed, prepared.config.epochs, epochs_done(checkpoint)))
+    with tracker(prepared.config.track, study.folder, f"{point.name}-seed{seed}-{name}") as track:
+
+        def told(row: dict[str, Any]) -> None:
+            watch(EpochDone(row))
+            track(row)
+
+        model, record = _fine_tuned(prepared, point, seed, checkpoint, watch, told)
     record = {"id": name, **record}
     bundle = describe_bundle(prepared, point, record)
 
@@ -66,7 +75,14 @@ def run_trial(
     return record
 
 
-def _fine_tuned(prepared: Prepared, point: TruncationPoint, watch: Watch, seed: int) -> tuple[nn.Module, Record]:
+def _fine_tuned(
+    prepared: Prepared,
+    point: TruncationPoint,
+    seed: int,
+    checkpoint: Path,
+    watch: Watch,
+    told: Callable[[dict[str, Any]], None],
+) -> tuple[nn.Module, Record]:
     config, spec, task = prepared.config, prepared.backbone.spec, prepared.task
     model: nn.Module = truncate(
         prepared.network(seed),
@@ -81,26 +97,21 @@ def _fine_tuned(prepared: Prepared, point: TruncationPoint, watch: Watch, seed: 
         prepared.images["train"],
         prepared.images["val"],
         prepared.recipe,
-        kind=task.kind,
-        mean=spec.mean,
-        std=spec.std,
-        seed=seed,
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        lr=config.lr,
-        frozen=prepared.frozen,
-        balance=config.balance,
-        device=prepared.device,
-        on_epoch=lambda row: watch(EpochDone(row)),
+        prepared.settings(seed),
+        on_epoch=told,
+        on_images=lambda shown, of: watch(ImagesShown(shown, of)),
+        checkpoint=checkpoint,
     )
     probabilities = {
-        split: predict(
-            model,
-            prepared.images[split].pixels,
-            kind=task.kind,
-            mean=spec.mean,
-            std=spec.std,
-            device=prepared.device,
+        split: from_main(
+            predict(
+                model,
+                prepared.images[split].pixels,
+                kind=task.kind,
+                mean=spec.mean,
+                std=spec.std,
+                device=prepared.device,
+            )
         )
         for split in ("val", "test")
     }
@@ -115,6 +126,7 @@ def _fine_tuned(prepared: Prepared, point: TruncationPoint, watch: Watch, seed: 
         "epochs": result.epochs,
         "best_epoch": result.best_epoch,
         "seconds": result.seconds,
+        "peak_memory_bytes": result.peak_memory_bytes,
         "trainable": dict(result.trainable),
         "notes": list(result.notes),
         "curve": [_plain(row) for row in result.curve],

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from ttl import processes
 from ttl.errors import RunFolderError
 
 TRIAL = "trial.json"
@@ -25,7 +26,7 @@ def trial_id(definition: Mapping[str, Any]) -> str:
 
 
 class Study:
-    """A run folder.
+    """A run folder. Of several processes that were launched together the main one writes; the others only read.
 
     Args:
         folder: made when something is first written into it.
@@ -36,11 +37,14 @@ class Study:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the folder for this process.
+        """Hold the folder for this process, or, of several that were launched together, for the main one.
 
         Raises:
             RunFolderError: another process holds it, or it can't be written.
         """
+        if not processes.is_main():
+            yield
+            return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             # Kept open, not unlinked: the lock is the file's, and a new file would be another lock. Unbuffered:
@@ -90,6 +94,8 @@ class Study:
         Raises:
             RunFolderError: no room, or no right to write.
         """
+        if not processes.is_main():
+            return
         path = self.folder / name
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
@@ -110,6 +116,10 @@ class Study:
         """Where a trial's files are."""
         return self.folder / "trials" / identity
 
+    def checkpoint(self, identity: str) -> Path:
+        """Where a trial under way keeps its state; `add` removes it."""
+        return self.folder / "trials" / f".{identity}.state"
+
     def add(self, identity: str, record: Mapping[str, Any], write_model: Callable[[Path], None]) -> None:
         """Put a finished trial on disk: under a temporary name first, so that it is there whole or not at all.
 
@@ -121,6 +131,8 @@ class Study:
         Raises:
             RunFolderError: no room, or no right to write.
         """
+        if not processes.is_main():
+            return
         place = self.trial_folder(identity)
         part = place.with_name(f".{identity}.{os.getpid()}.part")
         try:
@@ -130,6 +142,7 @@ class Study:
             # What is left of a trial whose record is gone can't be told from anything: it is run anew.
             shutil.rmtree(place, ignore_errors=True)
             os.replace(part, place)
+            self.checkpoint(identity).unlink(missing_ok=True)
         except OSError as error:
             raise self._unwritable(error) from error
         finally:

@@ -1,0 +1,99 @@
+"""Several processes that share each batch end where one process ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+WORK = """
+import json, sys
+from dataclasses import replace
+from pathlib import Path
+import numpy as np, torch
+from torch import nn
+from networks import TinyResNet
+from ttl import processes
+from ttl.finetune import Images, Settings, fit, from_main, recipe
+from ttl.points import truncation_points
+from ttl.truncation import truncate
+
+out, how, norms, accumulate, watched = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]), []
+torch.manual_seed(0)
+backbone = TinyResNet()
+if norms == "without":
+    for parent in list(backbone.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(parent, name, nn.GroupNorm(1, child.num_features))
+
+def images(n, seed):
+    labels = np.arange(n) % 2
+    noise = torch.randint(0, 200, (n, 3, 32, 32), generator=torch.Generator().manual_seed(seed))
+    return Images((noise + torch.from_numpy(labels).view(-1, 1, 1, 1) * 40).to(torch.uint8), labels)
+
+model = truncate(backbone, truncation_points(backbone, image_size=32)["stage2.0"], num_classes=2)
+settings = Settings(kind="binary", mean=(0.5,) * 3, std=(0.25,) * 3, epochs=3, batch_size=8, accumulate=accumulate)
+result = fit(model, images(21, 0), images(9, 1), replace(recipe(how), dropout=0.0), settings)
+name = "main" if processes.is_main() else "other"
+assert from_main(name) == "main"
+assert "forward" not in vars(model)
+torch.save(model.state_dict(), out / f"{name}.pt")
+(out / f"{name}.json").write_text(json.dumps({"curve": result.curve, "notes": result.notes}))
+if torch.distributed.is_initialized():
+    torch.distributed.destroy_process_group()
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def launch(folder: Path, count: int, *args: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Train in `count` processes; the weights, which must be the same in all, and what the main one says."""
+    folder.mkdir()
+    here = str(Path(__file__).parents[1])
+    env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": here, "PYTHONWARNINGS": "ignore"}
+    shared = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    started = []
+    for rank in range(count):
+        place = shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} if count > 1 else {}
+        command = [sys.executable, "-c", WORK, str(folder), *args]
+        started.append(subprocess.Popen(command, env=env | place, stderr=subprocess.PIPE, text=True))
+    for process in started:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+    weights = [torch.load(path) for path in sorted(folder.glob("*.pt"))]
+    for other in weights[1:]:
+        assert all(torch.equal(value, other[name]) for name, value in weights[0].items())
+    return weights[0], json.loads((folder / "main.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("how", "norms", "accumulate"),
+    [("fc-then-bn", "with", "1"), ("full", "without", "1"), ("full", "without", "2")],
+    ids=["norms-stand-still", "everything-trains", "in-parts"],
+)
+def test_two_processes_give_the_result_of_one(how: str, norms: str, accumulate: str, tmp_path: Path) -> None:
+    alone, told_alone = launch(tmp_path / "one", 1, how, norms, "1")
+    shared, told_shared = launch(tmp_path / "two", 2, how, norms, accumulate)
+    for name, value in alone.items():
+        torch.testing.assert_close(shared[name], value, rtol=1e-4, atol=1e-6, msg=name)
+    for one, two in zip(told_alone["curve"], told_shared["curve"], strict=True):
+        for figure in ("train_loss", "val_loss", "val_auroc"):
+            assert two[figure] == pytest.approx(one[figure], rel=1e-4), figure
+    assert told_shared["notes"] == []
+
+
+def test_norms_that_train_in_two_processes_are_told_of(tmp_path: Path) -> None:
+    _, told = launch(tmp_path / "two", 2, "full", "with", "1")
+    assert told["notes"] == ["Batch norms that train saw each batch in 2 parts, each with its own statistics"]
