@@ -41,6 +41,8 @@ class Bundle:
     """Where the backbone's weights came from, in words."""
     recipe: str
     data_fingerprint: str
+    window: tuple[float, float] | None = None
+    """Of the values of DICOM files, where it isn't their headers'."""
     metrics: dict[str, dict[str, dict[str, float | None]]] = field(default_factory=dict)
     """Split -> metric -> value, ci_low, ci_high."""
 
@@ -99,4 +101,5 @@ def _from_json(data: dict[str, Any]) -> Bundle:
     }
     for name in ("class_names", "mean", "std"):
         values[name] = tuple(values[name])
+    values["window"] = tuple(data["window"]) if data.get("window") else None
     return Bundle(**values)

@@ -100,6 +100,7 @@ class RunConfig(BaseModel):
         label_columns: one of class names, or several of 1 and 0.
         group_column: what must not be torn apart: the patient.
         split_column: train, val or test.
+        window: centre and width of the values of DICOM files that are shown; None is their headers'.
         dedupe: what to do with images that show the same: keep them `together` in one split, or `drop` all but one.
         skip_bad: go on without the images that can't be read.
         device: `auto` is CUDA where there is one, else the CPU.
@@ -139,6 +140,7 @@ class RunConfig(BaseModel):
     label_columns: Annotated[tuple[Text, ...], Strict(False)] = ()
     group_column: Text | None = None
     split_column: Text | None = None
+    window: Annotated[tuple[FiniteFloat, Annotated[FiniteFloat, Field(gt=0)]], Strict(False)] | None = None
     dedupe: Literal["together", "drop"] | None = None
     skip_bad: bool = False
     device: Annotated[str, AfterValidator(_device)] = "auto"

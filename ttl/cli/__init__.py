@@ -51,6 +51,7 @@ from ttl.cli.options import (
     TrainFraction,
     ValFraction,
     Weights,
+    WindowOf,
     WithinWeights,
 )
 from ttl.cli.tables import candidates_table, counts_table, duration, latency_table, listed, metrics
@@ -187,6 +188,7 @@ def plan(
     label_column: LabelColumn = None,
     group_column: GroupColumn = None,
     split_column: SplitColumn = None,
+    window: WindowOf = None,
     dedupe: Dedupe = None,
     skip_bad: SkipBad = False,
     device: Device = None,
@@ -262,6 +264,7 @@ def run(
     label_column: LabelColumn = None,
     group_column: GroupColumn = None,
     split_column: SplitColumn = None,
+    window: WindowOf = None,
     dedupe: Dedupe = None,
     skip_bad: SkipBad = False,
     margin: Margin = None,
@@ -314,6 +317,7 @@ def search(
     label_column: LabelColumn = None,
     group_column: GroupColumn = None,
     split_column: SplitColumn = None,
+    window: WindowOf = None,
     dedupe: Dedupe = None,
     skip_bad: SkipBad = False,
     margin: Margin = None,
@@ -386,6 +390,7 @@ def finetune(
     label_column: LabelColumn = None,
     group_column: GroupColumn = None,
     split_column: SplitColumn = None,
+    window: WindowOf = None,
     dedupe: Dedupe = None,
     skip_bad: SkipBad = False,
     device: Device = None,
@@ -487,7 +492,7 @@ def predict(
     rows: list[dict[str, Any]] = []
     for start in range(0, len(paths), 64):
         chunk = paths[start : start + 64]
-        probabilities = onnx_model.predict_images([open_image(path) for path in chunk])
+        probabilities = onnx_model.predict_images([open_image(path, onnx_model.metadata.window) for path in chunk])
         rows += [
             {
                 "image": str(path),
@@ -587,7 +592,8 @@ def _given(told: RunConfig) -> str:
         if name == "label_columns":
             flags += [f"--label-column {shlex.quote(column)}" for column in value]
         else:
-            flags.append(flag if value is True else f"{flag} {shlex.quote(str(value))}")
+            words = value if isinstance(value, tuple) else (value,)
+            flags.append(flag if value is True else " ".join([flag, *(shlex.quote(str(word)) for word in words)]))
     return "".join(f" {flag}" for flag in flags)
 
 

@@ -59,6 +59,14 @@ LabelColumn = Annotated[
 ]
 GroupColumn = Annotated[str | None, typer.Option(help="Of a manifest: the patient, who is in one split only.")]
 SplitColumn = Annotated[str | None, typer.Option(help="Of a manifest: train, val or test.")]
+WindowOf = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        "--window",
+        metavar="CENTER WIDTH",
+        help="Of DICOM files: the values to show, in Hounsfield units for CT. [default: the header's window]",
+    ),
+]
 Dedupe = Annotated[
     str | None, typer.Option(help="Images that show the same: keep them together in one split, or drop all but one.")
 ]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import PIL
 import torch
 
-from ttl.data.image import quiet_pillow, resampling, to_pixels
+from ttl.data.image import quiet_readers, resampling, to_pixels
 from ttl.data.pool import in_threads
 from ttl.data.task import ImageSource, Samples
 from ttl.errors import DataError, UsageError
@@ -76,7 +76,7 @@ def decode(
 def _decoded(samples: Samples, image_size: int, interpolation: str, on_progress: Progress | None) -> Iterator[Pixels]:
     source = samples.source
     one = partial(_pixels, source, image_size, interpolation)
-    with quiet_pillow():
+    with quiet_readers():
         for done, pixels in enumerate(in_threads(one, samples.index.tolist()), start=1):
             yield pixels
             if on_progress:

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from ttl.data.image import Facts, check_image, quiet_pillow
+from ttl.data.dicom import Window
+from ttl.data.image import Facts, check_image, quiet_readers
 from ttl.data.pool import in_threads
 from ttl.data.words import counted, listed
 
 Progress = Callable[[int, int], None]
 
 
-def check_images(paths: Sequence[Path], on_progress: Progress | None) -> list[Facts | str]:
+def check_images(
+    paths: Sequence[Path], on_progress: Progress | None, window: Window | None = None
+) -> list[Facts | str]:
     """What is known of each image, or why it can't be read.
 
     Args:
         paths: of the images.
+        window: of the values of DICOM files.
         on_progress: called with how many are checked, and of how many.
     """
     checked: list[Facts | str] = []
-    with quiet_pillow():
-        for told in in_threads(check_image, paths):
+    with quiet_readers():
+        for told in in_threads(partial(check_image, window=window), paths):
             checked.append(told)
             if on_progress:
                 on_progress(len(checked), len(paths))
@@ -38,7 +43,7 @@ def reasons(bad: dict[str, str]) -> str:
     return listed(f"{name} ({reason})" for name, reason in bad.items())
 
 
-def oddities(facts: Sequence[Facts]) -> list[str]:
+def oddities(facts: Sequence[Facts], window: Window | None = None) -> list[str]:
     """Notes on images that were converted."""
     notes = []
     if deep := sum(fact.deep for fact in facts):
@@ -46,6 +51,9 @@ def oddities(facts: Sequence[Facts]) -> list[str]:
             f"{counted(deep, 'image')} with more than 8 bits a pixel: "
             "stretched from the image's own darkest..brightest pixel to 0..255."
         )
+    if windowed := sum(fact.windowed for fact in facts):
+        whose = "the window given" if window else "the header's window"
+        notes.append(f"{counted(windowed, 'DICOM image')} shown through {whose}.")
     if animated := sum(fact.animated for fact in facts):
         notes.append(f"{counted(animated, 'image')} with several frames: the first is used.")
     return notes

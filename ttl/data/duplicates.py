@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from ttl.data.image import quiet_pillow, to_eight_bits
+from ttl.data.image import quiet_readers, to_eight_bits
 from ttl.data.pool import in_threads
 from ttl.data.sources import FileSource
 from ttl.data.task import ImageSource, Samples
@@ -162,7 +162,7 @@ def _look(samples: Mapping[str, Samples], on_progress: Progress | None) -> dict[
     number: dict[bytes, int] = {}
     looks = {}
     done = 0
-    with quiet_pillow():
+    with quiet_readers():
         for split, part in samples.items():
             hashes = np.empty((len(part), HASH_BITS // 64), np.uint64)
             details = np.empty((len(part), SIDE * SIDE), np.float32)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ttl.data.check import Progress, check_images, oddities, reasons, skipped
+from ttl.data.dicom import Window
 from ttl.data.image import Facts
 from ttl.data.layout import ClassFolder, Layout, read_layout
 from ttl.data.records import Records
@@ -18,11 +19,14 @@ from ttl.errors import DataError
 Checked = dict[Path, "Facts | str"]
 
 
-def read_folder(root: Path, *, skip_bad: bool = False, on_progress: Progress | None = None) -> Records:
+def read_folder(
+    root: Path, *, window: Window | None = None, skip_bad: bool = False, on_progress: Progress | None = None
+) -> Records:
     """All images under the class folders of `root`.
 
     Args:
         root: has class folders, or train/ val/ test/ with class folders in them.
+        window: centre and width of the values of DICOM files, in place of their own.
         skip_bad: leave out the images that can't be read, instead of refusing the data.
         on_progress: called with how many images are checked, and of how many.
 
@@ -37,14 +41,14 @@ def read_folder(root: Path, *, skip_bad: bool = False, on_progress: Progress | N
     pairs = [(folder, path) for folder, content in found.items() for path in content.images]
     pairs.sort(key=lambda pair: pair[1].relative_to(root).as_posix())
     paths = [path for _, path in pairs]
-    checked = dict(zip(paths, check_images(paths, on_progress), strict=True))
+    checked = dict(zip(paths, check_images(paths, on_progress, window), strict=True))
     bad = {_id(root, path): reason for path, reason in checked.items() if isinstance(reason, str)}
     if bad and not skip_bad:
         raise DataError(
             f"{len(bad)} of {counted(len(pairs), 'image')} in {root} can't be read: {reasons(bad)}: "
             "repair or remove them, or go on without them with --skip-bad."
         )
-    return _records(root, pairs, checked, bad, _notes(root, layout, found))
+    return _records(root, pairs, checked, bad, _notes(root, layout, found), window)
 
 
 def _check_filled(folder: ClassFolder, content: Found) -> None:
@@ -60,6 +64,7 @@ def _records(
     checked: Checked,
     bad: dict[str, str],
     notes: list[str],
+    window: Window | None,
 ) -> Records:
     good = [(folder, path, fact) for folder, path in pairs if isinstance(fact := checked[path], Facts)]
     names = sorted({folder.name for folder, _ in pairs})
@@ -71,11 +76,23 @@ def _records(
         class_names=tuple(names),
         ids=tuple(_id(root, path) for _, path, _ in good),
         labels=np.array([label[folder.name] for folder, _, _ in good], np.int64),
-        source=FileSource(tuple(path for _, path, _ in good), facts),
+        source=FileSource(tuple(path for _, path, _ in good), facts, window),
+        groups=_patients(facts),
         given=tuple(splits) or None,
         skipped=tuple(bad),
-        notes=(*skipped(bad), *notes, *oddities(facts)),
+        notes=(*skipped(bad), *notes, *_of_patients(facts), *oddities(facts, window)),
     )
+
+
+def _patients(facts: tuple[Facts, ...]) -> tuple[str, ...] | None:
+    """Who each image is of, where all say so; one name for all is what anonymising leaves and says nothing."""
+    patients = tuple(fact.patient for fact in facts)
+    return patients if all(patients) and len(set(patients)) > 1 else None
+
+
+def _of_patients(facts: tuple[Facts, ...]) -> list[str]:
+    patients = _patients(facts)
+    return [] if patients is None else [f"Grouped by the headers' PatientID: {counted(len(set(patients)), 'patient')}."]
 
 
 def _notes(root: Path, layout: Layout, found: dict[ClassFolder, Found]) -> list[str]:

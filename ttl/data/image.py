@@ -15,11 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from ttl.data import dicom
+from ttl.data.dicom import Window, is_dicom, read_dicom
 from ttl.errors import DataError, UsageError
 
 EXTENSIONS = frozenset(
     {".bmp", ".gif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
     | {".tif", ".tiff", ".webp"}
+    | dicom.EXTENSIONS
 )
 
 INTERPOLATIONS = {
@@ -44,6 +47,8 @@ class Facts:
         channels: 1 (grey) or 3.
         deep: more than 8 bits a pixel, so that `open_image` stretches it.
         animated: several frames, of which `open_image` takes the first.
+        windowed: a DICOM file, of whose values a window is shown.
+        patient: who a DICOM file says it is of; empty where it doesn't say.
     """
 
     digest: bytes
@@ -52,18 +57,26 @@ class Facts:
     channels: int
     deep: bool
     animated: bool
+    windowed: bool = False
+    patient: str = ""
 
 
-def check_image(path: Path) -> Facts | str:
+def check_image(path: Path, window: Window | None = None) -> Facts | str:
     """Reads and decodes a file; what it holds, or the few words that say why it can't be read.
 
     JPEGs are decoded at an eighth of their size: all their bytes are gone through just the same.
+
+    Args:
+        path: of the file.
+        window: of the values of a DICOM file, in place of its own.
     """
     # Pillow's plugins raise nearly anything on a damaged file: struct.error, IndexError, SyntaxError, ...
     try:
         data = path.read_bytes()
         if not data:
             return "an empty file"
+        if is_dicom(data):
+            return _dicom_facts(data, window)
         with Image.open(BytesIO(data)) as image:
             width, height = image.size
             if image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS:
@@ -80,11 +93,30 @@ def check_image(path: Path) -> Facts | str:
         return _reason(error)
 
 
-def open_image(path: Path) -> Image.Image:
+def _dicom_facts(data: bytes, window: Window | None) -> Facts:
+    held = read_dicom(data, window)
+    # Another window makes other images of the same bytes.
+    digest = hashlib.sha256(data if window is None else data + repr(window).encode()).digest()
+    return Facts(
+        digest,
+        *held.image.size,
+        channels=1 if held.image.mode == "L" else 3,
+        deep=held.shown == "stretched",
+        animated=held.frames > 1,
+        windowed=held.shown == "window",
+        patient=held.patient,
+    )
+
+
+def open_image(path: Path, window: Window | None = None) -> Image.Image:
     """An image file as training sees it, before it is resized.
 
     Upright by its EXIF orientation; transparent pixels lie on black; what has more than 8 bits is
-    stretched from its own darkest..brightest pixel to 0..255; of several frames, the first.
+    stretched from its own darkest..brightest pixel to 0..255; of several frames, the first. DICOM: see `read_dicom`.
+
+    Args:
+        path: of the file.
+        window: of the values of a DICOM file, in place of its own.
 
     Returns:
         an image of mode `L` where the file is grey, else `RGB`.
@@ -92,14 +124,17 @@ def open_image(path: Path) -> Image.Image:
     Raises:
         DataError: it can't be read.
     """
-    with quiet_pillow():
-        return read_image(path)
+    with quiet_readers():
+        return read_image(path, window)
 
 
-def read_image(path: Path) -> Image.Image:
-    """What `open_image` does, for threads: `quiet_pillow` belongs around all of them, not in each."""
+def read_image(path: Path, window: Window | None = None) -> Image.Image:
+    """What `open_image` does, for threads: `quiet_readers` belongs around all of them, not in each."""
     try:
-        with Image.open(path) as image:
+        data = path.read_bytes()
+        if is_dicom(data):
+            return read_dicom(data, window).image
+        with Image.open(BytesIO(data)) as image:
             ImageOps.exif_transpose(image, in_place=True)
             return to_eight_bits(image)
     except Exception as error:
@@ -146,13 +181,13 @@ def resampling(interpolation: str) -> Image.Resampling:
 
 
 @contextmanager
-def quiet_pillow() -> Iterator[None]:
-    """Keeps Pillow's remarks about odd but readable files from the user, in every thread.
+def quiet_readers() -> Iterator[None]:
+    """Keeps the remarks of Pillow and pydicom about odd but readable files from the user, in every thread.
 
     The filters of `warnings` belong to the process: enter this in one thread at a time.
     """
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\.")
+        warnings.filterwarnings("ignore", module=r"(PIL|pydicom)\.")
         yield
 
 
@@ -168,9 +203,11 @@ def _stretched(image: Image.Image) -> Image.Image:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, DataError):
+        return str(error)
     if isinstance(error, UnidentifiedImageError):
         return "not an image, or damaged at its beginning"
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
-    text = str(error).strip().rstrip(".") or type(error).__name__
+    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return "cut off before its end" if "truncated" in text.lower() else text

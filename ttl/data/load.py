@@ -11,6 +11,7 @@ import numpy as np
 from ttl.data.assign import Assignment, assign, thinned
 from ttl.data.builtin import BUILTIN, is_builtin, read_builtin
 from ttl.data.dedupe import Dedupe, deduplicated, leaks
+from ttl.data.dicom import Window
 from ttl.data.folder import read_folder
 from ttl.data.manifest import read_manifest
 from ttl.data.npz import read_npz
@@ -45,6 +46,7 @@ def load_task(
     skip_bad: bool = False,
     train_fraction: float = 1.0,
     columns: Columns = NO_COLUMNS,
+    window: Window | None = None,
     dedupe: Dedupe | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Task:
@@ -62,6 +64,7 @@ def load_task(
         splits: a file that `write_splits` wrote; it wins over everything else.
         skip_bad: leave out the images that can't be read, with a note, instead of refusing the data.
         columns: of a CSV or Parquet manifest, where their names don't tell.
+        window: centre and width of the values of DICOM files that are shown, in place of their headers'.
         dedupe: what to do with images that show the same, byte for byte or saved anew: `together` keeps them in
             one split, `drop` keeps one of them. None leaves them, and a note tells of those in two splits.
         train_fraction: share of the training samples to keep, stratified; groups are kept or left out whole.
@@ -84,7 +87,7 @@ def load_task(
             f"val_fraction {val_fraction:g} and test_fraction {test_fraction:g} can't both be met: both "
             "should be above 0 and their sum below 1."
         )
-    records = _read(data, columns, skip_bad, on_progress)
+    records = _read(data, columns, window, skip_bad, on_progress)
     if dedupe is not None:
         records = deduplicated(records, dedupe)
     fractions = {"train": 1 - val_fraction - test_fraction, "val": val_fraction, "test": test_fraction}
@@ -96,11 +99,18 @@ def load_task(
 
 
 def _read(
-    data: str | Path, columns: Columns, skip_bad: bool, on_progress: Callable[[int, int], None] | None
+    data: str | Path,
+    columns: Columns,
+    window: Window | None,
+    skip_bad: bool,
+    on_progress: Callable[[int, int], None] | None,
 ) -> Records:
+    path = Path(data)
+    from_files = path.is_dir() or path.suffix.lower() in TABLES
+    if window is not None and not from_files:
+        raise UsageError(f"--window is for DICOM files, and {data} holds none: leave it out.")
     if isinstance(data, str) and is_builtin(data):
         return read_builtin(data)
-    path = Path(data)
     is_table = path.is_file() and path.suffix.lower() in TABLES
     if columns != NO_COLUMNS and not is_table:
         raise UsageError(f"{path} is no CSV or Parquet manifest: --image-column and the like are for those.")
@@ -111,11 +121,12 @@ def _read(
             label_columns=columns.labels,
             group_column=columns.group,
             split_column=columns.split,
+            window=window,
             skip_bad=skip_bad,
             on_progress=on_progress,
         )
     if path.is_dir():
-        return read_folder(path, skip_bad=skip_bad, on_progress=on_progress)
+        return read_folder(path, window=window, skip_bad=skip_bad, on_progress=on_progress)
     if not path.exists():
         raise DataError(
             f"There are no data at {path}: give a folder of class folders, a .csv, .parquet or .npz file, or the "

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ttl.data.check import Progress, check_images, oddities, skipped
+from ttl.data.dicom import Window
 from ttl.data.image import Facts
 from ttl.data.records import Records
 from ttl.data.sources import FileSource
@@ -38,6 +39,7 @@ def read_manifest(
     label_columns: Sequence[str] = (),
     group_column: str | None = None,
     split_column: str | None = None,
+    window: Window | None = None,
     skip_bad: bool = False,
     on_progress: Progress | None = None,
 ) -> Records:
@@ -53,6 +55,7 @@ def read_manifest(
             empty, nan or -1 means unknown.
         group_column: what must not be torn apart (the patient).
         split_column: train, val or test.
+        window: centre and width of the values of DICOM files, in place of their own.
         skip_bad: leave out the images that are missing or can't be read, instead of refusing the data.
         on_progress: called with how many images are checked, and of how many.
 
@@ -71,7 +74,7 @@ def read_manifest(
     class_names, labels = _labels(table)
     splits = _splits(table)
     places = _places(table)
-    checked = _check_all(table, [full for _, full in places], skip_bad, on_progress)
+    checked = _check_all(table, [full for _, full in places], skip_bad, on_progress, window)
     bad = {places[i][0]: told for i, told in enumerate(checked) if isinstance(told, str)}
     good = [i for i, told in enumerate(checked) if isinstance(told, Facts)]
     facts = tuple(told for told in checked if isinstance(told, Facts))
@@ -80,11 +83,11 @@ def read_manifest(
         class_names=class_names,
         ids=tuple(places[i][0] for i in good),
         labels=labels[good],
-        source=FileSource(tuple(places[i][1] for i in good), facts),
+        source=FileSource(tuple(places[i][1] for i in good), facts, window),
         given=_picked(splits, good),
         groups=_picked(table.of("groups"), good),
         skipped=tuple(bad),
-        notes=(*guesses, *repeats, *skipped(bad), *oddities(facts)),
+        notes=(*guesses, *repeats, *skipped(bad), *oddities(facts, window)),
     )
 
 
@@ -194,11 +197,13 @@ def _splits(table: Table) -> tuple[str, ...] | None:
     return tuple(SPLIT_WORDS[cell.lower()] for cell in cells)
 
 
-def _check_all(table: Table, paths: list[Path], skip_bad: bool, on_progress: Progress | None) -> list[Facts | str]:
+def _check_all(
+    table: Table, paths: list[Path], skip_bad: bool, on_progress: Progress | None, window: Window | None
+) -> list[Facts | str]:
     absent = [i for i, path in enumerate(paths) if not path.is_file()]
     where = table.at(absent, table.columns["images"][0])
     _check_bad(table, len(absent), skip_bad, f"found, from the manifest's folder on: {where}: correct")
-    checked = check_images(paths, on_progress)
+    checked = check_images(paths, on_progress, window)
     reasons = [f"{path.name} ({told})" for path, told in zip(paths, checked, strict=True) if isinstance(told, str)]
     _check_bad(table, len(reasons), skip_bad, f"read: {listed(reasons)}: repair or remove")
     return checked

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ttl.data.dicom import Window
 from ttl.data.image import Facts, read_image
 from ttl.data.task import ImageSource
 
@@ -22,10 +23,12 @@ class FileSource:
     Attributes:
         paths: of each image.
         facts: what checking each told.
+        window: of the values of DICOM files, in place of their own.
     """
 
     paths: tuple[Path, ...]
     facts: tuple[Facts, ...]
+    window: Window | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -47,7 +50,7 @@ class FileSource:
 
     def load(self, index: int) -> Image.Image:
         """The image at a position, upright, of mode `L` or `RGB`."""
-        return read_image(self.paths[index])
+        return read_image(self.paths[index], self.window)
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,6 +29,7 @@ class Metadata:
         mean: what is subtracted from pixels scaled to 0..1, one number for each of the 3 input channels.
         std: what they are divided by afterwards.
         interpolation: how images are resized: `bilinear` or `bicubic`, with antialiasing.
+        window: centre and width of the values of DICOM files that are shown; null is their headers'.
         backbone: name of the network it was cut from.
         weights: where the network's weights came from, in words.
         cut: name of the truncation point.
@@ -55,6 +56,7 @@ class Metadata:
     macs: int
     ttl_version: str
     data_fingerprint: str
+    window: tuple[float, float] | None = None
     metrics: Mapping[str, Mapping[str, Mapping[str, float | None]]] = field(default_factory=dict)
 
 

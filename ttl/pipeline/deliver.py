@@ -53,6 +53,7 @@ def _metadata(model: nn.Module, bundle: Bundle) -> Metadata:
         mean=bundle.mean,  # type: ignore[arg-type]
         std=bundle.std,  # type: ignore[arg-type]
         interpolation=bundle.interpolation,
+        window=bundle.window,
         backbone=bundle.backbone,
         weights=bundle.weights,
         cut=bundle.point.name,

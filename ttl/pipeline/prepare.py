@@ -209,6 +209,7 @@ def task_of(config: RunConfig) -> Task:
         skip_bad=config.skip_bad,
         train_fraction=config.train_fraction,
         columns=Columns(config.image_column, config.label_columns, config.group_column, config.split_column),
+        window=config.window,
         dedupe=config.dedupe,
     )
 

@@ -156,6 +156,7 @@ def describe_bundle(prepared: Prepared, point: TruncationPoint, record: Record) 
         mean=spec.mean,
         std=spec.std,
         interpolation=spec.interpolation,
+        window=prepared.config.window,
         weights=prepared.backbone.weights.summary(),
         recipe=prepared.recipe.name,
         data_fingerprint=task.fingerprint,

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import sys
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+from pydicom import dcmread
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEGLSLossless, RLELossless, generate_uid
+
+from ttl.data import load_task, open_image
+from ttl.data.image import Facts, check_image
+from ttl.errors import DataError, UsageError
+
+HOUNSFIELD = np.array([[-1000, -160], [40, 240], [1000, 2000]])
+
+
+def dicom(values: npt.NDArray[Any], **header: Any) -> bytes:
+    """A file of those stored values: CT with an offset of 1024 unless the header says otherwise."""
+    data = Dataset()
+    data.file_meta = FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = CTImageStorage
+    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = generate_uid()
+    colour = values.ndim == 3 and values.shape[-1] == 3
+    data.Rows, data.Columns = values.shape[-3:-1] if colour else values.shape[-2:]
+    data.SamplesPerPixel, data.PhotometricInterpretation = (3, "RGB") if colour else (1, "MONOCHROME2")
+    if colour:
+        data.PlanarConfiguration = 0
+    data.BitsAllocated = data.BitsStored = 8 * values.dtype.itemsize
+    data.HighBit = data.BitsStored - 1
+    data.PixelRepresentation = int(values.dtype.kind == "i")
+    data.PixelData = values.tobytes()
+    for name, value in header.items():
+        setattr(data, name, value)
+    buffer = BytesIO()
+    data.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def ct(**header: Any) -> bytes:
+    stored = (HOUNSFIELD + 1024).astype(np.uint16)
+    return dicom(stored, **{"RescaleSlope": 1, "RescaleIntercept": -1024, **header})
+
+
+def shown(content: bytes, folder: Path, window: tuple[float, float] | None = None) -> npt.NDArray[np.uint8]:
+    path = folder / "image.dcm"
+    path.write_bytes(content)
+    return np.asarray(open_image(path, window))
+
+
+def facts(content: bytes, folder: Path, window: tuple[float, float] | None = None) -> Facts:
+    path = folder / "image.dcm"
+    path.write_bytes(content)
+    found = check_image(path, window)
+    assert isinstance(found, Facts), found
+    return found
+
+
+# A window of centre 40 and width 400 shows -160..240: by PS3.3 C.11.2.1.2 a value x at ((x - 39.5) / 399 + 0.5) * 255.
+SOFT_TISSUE = [[0, 0], [128, 255], [255, 255]]
+
+
+def test_a_window_given_shows_its_values(tmp_path: Path) -> None:
+    assert shown(ct(), tmp_path, (40, 400)).tolist() == SOFT_TISSUE
+    assert facts(ct(), tmp_path, (40, 400)).windowed
+
+
+def test_the_headers_window_is_taken_and_the_one_given_wins(tmp_path: Path) -> None:
+    own = ct(WindowCenter=40, WindowWidth=400)
+    assert shown(own, tmp_path).tolist() == SOFT_TISSUE
+    assert shown(own, tmp_path, (1000, 2001)).tolist() == [[0, 0], [5, 31], [128, 255]]
+
+
+def test_of_several_windows_in_a_header_the_first_is_taken(tmp_path: Path) -> None:
+    assert shown(ct(WindowCenter=[40, -600], WindowWidth=[400, 1500]), tmp_path).tolist() == SOFT_TISSUE
+
+
+def test_the_functions_of_a_window(tmp_path: Path) -> None:
+    exact = shown(ct(WindowCenter=40, WindowWidth=400, VOILUTFunction="LINEAR_EXACT"), tmp_path)
+    assert exact.tolist() == [[0, 0], [128, 255], [255, 255]]  # (x - 40) / 400 + 0.5
+    soft = shown(ct(WindowCenter=40, WindowWidth=400, VOILUTFunction="SIGMOID"), tmp_path)
+    expected = 255 / (1 + np.exp(-4 * (HOUNSFIELD - 40) / 400))
+    np.testing.assert_allclose(soft, expected, atol=0.51)
+    step = shown(ct(WindowCenter=41, WindowWidth=1), tmp_path)
+    assert step.tolist() == [[0, 0], [0, 255], [255, 255]]
+
+
+def test_without_a_window_deep_values_are_stretched_and_padding_is_left_out(tmp_path: Path) -> None:
+    assert shown(ct(), tmp_path).tolist() == [[0, 71], [88, 105], [170, 255]]  # (x + 1000) / 3000
+    padded = np.array([[0, 1024], [2024, 3024]], np.uint16)
+    header = {"RescaleSlope": 1, "RescaleIntercept": -1024}
+    assert shown(dicom(padded, **header, PixelPaddingValue=0), tmp_path).tolist() == [[0, 0], [128, 255]]
+    assert facts(ct(), tmp_path).deep
+    assert not facts(ct(), tmp_path).windowed
+
+
+def test_signed_values_need_no_offset(tmp_path: Path) -> None:
+    assert shown(dicom(HOUNSFIELD.astype(np.int16)), tmp_path, (40, 400)).tolist() == SOFT_TISSUE
+
+
+def test_eight_bits_without_a_window_are_as_they_are(tmp_path: Path) -> None:
+    values = np.array([[10, 20], [30, 200]], np.uint8)
+    assert shown(dicom(values), tmp_path).tolist() == values.tolist()
+    assert not facts(dicom(values), tmp_path).deep
+
+
+def test_what_a_low_value_shows_as_white_is_inverted(tmp_path: Path) -> None:
+    values = np.array([[10, 20], [30, 200]], np.uint8)
+    inverted = shown(dicom(values, PhotometricInterpretation="MONOCHROME1"), tmp_path)
+    assert inverted.tolist() == (255 - values).tolist()
+
+
+def test_a_lookup_table_in_the_header_is_followed(tmp_path: Path) -> None:
+    table = Dataset()
+    table.LUTDescriptor = [4, 0, 8]
+    table.LUTData = np.array([9, 90, 30, 200], np.uint16).tobytes()
+    content = dicom(np.array([[0, 1], [2, 3]], np.uint16), VOILUTSequence=[table])
+    assert shown(content, tmp_path).tolist() == [[9, 90], [30, 200]]
+    assert facts(content, tmp_path).windowed
+
+
+def test_colour_is_colour(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (5, 4, 3), dtype=np.uint8)
+    assert np.array_equal(shown(dicom(values), tmp_path), values)
+    assert facts(dicom(values), tmp_path).channels == 3
+
+
+def test_of_several_frames_the_first_is_taken(tmp_path: Path) -> None:
+    frames = np.stack([np.full((2, 2), 7, np.uint8), np.full((2, 2), 99, np.uint8)])
+    assert shown(dicom(frames, NumberOfFrames=2), tmp_path).tolist() == [[7, 7], [7, 7]]
+    assert facts(dicom(frames, NumberOfFrames=2), tmp_path).animated
+
+
+def test_another_window_makes_another_image(tmp_path: Path) -> None:
+    assert facts(ct(), tmp_path, (40, 400)).digest != facts(ct(), tmp_path, (40, 80)).digest
+    found = facts(ct(PatientID="P7"), tmp_path)
+    assert (found.width, found.height, found.channels, found.patient) == (2, 3, 1, "P7")
+
+
+@pytest.mark.parametrize("keep", [140, 400, -3])
+def test_a_damaged_file_is_told_in_a_few_words(keep: int, tmp_path: Path) -> None:
+    path = tmp_path / "image.dcm"
+    path.write_bytes(ct()[:keep])
+    found = check_image(path)
+    assert isinstance(found, str)
+    assert 0 < len(found) < 300
+    with pytest.raises(DataError, match=r"image\.dcm can't be read"):
+        open_image(path)
+
+
+def test_compression_that_no_decoder_is_there_for_is_told(tmp_path: Path) -> None:
+    compressed = dcmread(BytesIO(ct()))
+    compressed.file_meta.TransferSyntaxUID = JPEGLSLossless
+    compressed.PixelData = encapsulate([b"no decoder gets as far as this"])
+    compressed["PixelData"].VR = "OB"
+    compressed.save_as(tmp_path / "image.dcm", enforce_file_format=True)
+    told = check_image(tmp_path / "image.dcm")
+    assert isinstance(told, str)
+    assert "JPEG-LS" in told
+
+
+def test_compressed_pixels_are_the_same_pixels(tmp_path: Path) -> None:
+    compressed = dcmread(BytesIO(ct()))
+    compressed.compress(RLELossless)
+    compressed.save_as(tmp_path / "image.dcm", enforce_file_format=True)
+    assert np.asarray(open_image(tmp_path / "image.dcm", (40, 400))).tolist() == SOFT_TISSUE
+
+
+def test_without_pydicom_the_way_to_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = ct()
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    (tmp_path / "image.dcm").write_bytes(content)
+    assert check_image(tmp_path / "image.dcm") == "DICOM needs pydicom, pip install 'ttl[dicom]'"
+
+
+def write_classes(folder: Path, patients: list[str]) -> Path:
+    rng = np.random.default_rng(0)
+    for label in ("benign", "malignant"):
+        (folder / label).mkdir(parents=True)
+        for number, patient in enumerate(patients):
+            values = rng.integers(0, 3000, (8, 8)).astype(np.uint16)
+            content = dicom(
+                values, RescaleSlope=1, RescaleIntercept=-1024, PatientID=f"{label}-{patient}" * bool(patient)
+            )
+            (folder / label / f"{number}.dcm").write_bytes(content)
+    return folder
+
+
+def test_a_folder_of_dicom_files_is_split_by_patient(tmp_path: Path) -> None:
+    task = load_task(write_classes(tmp_path / "ct", [str(n // 3) for n in range(30)]), window=(40, 400))
+    groups = {name: set(samples.groups or ()) for name, samples in task.splits.items()}
+    assert sum(map(len, groups.values())) == len(set().union(*groups.values())) == 20
+    assert "Grouped by the headers' PatientID: 20 patients." in task.notes
+    assert "60 DICOM images shown through the window given." in task.notes
+
+
+def test_headers_without_a_patient_make_no_groups(tmp_path: Path) -> None:
+    task = load_task(write_classes(tmp_path / "ct", [""] * 20))
+    assert task.train.groups is None
+
+
+def test_a_window_for_what_holds_no_dicom_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"--window is for DICOM files, and digits holds none"):
+        load_task("digits", window=(40, 400))
+
+
+def test_a_manifest_names_dicom_files_too(tmp_path: Path) -> None:
+    write_classes(tmp_path, [str(n) for n in range(20)])
+    rows = [f"{path.relative_to(tmp_path)},{path.parent.name}" for path in sorted(tmp_path.glob("*/*.dcm"))]
+    (tmp_path / "list.csv").write_text("\n".join(["image,label", *rows]))
+    task = load_task(tmp_path / "list.csv", window=(40, 400))
+    first = task.train.source.load(int(task.train.index[0]))
+    again = open_image(tmp_path / task.train.ids[0], (40, 400))
+    assert first.tobytes() == again.tobytes()
+    assert isinstance(first, Image.Image)
