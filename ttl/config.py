@@ -88,6 +88,7 @@ class RunConfig(BaseModel):
         lr: learning rate; None is the recipe's.
         pool: what the head does with the feature map first; `none` flattens it, `token` takes the class token.
         dropout: probability that the head drops a feature, in [0, 1); None is the recipe's.
+        augment: a preset: `none`, `ttl` or `partial-transfusion`; None is the recipe's.
         balance: what evens out rare classes: `none`, their weight in the `loss`, or a `sampler`.
         train_fraction: share of the training samples to use, stratified: the low-data regime.
         freeze_below: the point up to which recipes that freeze leave everything as it is.
@@ -129,6 +130,7 @@ class RunConfig(BaseModel):
     pool: Literal["avg", "max", "avgmax", "token", "none"] = "avg"
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     freeze_below: Text | None = None
+    augment: Text | None = None
     balance: Literal["none", "loss", "sampler"] = "none"
     train_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0

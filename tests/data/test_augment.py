@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ttl.data import AUGMENTATIONS, Augment
+from ttl.data import AUGMENTATIONS, Augment, augmentation
+from ttl.errors import UsageError
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -119,3 +120,26 @@ def test_a_zoom_changes_the_size_by_at_most_its_share() -> None:
     sides = areas.sqrt() / 40
     assert 0.88 < float(sides.min()) < 0.95
     assert 1.05 < float(sides.max()) < 1.13
+
+
+def test_an_augmentation_is_a_preset_or_a_table_of_its_own() -> None:
+    assert augmentation("ttl") is AUGMENTATIONS["ttl"]
+    own = augmentation({"max_rotation_degrees": 15, "flips": "hv", "padding": "reflection"})
+    assert own == Augment("own", max_rotation_degrees=15, flips="hv", padding="reflection")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("mixup", r"no augmentation 'mixup': choose one of none, ttl, partial-transfusion"),
+        ({"rotation": 5}, r"no 'rotation': there are min_crop_scale, max_rotation_degrees"),
+        ({"max_zoom": 1}, r"max_zoom is 1: give a number"),
+        ({"max_shift": "a little"}, r"max_shift is 'a little': give a number from 0 to 1"),
+        ({"min_crop_scale": 0}, r"min_crop_scale is 0: give"),
+        ({"flips": "x"}, r"flips is 'x': choose one of '', 'h', 'v', 'hv'"),
+        ({"max_zoom": True}, r"max_zoom is True: give a number"),
+    ],
+)
+def test_an_augmentation_that_makes_no_sense_is_refused(asked: object, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        augmentation(asked)

@@ -123,11 +123,15 @@ def test_a_recipe_can_be_written_in_toml(tmp_path: Path) -> None:
         ("phases = 3", "has no phases"),
         ("[[phases]]\nlr = 1e-3", "phase 1 lacks train"),
         ('[[phases]]\ntrain = "heads"\nlr = 1e-3', "phase 1 trains .*heads.*: choose of head, bn, all, above"),
-        ('[[phases]]\ntrain = "head"\nlr = -1', "lr should be a number above 0"),
+        ('[[phases]]\ntrain = "head"\nlr = -1', "lr is -1: it should be at least 1e-12"),
         ('[[phases]]\ntrain = "head"\nlr = 1\nepoch = 2', "'epoch' is no field of a phase; did you mean epochs"),
-        ('[[phases]]\ntrain = "head"\nlr = 1\nbn = "off"', "bn should be train or eval"),
-        ('monitor = "f2"\n[[phases]]\ntrain = "head"\nlr = 1', "monitor should be one of auprc"),
+        ('[[phases]]\ntrain = "head"\nlr = 1\nbn = "off"', "bn is 'off', and should be 'train' or 'eval'"),
+        ('monitor = "f2"\n[[phases]]\ntrain = "head"\nlr = 1', "monitor is 'f2', and should be 'auprc', "),
         ("= 3", "can't be read"),
+        ('augment = "mixup"\n[[phases]]\ntrain = "head"\nlr = 1', "no augmentation 'mixup': choose one of none"),
+        ('batch_size = 0\n[[phases]]\ntrain = "head"\nlr = 1', "batch_size is 0: it should be at least 1"),
+        ('[[phases]]\ntrain = "head"\nlr = 1\nepochs = "2"', "phase 1: epochs is '2', and should be a whole number"),
+        ('[[phases]]\ntrain = "head"\nlr = 1\nfactor = 1.5', "factor is 1.5: it should be from 0 to below 1"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str, sentence: str) -> None:

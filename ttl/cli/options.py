@@ -32,6 +32,12 @@ RecipeName = Annotated[
 FreezeBelow = Annotated[
     str | None, typer.Option(help="For the recipes lwft and freeze-below: the point up to which all stays as it is.")
 ]
+Augmentation = Annotated[
+    str | None,
+    typer.Option(
+        "--augment", help="none, ttl or partial-transfusion; TOML recipes can say more. [default: the recipe's]"
+    ),
+]
 Balance = Annotated[
     str | None, typer.Option(help="Rare classes: none, loss (they count more) or sampler (shown more). [default: none]")
 ]

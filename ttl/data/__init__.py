@@ -1,6 +1,6 @@
 """Data sets: from a path to a checked task with three splits, and on to uint8 tensors."""
 
-from ttl.data.augment import AUGMENTATIONS, Augment
+from ttl.data.augment import AUGMENTATIONS, Augment, augmentation
 from ttl.data.cache import decode
 from ttl.data.describe import describe
 from ttl.data.image import open_image
@@ -17,6 +17,7 @@ __all__ = [
     "Kind",
     "Samples",
     "Task",
+    "augmentation",
     "decode",
     "describe",
     "find_images",

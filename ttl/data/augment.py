@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from ttl.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -107,3 +110,28 @@ AUGMENTATIONS: dict[str, Augment] = {
         Augment("partial-transfusion", max_shift=0.1, max_zoom=0.1, flips="h", padding="reflection"),
     )
 }
+
+
+def augmentation(asked: str | Mapping[str, Any]) -> Augment:
+    """The preset of that name, or the one that a table of `Augment`'s fields describes.
+
+    Raises:
+        UsageError: there is no such preset, or a field makes no sense.
+    """
+    if isinstance(asked, str):
+        if asked not in AUGMENTATIONS:
+            raise UsageError(f"There is no augmentation {asked!r}: choose one of {', '.join(AUGMENTATIONS)}")
+        return AUGMENTATIONS[asked]
+    ranges = {"min_crop_scale": (0, 1), "max_rotation_degrees": (0, 180), "max_shift": (0, 1), "max_zoom": (0, 1)}
+    choices = {"flips": ("", "h", "v", "hv"), "padding": ("border", "reflection")}
+    for key, value in asked.items():
+        if key not in ranges | choices:
+            raise UsageError(f"Augmentation has no {key!r}: there are {', '.join(ranges | choices)}")
+        if key in choices and value not in choices[key]:
+            raise UsageError(f"Augmentation's {key} is {value!r}: choose one of {', '.join(map(repr, choices[key]))}")
+        if key in ranges:
+            low, high = ranges[key]
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not (is_number and low <= value <= high) or (key, value) in (("min_crop_scale", 0), ("max_zoom", 1)):
+                raise UsageError(f"Augmentation's {key} is {value!r}: give a number from {low} to {high}")
+    return Augment("own", **asked)

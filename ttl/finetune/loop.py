@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from ttl import processes
-from ttl.data import AUGMENTATIONS
+from ttl.data import augmentation
 from ttl.errors import TrainingError, TTLError, UsageError
 from ttl.finetune.accelerated import accelerator, check_device, joined, share_buffers, together
 from ttl.finetune.feed import Batch, Feed, Images
@@ -197,7 +197,7 @@ class _Run:
             raise UsageError(f"{self.ranks} processes share {len(val.labels)} validation images: launch fewer")
         self.feed = Feed(
             train,
-            AUGMENTATIONS[recipe.augment],
+            augmentation(recipe.augment),
             Normalise(settings.mean, settings.std, self.device),
             batch_size=settings.batch_size or recipe.batch_size,
             generator=self.generator,

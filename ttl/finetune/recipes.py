@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_type_hints
 
 from ttl.errors import UsageError
 
@@ -58,6 +59,8 @@ class Phase:
         return f"{what} at {self.lr:g}; {norms}{momentum}; {end}"
 
 
+Kind = TypeVar("Kind")
+
 PARTS: dict[Part, str] = {
     "head": "the head",
     "bn": "scale and shift of batch norms",
@@ -75,7 +78,8 @@ class Recipe:
     source: str
     phases: tuple[Phase, ...]
     batch_size: int = 64
-    augment: str = "ttl"
+    augment: str | Mapping[str, Any] = "ttl"
+    """A preset's name, or the fields of `ttl.data.Augment`."""
     monitor: Monitor = "auprc"
     """The validation figure that decides the schedule and which epoch is kept."""
     dropout: float = 0.0
@@ -218,11 +222,15 @@ def _read(path: Path) -> Recipe:
     if not isinstance(phases, list) or not phases:
         raise UsageError(f"The recipe {path} has no phases: give at least one [[phases]] table")
     rows = tuple(_phase(path, number, table) for number, table in enumerate(phases, start=1))
+    from ttl.data.augment import augmentation
+
     told = {"name": path.stem, "summary": f"as {path.name} says", "source": path.name, **content}
     _check_fields(path, told, Recipe)
-    if told.get("monitor", "auprc") not in get_args(Monitor):
-        raise UsageError(f"{path}: monitor should be one of {', '.join(get_args(Monitor))}")
-    return Recipe(**told, phases=rows)
+    try:
+        augmentation(told.get("augment", "ttl"))
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    return _checked(path, "", Recipe, {**told, "phases": rows})
 
 
 def _phase(path: Path, number: int, table: Any) -> Phase:
@@ -236,11 +244,34 @@ def _phase(path: Path, number: int, table: Any) -> Phase:
     strangers = [part for part in parts if part not in PARTS]
     if strangers or not parts:
         raise UsageError(f"{path}: phase {number} trains {strangers[:1] or 'nothing'}: choose of {', '.join(PARTS)}")
-    if table.get("bn", "train") not in ("train", "eval"):
-        raise UsageError(f"{path}: phase {number}: bn should be train or eval")
-    if not isinstance(table["lr"], (int, float)) or table["lr"] <= 0:
-        raise UsageError(f"{path}: phase {number}: lr should be a number above 0")
-    return Phase(**{"bn": "train", **table, "train": tuple(parts)})
+    return _checked(path, f"phase {number}: ", Phase, {"bn": "train", **table, "train": tuple(parts)})
+
+
+AT_LEAST = {"lr": 1e-12, "epochs": 1, "patience": 0, "factor": 0, "stop_after": 1, "min_delta": 0, "batch_size": 1}
+BELOW = {"factor": 1, "dropout": 1, "bn_momentum": 1}
+
+
+def _checked(path: Path, where: str, kind: type[Kind], told: dict[str, Any]) -> Kind:
+    """A row made of what a file tells, if each of its values is of the right kind and within its bounds."""
+    from pydantic import TypeAdapter, ValidationError
+
+    hints = get_type_hints(kind)
+    for name, value in told.items():
+        try:
+            TypeAdapter(hints[name]).validate_python(value, strict=True)
+        except ValidationError as error:
+            words = _words(error.errors()[0]["msg"])
+            raise UsageError(f"{path}: {where}{name} is {value!r}, and {words}") from None
+        if name in AT_LEAST and value < AT_LEAST[name]:
+            raise UsageError(f"{path}: {where}{name} is {value}: it should be at least {AT_LEAST[name]:g}")
+        if name in BELOW and not 0 <= value < BELOW[name]:
+            raise UsageError(f"{path}: {where}{name} is {value}: it should be from 0 to below {BELOW[name]:g}")
+    return kind(**told)
+
+
+def _words(message: str) -> str:
+    """Pydantic's words, less what only a programmer asks."""
+    return message.removeprefix("Input ").replace("valid ", "").replace("integer", "whole number")
 
 
 def _check_fields(path: Path, told: dict[str, Any], kind: type[Recipe] | type[Phase]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from torch import nn
 
 from ttl.backbones import Backbone, load_backbone
 from ttl.config import RunConfig
-from ttl.data import Columns, Task, decode, load_task
+from ttl.data import Columns, Task, augmentation, decode, load_task
 from ttl.errors import TrainingError, UsageError
 from ttl.finetune import Images, Recipe, Settings, recipe
 from ttl.pipeline.events import Note, Watch
@@ -174,6 +174,9 @@ def prepare(config: RunConfig, watch: Watch, *, cache_dir: Path | None = None) -
     if config.threads:
         torch.set_num_threads(config.threads)
     chosen_recipe = recipe(config.recipe)
+    if config.augment is not None:
+        augmentation(config.augment)
+        chosen_recipe = replace(chosen_recipe, augment=config.augment)
     device = _device(config.device)
     check_tracker(config.track)
     task = task_of(config)
