@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from ttl.data import AUGMENTATIONS, Augment, augmentation
+from ttl.data.augment import _grid
 from ttl.errors import UsageError
 
 
@@ -143,3 +145,10 @@ def test_an_augmentation_is_a_preset_or_a_table_of_its_own() -> None:
 def test_an_augmentation_that_makes_no_sense_is_refused(asked: object, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         augmentation(asked)
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 20), (1, 7), (112, 112)])
+def test_the_grid_is_the_one_that_torch_makes(height: int, width: int) -> None:
+    theta = torch.randn((5, 2, 3), generator=generator())
+    expected = F.affine_grid(theta, [5, 1, height, width], align_corners=False)
+    torch.testing.assert_close(_grid(theta, height, width), expected, rtol=1e-5, atol=1e-6)

@@ -28,7 +28,10 @@ class Normalise:
 
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
         """See `normalised`."""
-        return ((pixels.float() / 255 - self.shift) / self.scale).contiguous(memory_format=torch.channels_last)
+        shares = pixels.float() / 255
+        shape = (len(pixels), len(self.shift[0]), *pixels.shape[2:])
+        shares_less_mean = torch.empty(shape, device=self.device, memory_format=torch.channels_last)
+        return torch.sub(shares, self.shift, out=shares_less_mean).div_(self.scale)
 
 
 def normalised(pixels: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
