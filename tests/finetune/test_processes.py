@@ -17,11 +17,12 @@ WORK = """
 import json, sys
 from dataclasses import replace
 from pathlib import Path
-import numpy as np, torch
+import torch
 from torch import nn
 from networks import TinyResNet
+from toy_images import images
 from ttl import processes
-from ttl.finetune import Images, Settings, fit, from_main, recipe
+from ttl.finetune import Settings, fit, from_main, recipe
 from ttl.points import truncation_points
 from ttl.truncation import truncate
 
@@ -34,14 +35,9 @@ if norms == "without":
             if isinstance(child, nn.BatchNorm2d):
                 setattr(parent, name, nn.GroupNorm(1, child.num_features))
 
-def images(n, seed):
-    labels = np.arange(n) % 2
-    noise = torch.randint(0, 200, (n, 3, 32, 32), generator=torch.Generator().manual_seed(seed))
-    return Images((noise + torch.from_numpy(labels).view(-1, 1, 1, 1) * 40).to(torch.uint8), labels)
-
 model = truncate(backbone, truncation_points(backbone, image_size=32)["stage2.0"], num_classes=2)
 settings = Settings(kind="binary", mean=(0.5,) * 3, std=(0.25,) * 3, epochs=3, batch_size=8, accumulate=accumulate)
-result = fit(model, images(21, 0), images(9, 1), replace(recipe(how), dropout=0.0), settings)
+result = fit(model, images(21), images(9, seed=1), replace(recipe(how), dropout=0.0), settings)
 name = "main" if processes.is_main() else "other"
 assert from_main(name) == "main"
 assert "forward" not in vars(model)

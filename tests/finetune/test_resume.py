@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from networks import TinyResNet
+from toy_images import images
 from ttl.errors import RunFolderError
-from ttl.finetune import Fit, Images, Settings, epochs_done, fit, recipe
+from ttl.finetune import Fit, Settings, epochs_done, fit, recipe
 from ttl.finetune.resume import Checkpoint
 from ttl.points import truncation_points
 from ttl.truncation import truncate
@@ -38,14 +38,8 @@ def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ttl.finetune.resume.LARGEST_SHARE", float("inf"))
 
 
-def images(n: int, seed: int) -> Images:
-    labels = np.arange(n) % 2
-    noise = torch.randint(0, 200, (n, 3, 32, 32), generator=torch.Generator().manual_seed(seed))
-    return Images((noise + torch.from_numpy(labels).view(-1, 1, 1, 1) * 40).to(torch.uint8), labels)
-
-
 def train(model: nn.Module, how: str, settings: Settings = SETTINGS, **watched: Any) -> Fit:
-    return fit(model, images(12, 0), images(8, 1), recipe(how), settings, **watched)
+    return fit(model, images(12), images(8, seed=1), recipe(how), settings, **watched)
 
 
 def timeless(result: Fit) -> list[dict[str, Any]]:
