@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,29 @@ def test_the_next_command_repeats_what_was_given(tmp_path: Path) -> None:
     assert "--finish norm" in line
     assert "--label-column grade --group-column who --skip-bad" in line
     assert f"'{tmp_path}/my set.csv'" in line
+
+
+def test_finetune_over_seeds_shows_mean_and_deviation_beside_the_interval(tmp_path: Path) -> None:
+    given = ["digits:0-1", *TINY, "--cut", "layer1.0", "--seeds", "2", "--track", "tensorboard", "--out", tmp_path]
+    result = ttl("finetune", *given)
+    assert result.exit_code == 0, result.output
+    assert re.search(r"AUROC +\d\.\d{4} \(.*\) +mean \d\.\d{4}, sd \d\.\d{4} over 2 seeds", result.output)
+    as_json = json.loads(ttl("finetune", *given, "--json").stdout)
+    assert as_json["spread"]["seeds"] == [0, 1]
+    logs = sorted(path.parent.name for path in (tmp_path / "tensorboard").rglob("events.out.tfevents*"))
+    assert [name.rsplit("-", 1)[0] for name in logs] == ["layer1.0-seed0", "layer1.0-seed1"]
+    assert not list((tmp_path / "trials").glob(".*"))
+
+
+def test_a_window_in_the_next_command_is_two_numbers(tmp_path: Path) -> None:
+    for label in "ab":
+        for number in range(8):
+            (tmp_path / label).mkdir(exist_ok=True)
+            Image.new("L", (32, 32), 20 * number).save(tmp_path / label / f"{number}.png")
+    result = ttl("plan", tmp_path, *TINY, "--window", "40", "400")
+    assert result.exit_code == 0, result.output
+    assert "--window 40.0 400.0" in result.output.strip().splitlines()[-1]
+    assert ttl("plan", tmp_path, *TINY, "--window", "40", "0").exit_code == 2
 
 
 def test_plan_says_what_a_search_costs() -> None:

@@ -14,7 +14,8 @@ from ttl.bundle import load_bundle
 from ttl.config import RunConfig
 from ttl.errors import DataError, RunFolderError, TrainingError, TTLError, UsageError
 from ttl.export.run import OnnxModel
-from ttl.pipeline import Event, Note, TrialDone, export, finetune, plan, run, trial
+from ttl.pipeline import EpochDone, Event, Note, TrialDone, TrialStarted, export, finetune, plan, run, trial
+from ttl.search.study import Study
 from ttl.stats import ALL_METRICS
 
 TIMELESS = ("seconds", "images_per_second", "latency", "started", "run")
@@ -104,6 +105,46 @@ def test_an_interrupted_search_goes_on_from_its_last_trial(tmp_path: Path) -> No
     run(tiny(tmp_path), watch=events.append, deliver=False)
     reused = [event.record["cut"] for event in events if isinstance(event, TrialDone) and event.reused]
     assert reused == done
+
+
+def test_a_fine_tune_that_was_stopped_goes_on_from_its_last_epoch(tmp_path: Path) -> None:
+    def interrupt(event: Event) -> None:
+        if isinstance(event, EpochDone) and event.row["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    told = {"epochs": 4, "recipe": "fc-then-bn"}
+    with pytest.raises(KeyboardInterrupt):
+        finetune(tiny(tmp_path / "stopped", **told), "layer1.0", watch=interrupt)
+    events: list[Event] = []
+    continued = finetune(tiny(tmp_path / "stopped", **told), "layer1.0", watch=events.append)
+    assert [event.epochs_done for event in events if isinstance(event, TrialStarted)] == [2]
+    assert [event.row["epoch"] for event in events if isinstance(event, EpochDone)] == [3, 4]
+    undisturbed = finetune(tiny(tmp_path / "whole", **told), "layer1.0")
+    assert without_times(continued.record) == without_times(undisturbed.record)
+    assert not list((tmp_path / "stopped" / "trials").glob(".*"))
+
+
+def test_one_process_of_several_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    study = Study(tmp_path / "run")
+    with study.held():
+        study.write("report.json", {})
+        study.add("trial", {}, lambda folder: None)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_tracker_that_is_not_installed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ttl.pipeline.track.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"--track tensorboard needs tensorboard: pip install 'ttl\[tensorboard\]'"):
+        finetune(tiny(tmp_path, track="tensorboard"), "layer1.0")
+
+
+def test_an_augmentation_wins_over_the_recipes(tmp_path: Path) -> None:
+    assert finetune(tiny(tmp_path / "a", augment="none"), "layer1.0").record["curve"][0]["train_loss"] > 0
+    options = json.loads((tmp_path / "a" / "run.json").read_text())["resolved"]
+    assert options["recipe"]["augment"] == "none"
+    with pytest.raises(UsageError, match="There is no augmentation 'blur'"):
+        finetune(tiny(tmp_path / "b", augment="blur"), "layer1.0")
 
 
 def test_the_exported_file_predicts_what_the_trial_predicted(finished: Path) -> None:

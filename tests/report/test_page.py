@@ -47,7 +47,9 @@ class Page(HTMLParser):
         return [str(attrs[name]) for _, attrs in self.tags if name in attrs]
 
 
-@pytest.mark.parametrize("study", [example.finished, example.whole_network, example.unfinished, dict])
+@pytest.mark.parametrize(
+    "study", [example.finished, example.over_seeds, example.whole_network, example.unfinished, dict]
+)
 def test_page_is_well_formed_and_loads_nothing(study: Any) -> None:
     page = Page(render(study()))
     ids = page.attributes("id")
@@ -94,6 +96,23 @@ def test_card_words_where_there_is_no_speed_up() -> None:
     report = example.finished()
     report["latency"][0] |= {"ratio_to_full": 0.99, "ratio_ci": [0.95, 1.03]}
     assert render(report).count("0.95 to 1.03: no measurable speed-up") == 2
+
+
+def test_several_seeds_show_mean_and_deviation_beside_the_interval() -> None:
+    words = " ".join(Page(render(example.over_seeds())).words)
+    assert "Test AUPRC over seeds" in words
+    assert "0.957 ± 0.010" in words  # layer4.0, chosen: its mean over the seeds
+    assert "the other figures are of the seed that validates best" in words
+    assert "±" not in " ".join(Page(render(example.finished())).words)
+
+
+def test_the_epoch_that_was_kept_is_marked_whatever_the_recipe_watches() -> None:
+    study = example.finished()
+    for candidate in study["candidates"]:
+        candidate["best_epoch"] = 2
+    labels = [word for word in Page(render(study)).words if re.search(r", epoch \d+: ", word)]
+    assert len(labels) == 2
+    assert all(", epoch 2: " in label for label in labels)
 
 
 def test_unfinished_is_said() -> None:

@@ -98,8 +98,8 @@ class _Lines:
             self._say(_line(event))
 
     def _progress(self, fine_tune: _FineTune, event: ImagesShown | EpochDone) -> None:
-        words = fine_tune.words() if isinstance(event, ImagesShown) else _epoch(event)
         fine_tune.on(event)
+        words = fine_tune.words() if isinstance(event, ImagesShown) else _epoch(event)
         if monotonic() - self.spoke >= QUIET_SECONDS:
             self._say("  " + "; ".join(part for part in (words, fine_tune.left()) if part))
 

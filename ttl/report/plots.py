@@ -15,7 +15,7 @@ from ttl.report.blocks import Figure, Table, estimate_cell, row
 from ttl.report.reading import Candidate, Estimate, Point, Report, number
 
 ROLES = {"chosen": "chosen", "full": "whole network", "other": ""}
-KEPT = "The ringed epoch is the one with the best value, whose weights were kept."
+KEPT = "The ringed epoch is the one whose weights were kept: the best by what the recipe watches."
 LOSSES = "Dashed: training loss. Solid: validation loss."
 
 
@@ -154,8 +154,9 @@ def curve_figures(report: Report, networks: Mapping[str, Candidate]) -> list[Fig
 
 def _series(candidate: Candidate, label: str, class_: str, key: str, *, kept: bool = False) -> Series:
     ys = tuple(number(epoch.get(key)) for epoch in candidate.curve)
-    finite = [i for i, y in enumerate(ys) if math.isfinite(y)]
-    return Series(label, class_.strip(), ys, max(finite, key=lambda i: ys[i]) if kept and finite else None)
+    best = int(candidate.best_epoch) - 1 if math.isfinite(candidate.best_epoch) else -1
+    marked = best if kept and 0 <= best < len(ys) and math.isfinite(ys[best]) else None
+    return Series(label, class_.strip(), ys, marked)
 
 
 def _curve_figure(name: str, y_title: str, hint: str, series: list[Series], *, ceiling: float) -> Figure | None:

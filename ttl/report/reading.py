@@ -104,6 +104,25 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How the fine-tunes of a point differ that differ in nothing but the seed."""
+
+    seeds: tuple[Any, ...]
+    figures: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any]) -> Spread | None:
+        """From `{"seeds", "val", "test"}`; None where there is none."""
+        seeds = items(value, "seeds")
+        return cls(seeds, value) if len(seeds) > 1 else None
+
+    def of(self, split: str, metric: str) -> tuple[float, float]:
+        """Mean and standard deviation of a metric, `nan` where unknown."""
+        found = mapping(mapping(self.figures, split), metric)
+        return number(found.get("mean")), number(found.get("sd"))
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One truncation point that was fine-tuned, with what it cost and what it reached."""
 
@@ -115,8 +134,11 @@ class Candidate:
     test: Mapping[str, Estimate]
     trials: tuple[str, ...]
     epochs: float
+    best_epoch: float
     seconds: float
     curve: tuple[Mapping[str, Any], ...]
+    spread: Spread | None
+    """Where there are several seeds; the other figures are of the one whose weights are delivered."""
 
     @classmethod
     def read(cls, value: Mapping[str, Any]) -> Candidate:
@@ -130,8 +152,10 @@ class Candidate:
             test=estimates(value, "test"),
             trials=tuple(str(trial) for trial in items(value, "trials")),
             epochs=number(value.get("epochs")),
+            best_epoch=number(value.get("best_epoch")),
             seconds=number(value.get("seconds")),
             curve=records(value, "curve"),
+            spread=Spread.read(mapping(value, "spread")),
         )
 
     def same_point(self, other: Candidate | None) -> bool:

@@ -22,6 +22,7 @@ def at_a_glance(report: Report) -> Section | None:
     if report.keeps_whole:
         columns, title = ("", "Whole network"), "The whole network"
     rows = [*_size_rows(report, report.chosen), *_latency_rows(report), *_metric_rows(report, report.chosen)]
+    rows += _spread_rows(report, report.chosen)
     if report.keeps_whole:
         rows = [Row(r.cells[:2]) for r in rows]
     caption = f"Cut: {report.model} up to {report.chosen.cut}. Smaller figures are 95% intervals."
@@ -84,6 +85,17 @@ def _metric_rows(report: Report, chosen: Candidate) -> list[Row]:
     ]
 
 
+def _spread_rows(report: Report, chosen: Candidate) -> list[Row]:
+    """The test metric over the seeds, mean and standard deviation; nothing where there is one seed."""
+    if chosen.spread is None:
+        return []
+    whole = report.full
+    means = [c.spread.of("test", report.metric)[0] if c and c.spread else math.nan for c in (chosen, whole)]
+    name = Cell(f"Test {report.metric_name} over seeds", "mean ± standard deviation")
+    cells = [_spread_cell(c, "test", report.metric) if c else Cell(units.MISSING) for c in (chosen, whole)]
+    return [row(name, *cells, units.signed(means[0] - means[1]))]
+
+
 def _difference_cell(report: Report, metric: str, cut: Estimate, whole: Estimate) -> Cell:
     gap = report.difference
     if metric != report.metric or not gap.has_interval:
@@ -137,12 +149,14 @@ def _named(report: Report, candidate: Candidate) -> Cell:
 
 def _candidates_table(report: Report) -> Table:
     name = report.metric_name
+    repeated = any(c.spread for c in report.candidates)
     rows = (
         row(
             _named(report, c),
             units.whole(c.index),
             estimate_cell(c.val.get(report.metric)),
             estimate_cell(c.test.get(report.metric)),
+            *((_spread_cell(c, "val", report.metric), _spread_cell(c, "test", report.metric)) if repeated else ()),
             units.large(c.params),
             units.large(c.macs),
             units.whole(c.epochs),
@@ -152,12 +166,25 @@ def _candidates_table(report: Report) -> Table:
         )
         for c in report.candidates
     )
-    columns = ("Point", "Index", f"Val {name}", f"Test {name}", "Params", "MACs", "Epochs", "Time", "Trials")
-    caption = (
-        "Every candidate that was tried. The choice rests on the validation column only. "
-        f"Params and MACs: {HEAD_EXCLUDED}."
-    )
+    over_seeds = (f"Val {name}, seeds", f"Test {name}, seeds") if repeated else ()
+    columns = ("Point", "Index", f"Val {name}", f"Test {name}", *over_seeds)
+    columns += ("Params", "MACs", "Epochs", "Time", "Trials")
+    rule = "The choice rests on the validation column only."
+    if repeated:
+        rule = (
+            "The choice rests on the mean validation value over the seeds; the other figures are of the seed "
+            "that validates best, whose weights were kept."
+        )
+    caption = f"Every candidate that was tried. {rule} Params and MACs: {HEAD_EXCLUDED}."
     return Table(caption, columns, tuple(rows))
+
+
+def _spread_cell(candidate: Candidate, split: str, metric: str) -> Cell:
+    """Mean and standard deviation over the seeds."""
+    if candidate.spread is None:
+        return Cell(units.MISSING)
+    mean, sd = candidate.spread.of(split, metric)
+    return Cell(f"{units.score(mean)} ± {units.score(sd)}", f"{len(candidate.spread.seeds)} seeds")
 
 
 def _all_metrics_table(report: Report) -> Table:
