@@ -10,6 +10,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from ttl.cli import app
+from ttl.cli.options import RUN_OPTIONS
+from ttl.config import RunConfig
 
 VERBS = ["points", "plan", "run", "search", "finetune", "export", "bench", "predict", "report", "demo"]
 TINY = ["--model", "resnet10t", "--weights", "none", "--image-size", "32", "--epochs", "1"]
@@ -30,6 +32,12 @@ def test_every_verb_has_help_with_an_example(verb: str) -> None:
     result = ttl(verb, "--help")
     assert result.exit_code == 0
     assert f"Example: ttl {verb}" in " ".join(result.output.split())
+
+
+def test_every_option_of_a_run_can_be_given_as_a_flag() -> None:
+    named_otherwise = {"label_columns": "label_column"}
+    fields = {named_otherwise.get(name, name) for name in RunConfig.model_fields}
+    assert RUN_OPTIONS.keys() - {"config"} == fields - {"precision"}  # which `ttl export` takes
 
 
 def test_help_and_version() -> None:

@@ -15,46 +15,7 @@ import typer
 import typer.core
 
 from ttl import processes
-from ttl.cli.options import (
-    Accumulate,
-    Amp,
-    Augmentation,
-    Balance,
-    BatchSize,
-    Config,
-    Data,
-    Dedupe,
-    Device,
-    Dropout,
-    Epochs,
-    Finish,
-    FreezeBelow,
-    GroupColumn,
-    ImageColumn,
-    ImageSize,
-    Json,
-    LabelColumn,
-    Margin,
-    Model,
-    Out,
-    Pool,
-    Rate,
-    RecipeName,
-    Seed,
-    Seeds,
-    SkipBad,
-    SplitColumn,
-    Splits,
-    StrategyName,
-    TestFraction,
-    Threads,
-    Track,
-    TrainFraction,
-    ValFraction,
-    Weights,
-    WindowOf,
-    WithinWeights,
-)
+from ttl.cli.options import Finish, Given, ImageSize, Json, Threads, with_options
 from ttl.cli.tables import candidates_table, counts_table, duration, latency_table, listed, metrics
 from ttl.errors import TTLError, UsageError
 
@@ -165,42 +126,10 @@ def points(
     short_help="what the data holds and what a search would cost", epilog="Example: ttl plan xray/ --model resnet50"
 )
 @_verb
-def plan(
-    data: Data = None,
-    model: Model = None,
-    weights: Weights = None,
-    image_size: ImageSize = None,
-    config: Config = None,
-    recipe: RecipeName = None,
-    freeze_below: FreezeBelow = None,
-    augment: Augmentation = None,
-    balance: Balance = None,
-    train_fraction: TrainFraction = None,
-    epochs: Epochs = None,
-    batch_size: BatchSize = None,
-    strategy: StrategyName = None,
-    within_weights: WithinWeights = False,
-    finish: Finish = None,
-    seed: Seed = None,
-    seeds: Seeds = None,
-    splits: Splits = None,
-    val_fraction: ValFraction = None,
-    test_fraction: TestFraction = None,
-    image_column: ImageColumn = None,
-    label_column: LabelColumn = None,
-    group_column: GroupColumn = None,
-    split_column: SplitColumn = None,
-    window: WindowOf = None,
-    dedupe: Dedupe = None,
-    skip_bad: SkipBad = False,
-    device: Device = None,
-    threads: Threads = None,
-    amp: Amp = None,
-    accumulate: Accumulate = None,
-    as_json: Json = False,
-) -> None:
+@with_options(leave_out=("out", "lr", "pool", "dropout", "margin", "track"))
+def plan(given: Given, as_json: Json = False) -> None:
     """Show what the data holds, the split, the candidates, and what a search would cost. Trains nothing."""
-    told = _config(config, locals())
+    told = _config(given)
     from ttl.pipeline import plan as make_plan
 
     planned = make_plan(told)
@@ -238,48 +167,10 @@ def plan(
     epilog="Example: ttl run xray/ --model resnet50 --epochs 10 --out xray-run",
 )
 @_verb
-def run(
-    data: Data = None,
-    model: Model = None,
-    weights: Weights = None,
-    image_size: ImageSize = None,
-    out: Out = None,
-    config: Config = None,
-    strategy: StrategyName = None,
-    within_weights: WithinWeights = False,
-    finish: Finish = None,
-    recipe: RecipeName = None,
-    freeze_below: FreezeBelow = None,
-    augment: Augmentation = None,
-    balance: Balance = None,
-    train_fraction: TrainFraction = None,
-    epochs: Epochs = None,
-    batch_size: BatchSize = None,
-    lr: Rate = None,
-    pool: Pool = None,
-    dropout: Dropout = None,
-    seed: Seed = None,
-    seeds: Seeds = None,
-    splits: Splits = None,
-    val_fraction: ValFraction = None,
-    test_fraction: TestFraction = None,
-    image_column: ImageColumn = None,
-    label_column: LabelColumn = None,
-    group_column: GroupColumn = None,
-    split_column: SplitColumn = None,
-    window: WindowOf = None,
-    dedupe: Dedupe = None,
-    skip_bad: SkipBad = False,
-    margin: Margin = None,
-    device: Device = None,
-    threads: Threads = None,
-    amp: Amp = None,
-    accumulate: Accumulate = None,
-    track: Track = None,
-    as_json: Json = False,
-) -> None:
+@with_options()
+def run(given: Given, as_json: Json = False) -> None:
     """Do all of it: search, fine-tune, test, export, report. The same command again runs only what is missing."""
-    told = _config(config, locals())
+    told = _config(given)
     from ttl.pipeline import run as run_all
 
     with _watching(as_json) as watch:
@@ -292,48 +183,10 @@ def run(
     epilog="Example: ttl search xray/ --model resnet50 --strategy two-stage --epochs 10",
 )
 @_verb
-def search(
-    data: Data = None,
-    model: Model = None,
-    weights: Weights = None,
-    image_size: ImageSize = None,
-    out: Out = None,
-    config: Config = None,
-    strategy: StrategyName = None,
-    within_weights: WithinWeights = False,
-    finish: Finish = None,
-    recipe: RecipeName = None,
-    freeze_below: FreezeBelow = None,
-    augment: Augmentation = None,
-    balance: Balance = None,
-    train_fraction: TrainFraction = None,
-    epochs: Epochs = None,
-    batch_size: BatchSize = None,
-    lr: Rate = None,
-    pool: Pool = None,
-    dropout: Dropout = None,
-    seed: Seed = None,
-    seeds: Seeds = None,
-    splits: Splits = None,
-    val_fraction: ValFraction = None,
-    test_fraction: TestFraction = None,
-    image_column: ImageColumn = None,
-    label_column: LabelColumn = None,
-    group_column: GroupColumn = None,
-    split_column: SplitColumn = None,
-    window: WindowOf = None,
-    dedupe: Dedupe = None,
-    skip_bad: SkipBad = False,
-    margin: Margin = None,
-    device: Device = None,
-    threads: Threads = None,
-    amp: Amp = None,
-    accumulate: Accumulate = None,
-    track: Track = None,
-    as_json: Json = False,
-) -> None:
+@with_options()
+def search(given: Given, as_json: Json = False) -> None:
     """Find the truncation point and fine-tune there; `ttl run` on the same folder exports and times it."""
-    told = _config(config, locals())
+    told = _config(given)
     from ttl.pipeline import run as run_all
 
     with _watching(as_json) as watch:
@@ -367,46 +220,14 @@ class _WithRecipes(typer.core.TyperCommand):
     epilog="Example: ttl finetune xray/ --model resnet50 --cut layer3.5 --recipe bn",
 )
 @_verb
+@with_options(leave_out=("strategy", "within_weights", "margin"))
 def finetune(
-    data: Data = None,
+    given: Given,
     cut: Annotated[str, typer.Option(help="A point's name, its index from 1, or full.")] = "full",
-    model: Model = None,
-    weights: Weights = None,
-    image_size: ImageSize = None,
-    out: Out = None,
-    config: Config = None,
-    finish: Finish = None,
-    recipe: RecipeName = None,
-    freeze_below: FreezeBelow = None,
-    augment: Augmentation = None,
-    balance: Balance = None,
-    train_fraction: TrainFraction = None,
-    epochs: Epochs = None,
-    batch_size: BatchSize = None,
-    lr: Rate = None,
-    pool: Pool = None,
-    dropout: Dropout = None,
-    seed: Seed = None,
-    seeds: Seeds = None,
-    splits: Splits = None,
-    val_fraction: ValFraction = None,
-    test_fraction: TestFraction = None,
-    image_column: ImageColumn = None,
-    label_column: LabelColumn = None,
-    group_column: GroupColumn = None,
-    split_column: SplitColumn = None,
-    window: WindowOf = None,
-    dedupe: Dedupe = None,
-    skip_bad: SkipBad = False,
-    device: Device = None,
-    threads: Threads = None,
-    amp: Amp = None,
-    accumulate: Accumulate = None,
-    track: Track = None,
     as_json: Json = False,
 ) -> None:
     """Fine-tune at one truncation point."""
-    told = _config(config, locals())
+    told = _config(given)
     from ttl.pipeline import finetune as tune
 
     with _watching(as_json) as watch:
@@ -540,15 +361,15 @@ def demo(
     _conclude(finished, False)
 
 
-def _config(path: Path | None, given: dict[str, Any]) -> RunConfig:
-    """The options of a verb: its parameters that are options of a run, over the TOML file's."""
-    from ttl.config import RunConfig, load_config
+def _config(given: Given) -> RunConfig:
+    """The options of a verb, over those of the TOML file that `--config` names."""
+    from ttl.config import load_config
 
-    flags = {name: value for name, value in given.items() if name in RunConfig.model_fields}
-    # A switch that wasn't given leaves the file's word alone.
+    flags = {name: value for name, value in given.items() if name not in ("config", "label_column")}
     flags["label_columns"] = tuple(given.get("label_column") or ()) or None
+    # A switch that wasn't given leaves the file's word alone.
     flags |= {name: flags.get(name) or None for name in ("skip_bad", "within_weights")}
-    return load_config(path, flags)
+    return load_config(given["config"], flags)
 
 
 def _watching(quiet: bool) -> Any:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+Given = dict[str, Any]
+"""What the options of a run were given as: None, or False for a switch, where they weren't."""
 
 Data = Annotated[
     str | None,
@@ -102,3 +108,74 @@ Finish = Annotated[
     typer.Option(help="block, or norm: a cut takes along the norm that the next block begins with. [default: block]"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+RUN_OPTIONS: dict[str, Any] = {
+    "data": Data,
+    "model": Model,
+    "weights": Weights,
+    "image_size": ImageSize,
+    "out": Out,
+    "config": Config,
+    "strategy": StrategyName,
+    "within_weights": WithinWeights,
+    "finish": Finish,
+    "recipe": RecipeName,
+    "freeze_below": FreezeBelow,
+    "augment": Augmentation,
+    "balance": Balance,
+    "train_fraction": TrainFraction,
+    "epochs": Epochs,
+    "batch_size": BatchSize,
+    "lr": Rate,
+    "pool": Pool,
+    "dropout": Dropout,
+    "seed": Seed,
+    "seeds": Seeds,
+    "splits": Splits,
+    "val_fraction": ValFraction,
+    "test_fraction": TestFraction,
+    "image_column": ImageColumn,
+    "label_column": LabelColumn,
+    "group_column": GroupColumn,
+    "split_column": SplitColumn,
+    "window": WindowOf,
+    "dedupe": Dedupe,
+    "skip_bad": SkipBad,
+    "margin": Margin,
+    "device": Device,
+    "threads": Threads,
+    "amp": Amp,
+    "accumulate": Accumulate,
+    "track": Track,
+}
+"""In the order of the help; all but `config` and `label_column` are fields of `RunConfig`."""
+SWITCHES = frozenset({"within_weights", "skip_bad"})
+
+
+def with_options(leave_out: tuple[str, ...] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a verb the options of a run as parameters, between its own and `--json`; it gets them as `given`.
+
+    Args:
+        leave_out: those that say nothing to this verb.
+    """
+
+    def decorated(work: Callable[..., None]) -> Callable[..., None]:
+        own = {name: p for name, p in signature(work, eval_str=True).parameters.items() if name != "given"}
+
+        @wraps(work)
+        def wrapped(**told: Any) -> None:
+            kept = {name: told.pop(name) for name in own}
+            work(given=told, **kept)
+
+        shared = [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=False if name in SWITCHES else None, annotation=hint)
+            for name, hint in RUN_OPTIONS.items()
+            if name not in leave_out
+        ]
+        first = [p.replace(kind=Parameter.KEYWORD_ONLY) for name, p in own.items() if name != "as_json"]
+        parameters = [*first, *shared, own["as_json"].replace(kind=Parameter.KEYWORD_ONLY)]
+        wrapped.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+        wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
+        return wrapped
+
+    return decorated
