@@ -80,7 +80,7 @@ def test_devices(device: str) -> None:
         ({"lr": "fast"}, "--lr is 'fast', and should be a number."),
         ({"dropout": 1.0}, "--dropout is 1.0, and should be below 1."),
         ({"pool": "mean"}, "--pool is 'mean', and should be 'avg', 'max', 'avgmax', 'token' or 'none'."),
-        ({"strategy": "guess"}, "--strategy is 'guess', and should be 'two-stage'."),
+        ({"strategy": "guess"}, "--strategy is 'guess', and should be 'two-stage' or 'exhaustive'."),
         ({"precision": "fp64"}, "--precision is 'fp64', and should be 'fp32'."),
         ({"skip_bad": "yes"}, "--skip-bad is 'yes', and should be true or false."),
         ({"splits": 3}, "--splits is 3, and should be a path."),
@@ -194,3 +194,16 @@ def test_another_place_is_a_difference() -> None:
 @pytest.mark.parametrize("study", sorted((Path(__file__).parents[1] / "search").glob("*.toml")), ids=lambda p: p.stem)
 def test_the_ready_studies_are_valid(study: Path) -> None:
     assert load_config(study, {"data": "scans"}).strategy == "two-stage"
+
+
+@pytest.mark.parametrize(
+    ("given", "amount"), [("1.5M", 1_500_000), ("300k", 300_000), ("2G", 2 * 10**9), ("70", 70), (12, 12)]
+)
+def test_amounts_may_have_a_unit(given: object, amount: int) -> None:
+    assert RunConfig(data="xray", model="resnet18", max_params=given).max_params == amount
+
+
+@pytest.mark.parametrize("given", ["1.5 million", "", "M", "-3", 0])
+def test_amounts_that_are_none_are_refused(given: object) -> None:
+    with pytest.raises(UsageError, match="max-params"):
+        load_config(None, {"data": "xray", "model": "resnet18", "max_params": given})

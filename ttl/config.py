@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -12,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     FiniteFloat,
@@ -67,6 +69,17 @@ Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
+def _amount(value: object) -> object:
+    """`1.5M` as a number; what is none is left for pydantic to refuse."""
+    if isinstance(value, str) and (found := re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([kMGT]?)", value.strip())):
+        return round(float(found[1]) * UNITS[found[2]])
+    return value
+
+
+UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+Amount = Annotated[int, BeforeValidator(_amount), Field(ge=1)]
+
+
 class RunConfig(BaseModel):
     """Everything that a run is told.
 
@@ -80,6 +93,11 @@ class RunConfig(BaseModel):
         image_size: side of the square input in pixels; None is the backbone's own.
         out: the run folder; None lets the verb choose.
         strategy: how the truncation point is searched for.
+        select: which of the points tried is chosen: the `smallest` that is shown not to be inferior to the best one
+            by more than `margin`, or the `best`.
+        max_params: of the points to search among; also as 1.5M.
+        max_macs: likewise; multiply-adds of one image.
+        min_point: the lowest point to search among.
         within_weights: search only among points that the loaded weights cover.
         finish: where a cut ends: behind the `block`, or behind the `norm` that the next block begins with.
         recipe: how each candidate is fine-tuned.
@@ -109,7 +127,7 @@ class RunConfig(BaseModel):
         amp: mixed precision while training: `no`, `bf16` or `fp16`.
         accumulate: parts that each batch is computed in, one after another, to need less memory.
         track: what else is told of each epoch: `tensorboard`, under the run folder.
-        margin: the loss in the test metric that doesn't matter, for the non-inferiority sentence.
+        margin: the loss in the metric that doesn't matter: in choosing, and in the non-inferiority sentence.
         precision: of the exported file.
     """
 
@@ -120,7 +138,11 @@ class RunConfig(BaseModel):
     weights: Text = "default"
     image_size: Annotated[int, Field(ge=16, le=4096)] | None = None
     out: Place | None = None
-    strategy: Literal["two-stage"] = "two-stage"
+    strategy: Literal["two-stage", "exhaustive"] = "two-stage"
+    select: Literal["smallest", "best"] = "smallest"
+    max_params: Amount | None = None
+    max_macs: Amount | None = None
+    min_point: Text | None = None
     within_weights: bool = False
     finish: Literal["block", "norm"] = "block"
     recipe: Text = "full"

@@ -204,6 +204,35 @@ def test_a_search_over_seeds_compares_means_and_delivers_the_best(tmp_path: Path
     assert content["chosen"]["spread"]["val"]["auprc"]["mean"] == best
 
 
+def test_budgets_leave_the_points_within_them(tmp_path: Path) -> None:
+    told = {"max_params": "300k", "min_point": "layer1.0", "strategy": "exhaustive"}
+    content = run(tiny(tmp_path, **told), deliver=False).report
+    searched = [name for step in content["search"]["steps"] for name in step["points"]]
+    lowest = next(point["index"] for point in content["points"] if point["name"] == "layer1.0")
+    within = [p["name"] for p in content["points"] if p["index"] >= lowest and p["params"] <= 300_000]
+    assert searched == within
+    assert "layer1.0" in searched
+    assert "layer4.0" not in searched
+    assert content["full"]["cut"] == "layer4.0"  # what the chosen one is compared with, whatever the budget
+
+
+@pytest.mark.parametrize("budget", [{"max_params": 10}, {"max_macs": "1k"}, {"min_point": 5, "max_params": "1M"}])
+def test_budgets_that_leave_nothing_are_refused(budget: dict[str, Any], tmp_path: Path) -> None:
+    budget = {key: str(value) if key == "min_point" else value for key, value in budget.items()}
+    with pytest.raises(UsageError, match=r"No point is left to search among: the smallest from .* has .* parameters"):
+        run(tiny(tmp_path, **budget))
+
+
+def test_the_rule_of_choice_is_told_with_its_evidence(tmp_path: Path) -> None:
+    wide = run(tiny(tmp_path / "wide", margin=0.99, strategy="exhaustive"), deliver=False).report
+    assert wide["chosen"]["index"] == 1  # anything is good enough
+    assert "a loss of less than 0.99" in wide["search"]["reason"]
+    best = run(tiny(tmp_path / "best", margin=0.99, strategy="exhaustive", select="best"), deliver=False).report
+    scores = {c["cut"]: c["val"]["auprc"]["value"] for c in best["candidates"]}
+    assert scores[best["chosen"]["cut"]] == max(scores.values())
+    assert (wide["search"]["select"], best["search"]["select"]) == ("smallest", "best")
+
+
 def test_a_plan_trains_nothing_and_keeps_nothing(tmp_path: Path) -> None:
     planned = plan(tiny(tmp_path / "none"))
     assert planned.coarse == ("layer1.0", "layer2.0", "layer3.0", "layer4.0")

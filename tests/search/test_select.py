@@ -8,7 +8,9 @@ import pytest
 from networks import TinyResNet
 from ttl.errors import TrainingError
 from ttl.points import TruncationPoint, truncation_points
-from ttl.search.select import best
+from ttl.search.exhaustive import exhaustive
+from ttl.search.select import best, choose_best, choose_smallest
+from ttl.search.strategy import drive
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +67,53 @@ def test_scores_of_other_points_are_ignored(points: list[TruncationPoint]) -> No
 def test_without_any_score_there_is_no_choice(points: list[TruncationPoint], scores: tuple[float, ...]) -> None:
     with pytest.raises(TrainingError, match=r"No truncation point could be fine-tuned, so none can be chosen"):
         best(points, scored(points[: len(scores)], *scores))
+
+
+def evidence_for(*names: str) -> tuple[list[tuple[str, str]], object]:
+    """What was compared, and evidence that speaks for the points of these names."""
+    asked: list[tuple[str, str]] = []
+
+    def evidence(point: TruncationPoint, top: TruncationPoint) -> str | None:
+        asked.append((point.name, top.name))
+        return "it loses little" if point.name in names else None
+
+    return asked, evidence
+
+
+def test_the_smallest_that_is_not_inferior_is_chosen(points: list[TruncationPoint]) -> None:
+    low, middle, high = points
+    asked, evidence = evidence_for(middle.name)
+    choice = choose_smallest(evidence)(points, scored(points, 0.6, 0.68, 0.7))
+    assert choice.point is middle
+    assert asked == [(low.name, high.name), (middle.name, high.name)]
+    assert choice.reason == (
+        f"{middle.name} is the smallest of 3 points tried that is shown not to be inferior to the best, "
+        f"{high.name} (0.7000): it loses little"
+    )
+
+
+def test_the_best_is_chosen_where_nothing_speaks_for_a_smaller_one(points: list[TruncationPoint]) -> None:
+    _, evidence = evidence_for()
+    choice = choose_smallest(evidence)(points, scored(points, 0.6, 0.7, 0.65))
+    assert choice.point is points[1]
+    assert choice.reason.endswith("of 3 points tried, and no smaller one is shown not to be inferior to it")
+
+
+def test_a_point_that_failed_or_is_larger_is_never_compared(points: list[TruncationPoint]) -> None:
+    asked, evidence = evidence_for(*(point.name for point in points))
+    choice = choose_smallest(evidence)(points, scored(points, nan, 0.7, 0.65))
+    assert (choice.point, asked) == (points[1], [])
+    assert choice == choose_best(points, scored(points, nan, 0.7, 0.65))
+
+
+def test_exhaustive_tries_every_point_once(points: list[TruncationPoint]) -> None:
+    tried: list[str] = []
+
+    def evaluate(point: TruncationPoint) -> float:
+        tried.append(point.name)
+        return -abs(point.index - 2.0)
+
+    found = drive(exhaustive(points, choose_best), evaluate)
+    assert tried == [point.name for point in points]
+    assert found.choice.point is points[1]
+    assert [step.phase for step in found.steps] == ["exhaustive"]

@@ -6,6 +6,7 @@ import pytest
 
 from ttl.errors import TrainingError
 from ttl.points import TruncationPoint
+from ttl.search.select import choose_best
 from ttl.search.strategy import Found, drive
 from ttl.search.two_stage import two_stage
 
@@ -48,7 +49,7 @@ def search(scores: list[float], ends: tuple[int, ...] = STAGE_ENDS) -> tuple[Fou
         tried.append(point.name)
         return table[point.name]
 
-    return drive(two_stage(make_points(len(scores), ends)), evaluate), tried
+    return drive(two_stage(make_points(len(scores), ends), choose_best), evaluate), tried
 
 
 def with_scores(**changed: float) -> list[float]:
@@ -89,10 +90,7 @@ def test_a_point_next_to_the_best_stage_end_wins_when_it_scores_higher(better: s
     found, _ = search(with_scores(p5=0.8, **{better: 0.9}))
 
     assert found.choice.point.name == better
-    assert found.choice.reason == (
-        "p5 is the best stage end (0.8000); of the points between its neighbours "
-        f"{better} scores highest on the validation images (0.9000), the best of 8 points tried"
-    )
+    assert found.choice.reason == f"{better} has the highest validation score, 0.9000, of 8 points tried"
 
 
 def test_a_better_point_elsewhere_is_never_seen() -> None:
@@ -112,7 +110,7 @@ def test_the_whole_network_is_chosen_when_best() -> None:
     found, _ = search(with_scores(p10=0.9))
 
     assert found.choice.point.name == "p10"
-    assert found.choice.reason == "p10 has the highest validation score, 0.9000, the best of 5 points tried"
+    assert found.choice.reason == "p10 has the highest validation score, 0.9000, of 5 points tried"
 
 
 def test_the_whole_network_counts_once_when_it_is_a_stage_end() -> None:

@@ -126,7 +126,7 @@ def points(
     short_help="what the data holds and what a search would cost", epilog="Example: ttl plan xray/ --model resnet50"
 )
 @_verb
-@with_options(leave_out=("out", "lr", "pool", "dropout", "margin", "track"))
+@with_options(leave_out=("out", "lr", "pool", "dropout", "select", "margin", "track"))
 def plan(given: Given, as_json: Json = False) -> None:
     """Show what the data holds, the split, the candidates, and what a search would cost. Trains nothing."""
     told = _config(given)
@@ -220,7 +220,7 @@ class _WithRecipes(typer.core.TyperCommand):
     epilog="Example: ttl finetune xray/ --model resnet50 --cut layer3.5 --recipe bn",
 )
 @_verb
-@with_options(leave_out=("strategy", "within_weights", "margin"))
+@with_options(leave_out=("strategy", "select", "max_params", "max_macs", "min_point", "within_weights", "margin"))
 def finetune(
     given: Given,
     cut: Annotated[str, typer.Option(help="A point's name, its index from 1, or full.")] = "full",

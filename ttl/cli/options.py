@@ -84,7 +84,8 @@ Dedupe = Annotated[
 ]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without the images that can't be read.")]
 Margin = Annotated[
-    float | None, typer.Option(help="Loss in the test metric that doesn't matter: non-inferiority. [default: 0.01]")
+    float | None,
+    typer.Option(help="Loss in the metric that doesn't matter, to choose and to judge by. [default: 0.01]"),
 ]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps. [default: auto]")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads. [default: all]")]
@@ -98,8 +99,16 @@ Track = Annotated[
     str | None, typer.Option(help="Learning curves for none, or tensorboard (in the run folder). [default: none]")
 ]
 StrategyName = Annotated[
-    str | None, typer.Option("--strategy", help="How the point is searched: two-stage. [default: two-stage]")
+    str | None,
+    typer.Option("--strategy", help="How the point is searched: two-stage or exhaustive. [default: two-stage]"),
 ]
+Select = Annotated[
+    str | None,
+    typer.Option(help="The smallest point not inferior to the best (see --margin), or the best. [default: smallest]"),
+]
+MaxParams = Annotated[str | None, typer.Option(help="Search among points of at most so many parameters, as 1.5M.")]
+MaxMacs = Annotated[str | None, typer.Option(help="Search among points of at most so many MACs, as 300M.")]
+MinPoint = Annotated[str | None, typer.Option(help="Search from this point on.")]
 WithinWeights = Annotated[
     bool, typer.Option("--within-weights", help="Search only among points that the loaded weights cover.")
 ]
@@ -117,6 +126,10 @@ RUN_OPTIONS: dict[str, Any] = {
     "out": Out,
     "config": Config,
     "strategy": StrategyName,
+    "select": Select,
+    "max_params": MaxParams,
+    "max_macs": MaxMacs,
+    "min_point": MinPoint,
     "within_weights": WithinWeights,
     "finish": Finish,
     "recipe": RecipeName,

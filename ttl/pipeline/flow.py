@@ -19,14 +19,16 @@ from ttl.export.to_onnx import ExportResult
 from ttl.finetune import Images, fit
 from ttl.pipeline.deliver import CHOSEN, FULL, export_model, export_trial, measure_latency
 from ttl.pipeline.events import Note, Watch, unwatched
-from ttl.pipeline.prepare import Prepared, prepare, task_of
+from ttl.pipeline.prepare import SCORE, Prepared, prepare, task_of
 from ttl.pipeline.provenance import open_run
 from ttl.pipeline.repeats import Repeats
 from ttl.pipeline.trial import Record, identity, run_trial
-from ttl.pipeline.verdict import MACS_PER_TRAINING_STEP, describe_task, latency_json, report
+from ttl.pipeline.verdict import MACS_PER_TRAINING_STEP, compared, describe_task, latency_json, report
 from ttl.points import TruncationPoint, TruncationPoints
 from ttl.report import write_report
-from ttl.search.strategy import Found, Strategy, drive
+from ttl.search.exhaustive import exhaustive
+from ttl.search.select import choose_best, choose_smallest
+from ttl.search.strategy import Chooser, Found, Strategy, drive
 from ttl.search.study import RUN, Study
 from ttl.search.two_stage import two_stage
 from ttl.truncation import truncate
@@ -34,7 +36,7 @@ from ttl.truncation import truncate
 LATENCY_SECONDS = 20.0
 REPORT = "report.json"
 DELIVERED = "delivered.json"
-STRATEGIES = {"two-stage": two_stage}
+STRATEGIES = {"two-stage": two_stage, "exhaustive": exhaustive}
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) ->
     with study.held():
         prepared = prepare(config, watch, cache_dir=study.folder / "cache")
         job = _Job(prepared, study, open_run(prepared, study), watch)
-        found = drive(strategy(config.strategy, prepared.candidates), job.evaluate)
+        found = drive(strategy(config.strategy, prepared.candidates, job.chooser()), job.evaluate)
         job.evaluate(prepared.points[-1])
         watch(Note(f"Chosen: {found.choice.reason}"))
         content = job.publish(found)
@@ -113,6 +115,21 @@ class _Job:
         self.tried[point.name] = Repeats((*earlier, record))
         self.publish(None)
 
+    def chooser(self) -> Chooser:
+        """What picks among the points tried, as the run asks."""
+        return choose_best if self.prepared.config.select == "best" else choose_smallest(self._not_inferior)
+
+    def _not_inferior(self, point: TruncationPoint, best: TruncationPoint) -> str | None:
+        """What shows, on the validation images, that `point` loses less than the margin against `best`."""
+        found = compared(self.prepared, self.tried[point.name].best, self.tried[best.name].best, "val")
+        if not found.shown:
+            return None
+        gap = found.difference
+        return (
+            f"the difference in validation {SCORE.upper()} is {gap.value:+.4f} (95 % interval {gap.ci_low:+.4f} to "
+            f"{gap.ci_high:+.4f}), a loss of less than {found.margin:g}"
+        )
+
     def publish(self, found: Found | None, **delivered: Any) -> dict[str, Any]:
         """Write report.json from what is known so far."""
         known = {"exported": None, "latency": (), **delivered}
@@ -148,15 +165,15 @@ class _Job:
         return {"trials": sources, "export": exported, "latency": [latency_json(row) for row in rows]}
 
 
-def strategy(name: str, points: Sequence[TruncationPoint]) -> Strategy:
-    """The search strategy of that name over `points`.
+def strategy(name: str, points: Sequence[TruncationPoint], choose: Chooser = choose_best) -> Strategy:
+    """The search strategy of that name over `points`, which leaves the choice among those it tried to `choose`.
 
     Raises:
         UsageError: there is none.
     """
     if name not in STRATEGIES:
         raise UsageError(f"There is no strategy {name!r}: choose one of {', '.join(STRATEGIES)}")
-    return STRATEGIES[name](points)
+    return STRATEGIES[name](points, choose)
 
 
 @dataclass(frozen=True)
@@ -265,7 +282,7 @@ def plan(config: RunConfig, *, watch: Watch = unwatched) -> Planned:
     """
     prepared = prepare(config, watch)
     points, candidates = prepared.points, prepared.candidates
-    rehearsal = [_rehearse(candidates, winner) for winner in candidates]
+    rehearsal = [_rehearse(config.strategy, candidates, winner) for winner in candidates]
     first = next(strategy(config.strategy, candidates))
     return Planned(
         task=describe_task(prepared.task),
@@ -279,9 +296,9 @@ def plan(config: RunConfig, *, watch: Watch = unwatched) -> Planned:
     )
 
 
-def _rehearse(points: Sequence[TruncationPoint], winner: TruncationPoint) -> Found:
+def _rehearse(name: str, points: Sequence[TruncationPoint], winner: TruncationPoint) -> Found:
     """The search as it would go if scores fell off with the distance to `winner`."""
-    return drive(two_stage(points), lambda point: -float(abs(point.index - winner.index)))
+    return drive(strategy(name, points), lambda point: -float(abs(point.index - winner.index)))
 
 
 def _seconds_per_epoch(prepared: Prepared) -> float:

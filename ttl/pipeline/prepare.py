@@ -51,9 +51,10 @@ class Prepared:
 
         Raises:
             UsageError: none of them is left.
+            PointError: the lowest one asked for isn't there.
         """
         if not self.config.within_weights:
-            return self.points
+            return self._affordable(self.points)
         if not self.backbone.weights.loaded:
             raise UsageError("--within-weights needs weights to stay within, and nothing was loaded: give --weights")
         covered = [point for point in self.points if point.is_within_weights]
@@ -62,7 +63,26 @@ class Prepared:
                 f"--within-weights leaves no point: {self.points[0].name}, the lowest, already holds tensors that "
                 f"{self.config.weights} has not ({self.backbone.weights.summary()})"
             )
-        return covered
+        return self._affordable(covered)
+
+    def _affordable(self, points: Sequence[TruncationPoint]) -> Sequence[TruncationPoint]:
+        """Those within the budgets."""
+        config = self.config
+        lowest = self.points.find(config.min_point).index if config.min_point else 1
+        kept = [
+            point
+            for point in points
+            if point.index >= lowest
+            and (config.max_params is None or point.params <= config.max_params)
+            and (config.max_macs is None or point.macs <= config.max_macs)
+        ]
+        if not kept:
+            first = next((point for point in points if point.index >= lowest), points[-1])
+            raise UsageError(
+                f"No point is left to search among: the smallest from {first.name} on has {first.params:,} parameters "
+                f"and {first.macs:,} MACs; raise --max-params or --max-macs, or lower --min-point"
+            )
+        return kept
 
     @property
     def dropout(self) -> float:

@@ -12,7 +12,7 @@ from ttl.pipeline.prepare import SCORE, Prepared
 from ttl.pipeline.repeats import Repeats
 from ttl.pipeline.trial import Record, predictions
 from ttl.search.strategy import Batch, Found
-from ttl.stats import non_inferior
+from ttl.stats import NonInferiority, non_inferior
 
 SCHEMA = 1
 MACS_PER_TRAINING_STEP = 3
@@ -114,6 +114,7 @@ def _search(prepared: Prepared, records: Sequence[Record], found: Found | None) 
     steps: tuple[Batch, ...] = found.steps if found else ()
     return {
         "strategy": prepared.config.strategy,
+        "select": prepared.config.select,
         "reason": found.choice.reason if found else None,
         "fine_tunes": len(records),
         "epochs": sum(record["epochs"] for record in records),
@@ -123,19 +124,23 @@ def _search(prepared: Prepared, records: Sequence[Record], found: Found | None) 
     }
 
 
-def _comparison(prepared: Prepared, chosen: Record, whole: Record) -> dict[str, Any]:
-    """Chosen minus whole, on the same test images (patients) resampled together, and whether it is non-inferior."""
-    test = prepared.task.test
-    found = non_inferior(
+def compared(prepared: Prepared, one: Record, other: Record, split: str) -> NonInferiority:
+    """`one` minus `other`, on the same images (patients) of a split resampled together: is it non-inferior?"""
+    samples = prepared.task.splits[split]
+    return non_inferior(
         SCORE,
         prepared.task.kind,
-        test.labels,
-        predictions(chosen, "test"),
-        predictions(whole, "test"),
+        samples.labels,
+        predictions(one, split),
+        predictions(other, split),
         margin=prepared.config.margin,
-        groups=test.groups,
+        groups=samples.groups,
         seed=prepared.config.seed,
     )
+
+
+def _comparison(prepared: Prepared, chosen: Record, whole: Record) -> dict[str, Any]:
+    found = compared(prepared, chosen, whole, "test")
     content = {"metric": SCORE, "split": "test", "margin": found.margin, "non_inferior": found.shown}
     return content | {"difference": found.difference.to_json()}
 

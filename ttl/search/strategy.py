@@ -6,7 +6,7 @@ it chooses. It knows neither how nor where they are tried.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ttl.points import TruncationPoint
@@ -32,6 +32,8 @@ class Choice:
 
 
 Strategy = Generator[Batch, Scores, Choice]
+Chooser = Callable[[Sequence[TruncationPoint], Scores], Choice]
+"""Picks among points that were tried, by their scores."""
 
 
 @dataclass(frozen=True)
