@@ -115,6 +115,14 @@ def test_the_epoch_that_was_kept_is_marked_whatever_the_recipe_watches() -> None
     assert all(", epoch 2: " in label for label in labels)
 
 
+def test_what_a_fine_tune_remarked_is_shown_once_with_its_points() -> None:
+    study = example.finished()
+    for candidate in study["candidates"][:2]:
+        candidate["notes"] = ["Batch norms that train saw each batch in 2 parts"]
+    words = " ".join(Page(render(study)).words)
+    assert words.count("Batch norms that train saw each batch in 2 parts (stem, layer1.1).") == 1
+
+
 def test_unfinished_is_said() -> None:
     text = render(example.unfinished())
     assert "· unfinished</p>" in text

@@ -241,6 +241,8 @@ def finetune(
     for split, words in (("val", "validation"), ("test", "test")):
         which = f" of seed {record['seed']}" if spread else ""
         typer.echo(f"{record['cut']}, {words}{which} (95 % interval):\n{metrics(record[split], spread, split)}")
+    for note in record["notes"]:
+        typer.echo(note)
     typer.echo(f"Saved in {folder}")
     _next(f"ttl export {folder}")
 

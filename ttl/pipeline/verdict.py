@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from ttl import processes
 from ttl.cost.latency import Latency
 from ttl.data import Task, describe
 from ttl.pipeline.prepare import SCORE, Prepared
@@ -51,12 +52,7 @@ def report(
             {key: value for key, value in point.items() if key not in ("values", "image_size")}
             for point in prepared.points.to_json()
         ],
-        "recipe": {
-            "name": prepared.recipe.name,
-            "source": prepared.recipe.source,
-            "epochs_cap": prepared.config.epochs,
-            "batch_size": prepared.config.batch_size or prepared.recipe.batch_size,
-        },
+        "recipe": _recipe(prepared),
         "candidates": [_candidate(repeats) for repeats in sorted(tried, key=lambda r: r.best["index"])],
         "failed": [{"cut": cut, "cause": cause} for cut, cause in failed.items()],
         "search": _search(prepared, [record for repeats in tried for record in repeats.records], found),
@@ -74,6 +70,24 @@ def report(
     if exported is not None:
         content["export"] = dict(exported)
     return content
+
+
+def _recipe(prepared: Prepared) -> dict[str, Any]:
+    recipe, config = prepared.recipe, prepared.config
+    return {
+        "name": recipe.name,
+        "source": recipe.source,
+        "phases": recipe.words(),
+        "epochs_cap": config.epochs,
+        "batch_size": config.batch_size or recipe.batch_size,
+        "accumulate": config.accumulate,
+        "augment": recipe.augment if isinstance(recipe.augment, str) else dict(recipe.augment),
+        "dropout": prepared.dropout,
+        "balance": config.balance,
+        "amp": config.amp,
+        "processes": processes.count(),
+        "seeds": list(prepared.seeds),
+    }
 
 
 def _task(prepared: Prepared) -> dict[str, Any]:

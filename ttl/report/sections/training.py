@@ -10,10 +10,16 @@ from ttl.report.reading import Candidate, Report, items, mapping, number, record
 RECIPE_LABELS = {
     "name": "Recipe",
     "source": "Source",
+    "phases": "What trains",
     "epochs_cap": "Epochs at most",
     "batch_size": "Batch size",
+    "accumulate": "Parts of a batch, one after another",
     "augment": "Augmentation",
     "dropout": "Dropout",
+    "balance": "Rare classes evened out by",
+    "amp": "Mixed precision",
+    "processes": "Processes",
+    "seeds": "Seeds",
 }
 
 
@@ -25,7 +31,18 @@ def fine_tuning(report: Report) -> Section | None:
     recipe = mapping(report.raw, "recipe")
     if recipe:
         blocks.append(facts(recipe, RECIPE_LABELS))
+    if notes := _notes(report):
+        blocks.append(Listing(notes))
     return Section("training", "How it was fine-tuned", tuple(blocks)) if blocks else None
+
+
+def _notes(report: Report) -> tuple[str, ...]:
+    """What the fine-tunes had to remark, each once, with the points that it holds for."""
+    points: dict[str, list[str]] = {}
+    for candidate in records(report.raw, "candidates"):
+        for note in items(candidate, "notes"):
+            points.setdefault(str(note), []).append(str(candidate.get("cut")))
+    return tuple(f"{note} ({', '.join(cuts)})." for note, cuts in points.items())
 
 
 def _networks(report: Report) -> dict[str, Candidate]:
