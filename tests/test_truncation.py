@@ -6,7 +6,7 @@ import torch
 from networks import TinyDenseNet, TinyResNet, network
 from ttl.errors import PointError, UsageError
 from ttl.points import truncation_points
-from ttl.truncation import truncate
+from ttl.truncation import PooledFeatures, truncate
 
 # Peng et al. 2023, supplement, Table 3: at 224 x 224 with two classes.
 TABLE_3 = [
@@ -89,3 +89,26 @@ def test_a_point_of_another_network_is_refused() -> None:
     point = truncation_points(TinyDenseNet(), image_size=32)["block.layer2"]
     with pytest.raises(PointError, match=r"Point block\.layer2 isn't one of this TinyResNet's"):
         truncate(TinyResNet(), point, num_classes=2)
+
+
+@pytest.mark.parametrize("name", ["tiny-dense", "resnet18", "densenet121", "mobilenetv3_small_050", "nf_resnet26"])
+def test_pooled_features_are_those_of_every_cut(name: str) -> None:
+    model = TinyDenseNet() if name == "tiny-dense" else network(name)
+    model.train()
+    points = truncation_points(model, image_size=32)
+    images = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    pooled = PooledFeatures(model, list(points))(images)
+    assert list(pooled) == [point.name for point in points]
+    assert model.training
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    for point in (points[0], points[len(points) // 2], points[-1]):
+        feature = truncate(model, point, num_classes=None).eval()(images)
+        positions = [axis + 1 for axis in range(len(point.shape)) if axis != point.channel_axis]
+        torch.testing.assert_close(pooled[point.name], feature.mean(positions), msg=point.name)
+
+
+def test_pooled_features_of_another_networks_points_are_refused() -> None:
+    points = truncation_points(TinyResNet(), image_size=32)
+    with pytest.raises(PointError, match="isn't one of this TinyDenseNet's"):
+        PooledFeatures(TinyDenseNet(), list(points))

@@ -138,7 +138,7 @@ class RunConfig(BaseModel):
     weights: Text = "default"
     image_size: Annotated[int, Field(ge=16, le=4096)] | None = None
     out: Place | None = None
-    strategy: Literal["two-stage", "exhaustive"] = "two-stage"
+    strategy: Literal["two-stage", "exhaustive", "probe"] = "two-stage"
     select: Literal["smallest", "best"] = "smallest"
     max_params: Amount | None = None
     max_macs: Amount | None = None

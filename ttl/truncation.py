@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -164,11 +165,13 @@ def _check(
     side = point.image_size
     image = torch.randn(1, point.image_channels, side, side, generator=generator).to(like)
     small.eval()
-    tap = _Tap(model, graph, constants, point.values)
+    # Copies: a later in-place operation may change a value.
+    tap = _Tap(model, graph, constants, dict.fromkeys(point.values, torch.clone))
     with _eval_mode(model), torch.no_grad():
         traced = tap.run(image.clone())
         agrees = _same(traced, model(image.clone()))
-        feature = tap.taken[0] if len(tap.taken) == 1 else torch.cat(tap.taken, 1)
+        values = [tap.taken[node.name] for node in graph.nodes if node.name in tap.taken]
+        feature = values[0] if len(values) == 1 else torch.cat(values, 1)
         same = torch.equal(small(image.clone()), feature)
     if not (agrees and same):
         raise ModelError(
@@ -186,24 +189,66 @@ def _same(a: Any, b: Any) -> bool:
 
 
 class _Tap(fx.Interpreter):
-    """Runs a graph on a model and keeps copies of some values: a later in-place operation may change them."""
+    """Runs a graph on a model and keeps of some values, by their names, what `wanted` makes of them."""
 
     def __init__(
-        self, model: nn.Module, graph: fx.Graph, constants: dict[str, torch.Tensor], values: tuple[str, ...]
+        self,
+        model: nn.Module,
+        graph: fx.Graph,
+        constants: dict[str, torch.Tensor],
+        wanted: Mapping[str, Callable[[torch.Tensor], torch.Tensor]],
     ) -> None:
         super().__init__(model, graph=graph)
         self.constants = constants
-        self.values = values
-        self.taken: list[torch.Tensor] = []
+        self.wanted = wanted
+        self.taken: dict[str, torch.Tensor] = {}
 
     def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:
         return self.constants[target] if target in self.constants else super().get_attr(target, args, kwargs)
 
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
-        if n.name in self.values:
-            self.taken.append(value.clone())
+        if n.name in self.wanted:
+            self.taken[n.name] = self.wanted[n.name](value)
         return value
+
+
+class PooledFeatures:
+    """The features at many points from one pass of the whole network, each averaged over its positions.
+
+    Args:
+        model: the network that the points came from; it is left as it is.
+        points: of `truncation_points(model)`.
+
+    Raises:
+        PointError: a point isn't one of this model's.
+    """
+
+    def __init__(self, model: nn.Module, points: Sequence[TruncationPoint]) -> None:
+        first = points[0]
+        graph, constants = trace(model, image_size=first.image_size, channels=first.image_channels)
+        names = [node.name for node in graph.nodes]
+        wanted: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {}
+        for point in points:
+            absent = [name for name in point.values if name not in names]
+            if absent:
+                raise _foreign(point, model, f"it has no value {absent[0]}")
+            positions = [axis + 1 for axis in range(len(point.shape)) if axis != point.channel_axis]
+            wanted |= dict.fromkeys(point.values, partial(_mean, positions=positions))
+        self.model, self.points = model, tuple(points)
+        self._tap = _Tap(model, graph, constants, wanted)
+
+    @torch.no_grad()
+    def __call__(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """In eval mode: the name of each point -> `(n, channels)`, of images `(n, channels, h, w)`."""
+        with _eval_mode(self.model):
+            self._tap.run(images)
+        taken = self._tap.taken
+        return {point.name: torch.cat([taken[name] for name in point.values], 1) for point in self.points}
+
+
+def _mean(feature: torch.Tensor, positions: list[int]) -> torch.Tensor:
+    return feature.mean(positions) if positions else feature.clone()
 
 
 @contextmanager

@@ -100,7 +100,7 @@ Track = Annotated[
 ]
 StrategyName = Annotated[
     str | None,
-    typer.Option("--strategy", help="How the point is searched: two-stage or exhaustive. [default: two-stage]"),
+    typer.Option("--strategy", help="How the point is searched: two-stage, exhaustive or probe. [default: two-stage]"),
 ]
 Select = Annotated[
     str | None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -20,6 +20,7 @@ from ttl.finetune import Images, fit
 from ttl.pipeline.deliver import CHOSEN, FULL, export_model, export_trial, measure_latency
 from ttl.pipeline.events import Note, Watch, unwatched
 from ttl.pipeline.prepare import SCORE, Prepared, prepare, task_of
+from ttl.pipeline.probing import probe_curve
 from ttl.pipeline.provenance import open_run
 from ttl.pipeline.repeats import Repeats
 from ttl.pipeline.trial import Record, identity, run_trial
@@ -27,6 +28,7 @@ from ttl.pipeline.verdict import MACS_PER_TRAINING_STEP, compared, describe_task
 from ttl.points import TruncationPoint, TruncationPoints
 from ttl.report import write_report
 from ttl.search.exhaustive import exhaustive
+from ttl.search.probe import Curve, Probed, probe
 from ttl.search.select import choose_best, choose_smallest
 from ttl.search.strategy import Chooser, Found, Strategy, drive
 from ttl.search.study import RUN, Study
@@ -36,7 +38,11 @@ from ttl.truncation import truncate
 LATENCY_SECONDS = 20.0
 REPORT = "report.json"
 DELIVERED = "delivered.json"
-STRATEGIES = {"two-stage": two_stage, "exhaustive": exhaustive}
+STRATEGIES: dict[str, Callable[[Sequence[TruncationPoint], Chooser, Callable[[], Curve]], Strategy]] = {
+    "two-stage": lambda points, choose, _: two_stage(points, choose),
+    "exhaustive": lambda points, choose, _: exhaustive(points, choose),
+    "probe": probe,
+}
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) ->
     with study.held():
         prepared = prepare(config, watch, cache_dir=study.folder / "cache")
         job = _Job(prepared, study, open_run(prepared, study), watch)
-        found = drive(strategy(config.strategy, prepared.candidates, job.chooser()), job.evaluate)
+        found = drive(strategy(config.strategy, prepared.candidates, job.chooser(), job.probed), job.evaluate)
         job.evaluate(prepared.points[-1])
         watch(Note(f"Chosen: {found.choice.reason}"))
         content = job.publish(found)
@@ -84,6 +90,7 @@ class _Job:
         self.watch = watch
         self.tried: dict[str, Repeats] = {}
         self.failed: dict[str, str] = {}
+        self.curve: Curve = {}
         self.trained = 0
 
     def evaluate(self, point: TruncationPoint) -> float:
@@ -115,6 +122,12 @@ class _Job:
         self.tried[point.name] = Repeats((*earlier, record))
         self.publish(None)
 
+    def probed(self) -> Curve:
+        """The probe's curve over the candidates."""
+        self.watch(Note(f"Probing {len(self.prepared.candidates)} points: one pass over the training images"))
+        self.curve = probe_curve(self.prepared, self.study)
+        return self.curve
+
     def chooser(self) -> Chooser:
         """What picks among the points tried, as the run asks."""
         return choose_best if self.prepared.config.select == "best" else choose_smallest(self._not_inferior)
@@ -132,7 +145,7 @@ class _Job:
 
     def publish(self, found: Found | None, **delivered: Any) -> dict[str, Any]:
         """Write report.json from what is known so far."""
-        known = {"exported": None, "latency": (), **delivered}
+        known = {"exported": None, "latency": (), "curve": self.curve, **delivered}
         tried = list(self.tried.values())
         content = report(self.prepared, tried, found=found, run=self.started, failed=self.failed, **known)
         self.study.write(REPORT, content)
@@ -165,15 +178,30 @@ class _Job:
         return {"trials": sources, "export": exported, "latency": [latency_json(row) for row in rows]}
 
 
-def strategy(name: str, points: Sequence[TruncationPoint], choose: Chooser = choose_best) -> Strategy:
+def _no_curve() -> Curve:
+    raise UsageError("--strategy probe needs the images that a run has: use ttl run, or another strategy")
+
+
+def strategy(
+    name: str,
+    points: Sequence[TruncationPoint],
+    choose: Chooser = choose_best,
+    curve: Callable[[], Curve] = _no_curve,
+) -> Strategy:
     """The search strategy of that name over `points`, which leaves the choice among those it tried to `choose`.
+
+    Args:
+        name: of the strategy.
+        points: to search among, lowest first.
+        choose: picks among those that were tried.
+        curve: probes all points, for strategies that begin with that.
 
     Raises:
         UsageError: there is none.
     """
     if name not in STRATEGIES:
         raise UsageError(f"There is no strategy {name!r}: choose one of {', '.join(STRATEGIES)}")
-    return STRATEGIES[name](points, choose)
+    return STRATEGIES[name](points, choose, curve)
 
 
 @dataclass(frozen=True)
@@ -263,7 +291,7 @@ class Planned:
     task: dict[str, Any]
     points: TruncationPoints
     coarse: tuple[str, ...]
-    """The points that the search begins with."""
+    """The points that the search begins with; none where a probe decides which."""
     most_trials: int
     """Fine-tunes at most."""
     macs_per_epoch: int
@@ -283,11 +311,11 @@ def plan(config: RunConfig, *, watch: Watch = unwatched) -> Planned:
     prepared = prepare(config, watch)
     points, candidates = prepared.points, prepared.candidates
     rehearsal = [_rehearse(config.strategy, candidates, winner) for winner in candidates]
-    first = next(strategy(config.strategy, candidates))
+    first = rehearsal[-1].steps[0]
     return Planned(
         task=describe_task(prepared.task),
         points=points,
-        coarse=tuple(point.name for point in first.points),
+        coarse=() if config.strategy == "probe" else tuple(point.name for point in first.points),
         most_trials=config.seeds * max(len(found.scores) for found in rehearsal),
         macs_per_epoch=MACS_PER_TRAINING_STEP * points[-1].macs * len(prepared.task.train),
         seconds_per_epoch=_seconds_per_epoch(prepared),
@@ -298,7 +326,11 @@ def plan(config: RunConfig, *, watch: Watch = unwatched) -> Planned:
 
 def _rehearse(name: str, points: Sequence[TruncationPoint], winner: TruncationPoint) -> Found:
     """The search as it would go if scores fell off with the distance to `winner`."""
-    return drive(strategy(name, points), lambda point: -float(abs(point.index - winner.index)))
+
+    def curve() -> Curve:
+        return {point.name: Probed(-float(abs(point.index - winner.index)), 0.0) for point in points}
+
+    return drive(strategy(name, points, curve=curve), lambda point: -float(abs(point.index - winner.index)))
 
 
 def _seconds_per_epoch(prepared: Prepared) -> float:

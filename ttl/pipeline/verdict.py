@@ -12,6 +12,7 @@ from ttl.data import Task, describe
 from ttl.pipeline.prepare import SCORE, Prepared
 from ttl.pipeline.repeats import Repeats
 from ttl.pipeline.trial import Record, predictions
+from ttl.search.probe import Curve
 from ttl.search.strategy import Batch, Found
 from ttl.stats import NonInferiority, non_inferior
 
@@ -29,6 +30,7 @@ def report(
     latency: Iterable[Mapping[str, Any]],
     run: Mapping[str, Any],
     failed: Mapping[str, str],
+    curve: Curve,
 ) -> dict[str, Any]:
     """The content of report.json, from what is known so far.
 
@@ -40,6 +42,7 @@ def report(
         latency: rows of the latency table.
         run: the content of run.json.
         failed: point -> why its fine-tune failed.
+        curve: what a probe found; empty where none was made.
     """
     by_name = {repeats.best["cut"]: repeats for repeats in tried}
     content: dict[str, Any] = {
@@ -56,6 +59,7 @@ def report(
         "candidates": [_candidate(repeats) for repeats in sorted(tried, key=lambda r: r.best["index"])],
         "failed": [{"cut": cut, "cause": cause} for cut, cause in failed.items()],
         "search": _search(prepared, [record for repeats in tried for record in repeats.records], found),
+        "probe": [{"cut": name, **probed.to_json()} for name, probed in curve.items()],
         "latency": list(latency),
         "run": dict(run),
     }

@@ -1,0 +1,124 @@
+"""The probe: one pass of the pretrained network over the training images, then a linear classifier at every point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import sqrt
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from ttl.data.task import MISSING
+from ttl.finetune.inference import Normalise
+from ttl.pipeline.prepare import SCORE, Prepared
+from ttl.search.probe import Probed
+from ttl.search.study import Study, trial_id
+from ttl.stats import metrics
+from ttl.truncation import PooledFeatures
+
+FOLDS = 5
+REGULARISATION = 0.1
+"""C of scikit-learn's logistic regression on standardised features: many channels, few images."""
+BATCH = 64
+PROBE = "probe.json"
+Features = npt.NDArray[np.float32]
+
+
+def probe_curve(prepared: Prepared, study: Study) -> dict[str, Probed]:
+    """Probe every candidate, or read what an earlier call found; kept in the run folder."""
+    told = {key: value for key, value in prepared.definition().items() if key not in ("recipe", "epochs", "lr")}
+    identity = trial_id(told | {"seed": prepared.config.seed, "points": [point.name for point in prepared.candidates]})
+    known = study.read(PROBE)
+    if known is None or known["identity"] != identity:
+        rows = [{"cut": name, **probed.to_json()} for name, probed in _probed(prepared)]
+        known = {"identity": identity, "metric": SCORE, "folds": FOLDS, "curve": rows}
+        study.write(PROBE, known)
+    return {row["cut"]: Probed.from_json(row) for row in known["curve"]}
+
+
+def _probed(prepared: Prepared) -> Iterator[tuple[str, Probed]]:
+    """Each candidate with its cross-validated score."""
+    train, task = prepared.images["train"], prepared.task
+    labels = np.asarray(train.labels)
+    folds = list(_folds(labels, task.train.groups, prepared.config.seed))
+    for name, features in _features(prepared).items():
+        scores = [_score(task.kind, len(task.class_names), features, labels, *fold) for fold in folds]
+        defined = [score for score in scores if score == score]
+        if len(defined) < 2:
+            yield name, Probed(float("nan"), float("nan"))
+        else:
+            yield name, Probed(float(np.mean(defined)), float(np.std(defined, ddof=1)) / sqrt(len(defined)))
+
+
+def _features(prepared: Prepared) -> dict[str, Features]:
+    """Point name -> `(n, channels)` of the training images, unaugmented, from one pass of the network."""
+    spec = prepared.backbone.spec
+    network = prepared.backbone.model.to(prepared.device)
+    pooled = PooledFeatures(network, list(prepared.candidates))
+    normalise = Normalise(spec.mean, spec.std, prepared.device)
+    parts = [
+        {name: value.float().cpu().numpy() for name, value in pooled(normalise(pixels.to(prepared.device))).items()}
+        for pixels in torch.split(prepared.images["train"].pixels, BATCH)
+    ]
+    network.to("cpu")
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _folds(
+    labels: npt.NDArray[np.int64], groups: tuple[str, ...] | None, seed: int
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Positions to learn from and to score on; stratified by class (by the rarest of several), patients whole."""
+    strata = labels
+    if labels.ndim == 2:
+        rarity = np.argsort((labels == 1).sum(0), kind="stable")
+        strata = np.full(len(labels), labels.shape[1])
+        for column in rarity[::-1]:
+            strata[labels[:, column] == 1] = column
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    fewest = int(np.unique(strata, return_counts=True)[1].min())
+    n = max(2, min(FOLDS, fewest))
+    yield from kind(n, shuffle=True, random_state=seed).split(strata, strata, groups)
+
+
+def _score(
+    kind: str,
+    classes: int,
+    features: Features,
+    labels: npt.NDArray[np.int64],
+    learn: npt.NDArray[np.int64],
+    test: npt.NDArray[np.int64],
+) -> float:
+    """The score on one fold."""
+    if kind != "multilabel":
+        given = _probabilities(features, labels, learn, test, classes)
+    else:
+        columns = []
+        for column in range(classes):
+            known = learn[labels[learn, column] != MISSING]
+            columns.append(_probabilities(features, labels[:, column], known, test, 2)[:, 1])
+        given = np.stack(columns, axis=1)
+    return metrics(kind, labels[test], given, (SCORE,))[SCORE]
+
+
+def _probabilities(
+    features: Features,
+    labels: npt.NDArray[np.int64],
+    learn: npt.NDArray[np.int64],
+    test: npt.NDArray[np.int64],
+    classes: int,
+) -> npt.NDArray[np.float64]:
+    """`(n, classes)` of a regularised logistic regression; a class that wasn't there to learn from gets 0."""
+    given = np.zeros((len(test), classes))
+    present = np.unique(labels[learn])
+    if len(present) < 2:
+        given[:, present] = 1.0
+        return given
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=REGULARISATION, max_iter=500))
+    model.fit(features[learn].astype(np.float64), labels[learn])
+    given[:, present] = model.predict_proba(features[test].astype(np.float64))
+    return given
