@@ -123,6 +123,14 @@ def test_what_a_fine_tune_remarked_is_shown_once_with_its_points() -> None:
     assert words.count("Batch norms that train saw each batch in 2 parts (stem, layer1.1).") == 1
 
 
+def test_the_curve_of_a_probe_is_a_table() -> None:
+    study = example.finished() | {"probe": [{"cut": "stem", "mean": 0.812, "se": 0.0141}, {"cut": "x", "mean": None}]}
+    words = Page(render(study)).words
+    at = words.index("0.812")
+    assert words[at - 1 : at + 2] == ["stem", "0.812", "0.014"]
+    assert any(word.startswith("What a linear classifier reaches") for word in words)
+
+
 def test_unfinished_is_said() -> None:
     text = render(example.unfinished())
     assert "· unfinished</p>" in text

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ttl.report import units
 from ttl.report.blocks import Block, Cell, Listing, Prose, Row, Section, Table, estimate_cell, row
@@ -132,6 +134,8 @@ def why_this_point(report: Report) -> Section | None:
         blocks.append(figure)
     if report.candidates:
         blocks += [_candidates_table(report), _all_metrics_table(report)]
+    if probed := records(report.raw, "probe"):
+        blocks.append(_probe_table(report, probed))
     failed = tuple(f"{f.get('cut')}: {f.get('cause')}" for f in records(report.raw, "failed"))
     if failed:
         blocks.append(Listing(failed, "Fine-tunes that failed"))
@@ -139,6 +143,24 @@ def why_this_point(report: Report) -> Section | None:
         blocks.append(_points_table(report))
     title = "Why this point" if report.chosen else "What was tried so far"
     return Section("why", title, tuple(blocks)) if blocks else None
+
+
+def _probe_table(report: Report, probed: Sequence[Mapping[str, Any]]) -> Table:
+    chosen = report.chosen.cut if report.chosen else ""
+    rows = tuple(
+        row(
+            str(found.get("cut")),
+            units.score(number(found.get("mean"))),
+            units.score(number(found.get("se"))),
+            mark="chosen" if found.get("cut") == chosen else "",
+        )
+        for found in probed
+    )
+    caption = (
+        "What a linear classifier reaches on each point's frozen features, cross-validated on the training images. "
+        "It picks where to fine-tune; fine-tuning then moves the upper blocks most."
+    )
+    return Table(caption, ("Point", f"Mean {report.metric_name}", "Standard error"), rows, folded=True)
 
 
 def _named(report: Report, candidate: Candidate) -> Cell:
