@@ -24,20 +24,21 @@ def check_tracker(kind: str) -> None:
 
 
 @contextmanager
-def tracker(kind: str, folder: Path, name: str) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+def tracker(kind: str, folder: Path, name: str, device: str) -> Iterator[Callable[[Mapping[str, Any]], None]]:
     """What to give each row of a learning curve.
 
     Args:
         kind: `none` or `tensorboard`.
         folder: the run folder; the tracker's files are under it.
         name: of the trial.
+        device: of the fine-tune: accelerate wants to know before it lets anything be tracked.
     """
     if kind == "none":
         yield lambda row: None
         return
     from accelerate import Accelerator
 
-    accelerator = Accelerator(log_with=kind, project_dir=folder / FOLDER)
+    accelerator = Accelerator(cpu=device == "cpu", log_with=kind, project_dir=folder / FOLDER)
     accelerator.init_trackers(name)
 
     def log(row: Mapping[str, Any]) -> None:

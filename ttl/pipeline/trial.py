@@ -57,7 +57,7 @@ def run_trial(
         return known
     checkpoint = study.checkpoint(name)
     watch(TrialStarted(point, number, seed, prepared.config.epochs, epochs_done(checkpoint)))
-    with tracker(prepared.config.track, study.folder, f"{point.name}-seed{seed}-{name}") as track:
+    with tracker(prepared.config.track, study.folder, f"{point.name}-seed{seed}-{name}", prepared.device) as track:
 
         def told(row: dict[str, Any]) -> None:
             watch(EpochDone(row))
