@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+
+from several import together
 
 WORK = """
 import json, sys
@@ -48,26 +46,10 @@ if torch.distributed.is_initialized():
 """
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 def launch(folder: Path, count: int, *args: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Train in `count` processes; the weights, which must be the same in all, and what the main one says."""
     folder.mkdir()
-    here = str(Path(__file__).parents[1])
-    env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": here, "PYTHONWARNINGS": "ignore"}
-    shared = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    started = []
-    for rank in range(count):
-        place = shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} if count > 1 else {}
-        command = [sys.executable, "-c", WORK, str(folder), *args]
-        started.append(subprocess.Popen(command, env=env | place, stderr=subprocess.PIPE, text=True))
-    for process in started:
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors
+    together(count, "-c", WORK, str(folder), *args)
     weights = [torch.load(path) for path in sorted(folder.glob("*.pt"))]
     for other in weights[1:]:
         assert all(torch.equal(value, other[name]) for name, value in weights[0].items())
@@ -93,3 +75,19 @@ def test_two_processes_give_the_result_of_one(how: str, norms: str, accumulate: 
 def test_norms_that_train_in_two_processes_are_told_of(tmp_path: Path) -> None:
     _, told = launch(tmp_path / "two", 2, "full", "with", "1")
     assert told["notes"] == ["Batch norms that train saw each batch in 2 parts, each with its own statistics"]
+
+
+def test_a_verb_started_twice_writes_once_speaks_once_and_finds_the_same(tmp_path: Path) -> None:
+    told = ["-m", "ttl", "finetune", "digits:0-1", "--model", "resnet10t", "--weights", "none", "--image-size", "32"]
+    told += ["--cut", "layer1.0", "--recipe", "fc-then-bn", "--dropout", "0", "--epochs", "2", "--device", "cpu"]
+    (alone,) = together(1, *told, "--json", "--out", str(tmp_path / "one"))
+    main, other = together(2, *told, "--json", "--out", str(tmp_path / "two"))
+    assert other == ""
+    one, two = json.loads(alone), json.loads(main)
+    assert [row["train_loss"] for row in two["curve"]] == pytest.approx(
+        [row["train_loss"] for row in one["curve"]], rel=1e-4
+    )
+    assert one["id"] == two["id"]
+    names = {path.name for path in (tmp_path / "two" / "trials" / two["id"]).iterdir()}
+    assert names == {"trial.json", "model.safetensors", "bundle.json"}
+    assert json.loads((tmp_path / "two" / "run.json").read_text())["config"]["recipe"] == "fc-then-bn"
