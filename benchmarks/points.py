@@ -70,7 +70,7 @@ def measure(name: str, *, turns: int) -> dict[str, Any]:
         walks.append(between - began)
         passes.append(perf_counter() - between)
     walks, passes = walks[1:], passes[1:]
-    row = {
+    row: dict[str, Any] = {
         "model": name,
         "points": len(points),
         "walk_s": round(median(walks), 4),

@@ -41,7 +41,9 @@ def main() -> None:
         tuned = finetune(config, "full")
         rows[name] = summarised(name, tuned.repeats.records)
         print(line(name, rows[name]), flush=True)
-    prepared = {name: prepare(configured(told, name), lambda event: None) for name in names}
+    prepared = {
+        name: prepare(configured(told, name), lambda event: None, cache_dir=told.out / name / "cache") for name in names
+    }
     for name, seconds in epoch_seconds(prepared, told.rounds).items():
         rows[name]["seconds_per_epoch"] = seconds
     first = prepared[names[0]]
@@ -118,25 +120,15 @@ def epoch_seconds(prepared: dict[str, Prepared], rounds: int) -> dict[str, float
     seconds: dict[str, list[float]] = {name: [] for name in prepared}
     for _ in range(rounds):
         for name, ready in prepared.items():
-            spec, recipe = ready.backbone.spec, ready.recipe
-            last = replace(recipe, phases=recipe.phases[-1:])
+            last = replace(ready.recipe, phases=ready.recipe.phases[-1:])
             model = truncate(
                 ready.backbone.model,
                 ready.points[-1],
                 num_classes=len(ready.task.class_names),
                 dropout=ready.dropout,
             )
-            result = fit(
-                model,
-                ready.images["train"],
-                ready.images["val"],
-                last,
-                kind=ready.task.kind,
-                mean=spec.mean,
-                std=spec.std,
-                epochs=1,
-                frozen=ready.frozen,
-            )
+            settings = replace(ready.settings(0), epochs=1)
+            result = fit(model, ready.images["train"], ready.images["val"], last, settings)
             seconds[name].append(result.curve[0]["seconds"])
     return {name: median(values) for name, values in seconds.items()}
 

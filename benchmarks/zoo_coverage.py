@@ -98,7 +98,8 @@ def sweep(names: list[str], *, jobs: int, export: bool, minutes: float) -> Itera
     """A row a network, each from a process of its own."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["timm", "torchvision", "ttl.truncation"])
-    waiting, running, count = list(reversed(names)), [], 0
+    waiting, count = list(reversed(names)), 0
+    running: list[Any] = []
     stop = time.monotonic() + 60 * minutes
     while waiting or running:
         if time.monotonic() > stop:
@@ -153,8 +154,10 @@ def check(name: str, *, export: bool) -> dict[str, Any]:
 
     def make() -> nn.Module:
         if name.startswith("tv:"):
-            return torchvision.models.get_model(name[3:], weights=None)
-        return timm.create_model(name)
+            model: nn.Module = torchvision.models.get_model(name[3:], weights=None)
+        else:
+            model = timm.create_model(name)
+        return model
 
     with torch.device("meta"):
         try:
@@ -211,8 +214,8 @@ def exactness(model: Any, points: Any, size: int, config: Any) -> dict[str, Any]
         wrong += [f"{point.name}: {fault}" for fault in found]
         hooked += seen
     status = "inexact" if wrong else "exact"
-    seen = {"checked_at": size, "sampled": len(sample), "seen_by_hook": hooked}
-    return {"status": status, "cause": "; ".join(wrong), **seen}
+    checked = {"checked_at": size, "sampled": len(sample), "seen_by_hook": hooked}
+    return {"status": status, "cause": "; ".join(wrong), **checked}
 
 
 def convolves(model: Any) -> bool:
@@ -252,7 +255,7 @@ def faults(
     if len(point.values) > 1 and hooked is not None:
         feature = feature[:, -hooked.shape[1] :]  # the newest of the maps that are concatenated
     comparable = hooked is not None and hooked.shape == feature.shape
-    if comparable and not torch.equal(hooked, feature):
+    if hooked is not None and comparable and not torch.equal(hooked, feature):
         found.append("features differ from the hook's")
     kept = {name: p for name, p in small.named_parameters() if not name.startswith("ttl_head.")}
     if not {name for name in small.state_dict() if not name.startswith("ttl_head.")} <= set(model.state_dict()):
@@ -394,8 +397,8 @@ def family(model: str) -> str:
     import torchvision
 
     if model.startswith("tv:"):
-        return "torchvision " + torchvision.models.get_model_builder(model[3:]).__module__.rpartition(".")[2]
-    return "timm " + timm.model_entrypoint(model).__module__.rpartition(".")[2]
+        return f"torchvision {torchvision.models.get_model_builder(model[3:]).__module__.rpartition('.')[2]}"
+    return f"timm {timm.model_entrypoint(model).__module__.rpartition('.')[2]}"
 
 
 if __name__ == "__main__":
