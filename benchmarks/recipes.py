@@ -21,7 +21,7 @@ from ttl.config import RunConfig
 from ttl.finetune import RECIPES, fit
 from ttl.pipeline import finetune
 from ttl.pipeline.prepare import Prepared, prepare
-from ttl.pipeline.provenance import describe_run
+from ttl.pipeline.provenance import describe_machine
 from ttl.pipeline.trial import predictions
 from ttl.stats import paired_difference
 from ttl.truncation import truncate
@@ -48,7 +48,7 @@ def main() -> None:
         rows[name]["seconds_per_epoch"] = seconds
     first = prepared[names[0]]
     claim = claims(told, first, [pair for pair in CLAIM if set(pair) <= set(names)])
-    content = {"run": describe_run(first), "rows": rows, "claim": claim}
+    content = {**describe_machine(), "definition": first.definition(), "rows": rows, "claim": claim}
     told.results.parent.mkdir(parents=True, exist_ok=True)
     told.results.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(f"\n{'recipe':<22} {'test AUROC':<16} {'test AUPRC':<16} epochs  s/epoch  trainable (last phase)")

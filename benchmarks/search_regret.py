@@ -29,7 +29,7 @@ from ttl.pipeline import run
 from ttl.pipeline.flow import strategy
 from ttl.pipeline.prepare import SCORE, Prepared, prepare
 from ttl.pipeline.probing import probe_curve
-from ttl.pipeline.provenance import describe_run
+from ttl.pipeline.provenance import describe_machine
 from ttl.pipeline.trial import identity, score
 from ttl.pipeline.verdict import compared
 from ttl.points import TruncationPoint
@@ -75,7 +75,8 @@ def main() -> None:
         for seed in prepared.seeds
     ]
     content = {
-        "run": describe_run(prepared),
+        **describe_machine(),
+        "definition": prepared.definition(),
         "points": [{"cut": name, "test": test[name], "params": truth[config.seed][name]["params"]} for name in names],
         "noise_floor": floor,
         "rows": rows,

@@ -39,7 +39,7 @@ from ttl.finetune import Images, fit, recipe
 from ttl.finetune.feed import Feed
 from ttl.finetune.inference import Normalise
 from ttl.pipeline.prepare import Prepared, prepare
-from ttl.pipeline.provenance import describe_run
+from ttl.pipeline.provenance import describe_machine
 from ttl.truncation import truncate
 
 RESULTS = Path(__file__).parent / "results" / "training.json"
@@ -56,7 +56,7 @@ def main() -> None:
     if told.memory_of:
         print(json.dumps(peak_memory(prepared, told.memory_of)))
         return
-    rows: dict[str, Any] = {"run": describe_run(prepared), "turns": told.turns}
+    rows: dict[str, Any] = {**describe_machine(), "definition": prepared.definition(), "turns": told.turns}
     spec = prepared.backbone.spec
     ready = Normalise(spec.mean, spec.std, "cpu")(some(prepared).pixels)
     rows["loop"] = in_turns(

@@ -52,7 +52,6 @@ def open_run(prepared: Prepared, study: Study) -> dict[str, Any]:
 
 def describe_run(prepared: Prepared) -> dict[str, Any]:
     """The content of run.json."""
-    machine = hardware()
     return {
         "schema": 1,
         "command": shlex.join(["ttl", *sys.argv[1:]]),
@@ -64,6 +63,15 @@ def describe_run(prepared: Prepared) -> dict[str, Any]:
             "sha256": prepared.backbone.weights.sha256,
             "summary": prepared.backbone.weights.summary(),
         },
+        **describe_machine(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def describe_machine() -> dict[str, Any]:
+    """What it is computed with: `versions` and `hardware`."""
+    machine = hardware()
+    return {
         "versions": {"ttl": __version__, "python": platform.python_version()}
         | {name: version(name) for name in RECORDED},
         "hardware": {
@@ -73,5 +81,4 @@ def describe_run(prepared: Prepared) -> dict[str, Any]:
             "platform": platform.platform(),
             "torch_threads": torch.get_num_threads(),
         },
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
