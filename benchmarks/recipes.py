@@ -17,6 +17,8 @@ from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
 
+from shared import study_config, study_parser
+
 from ttl.config import RunConfig
 from ttl.finetune import RECIPES, fit
 from ttl.pipeline import finetune
@@ -60,35 +62,25 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data")
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--weights", default="default")
-    parser.add_argument("--image-size", type=int)
+    parser = study_parser(__doc__, RESULTS)
     parser.add_argument("--freeze-below", required=True, help="for lwft and freeze-below")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, help="at most, in all phases; the recipes' own stop rules by default")
-    parser.add_argument("--threads", type=int)
     parser.add_argument("--rounds", type=int, default=3, help="epochs timed of each recipe")
     parser.add_argument("--only", help="recipes, with commas between")
     parser.add_argument("--out", type=Path, default=Path("recipes-run"))
-    parser.add_argument("--results", type=Path, default=RESULTS)
     return parser.parse_args()
 
 
 def configured(told: argparse.Namespace, name: str) -> RunConfig:
     """The options of the fine-tunes of one recipe."""
-    return RunConfig(
-        data=told.data,
-        model=told.model,
-        weights=told.weights,
-        image_size=told.image_size,
+    return study_config(
+        told,
         out=told.out / name,
         recipe=name,
         freeze_below=told.freeze_below if RECIPES[name].needs_freeze_point else None,
         seeds=told.seeds,
         epochs=told.epochs,
-        threads=told.threads,
     )
 
 

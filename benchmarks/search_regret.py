@@ -24,7 +24,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from ttl.config import RunConfig
+from shared import study_config, study_parser
+
 from ttl.pipeline import run
 from ttl.pipeline.flow import strategy
 from ttl.pipeline.prepare import SCORE, Prepared, prepare
@@ -46,18 +47,14 @@ Records = Mapping[str, dict[str, Any]]
 def main() -> None:
     """Make the truth, replay the strategies on it, print the table and write it."""
     told = arguments()
-    config = RunConfig(
-        data=told.data,
-        model=told.model,
-        weights=told.weights,
-        image_size=told.image_size,
+    config = study_config(
+        told,
         epochs=told.epochs,
         train_fraction=told.train_fraction,
         within_weights=told.within_weights,
         dedupe=told.dedupe,
         seeds=told.seeds,
         strategy="exhaustive",
-        threads=told.threads,
         out=told.out / told.name,
     )
     run(config, deliver=False)
@@ -89,20 +86,14 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data")
+    parser = study_parser(__doc__, RESULTS)
     parser.add_argument("--name", required=True)
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--weights", default="default")
     parser.add_argument("--within-weights", action="store_true")
-    parser.add_argument("--image-size", type=int)
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--train-fraction", type=float, default=1.0)
     parser.add_argument("--dedupe")
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--threads", type=int)
     parser.add_argument("--out", type=Path, default=Path("regret-runs"))
-    parser.add_argument("--results", type=Path, default=RESULTS)
     return parser.parse_args()
 
 

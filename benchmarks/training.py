@@ -30,10 +30,10 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from shared import study_config, study_parser
 from torch import nn
 from torch.nn import functional as F
 
-from ttl.config import RunConfig
 from ttl.data import AUGMENTATIONS
 from ttl.finetune import Images, fit, recipe
 from ttl.finetune.feed import Feed
@@ -43,16 +43,13 @@ from ttl.pipeline.provenance import describe_machine
 from ttl.truncation import truncate
 
 RESULTS = Path(__file__).parent / "results" / "training.json"
-SHOWN = {"full": "everything", "fc-bn": "head and batch norms", "fc": "the head"}
+SHOWN = ("full", "fc-bn", "fc")
 
 
 def main() -> None:
     """Measure, print the tables, write them as JSON."""
     told = arguments()
-    config = RunConfig(
-        data=told.data, model=told.model, weights=told.weights, image_size=told.image_size, threads=told.threads
-    )
-    prepared = prepare(config, lambda event: None, cache_dir=told.cache)
+    prepared = prepare(study_config(told), lambda event: None, cache_dir=told.cache)
     if told.memory_of:
         print(json.dumps(peak_memory(prepared, told.memory_of)))
         return
@@ -85,15 +82,9 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data")
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--weights", default="default")
-    parser.add_argument("--image-size", type=int)
-    parser.add_argument("--threads", type=int)
+    parser = study_parser(__doc__, RESULTS)
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--cache", type=Path, default=Path("training-cache"))
-    parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     return parser.parse_args()
 

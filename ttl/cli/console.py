@@ -99,9 +99,10 @@ class _Lines:
 
     def _progress(self, fine_tune: _FineTune, event: ImagesShown | EpochDone) -> None:
         fine_tune.on(event)
+        if monotonic() - self.spoke < QUIET_SECONDS:
+            return
         words = fine_tune.words() if isinstance(event, ImagesShown) else _epoch(event)
-        if monotonic() - self.spoke >= QUIET_SECONDS:
-            self._say("  " + "; ".join(part for part in (words, fine_tune.left()) if part))
+        self._say("  " + "; ".join(part for part in (words, fine_tune.left()) if part))
 
     def _say(self, text: str) -> None:
         self.say(text)

@@ -43,13 +43,13 @@ class Augment:
         return not (crops or self._has_others)
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """What decides the warps of `n` images: `(n, 9)` of [0, 1); the same state of `generator` gives the same."""
-        shape = (n, 4), (n, 5)
-        if self.is_nothing:
-            return torch.empty(n, 9)
-        crops = torch.rand(shape[0], generator=generator, device=generator.device)
-        others = torch.rand(shape[1], generator=generator, device=generator.device) if self._has_others else None
-        return torch.cat([crops, others if others is not None else crops.new_full(shape[1], 0.5)], dim=1)
+        """What decides the warps of `n` images: a row each of numbers in [0, 1), the same for the same state.
+
+        Four for crop and rotation, then five for shift, zoom and flips; none of what isn't done.
+        """
+        counts = () if self.is_nothing else (4, 5) if self._has_others else (4,)
+        drawn = [torch.rand((n, count), generator=generator, device=generator.device) for count in counts]
+        return torch.cat([torch.empty(n, 0, device=generator.device), *drawn], dim=1)
 
     @property
     def _has_others(self) -> bool:
@@ -61,7 +61,7 @@ class Augment:
 
         Args:
             images: `(b, c, h, w)` float, on any device.
-            drawn: `(b, 9)`, from `draw`.
+            drawn: `(b, numbers)`, from `draw`.
 
         Returns:
             `(b, c, h, w)`, of the same type and on the same device; `images` itself where there is

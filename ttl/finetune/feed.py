@@ -57,7 +57,7 @@ class Feed:
         images: what is learned from.
         augment: warps each image.
         normalise: makes the network's input of pixels; says on which device.
-        batch_size: images a step, all processes together.
+        batch_size: images a step, all processes together; at most as many as there are.
         draw: how often to draw each sample; None shows each once.
         generator: of the order and the warps.
         parts: of a batch that one process computes one after another, to need less memory.
@@ -81,9 +81,10 @@ class Feed:
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
-        if min(batch_size, len(images.labels)) < ranks:
-            few = min(batch_size, len(images.labels))
-            raise UsageError(f"{ranks} processes share batches of {few} images: launch fewer, or raise --batch-size")
+        if batch_size < ranks:
+            raise UsageError(
+                f"{ranks} processes share batches of {batch_size} images: launch fewer, or raise --batch-size"
+            )
         self.images, self.augment, self.normalise = images, augment, normalise
         self.batch_size, self.draw, self.generator = batch_size, draw, generator
         self.parts, self.rank, self.ranks = parts, rank, ranks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import isfinite, isnan
 from pathlib import Path
 from time import perf_counter
@@ -118,11 +118,10 @@ def fit(
     """
     device = settings.device
     check_device(device)
-    batch_size = min(settings.batch_size or recipe.batch_size, len(train.labels))
     cuda = [torch.device(device)] if device.startswith("cuda") else []
     try:
         with torch.random.fork_rng(devices=cuda):
-            run = _Run(model, train, val, recipe, replace(settings, batch_size=batch_size), on_epoch, on_images)
+            run = _Run(model, train, val, recipe, settings, on_epoch, on_images)
             return run.all(Checkpoint(checkpoint, run.identity()))
     except (RuntimeError, ValueError) as error:
         known = _known_failure(error, settings.batch_size or recipe.batch_size, device)
@@ -199,7 +198,7 @@ class _Run:
             train,
             augmentation(recipe.augment),
             Normalise(settings.mean, settings.std, self.device),
-            batch_size=settings.batch_size or recipe.batch_size,
+            batch_size=min(settings.batch_size or recipe.batch_size, len(train.labels)),
             generator=self.generator,
             draw=draw,
             parts=settings.accumulate,
