@@ -80,7 +80,10 @@ def test_devices(device: str) -> None:
         ({"lr": "fast"}, "--lr is 'fast', and should be a number."),
         ({"dropout": 1.0}, "--dropout is 1.0, and should be below 1."),
         ({"pool": "mean"}, "--pool is 'mean', and should be 'avg', 'max', 'avgmax', 'token' or 'none'."),
-        ({"strategy": "guess"}, "--strategy is 'guess', and should be 'two-stage', 'exhaustive' or 'probe'."),
+        (
+            {"strategy": "guess"},
+            "--strategy is 'guess', and should be 'two-stage', 'exhaustive', 'svcca', 'probe' or 'joint'.",
+        ),
         ({"precision": "fp64"}, "--precision is 'fp64', and should be 'fp32'."),
         ({"skip_bad": "yes"}, "--skip-bad is 'yes', and should be true or false."),
         ({"splits": 3}, "--splits is 3, and should be a path."),

@@ -6,7 +6,7 @@ import torch
 from networks import TinyDenseNet, TinyResNet, network
 from ttl.errors import PointError, UsageError
 from ttl.points import truncation_points
-from ttl.truncation import PooledFeatures, truncate
+from ttl.truncation import Features, truncate
 
 # Peng et al. 2023, supplement, Table 3: at 224 x 224 with two classes.
 TABLE_3 = [
@@ -98,7 +98,7 @@ def test_pooled_features_are_those_of_every_cut(name: str) -> None:
     points = truncation_points(model, image_size=32)
     images = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    pooled = PooledFeatures(model, list(points))(images)
+    pooled = Features(model, list(points))(images)
     assert list(pooled) == [point.name for point in points]
     assert model.training
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
@@ -111,4 +111,4 @@ def test_pooled_features_are_those_of_every_cut(name: str) -> None:
 def test_pooled_features_of_another_networks_points_are_refused() -> None:
     points = truncation_points(TinyResNet(), image_size=32)
     with pytest.raises(PointError, match="isn't one of this TinyDenseNet's"):
-        PooledFeatures(TinyDenseNet(), list(points))
+        Features(TinyDenseNet(), list(points))

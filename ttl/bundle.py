@@ -54,11 +54,20 @@ def save_bundle(model: nn.Module, bundle: Bundle, folder: Path) -> None:
         OSError: the folder can't be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    save_weights(model, folder / WEIGHTS)
+    (folder / DESCRIPTION).write_text(json.dumps(asdict(bundle), indent=1), encoding="utf-8")
+
+
+def save_weights(model: nn.Module, path: Path) -> None:
+    """Write the state of `model` as safetensors.
+
+    Raises:
+        OSError: the file can't be written.
+    """
     # Contiguous copies: safetensors refuses tensors that share memory.
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     # Not save_file: on a full disk it raises an error of its own that is no OSError.
-    (folder / WEIGHTS).write_bytes(safetensors.torch.save(state))
-    (folder / DESCRIPTION).write_text(json.dumps(asdict(bundle), indent=1), encoding="utf-8")
+    path.write_bytes(safetensors.torch.save(state))
 
 
 def load_bundle(folder: Path, *, backbone: nn.Module | None = None) -> tuple[fx.GraphModule, Bundle]:

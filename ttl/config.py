@@ -93,6 +93,8 @@ class RunConfig(BaseModel):
         image_size: side of the square input in pixels; None is the backbone's own.
         out: the run folder; None lets the verb choose.
         strategy: how the truncation point is searched for.
+        halving: after so many epochs, and each time after twice as many, the worse half of the fine-tunes that were
+            begun together is stopped; None lets all of them end.
         select: which of the points tried is chosen: the `smallest` that is shown not to be inferior to the best one
             by more than `margin`, or the `best`.
         max_params: of the points to search among; also as 1.5M.
@@ -138,7 +140,8 @@ class RunConfig(BaseModel):
     weights: Text = "default"
     image_size: Annotated[int, Field(ge=16, le=4096)] | None = None
     out: Place | None = None
-    strategy: Literal["two-stage", "exhaustive", "probe"] = "two-stage"
+    strategy: Literal["two-stage", "exhaustive", "svcca", "probe", "joint"] = "two-stage"
+    halving: Count | None = None
     select: Literal["smallest", "best"] = "smallest"
     max_params: Amount | None = None
     max_macs: Amount | None = None

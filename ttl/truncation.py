@@ -213,18 +213,25 @@ class _Tap(fx.Interpreter):
         return value
 
 
-class PooledFeatures:
-    """The features at many points from one pass of the whole network, each averaged over its positions.
+class Features:
+    """The features at many points from one pass of the whole network.
 
     Args:
         model: the network that the points came from; it is left as it is.
         points: of `truncation_points(model)`.
+        reduce: makes of each feature `(n, channels, positions)` what is kept of it, `(n, channels, ...)`; the mean
+            over its positions by default.
 
     Raises:
         PointError: a point isn't one of this model's.
     """
 
-    def __init__(self, model: nn.Module, points: Sequence[TruncationPoint]) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        points: Sequence[TruncationPoint],
+        reduce: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    ) -> None:
         first = points[0]
         graph, constants = trace(model, image_size=first.image_size, channels=first.image_channels)
         names = [node.name for node in graph.nodes]
@@ -233,22 +240,28 @@ class PooledFeatures:
             absent = [name for name in point.values if name not in names]
             if absent:
                 raise _foreign(point, model, f"it has no value {absent[0]}")
-            positions = [axis + 1 for axis in range(len(point.shape)) if axis != point.channel_axis]
-            wanted |= dict.fromkeys(point.values, partial(_mean, positions=positions))
+            kept = partial(_kept, axis=point.channel_axis + 1, reduce=reduce or _mean)
+            wanted |= dict.fromkeys(point.values, kept)
         self.model, self.points = model, tuple(points)
         self._tap = _Tap(model, graph, constants, wanted)
 
     @torch.no_grad()
     def __call__(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """In eval mode: the name of each point -> `(n, channels)`, of images `(n, channels, h, w)`."""
+        """In eval mode: the name of each point -> what is kept, of images `(n, channels, h, w)`."""
         with _eval_mode(self.model):
             self._tap.run(images)
         taken = self._tap.taken
         return {point.name: torch.cat([taken[name] for name in point.values], 1) for point in self.points}
 
 
-def _mean(feature: torch.Tensor, positions: list[int]) -> torch.Tensor:
-    return feature.mean(positions) if positions else feature.clone()
+def _mean(feature: torch.Tensor) -> torch.Tensor:
+    return feature.mean(2)
+
+
+def _kept(feature: torch.Tensor, axis: int, reduce: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    """Copied: a later in-place operation may change the feature."""
+    channels_first = feature.movedim(axis, 1)
+    return reduce(channels_first.reshape(*channels_first.shape[:2], -1)).clone()
 
 
 @contextmanager

@@ -24,7 +24,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def started(max_epochs: int | None = 10, done: int = 0) -> TrialStarted:
-    return TrialStarted(POINT, 1, 0, max_epochs, done)
+    return TrialStarted(POINT.name, 1, 0, max_epochs, done)
 
 
 def epoch(number: int, seconds: float = 40.0) -> EpochDone:

@@ -37,7 +37,7 @@ def test_a_run_probes_all_points_and_fine_tunes_two(tmp_path: Path) -> None:
 
 def test_what_was_probed_is_not_probed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = run(tiny(tmp_path), deliver=False).report["probe"]
-    monkeypatch.setattr("ttl.pipeline.probing.PooledFeatures", None)
+    monkeypatch.setattr("ttl.pipeline.probing.Features", None)
     assert run(tiny(tmp_path), deliver=False).report["probe"] == first
     known = json.loads((tmp_path / "probe.json").read_text())
     assert known["curve"] == first

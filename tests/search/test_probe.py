@@ -9,7 +9,7 @@ from ttl.errors import TrainingError
 from ttl.points import TruncationPoint, truncation_points
 from ttl.search.probe import Probed, one_standard_error, probe
 from ttl.search.select import choose_best
-from ttl.search.strategy import drive
+from ttl.search.strategy import drive, one_by_one
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +39,15 @@ def test_two_fine_tunes_decide_and_not_cutting_is_an_answer(
         tried.append(point.name)
         return picked if point is points[1] else 0.5
 
-    found = drive(probe(points, choose_best, lambda: curve(points, 0.1, 0.7, 0.6, 0.6, 0.6)), evaluate)
+    found = drive(probe(points, choose_best, lambda: curve(points, 0.1, 0.7, 0.6, 0.6, 0.6)), one_by_one(evaluate))
     assert tried == [points[1].name, points[4].name]
     assert found.choice.point is points[chosen]
 
 
 def test_where_the_probe_speaks_for_the_whole_network_there_is_one_fine_tune(points: list[TruncationPoint]) -> None:
-    found = drive(probe(points, choose_best, lambda: curve(points, 0.1, 0.2, 0.3, 0.4, 0.9)), lambda point: 0.5)
+    found = drive(
+        probe(points, choose_best, lambda: curve(points, 0.1, 0.2, 0.3, 0.4, 0.9)), one_by_one(lambda point: 0.5)
+    )
     assert [[point.name for point in step.points] for step in found.steps] == [[points[4].name]]
 
 

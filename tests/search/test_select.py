@@ -10,7 +10,7 @@ from ttl.errors import TrainingError
 from ttl.points import TruncationPoint, truncation_points
 from ttl.search.exhaustive import exhaustive
 from ttl.search.select import best, choose_best, choose_smallest
-from ttl.search.strategy import drive
+from ttl.search.strategy import drive, one_by_one
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_exhaustive_tries_every_point_once(points: list[TruncationPoint]) -> Non
         tried.append(point.name)
         return -abs(point.index - 2.0)
 
-    found = drive(exhaustive(points, choose_best), evaluate)
+    found = drive(exhaustive(points, choose_best), one_by_one(evaluate))
     assert tried == [point.name for point in points]
     assert found.choice.point is points[1]
     assert [step.phase for step in found.steps] == ["exhaustive"]

@@ -7,7 +7,7 @@ import pytest
 from networks import TinyResNet
 from ttl.errors import TrainingError
 from ttl.points import TruncationPoint, truncation_points
-from ttl.search.strategy import Batch, Choice, Scores, Strategy, drive
+from ttl.search.strategy import Batch, Choice, Scores, Strategy, drive, one_by_one
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_batches_are_tried_in_order_and_answered_with_their_own_scores(
     received: list[Scores] = []
     table = Table(points, 0.1, 0.2, 0.3)
 
-    found = drive(fixed(batches, received, middle), table)
+    found = drive(fixed(batches, received, middle), one_by_one(table))
 
     assert table.asked == [high.name, low.name, middle.name]
     assert received == [{high.name: 0.3, low.name: 0.1}, {middle.name: 0.2}]
@@ -56,7 +56,7 @@ def test_a_point_asked_for_again_is_answered_from_memory(points: list[Truncation
     received: list[Scores] = []
     table = Table(points, 0.1, 0.2)
 
-    found = drive(fixed([Batch("first", (low,)), Batch("second", (low, high))], received, low), table)
+    found = drive(fixed([Batch("first", (low,)), Batch("second", (low, high))], received, low), one_by_one(table))
 
     assert table.asked == [low.name, high.name]
     assert received[1] == {low.name: 0.1, high.name: 0.2}
@@ -67,7 +67,7 @@ def test_a_batch_of_known_points_only_is_no_step(points: list[TruncationPoint]) 
     batch = Batch("first", (points[0],))
     received: list[Scores] = []
 
-    found = drive(fixed([batch, batch], received, points[0]), Table(points, 0.1))
+    found = drive(fixed([batch, batch], received, points[0]), one_by_one(Table(points, 0.1)))
 
     assert received == [{points[0].name: 0.1}] * 2
     assert found.steps == (batch,)
@@ -78,7 +78,7 @@ def test_a_failed_trial_is_not_tried_again(points: list[TruncationPoint]) -> Non
     received: list[Scores] = []
     table = Table(points, nan)
 
-    drive(fixed([batch, batch], received, points[0]), table)
+    drive(fixed([batch, batch], received, points[0]), one_by_one(table))
 
     assert table.asked == [points[0].name]
     assert all(isnan(scores[points[0].name]) for scores in received)
@@ -87,7 +87,7 @@ def test_a_failed_trial_is_not_tried_again(points: list[TruncationPoint]) -> Non
 def test_an_empty_batch_is_answered_and_is_no_step(points: list[TruncationPoint]) -> None:
     received: list[Scores] = []
 
-    found = drive(fixed([Batch("nothing", ())], received, points[0]), Table(points))
+    found = drive(fixed([Batch("nothing", ())], received, points[0]), one_by_one(Table(points)))
 
     assert received == [{}]
     assert found.steps == ()
@@ -98,4 +98,22 @@ def test_what_evaluating_raises_comes_through(points: list[TruncationPoint]) -> 
         raise TrainingError(f"{point.name} failed")
 
     with pytest.raises(TrainingError, match=f"{points[0].name} failed"):
-        drive(fixed([Batch("first", (points[0],))], [], points[0]), fail)
+        drive(fixed([Batch("first", (points[0],))], [], points[0]), one_by_one(fail))
+
+
+def test_more_epochs_are_another_question_and_only_the_last_answer_counts(points: list[TruncationPoint]) -> None:
+    low, high = points[:2]
+    received: list[Scores] = []
+    asked: list[tuple[str, int | None]] = []
+
+    def evaluate(batch: Batch) -> Scores:
+        asked.extend((point.name, batch.epochs) for point in batch.points)
+        return {point.name: float(batch.epochs or 9) for point in batch.points}
+
+    batches = [Batch("first", (low, high), epochs=2), Batch("first", (low, high), epochs=2), Batch("first", (high,))]
+    found = drive(fixed(batches, received, high), evaluate)
+
+    assert asked == [(low.name, 2), (high.name, 2), (high.name, None)]
+    assert received == [{low.name: 2.0, high.name: 2.0}] * 2 + [{high.name: 9.0}]
+    assert found.scores == {high.name: 9.0}
+    assert found.steps == (batches[0], batches[2])

@@ -7,7 +7,7 @@ import pytest
 from ttl.errors import TrainingError
 from ttl.points import TruncationPoint
 from ttl.search.select import choose_best
-from ttl.search.strategy import Found, drive
+from ttl.search.strategy import Found, drive, one_by_one
 from ttl.search.two_stage import two_stage
 
 STAGE_ENDS = (2, 5, 8)
@@ -49,7 +49,7 @@ def search(scores: list[float], ends: tuple[int, ...] = STAGE_ENDS) -> tuple[Fou
         tried.append(point.name)
         return table[point.name]
 
-    return drive(two_stage(make_points(len(scores), ends), choose_best), evaluate), tried
+    return drive(two_stage(make_points(len(scores), ends), choose_best), one_by_one(evaluate)), tried
 
 
 def with_scores(**changed: float) -> list[float]:

@@ -221,7 +221,9 @@ class _WithRecipes(typer.core.TyperCommand):
     epilog="Example: ttl finetune xray/ --model resnet50 --cut layer3.5 --recipe bn",
 )
 @_verb
-@with_options(leave_out=("strategy", "select", "max_params", "max_macs", "min_point", "within_weights", "margin"))
+@with_options(
+    leave_out=("strategy", "halving", "select", "max_params", "max_macs", "min_point", "within_weights", "margin")
+)
 def finetune(
     given: Given,
     cut: Annotated[str, typer.Option(help="A point's name, its index from 1, or full.")] = "full",

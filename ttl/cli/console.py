@@ -90,7 +90,7 @@ class _Lines:
         if isinstance(event, TrialStarted):
             self.fine_tune = _FineTune(event)
             if event.epochs_done:
-                self._say(f"{event.point.name}: goes on from epoch {event.epochs_done}")
+                self._say(f"{event.cut}: goes on from epoch {event.epochs_done}")
         elif isinstance(event, ImagesShown | EpochDone):
             if self.fine_tune is not None:
                 self._progress(self.fine_tune, event)
@@ -118,7 +118,7 @@ class _Bars:
     def __call__(self, event: Event) -> None:
         if isinstance(event, TrialStarted):
             self.fine_tune = _FineTune(event)
-            label = f"{event.point.name} (fine-tune {event.number})"
+            label = f"{event.cut} (fine-tune {event.number})"
             self.progress.reset(self.bar, description=label, total=event.max_epochs, visible=True, words="", left="")
         elif isinstance(event, ImagesShown | EpochDone):
             if self.fine_tune is not None:

@@ -100,7 +100,13 @@ Track = Annotated[
 ]
 StrategyName = Annotated[
     str | None,
-    typer.Option("--strategy", help="How the point is searched: two-stage, exhaustive or probe. [default: two-stage]"),
+    typer.Option(
+        "--strategy",
+        help="How the point is searched: two-stage, exhaustive, svcca, probe or joint. [default: two-stage]",
+    ),
+]
+Halving = Annotated[
+    int | None, typer.Option(help="After so many epochs, twice as many, ..., stop the fine-tunes that fell behind.")
 ]
 Select = Annotated[
     str | None,
@@ -126,6 +132,7 @@ RUN_OPTIONS: dict[str, Any] = {
     "out": Out,
     "config": Config,
     "strategy": StrategyName,
+    "halving": Halving,
     "select": Select,
     "max_params": MaxParams,
     "max_macs": MaxMacs,

@@ -61,7 +61,7 @@ def predict(
     """The probability of each class for each image, in eval mode.
 
     Args:
-        model: images to logits `(n, classes)`.
+        model: images to logits `(n, classes)`, or `(n, heads, classes)`.
         pixels: `(n, 1 or 3, h, w)` uint8.
         kind: `binary`, `multiclass` or `multilabel`.
         mean: of the input's channels.
@@ -70,7 +70,7 @@ def predict(
         device: where to compute.
 
     Returns:
-        `(n, classes)` float64.
+        float64, in the logits' shape.
     """
     objective, normalise = Objective(kind), Normalise(mean, std, device)
     model.to(device).eval()

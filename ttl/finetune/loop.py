@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -49,6 +50,7 @@ class Settings:
         balance: of classes: `none`, `loss` (rare ones count more) or `sampler` (rare ones are shown more often).
         amp: mixed precision while training: `no`, `bf16` or `fp16`. Validation computes in float32 always.
         device: where to compute.
+        warm: the network was fine-tuned already: what it comes with is kept, as epoch 0, if no epoch is better.
     """
 
     kind: str
@@ -63,6 +65,7 @@ class Settings:
     balance: str = "none"
     amp: str = "no"
     device: str = "cpu"
+    warm: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,11 @@ class Fit:
 
     curve: tuple[Row, ...]
     """A row an epoch: epoch, phase, lr, train_loss, val_loss, val_auprc, val_auroc, val_accuracy, images_per_second
-    (of training alone), seconds."""
+    (of training alone), seconds. Of a network with several heads, means over them, and `val_auprc_of_heads`."""
     best_epoch: int
     epochs: int
+    finished: bool
+    """False if it was paused."""
     seconds: float
     trainable: dict[str, int]
     """Phase -> number of trainable parameters."""
@@ -92,6 +97,7 @@ def fit(
     on_epoch: Callable[[Row], None] | None = None,
     on_images: Callable[[int, int], None] | None = None,
     checkpoint: Path | None = None,
+    pause_after: int | None = None,
 ) -> Fit:
     """Fine-tune `model` in place; it ends in eval mode with the weights of its best validation epoch.
 
@@ -101,7 +107,7 @@ def fit(
     itself, and batch norms in training mode, which see a share.
 
     Args:
-        model: as `ttl.truncate` made it: its head is the submodule `ttl_head`.
+        model: as `ttl.truncate` made it: its head is the submodule `ttl_head`; or with a head at every point.
         train: what is learned from.
         val: what decides the schedule and which epoch is kept.
         recipe: how.
@@ -110,6 +116,7 @@ def fit(
         on_images: is given, after each step, the training images shown in this epoch and how many there are.
         checkpoint: a file that keeps the state after each epoch; if it holds one of the same recipe and settings,
             the fine-tune goes on from there. Who needs it no more removes it.
+        pause_after: return after so many epochs, counted from the first, with the state in the checkpoint.
 
     Raises:
         TrainingError: the loss is no number, memory ran out, or the device isn't there.
@@ -122,7 +129,7 @@ def fit(
     try:
         with torch.random.fork_rng(devices=cuda):
             run = _Run(model, train, val, recipe, settings, on_epoch, on_images)
-            return run.all(Checkpoint(checkpoint, run.identity()))
+            return run.all(Checkpoint(checkpoint, run.identity()), pause_after)
     except (RuntimeError, ValueError) as error:
         known = _known_failure(error, settings.batch_size or recipe.batch_size, device)
         if known is None:
@@ -228,23 +235,26 @@ class _Run:
             return Objective(kind), torch.from_numpy(sample_weights(kind, labels, classes))
         return Objective(kind), None
 
-    def all(self, checkpoint: Checkpoint) -> Fit:
-        """Every phase, from the state on disk if there is one."""
+    def all(self, checkpoint: Checkpoint, pause_after: int | None) -> Fit:
+        """Every phase, from the state on disk if there is one, up to the epoch to pause after."""
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         state = checkpoint.load()
         started_at = state["stage"]["number"] if state else 0
-        trainable = {}
+        if state is None and self.settings.warm:
+            weights = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+            self.best = _Best(self._score(self._validation(lr=0.0)), 0, weights)
+        trainable, finished = {}, True
         for number, phase in enumerate(self.recipe.phases):
             parameters = select(self.model, phase, self.settings.frozen)
             trainable[phase.name] = sum(p.numel() for p in parameters)
-            if number < started_at:
+            if number < started_at or not finished:
                 continue
             if state is None:
                 self.stage = _Stage(number)
                 self._restore_best()
             with bn_momentum(self.model, phase.bn_momentum):
-                self._phase(phase, parameters, checkpoint, state)
+                finished = self._phase(phase, parameters, checkpoint, state, pause_after)
             state = None
         self._restore_best()
         self.model.eval()
@@ -253,6 +263,7 @@ class _Run:
             curve=tuple(self.curve),
             best_epoch=self.best.epoch,
             epochs=len(self.curve),
+            finished=finished,
             seconds=sum(row["seconds"] for row in self.curve),
             trainable=trainable,
             peak_memory_bytes=torch.cuda.max_memory_allocated(self.device) if on_cuda else None,
@@ -265,9 +276,14 @@ class _Run:
             self.model.load_state_dict({**self.model.state_dict(), **self.best.state})
 
     def _phase(
-        self, phase: Phase, parameters: list[nn.Parameter], checkpoint: Checkpoint, state: dict[str, Any] | None
-    ) -> None:
-        """One phase, from the `state` within it if that is given."""
+        self,
+        phase: Phase,
+        parameters: list[nn.Parameter],
+        checkpoint: Checkpoint,
+        state: dict[str, Any] | None,
+        pause_after: int | None,
+    ) -> bool:
+        """One phase, from the `state` within it if that is given; False if it was paused before its end."""
         is_last = phase is self.recipe.phases[-1]
         lr = self.settings.lr if self.settings.lr is not None and is_last else phase.lr
         cap = _share(self.settings.epochs, is_last)
@@ -289,6 +305,8 @@ class _Run:
         optimizer = self.accelerator.prepare_optimizer(adam)
         with together(self.accelerator, self.model) as model:
             while not self._is_over(phase, cap, adam.param_groups[0]["lr"]):
+                if pause_after is not None and len(self.curve) >= pause_after:
+                    return False
                 row = self._epoch(phase, model, optimizer, adam.param_groups[0]["lr"])
                 score = self._score(row)
                 if score > self.best.score:
@@ -299,9 +317,10 @@ class _Run:
                 stage.done += 1
                 stage.best, stage.since_best = (score, 0) if score > stage.best else (stage.best, stage.since_best + 1)
                 if processes.is_main():
-                    checkpoint.save(self._state(kept))
+                    checkpoint.save(self._state(kept), must=len(self.curve) == pause_after)
                 if self.on_epoch is not None:
                     self.on_epoch(row)
+        return True
 
     def _is_over(self, phase: Phase, cap: int | None, lr: float) -> bool:
         spent = cap is not None and len(self.curve) >= cap
@@ -406,13 +425,10 @@ class _Run:
             std=settings.std,
             device=str(self.device),
         )
-        probabilities = joined(predicted, self.accelerator)
-        loss = log_loss(settings.kind, self.val.labels, probabilities)
+        row = _figures(settings.kind, self.val.labels, joined(predicted, self.accelerator))
         # An epoch's last step can break the weights: its training loss was computed before.
-        self._check("validation", loss, lr)
-        return {"val_loss": loss} | {
-            f"val_{name}": value for name, value in metrics(settings.kind, self.val.labels, probabilities).items()
-        }
+        self._check("validation", row["val_loss"], lr)
+        return row
 
     def _check(self, which: str, loss: float, lr: float) -> None:
         if not isfinite(loss):
@@ -432,3 +448,13 @@ class _Run:
             )
             return -float(row["val_loss"])
         return score
+
+
+def _figures(kind: str, labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64]) -> Row:
+    """The validation figures of a row of the curve; of several heads, their means and each one's AUPRC."""
+    if probabilities.ndim == 2:
+        found = {f"val_{name}": value for name, value in metrics(kind, labels, probabilities).items()}
+        return {"val_loss": log_loss(kind, labels, probabilities)} | found
+    rows = [_figures(kind, labels, probabilities[:, head]) for head in range(probabilities.shape[1])]
+    means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+    return means | {"val_auprc_of_heads": [row["val_auprc"] for row in rows]}

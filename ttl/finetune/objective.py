@@ -31,11 +31,14 @@ class Objective:
         """The mean loss over what is known; of a part of a batch, its share of the batch's mean.
 
         Args:
-            logits: `(n, classes)`.
+            logits: `(n, classes)`; or `(n, heads, classes)`: the mean over the heads.
             labels: `(n,)` int64 classes; `(n, classes)` of 0, 1 and `MISSING` in multi-label tasks.
             batch_labels: of the whole batch that `labels` are a part of: the parts' losses sum to the batch's.
         """
         whole = labels if batch_labels is None else batch_labels
+        if logits.ndim == 3:
+            labels, whole = (each.repeat_interleave(logits.shape[1], 0) for each in (labels, whole))
+            logits = logits.flatten(0, 1)
         if self.kind != "multilabel":
             total = F.cross_entropy(logits, labels, weight=self.class_weights, reduction="sum")
             return total / (len(whole) if self.class_weights is None else self.class_weights[whole].sum())
@@ -45,8 +48,8 @@ class Objective:
         return (each * known).sum() / (whole != MISSING).sum().clamp(min=1)
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
-        """`(n, classes)` float64: of each class; rows sum to one but in multi-label tasks."""
-        return logits.double().sigmoid() if self.kind == "multilabel" else logits.double().softmax(1)
+        """Of each class, float64, in the logits' shape; rows sum to one but in multi-label tasks."""
+        return logits.double().sigmoid() if self.kind == "multilabel" else logits.double().softmax(-1)
 
 
 def log_loss(kind: str, labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64]) -> float:

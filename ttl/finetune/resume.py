@@ -37,14 +37,18 @@ class Checkpoint:
         state = _read(self.path) if self.path else None
         return state if state is not None and state["identity"] == self.identity else None
 
-    def save(self, state: Mapping[str, Any]) -> None:
+    def save(self, state: Mapping[str, Any], *, must: bool = False) -> None:
         """Keep a state: tensors and plain values only. Skipped while saving would take more than its share of time.
+
+        Args:
+            state: what to keep.
+            must: don't skip.
 
         Raises:
             RunFolderError: no room, or no right to write.
         """
         start = perf_counter()
-        if self.path is None or (start - self.saved_at) * LARGEST_SHARE < self.cost:
+        if self.path is None or (not must and (start - self.saved_at) * LARGEST_SHARE < self.cost):
             return
         part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
         try:

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ttl.points import TruncationPoint
-
 
 @dataclass(frozen=True)
 class Note:
@@ -20,7 +18,8 @@ class Note:
 class TrialStarted:
     """A fine-tune begins."""
 
-    point: TruncationPoint
+    cut: str
+    """Where, or that it has heads at all points at once."""
     number: int
     seed: int
     max_epochs: int | None

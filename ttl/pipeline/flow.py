@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -14,35 +14,26 @@ from ttl import processes
 from ttl.bundle import DESCRIPTION, load_bundle
 from ttl.config import RunConfig
 from ttl.data import decode, load_task
-from ttl.errors import DataError, RunFolderError, TrainingError, UsageError
+from ttl.errors import DataError, RunFolderError
 from ttl.export.to_onnx import ExportResult
 from ttl.finetune import Images, fit
-from ttl.pipeline.deliver import CHOSEN, FULL, export_model, export_trial, measure_latency
+from ttl.pipeline.deliver import CHOSEN, export_model
 from ttl.pipeline.events import Note, Watch, unwatched
-from ttl.pipeline.prepare import SCORE, Prepared, prepare, task_of
-from ttl.pipeline.probing import probe_curve
+from ttl.pipeline.job import REPORT, Job
+from ttl.pipeline.prepare import Prepared, prepare, task_of
 from ttl.pipeline.provenance import open_run
 from ttl.pipeline.repeats import Repeats
-from ttl.pipeline.trial import Record, identity, run_trial
-from ttl.pipeline.verdict import MACS_PER_TRAINING_STEP, compared, describe_task, latency_json, report
+from ttl.pipeline.strategies import Sources, strategy
+from ttl.pipeline.trial import Record, finished_trial, run_trial
+from ttl.pipeline.verdict import MACS_PER_TRAINING_STEP, describe_task
 from ttl.points import TruncationPoint, TruncationPoints
 from ttl.report import write_report
-from ttl.search.exhaustive import exhaustive
-from ttl.search.probe import Curve, Probed, probe
-from ttl.search.select import choose_best, choose_smallest
-from ttl.search.strategy import Chooser, Found, Strategy, drive
+from ttl.search.engine import Trial
+from ttl.search.probe import Curve, Probed
+from ttl.search.strategy import Found, drive, one_by_one
 from ttl.search.study import RUN, Study
-from ttl.search.two_stage import two_stage
+from ttl.search.svcca import Similarity
 from ttl.truncation import truncate
-
-LATENCY_SECONDS = 20.0
-REPORT = "report.json"
-DELIVERED = "delivered.json"
-STRATEGIES: dict[str, Callable[[Sequence[TruncationPoint], Chooser, Callable[[], Curve]], Strategy]] = {
-    "two-stage": lambda points, choose, _: two_stage(points, choose),
-    "exhaustive": lambda points, choose, _: exhaustive(points, choose),
-    "probe": probe,
-}
 
 
 @dataclass(frozen=True)
@@ -69,139 +60,14 @@ def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) ->
     study = Study(config.out or Path("ttl-run"))
     with study.held():
         prepared = prepare(config, watch, cache_dir=study.folder / "cache")
-        job = _Job(prepared, study, open_run(prepared, study), watch)
-        found = drive(strategy(config.strategy, prepared.candidates, job.chooser(), job.probed), job.evaluate)
-        job.evaluate(prepared.points[-1])
+        job = Job(prepared, study, open_run(prepared, study), watch)
+        found = job.search()
         watch(Note(f"Chosen: {found.choice.reason}"))
         content = job.publish(found)
         if processes.is_main():
             content = job.deliver(found) if deliver else content
             write_report(study.folder)
         return Finished(study.folder, content, job.trained)
-
-
-class _Job:
-    """One run under way: the trials so far, and the report of them on disk."""
-
-    def __init__(self, prepared: Prepared, study: Study, started: dict[str, Any], watch: Watch) -> None:
-        self.prepared = prepared
-        self.study = study
-        self.started = started
-        self.watch = watch
-        self.tried: dict[str, Repeats] = {}
-        self.failed: dict[str, str] = {}
-        self.curve: Curve = {}
-        self.trained = 0
-
-    def evaluate(self, point: TruncationPoint) -> float:
-        """The validation score of the fine-tunes at `point`; NaN if they failed, and the search goes on.
-
-        Raises:
-            TrainingError: the whole network failed: there would be nothing to compare with.
-        """
-        for seed in self.prepared.seeds if point.name not in self.tried | self.failed else ():
-            try:
-                self._repeat(point, seed)
-            except TrainingError as error:
-                if point is self.prepared.points[-1]:
-                    raise
-                # With a seed missing its mean would be no fair one: the point is out.
-                self.tried.pop(point.name, None)
-                self.failed[point.name] = str(error)
-                self.watch(Note(f"The fine-tune at {point.name} failed: {error}; the search goes on"))
-                break
-        return self.tried[point.name].score if point.name in self.tried else float("nan")
-
-    def _repeat(self, point: TruncationPoint, seed: int) -> None:
-        """One more fine-tune of the point."""
-        number = sum(len(repeats.records) for repeats in self.tried.values()) + 1
-        is_new = self.study.trial(identity(self.prepared, point, seed)) is None
-        record = run_trial(self.prepared, self.study, point, self.watch, seed=seed, number=number)
-        self.trained += is_new
-        earlier = self.tried[point.name].records if point.name in self.tried else ()
-        self.tried[point.name] = Repeats((*earlier, record))
-        self.publish(None)
-
-    def probed(self) -> Curve:
-        """The probe's curve over the candidates."""
-        self.watch(Note(f"Probing {len(self.prepared.candidates)} points: one pass over the training images"))
-        self.curve = probe_curve(self.prepared, self.study)
-        return self.curve
-
-    def chooser(self) -> Chooser:
-        """What picks among the points tried, as the run asks."""
-        return choose_best if self.prepared.config.select == "best" else choose_smallest(self._not_inferior)
-
-    def _not_inferior(self, point: TruncationPoint, best: TruncationPoint) -> str | None:
-        """What shows, on the validation images, that `point` loses less than the margin against `best`."""
-        found = compared(self.prepared, self.tried[point.name].best, self.tried[best.name].best, "val")
-        if not found.shown:
-            return None
-        gap = found.difference
-        return (
-            f"the difference in validation {SCORE.upper()} is {gap.value:+.4f} (95 % interval {gap.ci_low:+.4f} to "
-            f"{gap.ci_high:+.4f}), a loss of less than {found.margin:g}"
-        )
-
-    def publish(self, found: Found | None, **delivered: Any) -> dict[str, Any]:
-        """Write report.json from what is known so far."""
-        known = {"exported": None, "latency": (), "curve": self.curve, **delivered}
-        tried = list(self.tried.values())
-        content = report(self.prepared, tried, found=found, run=self.started, failed=self.failed, **known)
-        self.study.write(REPORT, content)
-        return content
-
-    def deliver(self, found: Found) -> dict[str, Any]:
-        """Export the chosen model and the whole network, and time them against each other.
-
-        What an earlier, finished call delivered from the same trials is taken as it is: its files are there
-        and checked, and a latency measured again would only be another sample.
-        """
-        chosen = self.tried[found.choice.point.name].best
-        whole = self.tried[self.prepared.points[-1].name].best
-        sources = [chosen["id"], whole["id"]]
-        earlier = self.study.read(DELIVERED)
-        files = [self.study.folder / CHOSEN, self.study.folder / FULL]
-        if earlier is None or earlier["trials"] != sources or not all(path.is_file() for path in files):
-            earlier = self._delivered(chosen, whole, sources)
-            self.study.write(DELIVERED, earlier)
-        return self.publish(found, exported=earlier["export"], latency=earlier["latency"])
-
-    def _delivered(self, chosen: Record, whole: Record, sources: list[str]) -> dict[str, Any]:
-        folder, config = self.study.folder, self.prepared.config
-        self.watch(Note(f"Exporting {CHOSEN} ({chosen['cut']}) and {FULL} ({whole['cut']}), and checking them"))
-        exported = export_trial(self.prepared, self.study, chosen, folder / CHOSEN)
-        full = export_trial(self.prepared, self.study, whole, folder / FULL)
-        exported |= {f"full_{key}": full[key] for key in ("path", "size_bytes", "parity_max_abs")}
-        self.watch(Note("Timing them against each other on the CPU"))
-        rows = measure_latency(folder, threads=config.threads, budget_seconds=LATENCY_SECONDS, seed=config.seed)
-        return {"trials": sources, "export": exported, "latency": [latency_json(row) for row in rows]}
-
-
-def _no_curve() -> Curve:
-    raise UsageError("--strategy probe needs the images that a run has: use ttl run, or another strategy")
-
-
-def strategy(
-    name: str,
-    points: Sequence[TruncationPoint],
-    choose: Chooser = choose_best,
-    curve: Callable[[], Curve] = _no_curve,
-) -> Strategy:
-    """The search strategy of that name over `points`, which leaves the choice among those it tried to `choose`.
-
-    Args:
-        name: of the strategy.
-        points: to search among, lowest first.
-        choose: picks among those that were tried.
-        curve: probes all points, for strategies that begin with that.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if name not in STRATEGIES:
-        raise UsageError(f"There is no strategy {name!r}: choose one of {', '.join(STRATEGIES)}")
-    return STRATEGIES[name](points, choose, curve)
 
 
 @dataclass(frozen=True)
@@ -229,9 +95,10 @@ def finetune(config: RunConfig, cut: str, *, watch: Watch = unwatched) -> Tuned:
         prepared = prepare(config, watch, cache_dir=study.folder / "cache")
         point = prepared.points.find(cut)
         open_run(prepared, study)
+        trials = [Trial(point.name, seed) for seed in prepared.seeds]
         records = [
-            run_trial(prepared, study, point, watch, seed=seed, number=number)
-            for number, seed in enumerate(prepared.seeds, start=1)
+            finished_trial(prepared, study, trial, watch) or run_trial(prepared, study, trial, watch, number=number)
+            for number, trial in enumerate(trials, start=1)
         ]
         repeats = Repeats(tuple(records))
         return Tuned(study.trial_folder(repeats.best["id"]), repeats)
@@ -326,11 +193,16 @@ def plan(config: RunConfig, *, watch: Watch = unwatched) -> Planned:
 
 def _rehearse(name: str, points: Sequence[TruncationPoint], winner: TruncationPoint) -> Found:
     """The search as it would go if scores fell off with the distance to `winner`."""
+    scores = {point.name: -float(abs(point.index - winner.index)) for point in points}
 
     def curve() -> Curve:
-        return {point.name: Probed(-float(abs(point.index - winner.index)), 0.0) for point in points}
+        return {name: Probed(score, 0.0) for name, score in scores.items()}
 
-    return drive(strategy(name, points, curve=curve), lambda point: -float(abs(point.index - winner.index)))
+    def similarities() -> dict[str, Similarity]:
+        return {point.name: Similarity((float(point.index < winner.index),), (0.5,)) for point in points}
+
+    sources = Sources(curve, curve, similarities)
+    return drive(strategy(name, points, sources=sources), one_by_one(lambda point: scores[point.name]))
 
 
 def _seconds_per_epoch(prepared: Prepared) -> float:

@@ -10,10 +10,10 @@ from torch import nn
 from ttl.data import Task, decode
 from ttl.errors import UsageError
 from ttl.finetune import Images, Settings, fit, predict, recipe
-from ttl.pipeline.flow import strategy as strategy_named
 from ttl.pipeline.prepare import SCORE
+from ttl.pipeline.strategies import strategy as strategy_named
 from ttl.points import TruncationPoint, truncation_points
-from ttl.search.strategy import Found, drive
+from ttl.search.strategy import drive, one_by_one
 from ttl.stats import metrics
 from ttl.truncation import truncate
 
@@ -78,7 +78,7 @@ def search(
         if task is None:
             raise ValueError("ttl.search needs a task, or an evaluate of your own")
         evaluate = _fine_tunes(task, model, image_size, mean, std, recipe_name, epochs, seed, device)
-    found: Found = drive(strategy_named(strategy, found_points), evaluate)
+    found = drive(strategy_named(strategy, found_points), one_by_one(evaluate))
     return SearchResult(found.choice.point, found.choice.reason, dict(found.scores))
 
 

@@ -19,14 +19,14 @@ from ttl.pipeline.prepare import SCORE, Prepared
 from ttl.search.probe import Probed
 from ttl.search.study import Study, trial_id
 from ttl.stats import metrics
-from ttl.truncation import PooledFeatures
+from ttl.truncation import Features
 
 FOLDS = 5
 REGULARISATION = 0.1
 """C of scikit-learn's logistic regression on standardised features: many channels, few images."""
 BATCH = 64
 PROBE = "probe.json"
-Features = npt.NDArray[np.float32]
+Pooled = npt.NDArray[np.float32]
 
 
 def probe_curve(prepared: Prepared, study: Study) -> dict[str, Probed]:
@@ -55,11 +55,11 @@ def _probed(prepared: Prepared) -> Iterator[tuple[str, Probed]]:
             yield name, Probed(float(np.mean(defined)), float(np.std(defined, ddof=1)) / sqrt(len(defined)))
 
 
-def _features(prepared: Prepared) -> dict[str, Features]:
+def _features(prepared: Prepared) -> dict[str, Pooled]:
     """Point name -> `(n, channels)` of the training images, unaugmented, from one pass of the network."""
     spec = prepared.backbone.spec
     network = prepared.backbone.model.to(prepared.device)
-    pooled = PooledFeatures(network, list(prepared.candidates))
+    pooled = Features(network, list(prepared.candidates))
     normalise = Normalise(spec.mean, spec.std, prepared.device)
     parts = [
         {name: value.float().cpu().numpy() for name, value in pooled(normalise(pixels.to(prepared.device))).items()}
@@ -88,7 +88,7 @@ def _folds(
 def _score(
     kind: str,
     classes: int,
-    features: Features,
+    features: Pooled,
     labels: npt.NDArray[np.int64],
     learn: npt.NDArray[np.int64],
     test: npt.NDArray[np.int64],
@@ -106,7 +106,7 @@ def _score(
 
 
 def _probabilities(
-    features: Features,
+    features: Pooled,
     labels: npt.NDArray[np.int64],
     learn: npt.NDArray[np.int64],
     test: npt.NDArray[np.int64],

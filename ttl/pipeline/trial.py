@@ -2,127 +2,137 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import nn
 
-from ttl.bundle import Bundle, save_bundle
-from ttl.finetune import epochs_done, fit, from_main, predict
+from ttl.bundle import Bundle, save_bundle, save_weights
+from ttl.finetune import Fit, Recipe, Settings, epochs_done, fit, from_main, predict
 from ttl.pipeline.events import EpochDone, ImagesShown, TrialDone, TrialStarted, Watch
-from ttl.pipeline.prepare import Prepared
+from ttl.pipeline.joint import WEIGHTS as JOINT_WEIGHTS
+from ttl.pipeline.joint import joint_network, warm_start
+from ttl.pipeline.prepare import SCORE, Prepared
 from ttl.pipeline.track import tracker
 from ttl.points import TruncationPoint
+from ttl.search.engine import Trial
 from ttl.search.study import Study, trial_id
-from ttl.stats import ALL_METRICS, intervals
+from ttl.stats import ALL_METRICS, intervals, metrics
 from ttl.truncation import truncate
 
 Record = dict[str, Any]
+JOINT = "joint network"
+"""What the network with a head at every point is called where a cut has its name."""
 
 
-def identity(prepared: Prepared, point: TruncationPoint, seed: int) -> str:
-    """The trial's name: a hash of all that defines its result."""
-    return trial_id({**prepared.definition(), "seed": seed, "cut": point.name, "values": point.values})
+def identity(prepared: Prepared, trial: Trial) -> str:
+    """The trial's name: a hash of all that defines its result, but for how far it is to go."""
+    told = {**prepared.definition(), "seed": trial.seed}
+    if trial.cut is None:
+        return trial_id({**told, "joint": [point.values for point in prepared.candidates]})
+    point = prepared.points.find(trial.cut)
+    started = {"start": trial.start} if trial.start else {}
+    return trial_id({**told, "cut": point.name, "values": point.values, **started})
 
 
-def run_trial(
-    prepared: Prepared,
-    study: Study,
-    point: TruncationPoint,
-    watch: Watch,
-    *,
-    seed: int,
-    number: int = 1,
-) -> Record:
-    """Fine-tune at `point` and return its record; a trial that is on disk already is only read.
+def finished_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch) -> Record | None:
+    """The record of a trial that is on disk; None where it has yet to be run."""
+    known = study.trial(identity(prepared, trial))
+    if known is not None:
+        watch(TrialDone(known, reused=True))
+    return known
+
+
+def run_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch, *, number: int = 1) -> Record:
+    """Run a trial, from where an earlier call was stopped, and return its record.
 
     Args:
         prepared: the run.
         study: where trials are kept.
-        point: where the network is cut.
+        trial: what to do.
         watch: is told how it goes.
-        seed: of the head, the order, the augmentation and dropout.
         number: of this fine-tune in the run, for whoever watches.
+
+    Returns:
+        what is in trial.json; of a trial that was paused its `status`, `epochs`, `seconds` and `curve`.
 
     Raises:
         TrainingError: the loss became NaN, or there is too little memory.
         RunFolderError: the run folder can't be written.
     """
-    name = identity(prepared, point, seed)
-    known = study.trial(name)
-    if known is not None:
-        watch(TrialDone(known, reused=True))
-        return known
+    name = identity(prepared, trial)
     checkpoint = study.checkpoint(name)
-    watch(TrialStarted(point, number, seed, prepared.config.epochs, epochs_done(checkpoint)))
-    with tracker(prepared.config.track, study.folder, f"{point.name}-seed{seed}-{name}", prepared.device) as track:
+    label = trial.cut or JOINT
+    model, recipe, settings = _to_train(prepared, study, trial)
+    watch(TrialStarted(label, number, trial.seed, settings.epochs, epochs_done(checkpoint)))
+    with tracker(prepared.config.track, study.folder, f"{label}-seed{trial.seed}-{name}", prepared.device) as track:
 
         def told(row: dict[str, Any]) -> None:
             watch(EpochDone(row))
             track(row)
 
-        model, record = _fine_tuned(prepared, point, seed, checkpoint, watch, told)
-    record = {"id": name, **record}
-    bundle = describe_bundle(prepared, point, record)
+        result = fit(
+            model,
+            prepared.images["train"],
+            prepared.images["val"],
+            recipe,
+            settings,
+            on_epoch=told,
+            on_images=lambda shown, of: watch(ImagesShown(shown, of)),
+            checkpoint=checkpoint,
+            pause_after=trial.epochs,
+        )
+    point = prepared.candidates[-1] if trial.cut is None else prepared.points.find(trial.cut)
+    record = {"id": name, "status": "finished", **_course(point, recipe, trial, label, result)}
+    if not result.finished:
+        return record | {"status": "paused"}
+    record |= _joint_figures(prepared, model) if trial.cut is None else _figures(prepared, model)
 
     def write(folder: Path) -> None:
-        save_bundle(model, bundle, folder)
+        if trial.cut is None:
+            save_weights(model, folder / JOINT_WEIGHTS)
+        else:
+            save_bundle(model, describe_bundle(prepared, point, record), folder)
 
     study.add(name, record, write)
     watch(TrialDone(record, reused=False))
     return record
 
 
-def _fine_tuned(
-    prepared: Prepared,
-    point: TruncationPoint,
-    seed: int,
-    checkpoint: Path,
-    watch: Watch,
-    told: Callable[[dict[str, Any]], None],
-) -> tuple[nn.Module, Record]:
-    config, spec, task = prepared.config, prepared.backbone.spec, prepared.task
+def _to_train(prepared: Prepared, study: Study, trial: Trial) -> tuple[nn.Module, Recipe, Settings]:
+    """The network as the trial begins with it, and how it is fine-tuned."""
+    settings = prepared.settings(trial.seed)
+    if trial.cut is None:
+        return joint_network(prepared, trial.seed), prepared.recipe, settings
+    point = prepared.points.find(trial.cut)
     model: nn.Module = truncate(
-        prepared.network(seed),
+        prepared.network(trial.seed),
         point,
-        num_classes=len(task.class_names),
-        pool=config.pool,
+        num_classes=len(prepared.task.class_names),
+        pool=prepared.config.pool,
         dropout=prepared.dropout,
-        seed=seed,
+        seed=trial.seed,
     )
-    result = fit(
-        model,
-        prepared.images["train"],
-        prepared.images["val"],
-        prepared.recipe,
-        prepared.settings(seed),
-        on_epoch=told,
-        on_images=lambda shown, of: watch(ImagesShown(shown, of)),
-        checkpoint=checkpoint,
-    )
-    probabilities = {
-        split: from_main(
-            predict(
-                model,
-                prepared.images[split].pixels,
-                kind=task.kind,
-                mean=spec.mean,
-                std=spec.std,
-                device=prepared.device,
-            )
-        )
-        for split in ("val", "test")
-    }
-    record: Record = {
-        "status": "finished",
-        "cut": point.name,
+    if trial.start is None:
+        return model, prepared.recipe, settings
+    epochs = warm_start(model, prepared, point, study, trial.start)
+    # Earlier phases bring a new head into line with the trunk: this one has been trained with it.
+    last = replace(prepared.recipe, phases=prepared.recipe.phases[-1:])
+    return model, last, replace(settings, epochs=epochs, warm=True)
+
+
+def _course(point: TruncationPoint, recipe: Recipe, trial: Trial, label: str, result: Fit) -> Record:
+    """How the fine-tune went."""
+    return {
+        "cut": label,
         "index": point.index,
         "params": point.params,
         "macs": point.macs,
-        "recipe": prepared.recipe.name,
-        "seed": seed,
+        "recipe": recipe.name,
+        "seed": trial.seed,
+        **({"start": trial.start} if trial.start else {}),
         "epochs": result.epochs,
         "best_epoch": result.best_epoch,
         "seconds": result.seconds,
@@ -131,14 +141,50 @@ def _fine_tuned(
         "notes": list(result.notes),
         "curve": [_plain(row) for row in result.curve],
     }
+
+
+def _predicted(prepared: Prepared, model: nn.Module, split: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    spec = prepared.backbone.spec
+    probabilities = predict(
+        model,
+        prepared.images[split].pixels,
+        kind=prepared.task.kind,
+        mean=spec.mean,
+        std=spec.std,
+        device=prepared.device,
+    )
+    return from_main(probabilities)
+
+
+def _figures(prepared: Prepared, model: nn.Module) -> Record:
+    """Metrics with intervals, and predictions, on validation and test images."""
+    task = prepared.task
+    probabilities = {split: _predicted(prepared, model, split) for split in ("val", "test")}
+    record: Record = {}
     for split, predicted in probabilities.items():
         samples = task.splits[split]
         found = intervals(
-            task.kind, samples.labels, predicted, names=ALL_METRICS, groups=samples.groups, seed=config.seed
+            task.kind,
+            samples.labels,
+            predicted,
+            names=ALL_METRICS,
+            groups=samples.groups,
+            seed=prepared.config.seed,
         )
         record[split] = {metric: estimate.to_json() for metric, estimate in found.items()}
-    record["predictions"] = {split: predicted.tolist() for split, predicted in probabilities.items()}
-    return model, record
+    return record | {"predictions": {split: predicted.tolist() for split, predicted in probabilities.items()}}
+
+
+def _joint_figures(prepared: Prepared, model: nn.Module) -> Record:
+    """The mean over the heads, and each one's predictions, on the validation images alone: it only chooses."""
+    labels, predicted = prepared.task.val.labels, _predicted(prepared, model, "val")
+    scores = [metrics(prepared.task.kind, labels, head, (SCORE,))[SCORE] for head in predicted.swapaxes(0, 1)]
+    mean = float(np.mean(scores))
+    return {
+        "heads": [point.name for point in prepared.candidates],
+        "val": {SCORE: {"value": None if np.isnan(mean) else mean}},
+        "predictions": {"val": predicted.tolist()},
+    }
 
 
 def describe_bundle(prepared: Prepared, point: TruncationPoint, record: Record) -> Bundle:

@@ -6,14 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from ttl import processes
 from ttl.cost.latency import Latency
 from ttl.data import Task, describe
+from ttl.pipeline.known import Known
 from ttl.pipeline.prepare import SCORE, Prepared
 from ttl.pipeline.repeats import Repeats
 from ttl.pipeline.trial import Record, predictions
-from ttl.search.probe import Curve
 from ttl.search.strategy import Batch, Found
+from ttl.search.svcca import OVERLAP, Similarity
 from ttl.stats import NonInferiority, non_inferior
 
 SCHEMA = 1
@@ -23,28 +26,23 @@ MACS_PER_TRAINING_STEP = 3
 
 def report(
     prepared: Prepared,
-    tried: Sequence[Repeats],
+    known: Known,
     *,
     found: Found | None,
     exported: Mapping[str, Any] | None,
     latency: Iterable[Mapping[str, Any]],
     run: Mapping[str, Any],
-    failed: Mapping[str, str],
-    curve: Curve,
 ) -> dict[str, Any]:
     """The content of report.json, from what is known so far.
 
     Args:
         prepared: the run.
-        tried: the finished fine-tunes, by point.
+        known: what was found out.
         found: how the search ended; None while it runs.
         exported: the `export` section; None before the export.
         latency: rows of the latency table.
         run: the content of run.json.
-        failed: point -> why its fine-tune failed.
-        curve: what a probe found; empty where none was made.
     """
-    by_name = {repeats.best["cut"]: repeats for repeats in tried}
     content: dict[str, Any] = {
         "schema": SCHEMA,
         "status": "finished" if found and exported else "unfinished",
@@ -56,18 +54,20 @@ def report(
             for point in prepared.points.to_json()
         ],
         "recipe": _recipe(prepared),
-        "candidates": [_candidate(repeats) for repeats in sorted(tried, key=lambda r: r.best["index"])],
-        "failed": [{"cut": cut, "cause": cause} for cut, cause in failed.items()],
-        "search": _search(prepared, [record for repeats in tried for record in repeats.records], found),
-        "probe": [{"cut": name, **probed.to_json()} for name, probed in curve.items()],
+        "candidates": [_candidate(repeats) for repeats in sorted(known.tried.values(), key=lambda r: r.best["index"])],
+        "failed": [{"cut": cut, "cause": cause} for cut, cause in known.failed.items()],
+        "search": _search(prepared, known, found),
+        "probe": [{"cut": name, **probed.to_json()} for name, probed in known.probe.items()],
+        "joint": [{"cut": name, **probed.to_json()} for name, probed in known.joint.items()],
+        "svcca": _svcca(known.similarities),
         "latency": list(latency),
         "run": dict(run),
     }
-    whole = by_name.get(prepared.points[-1].name)
+    whole = known.tried.get(prepared.points[-1].name)
     if whole is not None:
         content["full"] = _figures(whole)
     if found is not None:
-        chosen = by_name[found.choice.point.name]
+        chosen = known.tried[found.choice.point.name]
         content["chosen"] = _figures(chosen)
         if whole is not None:
             content["comparison"] = _comparison(prepared, chosen.best, whole.best)
@@ -127,8 +127,25 @@ def _candidate(repeats: Repeats) -> dict[str, Any]:
     return {**_figures(repeats), "trials": trials, **{key: repeats.best[key] for key in kept}}
 
 
-def _search(prepared: Prepared, records: Sequence[Record], found: Found | None) -> dict[str, Any]:
-    images = len(prepared.task.train)
+def _svcca(similarities: Mapping[str, Similarity]) -> dict[str, Any]:
+    """The distributions in five numbers a point; whole they are in svcca.json."""
+    if not similarities:
+        return {}
+    chance = next(iter(similarities.values())).random
+    points = [
+        {"cut": name, "quartiles": _quartiles(found.coefficients), "overlap": found.overlap}
+        for name, found in similarities.items()
+    ]
+    return {"points": points, "random": _quartiles(chance), "threshold": OVERLAP}
+
+
+def _quartiles(values: Sequence[float]) -> list[float]:
+    """The 5th, 25th, 50th, 75th and 95th percentile."""
+    return [float(value) for value in np.percentile(values, [5, 25, 50, 75, 95])]
+
+
+def _search(prepared: Prepared, known: Known, found: Found | None) -> dict[str, Any]:
+    images, records = len(prepared.task.train), known.records
     steps: tuple[Batch, ...] = found.steps if found else ()
     return {
         "strategy": prepared.config.strategy,
@@ -138,8 +155,25 @@ def _search(prepared: Prepared, records: Sequence[Record], found: Found | None) 
         "epochs": sum(record["epochs"] for record in records),
         "train_macs": sum(MACS_PER_TRAINING_STEP * r["macs"] * images * r["epochs"] for r in records),
         "seconds": sum(record["seconds"] for record in records),
-        "steps": [{"phase": step.phase, "points": [p.name for p in step.points]} for step in steps],
+        "steps": [_step(step) for step in steps],
+        **({"stopped": _stopped(prepared, known)} if prepared.config.halving else {}),
     }
+
+
+def _step(step: Batch) -> dict[str, Any]:
+    epochs = {"epochs": step.epochs} if step.epochs else {}
+    return {"phase": step.phase, "points": [point.name for point in step.points], **epochs}
+
+
+def _stopped(prepared: Prepared, known: Known) -> dict[str, Any]:
+    """The fine-tunes that fell behind, and what they would have cost had they gone on to the cap."""
+    cap, images = prepared.config.epochs, len(prepared.task.train)
+    cut_short = [record for paused in known.stopped.values() for record in paused.records]
+    saved = sum(
+        MACS_PER_TRAINING_STEP * record["macs"] * images * (cap - record["epochs"]) for record in cut_short if cap
+    )
+    points = [{"cut": name, "epochs": paused.epochs, "val": paused.score} for name, paused in known.stopped.items()]
+    return {"points": points, "train_macs_saved_at_most": saved if cap else None}
 
 
 def compared(prepared: Prepared, one: Record, other: Record, split: str) -> NonInferiority:

@@ -48,8 +48,13 @@ def probe(points: Sequence[TruncationPoint], choose: Chooser, curve: Callable[[]
     return choose(tried, scores)
 
 
-def one_standard_error(points: Sequence[TruncationPoint], curve: Curve) -> TruncationPoint:
+def one_standard_error(points: Sequence[TruncationPoint], curve: Curve, *, paired: bool = False) -> TruncationPoint:
     """The smallest point whose mean is within a standard error of the best one's (Breiman et al. 1984, 3.4.3).
+
+    Args:
+        points: to pick from.
+        curve: what was found there.
+        paired: the standard errors are of each point's difference to the best one, not of the best one's mean.
 
     Raises:
         TrainingError: no point could be scored.
@@ -58,5 +63,7 @@ def one_standard_error(points: Sequence[TruncationPoint], curve: Curve) -> Trunc
     if not known:
         raise TrainingError("No point could be probed: a class is absent from the folds; use --strategy two-stage")
     best = max((curve[point.name] for point in known), key=lambda probed: probed.mean)
-    enough = [point for point in known if curve[point.name].mean >= best.mean - best.se]
+    enough = [
+        point for point in known if curve[point.name].mean >= best.mean - (curve[point.name].se if paired else best.se)
+    ]
     return min(enough, key=lambda point: (point.params, point.index))

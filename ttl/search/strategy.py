@@ -7,7 +7,8 @@ it chooses. It knows neither how nor where they are tried.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from ttl.points import TruncationPoint
 
@@ -17,10 +18,19 @@ Scores = dict[str, float]
 
 @dataclass(frozen=True)
 class Batch:
-    """Points to try next, in no order; `phase` says what for."""
+    """Points to try next, in no order.
+
+    Attributes:
+        phase: what for.
+        points: where to cut.
+        epochs: pause each fine-tune after so many; None lets it end. Asked for again with more, it goes on.
+        start: from the pretrained weights, or from what the joint network has learned up to the point.
+    """
 
     phase: str
     points: tuple[TruncationPoint, ...]
+    epochs: int | None = None
+    start: Literal["pretrained", "joint"] = "pretrained"
 
 
 @dataclass(frozen=True)
@@ -42,27 +52,38 @@ class Found:
 
     choice: Choice
     scores: Mapping[str, float]
+    """Of the fine-tunes that weren't stopped."""
     steps: tuple[Batch, ...]
-    """The batches as they were tried; a point appears once."""
+    """The batches as they were tried; a point appears once, or once with each number of epochs."""
 
 
-def drive(strategy: Strategy, evaluate: Callable[[TruncationPoint], float]) -> Found:
+def drive(strategy: Strategy, evaluate: Callable[[Batch], Scores]) -> Found:
     """Run `strategy` to its end; a point that it asks for again is answered from memory.
 
     Args:
         strategy: the generator, not yet started.
-        evaluate: fine-tunes at a point and returns its validation score.
+        evaluate: fine-tunes at the points of a batch and returns their validation scores.
     """
-    scores: Scores = {}
+    known: dict[tuple[str, int | None], float] = {}
     steps: list[Batch] = []
     batch = next(strategy)
     while True:
-        new = tuple(point for point in batch.points if point.name not in scores)
+        epochs = batch.epochs
+        new = tuple(point for point in batch.points if (point.name, epochs) not in known)
         if new:
-            steps.append(Batch(batch.phase, new))
-        for point in new:
-            scores[point.name] = evaluate(point)
+            steps.append(replace(batch, points=new))
+            known |= {(name, epochs): score for name, score in evaluate(steps[-1]).items()}
         try:
-            batch = strategy.send({point.name: scores[point.name] for point in batch.points})
+            batch = strategy.send({point.name: known[point.name, epochs] for point in batch.points})
         except StopIteration as end:
-            return Found(end.value, scores, tuple(steps))
+            finished = {name: score for (name, paused), score in known.items() if paused is None}
+            return Found(end.value, finished, tuple(steps))
+
+
+def one_by_one(evaluate: Callable[[TruncationPoint], float]) -> Callable[[Batch], Scores]:
+    """For `drive`: tries the points of a batch one after another.
+
+    Args:
+        evaluate: fine-tunes at a point, from the pretrained weights to the end, and returns its validation score.
+    """
+    return lambda batch: {point.name: evaluate(point) for point in batch.points}

@@ -1,0 +1,77 @@
+"""The whole network with a head at every truncation point: `with_heads`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from ttl.head import HEAD, Head
+from ttl.points import TruncationPoint
+from ttl.truncation import truncate
+
+
+def with_heads(
+    model: nn.Module,
+    points: Sequence[TruncationPoint],
+    *,
+    num_classes: int,
+    pool: str = "avg",
+    dropout: float = 0.0,
+    seed: int = 0,
+) -> fx.GraphModule:
+    """A new model: `model` up to the highest of `points`, with a head at each of them.
+
+    In eval mode every head is given what the model truncated at its point has there, bit for bit, and each starts with
+    the weights that `truncate` gives it. The heads are the submodules `ttl_head.0`, `ttl_head.1`, ... in the order of
+    the points; the trunk keeps its state-dict names.
+
+    Args:
+        model: the network that the points came from; it is left as it is.
+        points: of `truncation_points(model)`, lowest first.
+        num_classes: outputs of each head.
+        pool: as in `truncate`.
+        dropout: before each linear layer.
+        seed: of the heads' random weights.
+
+    Returns:
+        a module from images to logits `(n, points, num_classes)`.
+
+    Raises:
+        PointError: the highest point isn't one of this model's.
+        ModelError: the cut model doesn't compute what the model computes.
+    """
+    joint = truncate(model, points[-1], num_classes=None)
+    device = next(model.parameters()).device
+    heads = nn.ModuleList()
+    for point in points:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            heads.append(Head(point.shape, point.channel_axis, num_classes, pool=pool, dropout=dropout))
+    joint.add_module(HEAD, heads.to(device))
+    nodes = {node.name: node for node in joint.graph.nodes}
+    logits = [
+        _head(joint.graph, [nodes[name] for name in point.values], number, copied=pool != "avg")
+        for number, point in enumerate(points)
+    ]
+    output = next(node for node in reversed(joint.graph.nodes) if node.op == "output")
+    with joint.graph.inserting_before(output):
+        output.args = (joint.graph.call_function(torch.stack, (logits, 1)),)
+    joint.recompile()
+    return joint.train(model.training)
+
+
+def _head(graph: fx.Graph, values: list[fx.Node], number: int, *, copied: bool) -> fx.Node:
+    """Puts a head right behind the last of the values: a later in-place operation may change them."""
+    order = {node: position for position, node in enumerate(graph.nodes)}
+    last = max(values, key=order.__getitem__)
+    with graph.inserting_after(last):
+        feature: Any = last
+        if len(values) > 1:
+            feature = graph.call_function(torch.cat, (sorted(values, key=order.__getitem__), 1))
+        elif copied:  # its gradient needs what the in-place operation overwrites; that of a mean doesn't
+            feature = graph.call_method("clone", (last,))
+    with graph.inserting_after(feature):
+        return graph.call_module(f"{HEAD}.{number}", (feature,))

@@ -1,0 +1,214 @@
+"""One run under way: it hands trials to the engine, and keeps the report of them on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ttl.errors import TrainingError
+from ttl.pipeline.deliver import CHOSEN, FULL, export_trial, measure_latency
+from ttl.pipeline.events import Note, Watch
+from ttl.pipeline.joint import curve_of_heads
+from ttl.pipeline.known import Known, Paused
+from ttl.pipeline.prepare import SCORE, Prepared
+from ttl.pipeline.probing import probe_curve
+from ttl.pipeline.repeats import Repeats
+from ttl.pipeline.similar import similarities
+from ttl.pipeline.strategies import Sources, strategy
+from ttl.pipeline.trial import Record, finished_trial, identity, run_trial
+from ttl.pipeline.verdict import compared, latency_json, report
+from ttl.points import TruncationPoint
+from ttl.search.engine import Engine, InProcess, Trial
+from ttl.search.halving import halving
+from ttl.search.probe import Curve
+from ttl.search.select import choose_best, choose_smallest
+from ttl.search.strategy import Batch, Chooser, Found, Scores, drive
+from ttl.search.study import Study
+from ttl.search.svcca import Similarity
+
+LATENCY_SECONDS = 20.0
+REPORT = "report.json"
+DELIVERED = "delivered.json"
+
+
+class Job:
+    """One run.
+
+    Args:
+        prepared: what it works on.
+        study: the run folder, held.
+        started: the content of run.json.
+        watch: is told what happens.
+        engine: runs the trials; this process by default.
+    """
+
+    def __init__(
+        self, prepared: Prepared, study: Study, started: dict[str, Any], watch: Watch, engine: Engine | None = None
+    ) -> None:
+        self.prepared = prepared
+        self.study = study
+        self.started = started
+        self.watch = watch
+        self.engine = engine or InProcess(self._work)
+        self.known = Known()
+        self.trained = 0
+        self.number = 0
+
+    def search(self) -> Found:
+        """Drive the strategy to its end, then fine-tune the whole network if that is still to be done.
+
+        Raises:
+            TrainingError: the whole network failed: there would be nothing to compare with.
+        """
+        config, candidates = self.prepared.config, self.prepared.candidates
+        sources = Sources(self._probe, self._joint, self._similarities)
+        chosen = strategy(config.strategy, candidates, self._chooser(), sources)
+        if config.halving is not None:
+            spared = candidates[-1].name
+            chosen = halving(chosen, first=config.halving, cap=config.epochs, margin=config.margin, spared=spared)
+        found = drive(chosen, self.evaluate)
+        self.evaluate(Batch("reference", (self.prepared.points[-1],)))
+        return found
+
+    def evaluate(self, batch: Batch) -> Scores:
+        """The validation scores of the fine-tunes of a batch; NaN where they failed, and the search goes on.
+
+        Raises:
+            TrainingError: the whole network failed.
+        """
+        records: dict[str, list[Record]] = {}
+        for trial, record in self._outcomes(self._trials(batch)):
+            own = records.setdefault(record["cut"], [])
+            own.append(record)
+            if len(own) == len(self.prepared.seeds):
+                self._take(record["cut"], own, trial.epochs)
+        return {point.name: self._score(point.name, batch.epochs) for point in batch.points}
+
+    def _trials(self, batch: Batch) -> list[Trial]:
+        """What is still to be done, a trial a seed."""
+        joint = batch.start == "joint"
+        return [
+            Trial(point.name, seed, batch.epochs, identity(self.prepared, Trial(None, seed)) if joint else None)
+            for point in batch.points
+            if point.name not in self.known.tried | self.known.failed
+            for seed in self.prepared.seeds
+        ]
+
+    def _outcomes(self, trials: Sequence[Trial]) -> Iterator[tuple[Trial, Record]]:
+        """Each trial with its record, those on disk first; what failed is left out, and remembered."""
+        waiting = []
+        for trial in trials:
+            record = finished_trial(self.prepared, self.study, trial, self.watch)
+            if record is None:
+                waiting.append(trial)
+            else:
+                self.number += 1
+                yield trial, record
+        # With a seed missing a point's mean would be no fair one: its other seeds are spared.
+        wanted = (trial for trial in waiting if trial.cut not in self.known.failed)
+        for trial, outcome in self.engine.run(wanted):
+            if isinstance(outcome, TrainingError):
+                self._fail(trial, outcome)
+            else:
+                self.trained += outcome["status"] == "finished"
+                yield trial, dict(outcome)
+
+    def _work(self, trial: Trial) -> Record:
+        self.number += 1
+        return run_trial(self.prepared, self.study, trial, self.watch, number=self.number)
+
+    def _take(self, name: str, records: list[Record], epochs: int | None) -> None:
+        """All seeds of a point are there."""
+        by_seed = tuple(sorted(records, key=lambda record: int(record["seed"])))
+        if epochs is None:
+            self.known.tried[name] = Repeats(by_seed)
+        else:
+            self.known.paused[name] = Paused(by_seed, epochs)
+        self.publish(None)
+
+    def _fail(self, trial: Trial, error: TrainingError) -> None:
+        if trial.cut is None or trial.cut == self.prepared.points[-1].name:
+            raise error
+        self.known.failed[trial.cut] = str(error)
+        self.watch(Note(f"The fine-tune at {trial.cut} failed: {error}; the search goes on"))
+
+    def _score(self, name: str, epochs: int | None) -> float:
+        known = self.known
+        if name in known.failed:
+            return float("nan")
+        if epochs is None:
+            return known.tried[name].score
+        records = known.tried[name].records if name in known.tried else known.paused[name].records
+        return Paused(records, epochs).score
+
+    def _probe(self) -> Curve:
+        """The probe's curve over the candidates."""
+        self.watch(Note(f"Probing {len(self.prepared.candidates)} points: one pass over the training images"))
+        self.known.probe = probe_curve(self.prepared, self.study)
+        return self.known.probe
+
+    def _joint(self) -> Curve:
+        """What the heads of the joint network say of the candidates."""
+        self.watch(Note(f"Fine-tuning heads at {len(self.prepared.candidates)} points at once"))
+        trials = [Trial(None, seed) for seed in self.prepared.seeds]
+        records = [record for _, record in self._outcomes(trials)]
+        self.known.joints = tuple(sorted(records, key=lambda record: int(record["seed"])))
+        self.known.joint = curve_of_heads(self.prepared, self.known.joints)
+        self.publish(None)
+        return self.known.joint
+
+    def _similarities(self) -> Mapping[str, Similarity]:
+        """SVCCA of the candidates' features before and after the fine-tune of the highest one."""
+        self.watch(Note(f"Comparing features before and after at {len(self.prepared.candidates)} points"))
+        tuned = self.known.tried[self.prepared.candidates[-1].name].records
+        self.known.similarities = similarities(self.prepared, self.study, tuned)
+        return self.known.similarities
+
+    def _chooser(self) -> Chooser:
+        """What picks among the points tried, as the run asks."""
+        return choose_best if self.prepared.config.select == "best" else choose_smallest(self._not_inferior)
+
+    def _not_inferior(self, point: TruncationPoint, best: TruncationPoint) -> str | None:
+        """What shows, on the validation images, that `point` loses less than the margin against `best`."""
+        tried = self.known.tried
+        found = compared(self.prepared, tried[point.name].best, tried[best.name].best, "val")
+        if not found.shown:
+            return None
+        gap = found.difference
+        return (
+            f"the difference in validation {SCORE.upper()} is {gap.value:+.4f} (95 % interval {gap.ci_low:+.4f} to "
+            f"{gap.ci_high:+.4f}), a loss of less than {found.margin:g}"
+        )
+
+    def publish(self, found: Found | None, **delivered: Any) -> dict[str, Any]:
+        """Write report.json from what is known so far."""
+        delivered = {"exported": None, "latency": (), **delivered}
+        content = report(self.prepared, self.known, found=found, run=self.started, **delivered)
+        self.study.write(REPORT, content)
+        return content
+
+    def deliver(self, found: Found) -> dict[str, Any]:
+        """Export the chosen model and the whole network, and time them against each other.
+
+        What an earlier, finished call delivered from the same trials is taken as it is: its files are there
+        and checked, and a latency measured again would only be another sample.
+        """
+        chosen = self.known.tried[found.choice.point.name].best
+        whole = self.known.tried[self.prepared.points[-1].name].best
+        sources = [chosen["id"], whole["id"]]
+        earlier = self.study.read(DELIVERED)
+        files = [self.study.folder / CHOSEN, self.study.folder / FULL]
+        if earlier is None or earlier["trials"] != sources or not all(path.is_file() for path in files):
+            earlier = self._delivered(chosen, whole, sources)
+            self.study.write(DELIVERED, earlier)
+        return self.publish(found, exported=earlier["export"], latency=earlier["latency"])
+
+    def _delivered(self, chosen: Record, whole: Record, sources: list[str]) -> dict[str, Any]:
+        folder, config = self.study.folder, self.prepared.config
+        self.watch(Note(f"Exporting {CHOSEN} ({chosen['cut']}) and {FULL} ({whole['cut']}), and checking them"))
+        exported = export_trial(self.prepared, self.study, chosen, folder / CHOSEN)
+        full = export_trial(self.prepared, self.study, whole, folder / FULL)
+        exported |= {f"full_{key}": full[key] for key in ("path", "size_bytes", "parity_max_abs")}
+        self.watch(Note("Timing them against each other on the CPU"))
+        rows = measure_latency(folder, threads=config.threads, budget_seconds=LATENCY_SECONDS, seed=config.seed)
+        return {"trials": sources, "export": exported, "latency": [latency_json(row) for row in rows]}

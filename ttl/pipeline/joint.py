@@ -1,0 +1,112 @@
+"""The joint fine-tune: its network, what its heads say of the points, and what a cut takes over from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isnan, nan
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+from torch import nn
+
+from ttl.errors import RunFolderError
+from ttl.head import HEAD
+from ttl.joint import with_heads
+from ttl.pipeline.prepare import SCORE, Prepared
+from ttl.points import TruncationPoint
+from ttl.search.probe import Probed
+from ttl.search.study import Study
+from ttl.stats import metrics, paired_difference
+
+WEIGHTS = "joint.safetensors"
+FINAL_SHARE = 0.25
+"""Of the joint network's epochs, that the chosen point's own fine-tune has at most: it begins where that ended."""
+ONE_STANDARD_ERROR = 0.6827
+"""The confidence of an interval that is one standard error wide to either side."""
+
+
+def joint_network(prepared: Prepared, seed: int) -> nn.Module:
+    """The network up to the highest candidate, with a head at each of them."""
+    return with_heads(
+        prepared.network(seed),
+        prepared.candidates,
+        num_classes=len(prepared.task.class_names),
+        pool=prepared.config.pool,
+        dropout=prepared.dropout,
+        seed=seed,
+    )
+
+
+def warm_start(model: nn.Module, prepared: Prepared, point: TruncationPoint, study: Study, joint: str) -> int:
+    """Give a truncated model what the joint network learned up to its point, and the head it learned there.
+
+    Args:
+        model: truncated at `point`; changed in place.
+        prepared: the run.
+        point: one of the candidates.
+        study: holds the joint fine-tune.
+        joint: its identity.
+
+    Returns:
+        the epochs that are left to the model's own fine-tune.
+
+    Raises:
+        RunFolderError: the joint fine-tune's files are gone or damaged.
+    """
+    folder = study.trial_folder(joint)
+    number = [candidate.name for candidate in prepared.candidates].index(point.name)
+    try:
+        state = safetensors.torch.load_file(folder / WEIGHTS)
+        epochs = int((study.trial(joint) or {})["epochs"])
+        own = {name: name.replace(f"{HEAD}.", f"{HEAD}.{number}.", 1) for name in model.state_dict()}
+        model.load_state_dict({name: state[source] for name, source in own.items()})
+    except (OSError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
+        raise RunFolderError(
+            f"The joint fine-tune in {folder} can't be read ({str(error).splitlines()[0]}): remove the folder and give "
+            "the same command again"
+        ) from error
+    return max(1, round(FINAL_SHARE * epochs))
+
+
+def curve_of_heads(prepared: Prepared, records: Sequence[Mapping[str, Any]]) -> dict[str, Probed]:
+    """What the heads of the joint networks, one a seed, say of the points.
+
+    Args:
+        prepared: the run.
+        records: of the joint fine-tunes.
+
+    Returns:
+        point name -> mean validation score over the seeds, and the standard error of its difference to the best
+        point's, both scored on the same images (bootstrap; the mean over the seeds).
+    """
+    predicted = np.array([record["predictions"]["val"] for record in records])  # (seeds, n, points, classes)
+    samples, kind = prepared.task.val, prepared.task.kind
+    names = [point.name for point in prepared.candidates]
+
+    def score(head: int) -> float:
+        return fmean(metrics(kind, samples.labels, seed[:, head], (SCORE,))[SCORE] for seed in predicted)
+
+    def error(head: int, best: int) -> float:
+        found = [
+            paired_difference(
+                SCORE,
+                kind,
+                samples.labels,
+                seed[:, head],
+                seed[:, best],
+                groups=samples.groups,
+                seed=prepared.config.seed,
+                confidence=ONE_STANDARD_ERROR,
+            )
+            for seed in predicted
+        ]
+        return fmean((estimate.ci_high - estimate.ci_low) / 2 for estimate in found)
+
+    scores = [score(head) for head in range(len(names))]
+    known = [head for head in range(len(names)) if not isnan(scores[head])]
+    if not known:
+        return {name: Probed(nan, nan) for name in names}
+    best = max(known, key=scores.__getitem__)
+    return {name: Probed(scores[head], error(head, best) if head in known else nan) for head, name in enumerate(names)}
