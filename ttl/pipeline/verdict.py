@@ -130,7 +130,7 @@ def _candidate(repeats: Repeats) -> dict[str, Any]:
 def _search(prepared: Prepared, records: Sequence[Record], found: Found | None) -> dict[str, Any]:
     images = len(prepared.task.train)
     steps: tuple[Batch, ...] = found.steps if found else ()
-    return {
+    content: dict[str, Any] = {
         "strategy": prepared.config.strategy,
         "select": prepared.config.select,
         "reason": found.choice.reason if found else None,
@@ -140,6 +140,7 @@ def _search(prepared: Prepared, records: Sequence[Record], found: Found | None) 
         "seconds": sum(record["seconds"] for record in records),
         "steps": [{"phase": step.phase, "points": [p.name for p in step.points]} for step in steps],
     }
+    return content | ({"max_latency_ms": prepared.latency.to_json()} if prepared.latency else {})
 
 
 def compared(prepared: Prepared, one: Record, other: Record, split: str) -> NonInferiority:
