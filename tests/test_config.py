@@ -210,3 +210,10 @@ def test_amounts_may_have_a_unit(given: object, amount: int) -> None:
 def test_amounts_that_are_none_are_refused(given: object) -> None:
     with pytest.raises(UsageError, match="max-params"):
         load_config(None, {"data": "xray", "model": "resnet18", "max_params": given})
+
+
+@pytest.mark.parametrize("given", [0, -1.0, float("inf"), "fast"])
+def test_a_latency_that_none_can_keep_to_is_refused(given: object) -> None:
+    assert RunConfig(data="xray", model="resnet18", max_latency_ms=12).max_latency_ms == 12.0
+    with pytest.raises(UsageError, match="--max-latency-ms is"):
+        load_config(None, {"data": "xray", "model": "resnet18", "max_latency_ms": given})

@@ -99,6 +99,7 @@ class RunConfig(BaseModel):
             by more than `margin`, or the `best`.
         max_params: of the points to search among; also as 1.5M.
         max_macs: likewise; multiply-adds of one image.
+        max_latency_ms: likewise; milliseconds of one image through the exported cut, measured on this CPU.
         min_point: the lowest point to search among.
         within_weights: search only among points that the loaded weights cover.
         finish: where a cut ends: behind the `block`, or behind the `norm` that the next block begins with.
@@ -145,6 +146,7 @@ class RunConfig(BaseModel):
     select: Literal["smallest", "best"] = "smallest"
     max_params: Amount | None = None
     max_macs: Amount | None = None
+    max_latency_ms: Annotated[FiniteFloat, Field(gt=0)] | None = None
     min_point: Text | None = None
     within_weights: bool = False
     finish: Literal["block", "norm"] = "block"

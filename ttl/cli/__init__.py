@@ -15,7 +15,7 @@ import typer
 import typer.core
 
 from ttl import processes
-from ttl.cli.options import Finish, Given, ImageSize, Json, Threads, with_options
+from ttl.cli.options import SEARCH_ONLY, Finish, Given, ImageSize, Json, Threads, with_options
 from ttl.cli.tables import candidates_table, counts_table, duration, latency_table, listed, metrics
 from ttl.errors import TTLError, UsageError
 
@@ -221,9 +221,7 @@ class _WithRecipes(typer.core.TyperCommand):
     epilog="Example: ttl finetune xray/ --model resnet50 --cut layer3.5 --recipe bn",
 )
 @_verb
-@with_options(
-    leave_out=("strategy", "halving", "select", "max_params", "max_macs", "min_point", "within_weights", "margin")
-)
+@with_options(leave_out=SEARCH_ONLY)
 def finetune(
     given: Given,
     cut: Annotated[str, typer.Option(help="A point's name, its index from 1, or full.")] = "full",

@@ -114,6 +114,12 @@ Select = Annotated[
 ]
 MaxParams = Annotated[str | None, typer.Option(help="Search among points of at most so many parameters, as 1.5M.")]
 MaxMacs = Annotated[str | None, typer.Option(help="Search among points of at most so many MACs, as 300M.")]
+MaxLatency = Annotated[
+    float | None,
+    typer.Option(
+        "--max-latency-ms", help="Search among points that take at most so many ms an image on this CPU, measured."
+    ),
+]
 MinPoint = Annotated[str | None, typer.Option(help="Search from this point on.")]
 WithinWeights = Annotated[
     bool, typer.Option("--within-weights", help="Search only among points that the loaded weights cover.")
@@ -136,6 +142,7 @@ RUN_OPTIONS: dict[str, Any] = {
     "select": Select,
     "max_params": MaxParams,
     "max_macs": MaxMacs,
+    "max_latency_ms": MaxLatency,
     "min_point": MinPoint,
     "within_weights": WithinWeights,
     "finish": Finish,
@@ -170,6 +177,18 @@ RUN_OPTIONS: dict[str, Any] = {
 }
 """In the order of the help; all but `config` and `label_column` are fields of `RunConfig`."""
 SWITCHES = frozenset({"within_weights", "skip_bad"})
+SEARCH_ONLY = (
+    "strategy",
+    "halving",
+    "select",
+    "max_params",
+    "max_macs",
+    "max_latency_ms",
+    "min_point",
+    "within_weights",
+    "margin",
+)
+"""What says nothing to a fine-tune at one point."""
 
 
 def with_options(leave_out: tuple[str, ...] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:

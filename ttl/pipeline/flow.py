@@ -17,6 +17,7 @@ from ttl.data import decode, load_task
 from ttl.errors import DataError, RunFolderError
 from ttl.export.to_onnx import ExportResult
 from ttl.finetune import Images, fit
+from ttl.pipeline.budget import within_latency
 from ttl.pipeline.deliver import CHOSEN, export_model
 from ttl.pipeline.events import Note, Watch, unwatched
 from ttl.pipeline.job import REPORT, Job
@@ -59,7 +60,7 @@ def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) ->
     """
     study = Study(config.out or Path("ttl-run"))
     with study.held():
-        prepared = prepare(config, watch, cache_dir=study.folder / "cache")
+        prepared = within_latency(prepare(config, watch, cache_dir=study.folder / "cache"), study, watch)
         job = Job(prepared, study, open_run(prepared, study), watch)
         found = job.search()
         watch(Note(f"Chosen: {found.choice.reason}"))
@@ -175,10 +176,11 @@ def plan(config: RunConfig, *, watch: Watch = unwatched) -> Planned:
     Raises:
         TTLError: a bad option or bad data, as a run would find it.
     """
-    prepared = prepare(config, watch)
+    prepared = within_latency(prepare(config, watch), None, watch)
     points, candidates = prepared.points, prepared.candidates
     rehearsal = [_rehearse(config.strategy, candidates, winner) for winner in candidates]
     first = rehearsal[-1].steps[0]
+    measured = (f"{prepared.latency.words()}.",) if prepared.latency else ()
     return Planned(
         task=describe_task(prepared.task),
         points=points,
@@ -187,7 +189,7 @@ def plan(config: RunConfig, *, watch: Watch = unwatched) -> Planned:
         macs_per_epoch=MACS_PER_TRAINING_STEP * points[-1].macs * len(prepared.task.train),
         seconds_per_epoch=_seconds_per_epoch(prepared),
         weights=prepared.backbone.weights.summary(),
-        notes=prepared.task.notes,
+        notes=prepared.task.notes + measured,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -22,6 +22,9 @@ from ttl.pipeline.events import Note, Watch
 from ttl.pipeline.track import check_tracker
 from ttl.points import TruncationPoint, TruncationPoints, truncation_points
 from ttl.truncation import truncate
+
+if TYPE_CHECKING:
+    from ttl.pipeline.budget import LatencyBudget
 
 SCORE = "auprc"
 """The validation metric that a search compares points by, whatever a recipe watches while it trains."""
@@ -39,6 +42,8 @@ class Prepared:
     recipe: Recipe
     device: str
     cache_dir: Path | None
+    latency: LatencyBudget | None = None
+    """What was measured to keep to `max_latency_ms`; None before that, and where it isn't asked for."""
 
     @property
     def image_size(self) -> int:
@@ -82,7 +87,9 @@ class Prepared:
                 f"No point is left to search among: the smallest from {first.name} on has {first.params:,} parameters "
                 f"and {first.macs:,} MACs; raise --max-params or --max-macs, or lower --min-point"
             )
-        return kept
+        if self.latency is None:
+            return kept
+        return kept[: [point.name for point in kept].index(self.latency.highest) + 1]
 
     @property
     def dropout(self) -> float:

@@ -30,13 +30,25 @@ def open_run(prepared: Prepared, study: Study) -> dict[str, Any]:
     Raises:
         RunFolderError: the folder is of another command; the sentence names the options that differ.
     """
+    known = known_run(prepared, study)
+    if known is not None:
+        return known
+    content = describe_run(prepared)
+    if processes.is_main():
+        write_splits(prepared.task, study.folder / SPLITS)
+    study.write(RUN, content)
+    return content
+
+
+def known_run(prepared: Prepared, study: Study) -> dict[str, Any] | None:
+    """The content of run.json; None in a new run folder.
+
+    Raises:
+        RunFolderError: the folder is of another command; the sentence names the options that differ.
+    """
     known = study.read(RUN)
     if known is None:
-        content = describe_run(prepared)
-        if processes.is_main():
-            write_splits(prepared.task, study.folder / SPLITS)
-        study.write(RUN, content)
-        return content
+        return None
     differing = prepared.config.differences(RunConfig.from_json(known["config"]))
     if known["data"]["fingerprint"] != prepared.task.fingerprint:
         differing.append("the images themselves")

@@ -147,7 +147,7 @@ def _quartiles(values: Sequence[float]) -> list[float]:
 def _search(prepared: Prepared, known: Known, found: Found | None) -> dict[str, Any]:
     images, records = len(prepared.task.train), known.records
     steps: tuple[Batch, ...] = found.steps if found else ()
-    return {
+    content: dict[str, Any] = {
         "strategy": prepared.config.strategy,
         "select": prepared.config.select,
         "reason": found.choice.reason if found else None,
@@ -158,6 +158,7 @@ def _search(prepared: Prepared, known: Known, found: Found | None) -> dict[str, 
         "steps": [_step(step) for step in steps],
         **({"stopped": _stopped(prepared, known)} if prepared.config.halving else {}),
     }
+    return content | ({"max_latency_ms": prepared.latency.to_json()} if prepared.latency else {})
 
 
 def _step(step: Batch) -> dict[str, Any]:
