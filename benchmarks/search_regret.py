@@ -4,12 +4,15 @@
         --epochs 10 --seeds 2 --name xray-mobilenet_v2
 
 The truth is every point, fine-tuned with each seed; its run folder under --out is gone on with where it was stopped.
-Each strategy is then replayed on each seed's trials, with each rule of choice:
+Each strategy is then followed on each seed's trials: what it asks for is looked up, and what the truth doesn't hold
+(the joint network, and the short fine-tune that starts with it) is done.
 
 - regret: the best mean test AUPRC over seeds of any point, less that of the point picked. The best of many noisy means
   is itself too high: the noise floor, the standard deviation between seeds at one point, says by how much.
-- cost: training MACs of the fine-tunes that the strategy asked for, in those of one fine-tune of the whole network; a
-  probe's forward pass counts as a third of an epoch.
+- delivered: the test AUPRC of the model that the strategy ends with; another one than the truth's only for `joint`.
+- cost: training MACs that the strategy asked for, in those of one fine-tune of the highest point; a forward pass
+  counts as a third of a training step.
+- search: the same, less that fine-tune of the highest point: every run makes it to have something to compare with.
 
 Results of several data sets are kept side by side in one JSON file, by --name.
 """
@@ -18,34 +21,46 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from math import sqrt
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import numpy as np
 from shared import study_config, study_parser
+from transferability import SCORES
 
-from ttl.pipeline import run
-from ttl.pipeline.flow import strategy
+from ttl.pipeline.joint import curve_of_heads
+from ttl.pipeline.known import Paused
 from ttl.pipeline.prepare import SCORE, Prepared, prepare
-from ttl.pipeline.probing import probe_curve
+from ttl.pipeline.probing import pooled_features, probe_curve
 from ttl.pipeline.provenance import describe_machine
-from ttl.pipeline.trial import identity, score
+from ttl.pipeline.similar import common_size, similarities
+from ttl.pipeline.strategies import Sources, strategy
+from ttl.pipeline.trial import finished_trial, identity, run_trial, score
 from ttl.pipeline.verdict import compared
 from ttl.points import TruncationPoint
-from ttl.search.probe import Curve
+from ttl.search.engine import Trial
+from ttl.search.halving import halving
+from ttl.search.probe import Curve, one_standard_error
 from ttl.search.select import choose_best, choose_smallest
-from ttl.search.strategy import Chooser, drive
+from ttl.search.strategy import Batch, Chooser, Scores, Strategy, drive
 from ttl.search.study import Study
+from ttl.search.svcca import Similarity
 
+SCREENED, SCREEN_EPOCHS = 3, 2
 RESULTS = Path(__file__).parent / "results" / "search_regret.json"
-STRATEGIES = ("exhaustive", "two-stage", "probe")
-Records = Mapping[str, dict[str, Any]]
+FIRST_RUNG = 2
+STRATEGIES = ("exhaustive", "two-stage", f"two-stage --halving {FIRST_RUNG}", "svcca", "probe", "joint")
+"""As on the command line."""
+Record = Mapping[str, Any]
 
 
 def main() -> None:
-    """Make the truth, replay the strategies on it, print the table and write it."""
+    """Make the truth, follow the strategies on it, print the table and write it."""
     told = arguments()
     config = study_config(
         told,
@@ -54,27 +69,41 @@ def main() -> None:
         within_weights=told.within_weights,
         dedupe=told.dedupe,
         seeds=told.seeds,
-        strategy="exhaustive",
-        out=told.out / told.name,
     )
-    run(config, deliver=False)
     study = Study(told.out / told.name)
-    prepared = prepare(config, lambda event: None, cache_dir=study.folder / "cache")
-    truth = {seed: records_of(prepared, study, seed) for seed in prepared.seeds}
-    names = [point.name for point in prepared.candidates]
-    test = {name: [records[name]["test"][SCORE]["value"] for records in truth.values()] for name in names}
+    with study.held():
+        prepared = prepare(config, lambda event: None, cache_dir=study.folder / "cache")
+        truth = {seed: truth_of(prepared, study, seed) for seed in prepared.seeds}
+        test = {
+            point.name: [test_score(records[point.name]) for records in truth.values()] for point in prepared.candidates
+        }
+        rows = [
+            followed(Follower(prepared, study, truth[seed], seed), name, rule, test)
+            for name in STRATEGIES
+            for rule in ("smallest", "best")
+            for seed in prepared.seeds
+        ]
+        curve, features = probe_curve(prepared, study), pooled_features(prepared)
+        for seed in prepared.seeds:
+            rows += [
+                followed(Follower(prepared, study, truth[seed], seed), name, "best", test, search)
+                for name, search in also_tried(prepared, curve, features).items()
+            ]
     floor = sqrt(mean(stdev(values) ** 2 for values in test.values())) if told.seeds > 1 else None
-    curve = probe_curve(prepared, study)
-    rows = [
-        replayed(prepared, truth[seed], test, curve, name, rule, seed)
-        for name in STRATEGIES
-        for rule in ("best", "smallest")
-        for seed in prepared.seeds
-    ]
     content = {
         **describe_machine(),
         "definition": prepared.definition(),
-        "points": [{"cut": name, "test": test[name], "params": truth[config.seed][name]["params"]} for name in names],
+        "images": {split: len(samples) for split, samples in prepared.task.splits.items()},
+        "points": [
+            {
+                "cut": point.name,
+                "params": point.params,
+                "macs": point.macs,
+                "val": [score(records[point.name], SCORE) for records in truth.values()],
+                "test": test[point.name],
+            }
+            for point in prepared.candidates
+        ],
         "noise_floor": floor,
         "rows": rows,
     }
@@ -97,77 +126,164 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def records_of(prepared: Prepared, study: Study, seed: int) -> Records:
+def truth_of(prepared: Prepared, study: Study, seed: int) -> Mapping[str, Record]:
     """Point name -> the record of its fine-tune with that seed."""
-    records = {}
-    for point in prepared.candidates:
-        record = study.trial(identity(prepared, point, seed))
-        if record is None:
-            raise SystemExit(f"{point.name} has no fine-tune with seed {seed}: it failed, see report.json")
-        records[point.name] = record
-    return records
+    return {point.name: done(prepared, study, Trial(point.name, seed)) for point in prepared.candidates}
 
 
-def replayed(
-    prepared: Prepared,
-    records: Records,
-    test: Mapping[str, list[float]],
-    curve: Curve,
-    name: str,
+def done(prepared: Prepared, study: Study, trial: Trial) -> Record:
+    """The record of a trial, which is done if it isn't on disk."""
+    known = finished_trial(prepared, study, trial, lambda event: None)
+    return known or run_trial(prepared, study, trial, lambda event: None)
+
+
+def test_score(record: Record) -> float:
+    """The test score of one fine-tune."""
+    return float(record["test"][SCORE]["value"])
+
+
+@dataclass
+class Follower:
+    """Gives one search what it asks for, of one seed's trials, and counts what that costs."""
+
+    prepared: Prepared
+    study: Study
+    truth: Mapping[str, Record]
+    seed: int
+    trained: dict[str, float] = field(default_factory=dict)
+    """Point name -> MACs per training image of what was asked for there; other keys for what is no point."""
+    delivered: dict[str, float] = field(default_factory=dict)
+    """Point name -> test score of its own fine-tune."""
+
+    def search(self, told: str, choose: Chooser) -> Strategy:
+        """The strategy as it is told on the command line."""
+        name, _, first = told.partition(" --halving ")
+        points = self.prepared.candidates
+        search = strategy(name, points, choose, Sources(self.probe, self.joint, self.similarities))
+        if not first:
+            return search
+        config = self.prepared.config
+        return halving(search, first=int(first), cap=config.epochs, margin=config.margin, spared=points[-1].name)
+
+    def evaluate(self, batch: Batch) -> Scores:
+        """The scores of a batch."""
+        return {point.name: self._one(point, batch) for point in batch.points}
+
+    def _one(self, point: TruncationPoint, batch: Batch) -> float:
+        if batch.start == "joint":
+            joint = identity(self.prepared, Trial(None, self.seed))
+            record = done(self.prepared, self.study, Trial(point.name, self.seed, start=joint))
+        else:
+            record = self.truth[point.name]
+        epochs = min(batch.epochs or record["epochs"], record["epochs"])
+        self.trained[point.name] = max(self.trained.get(point.name, 0.0), 3.0 * record["macs"] * epochs)
+        self.delivered[point.name] = test_score(record)
+        return Paused((record,), epochs).score if batch.epochs else score(record, SCORE)
+
+    def probe(self) -> Curve:
+        """The probe's curve: one forward pass."""
+        self.trained["probe"] = float(self.prepared.candidates[-1].macs)
+        return probe_curve(self.prepared, self.study)
+
+    def joint(self) -> Curve:
+        """What the joint network's heads say."""
+        record = done(self.prepared, self.study, Trial(None, self.seed))
+        self.trained["joint network"] = 3.0 * record["macs"] * record["epochs"]
+        return curve_of_heads(self.prepared, [record])
+
+    def similarities(self) -> Mapping[str, Similarity]:
+        """SVCCA at every point: two forward passes of some of the training images."""
+        share = common_size(self.prepared).images / len(self.prepared.task.train)
+        self.trained["svcca"] = 2.0 * share * self.prepared.candidates[-1].macs
+        return similarities(self.prepared, self.study, [self.truth[self.prepared.candidates[-1].name]])
+
+    def not_inferior(self, point: TruncationPoint, best: TruncationPoint) -> str | None:
+        """The evidence that `--select smallest` asks for."""
+        found = compared(self.prepared, self.truth[point.name], self.truth[best.name], "val")
+        return "shown" if found.shown else None
+
+
+def followed(
+    follower: Follower,
+    told: str,
     rule: str,
-    seed: int,
+    test: Mapping[str, list[float]],
+    search: Callable[[Follower, Chooser], Strategy] | None = None,
 ) -> dict[str, Any]:
-    """One strategy with one rule of choice on one seed's trials."""
-    points = prepared.candidates
-    choose = choose_best if rule == "best" else smallest(prepared, records)
-    search = strategy(name, points, choose, lambda: curve)
-    found = drive(search, lambda point: score(records[point.name], SCORE))
-    whole = training_macs(records[points[-1].name])
-    spent = sum(training_macs(records[cut]) for cut in found.scores)
-    if name == "probe":
-        spent += points[-1].macs
+    """One strategy with one rule of choice on one seed's trials; `search` makes one that `ttl` doesn't have."""
+    choose = choose_smallest(follower.not_inferior) if rule == "smallest" else choose_best
+    found = drive(search(follower, choose) if search else follower.search(told, choose), follower.evaluate)
     means = {cut: mean(values) for cut, values in test.items()}
-    picked = found.choice.point
+    picked, spent = found.choice.point, sum(follower.trained.values())
+    whole = training_macs(follower.truth[follower.prepared.candidates[-1].name])
     return {
-        "strategy": name,
+        "strategy": told,
         "select": rule,
-        "seed": seed,
+        "seed": follower.seed,
         "picked": picked.name,
         "params": picked.params,
-        "fine_tunes": len(found.scores),
+        "macs": picked.macs,
         "regret": max(means.values()) - means[picked.name],
+        "delivered": follower.delivered[picked.name],
         "cost": spent / whole,
-        "cost_of_exhaustive": spent / sum(training_macs(record) for record in records.values()),
+        "search_cost": (spent - follower.trained.get(follower.prepared.candidates[-1].name, 0.0)) / whole,
+        "cost_of_exhaustive": spent / sum(training_macs(record) for record in follower.truth.values()),
     }
 
 
-def smallest(prepared: Prepared, records: Records) -> Chooser:
-    """The rule of `--select smallest` on these trials."""
+def also_tried(
+    prepared: Prepared, curve: Curve, features: Mapping[str, Any]
+) -> dict[str, Callable[[Follower, Chooser], Strategy]]:
+    """Searches that `ttl` doesn't have: by scores of the pretrained features, and a probe with short fine-tunes."""
+    labels = np.asarray(prepared.task.train.labels)
+    found = {
+        name: {cut: compute(np.asarray(values, np.float64), labels) for cut, values in features.items()}
+        for name, compute in SCORES.items()
+    }
+    searches: dict[str, Callable[[Follower, Chooser], Strategy]] = {
+        name: partial(by_score, prepared.candidates, scores) for name, scores in found.items()
+    }
+    return searches | {f"probe, then {SCREENED} short": partial(screened, prepared.candidates, curve)}
 
-    def evidence(point: TruncationPoint, best: TruncationPoint) -> str | None:
-        found = compared(prepared, records[point.name], records[best.name], "val")
-        return "shown" if found.shown else None
 
-    return choose_smallest(evidence)
+def by_score(
+    points: Sequence[TruncationPoint], scores: Mapping[str, float], follower: Follower, choose: Chooser
+) -> Strategy:
+    """Fine-tune where the score is highest, and nowhere else."""
+    follower.trained["score"] = float(points[-1].macs)
+    picked = max(points, key=lambda point: scores[point.name])
+    return choose([picked], (yield Batch("picked", (picked,))))
 
 
-def training_macs(record: Mapping[str, Any]) -> float:
+def screened(points: Sequence[TruncationPoint], curve: Curve, follower: Follower, choose: Chooser) -> Strategy:
+    """Short fine-tunes at what the probe speaks for, at the top, and half-way; the best of them goes on."""
+    follower.trained["probe"] = float(points[-1].macs)
+    low, high = one_standard_error(points, curve).index - points[0].index, len(points) - 1
+    some = [points[round(low + step * (high - low) / (SCREENED - 1))] for step in range(SCREENED)]
+    tried = tuple(dict.fromkeys(some))
+    short = yield Batch("short", tried, epochs=SCREEN_EPOCHS)
+    picked = choose_best(tried, short).point
+    return choose([picked], (yield Batch("picked", (picked,))))
+
+
+def training_macs(record: Record) -> float:
     """MACs of a fine-tune's training steps, per training image: three passes an epoch."""
     return float(3 * record["macs"] * record["epochs"])
 
 
-def show(name: str, rows: list[dict[str, Any]], floor: float | None) -> None:
+def show(name: str, rows: Sequence[Mapping[str, Any]], floor: float | None) -> None:
     """The table, means over seeds."""
     print(f"{name}: noise floor {floor:.4f}" if floor is not None else f"{name}: one seed, no noise floor")
-    print("strategy    select    regret   cost   of exhaustive  picked")
+    print("strategy                select      regret  delivered   cost  search  of exhaustive  picked")
     for key in dict.fromkeys((row["strategy"], row["select"]) for row in rows):
         own = [row for row in rows if (row["strategy"], row["select"]) == key]
-        figures = {figure: mean(row[figure] for row in own) for figure in ("regret", "cost", "cost_of_exhaustive")}
-        picked = ", ".join(row["picked"] for row in own)
-        print(
-            f"{key[0]:<11} {key[1]:<8} {figures['regret']:7.4f} {figures['cost']:6.2f} "
-            f"{figures['cost_of_exhaustive']:14.0%}  {picked}"
+        regret, delivered, cost, search, share = (
+            mean(row[figure] for row in own)
+            for figure in ("regret", "delivered", "cost", "search_cost", "cost_of_exhaustive")
         )
+        picked = ", ".join(row["picked"] for row in own)
+        figures = f"{regret:7.4f} {delivered:10.4f} {cost:6.2f} {search:7.2f} {share:14.0%}"
+        print(f"{key[0]:<23} {key[1]:<10} {figures}  {picked}")
 
 
 if __name__ == "__main__":

@@ -125,3 +125,45 @@ def test_saving_takes_a_small_share_of_the_time(tmp_path: Path, monkeypatch: pyt
         checkpoint.save({"curve": [second]})
         written.append(torch.load(tmp_path / "state")["curve"] if (tmp_path / "state").exists() else None)
     assert written == [None, None, [21.0], [22.0]]  # the clock stood still meanwhile: this one cost nothing
+
+
+@pytest.mark.parametrize("how", ["full", "fc-then-bn", "fc-then-full"])
+def test_paused_again_and_again_it_ends_with_the_same_bits(model: nn.Module, how: str, tmp_path: Path) -> None:
+    whole, parted = copy.deepcopy(model), copy.deepcopy(model)
+    undisturbed = train(whole, how)
+    epochs = []
+    for pause in (1, 2, 4, None):
+        parted = copy.deepcopy(model)
+        result = train(parted, how, checkpoint=tmp_path / "state", pause_after=pause)
+        epochs.append((result.epochs, result.finished))
+    assert epochs == [(1, False), (2, False), (4, False), (6, True)]
+    assert timeless(result) == timeless(undisturbed)
+    expected = whole.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in parted.state_dict().items())
+
+
+def test_a_pause_that_is_behind_trains_nothing(model: nn.Module, tmp_path: Path) -> None:
+    train(copy.deepcopy(model), "full", checkpoint=tmp_path / "state", pause_after=3)
+    new: list[Any] = []
+    again = train(copy.deepcopy(model), "full", checkpoint=tmp_path / "state", pause_after=2, on_epoch=new.append)
+    assert (new, again.epochs, again.finished) == ([], 3, False)
+
+
+def test_a_pause_keeps_its_state_whatever_saving_costs(
+    model: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ttl.finetune.resume.LARGEST_SHARE", 0.0)
+    train(copy.deepcopy(model), "full", checkpoint=tmp_path / "state", pause_after=3)
+    assert epochs_done(tmp_path / "state") == 3
+
+
+def test_a_network_that_was_trained_already_is_kept_where_no_epoch_is_better(model: nn.Module) -> None:
+    warm = copy.deepcopy(model)
+    before = copy.deepcopy(warm.state_dict())
+    result = train(warm, "fc-bn", replace(SETTINGS, warm=True, lr=1e-12))
+    better = [row for row in result.curve if row["val_loss"] < result.curve[0]["val_loss"]]
+    assert result.best_epoch == 0 or better
+    broken = copy.deepcopy(model)
+    kept = train(broken, "full", replace(SETTINGS, warm=True, lr=0.5, epochs=2))
+    if kept.best_epoch == 0:
+        assert all(torch.equal(value, before[name]) for name, value in broken.state_dict().items())

@@ -151,8 +151,7 @@ def plan(given: Given, as_json: Json = False) -> None:
     for note in planned.notes:
         typer.echo(note)
     typer.echo(f"\n{told.model}: {planned.weights}\n{planned.points!r}\n")
-    begins = ", ".join(planned.coarse) or "a probe of all points"
-    typer.echo(f"The search begins with {begins}; at most {planned.most_trials} fine-tunes.")
+    typer.echo(f"The search begins with {planned.begins}; at most {planned.most_trials} fine-tunes.")
     typer.echo(
         f"An epoch of the whole network: {planned.macs_per_epoch / 1e12:.2f} T multiply-adds, "
         f"about {duration(planned.seconds_per_epoch)} here; smaller cuts take less."

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from math import isfinite, isnan
 from pathlib import Path
+from statistics import fmean
 from time import perf_counter
 from typing import Any
 
@@ -425,10 +426,12 @@ class _Run:
             std=settings.std,
             device=str(self.device),
         )
-        row = _figures(settings.kind, self.val.labels, joined(predicted, self.accelerator))
+        probabilities = joined(predicted, self.accelerator)
+        heads = [probabilities] if probabilities.ndim == 2 else list(probabilities.swapaxes(0, 1))
+        loss = fmean(log_loss(settings.kind, self.val.labels, head) for head in heads)
         # An epoch's last step can break the weights: its training loss was computed before.
-        self._check("validation", row["val_loss"], lr)
-        return row
+        self._check("validation", loss, lr)
+        return {"val_loss": loss, **_figures(settings.kind, self.val.labels, heads)}
 
     def _check(self, which: str, loss: float, lr: float) -> None:
         if not isfinite(loss):
@@ -450,11 +453,8 @@ class _Run:
         return score
 
 
-def _figures(kind: str, labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64]) -> Row:
-    """The validation figures of a row of the curve; of several heads, their means and each one's AUPRC."""
-    if probabilities.ndim == 2:
-        found = {f"val_{name}": value for name, value in metrics(kind, labels, probabilities).items()}
-        return {"val_loss": log_loss(kind, labels, probabilities)} | found
-    rows = [_figures(kind, labels, probabilities[:, head]) for head in range(probabilities.shape[1])]
-    means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
-    return means | {"val_auprc_of_heads": [row["val_auprc"] for row in rows]}
+def _figures(kind: str, labels: npt.NDArray[np.int64], heads: Sequence[npt.NDArray[np.float64]]) -> Row:
+    """The validation metrics; of several heads their means, and each one's AUPRC."""
+    rows = [metrics(kind, labels, head) for head in heads]
+    means = {f"val_{name}": fmean(row[name] for row in rows) for name in rows[0]}
+    return means if len(rows) == 1 else means | {"val_auprc_of_heads": [row["auprc"] for row in rows]}

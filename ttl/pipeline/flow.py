@@ -152,6 +152,10 @@ def rebuild_report(folder: Path) -> Path:
     return write_report(folder)
 
 
+LOOKS = {"probe": "a probe of all points", "joint": "one fine-tune with a head at every point"}
+"""What strategies begin with that look at all points before they choose one."""
+
+
 @dataclass(frozen=True)
 class Planned:
     """What a run would do, known without training."""
@@ -159,7 +163,9 @@ class Planned:
     task: dict[str, Any]
     points: TruncationPoints
     coarse: tuple[str, ...]
-    """The points that the search begins with; none where a probe decides which."""
+    """The points that the search begins with; none where a look at all of them decides which."""
+    begins: str
+    """What the search begins with, in words."""
     most_trials: int
     """Fine-tunes at most."""
     macs_per_epoch: int
@@ -179,13 +185,16 @@ def plan(config: RunConfig, *, watch: Watch = unwatched) -> Planned:
     prepared = within_latency(prepare(config, watch), None, watch)
     points, candidates = prepared.points, prepared.candidates
     rehearsal = [_rehearse(config.strategy, candidates, winner) for winner in candidates]
-    first = rehearsal[-1].steps[0]
+    looks = LOOKS.get(config.strategy)
+    coarse = () if looks else tuple(point.name for point in rehearsal[-1].steps[0].points)
+    most = max(len(found.scores) for found in rehearsal) + (config.strategy == "joint")
     measured = (f"{prepared.latency.words()}.",) if prepared.latency else ()
     return Planned(
         task=describe_task(prepared.task),
         points=points,
-        coarse=() if config.strategy == "probe" else tuple(point.name for point in first.points),
-        most_trials=config.seeds * max(len(found.scores) for found in rehearsal),
+        coarse=coarse,
+        begins=looks or ", ".join(coarse),
+        most_trials=config.seeds * most,
         macs_per_epoch=MACS_PER_TRAINING_STEP * points[-1].macs * len(prepared.task.train),
         seconds_per_epoch=_seconds_per_epoch(prepared),
         weights=prepared.backbone.weights.summary(),

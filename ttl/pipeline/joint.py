@@ -21,10 +21,16 @@ from ttl.search.study import Study
 from ttl.stats import metrics, paired_difference
 
 WEIGHTS = "joint.safetensors"
-FINAL_SHARE = 0.25
-"""Of the joint network's epochs, that the chosen point's own fine-tune has at most: it begins where that ended."""
+JOINT_SHARE = 0.5
+"""Of the epochs that a fine-tune may have, for the joint network; the rest is left to the point that it speaks for."""
 ONE_STANDARD_ERROR = 0.6827
 """The confidence of an interval that is one standard error wide to either side."""
+
+
+def joint_epochs(prepared: Prepared) -> int | None:
+    """At most so many for the joint network; None leaves it to the recipe's stop rule."""
+    cap = prepared.config.epochs
+    return None if cap is None else max(1, round(JOINT_SHARE * cap))
 
 
 def joint_network(prepared: Prepared, seed: int) -> nn.Module:
@@ -50,7 +56,8 @@ def warm_start(model: nn.Module, prepared: Prepared, point: TruncationPoint, stu
         joint: its identity.
 
     Returns:
-        the epochs that are left to the model's own fine-tune.
+        the epochs that are left to the model's own fine-tune: of the run's cap what the joint network didn't have, or
+        without one its share of what the joint network's stop rule let it have.
 
     Raises:
         RunFolderError: the joint fine-tune's files are gone or damaged.
@@ -67,7 +74,8 @@ def warm_start(model: nn.Module, prepared: Prepared, point: TruncationPoint, stu
             f"The joint fine-tune in {folder} can't be read ({str(error).splitlines()[0]}): remove the folder and give "
             "the same command again"
         ) from error
-    return max(1, round(FINAL_SHARE * epochs))
+    cap = prepared.config.epochs
+    return max(1, round((1 - JOINT_SHARE) * epochs) if cap is None else cap - epochs)
 
 
 def curve_of_heads(prepared: Prepared, records: Sequence[Mapping[str, Any]]) -> dict[str, Probed]:

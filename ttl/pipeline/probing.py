@@ -46,7 +46,7 @@ def _probed(prepared: Prepared) -> Iterator[tuple[str, Probed]]:
     train, task = prepared.images["train"], prepared.task
     labels = np.asarray(train.labels)
     folds = list(_folds(labels, task.train.groups, prepared.config.seed))
-    for name, features in _features(prepared).items():
+    for name, features in pooled_features(prepared).items():
         scores = [_score(task.kind, len(task.class_names), features, labels, *fold) for fold in folds]
         defined = [score for score in scores if score == score]
         if len(defined) < 2:
@@ -55,7 +55,7 @@ def _probed(prepared: Prepared) -> Iterator[tuple[str, Probed]]:
             yield name, Probed(float(np.mean(defined)), float(np.std(defined, ddof=1)) / sqrt(len(defined)))
 
 
-def _features(prepared: Prepared) -> dict[str, Pooled]:
+def pooled_features(prepared: Prepared) -> dict[str, Pooled]:
     """Point name -> `(n, channels)` of the training images, unaugmented, from one pass of the network."""
     spec = prepared.backbone.spec
     network = prepared.backbone.model.to(prepared.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from ttl.bundle import Bundle, save_bundle, save_weights
 from ttl.finetune import Fit, Recipe, Settings, epochs_done, fit, from_main, predict
 from ttl.pipeline.events import EpochDone, ImagesShown, TrialDone, TrialStarted, Watch
 from ttl.pipeline.joint import WEIGHTS as JOINT_WEIGHTS
-from ttl.pipeline.joint import joint_network, warm_start
+from ttl.pipeline.joint import joint_epochs, joint_network, warm_start
 from ttl.pipeline.prepare import SCORE, Prepared
 from ttl.pipeline.track import tracker
 from ttl.points import TruncationPoint
@@ -31,7 +32,8 @@ def identity(prepared: Prepared, trial: Trial) -> str:
     """The trial's name: a hash of all that defines its result, but for how far it is to go."""
     told = {**prepared.definition(), "seed": trial.seed}
     if trial.cut is None:
-        return trial_id({**told, "joint": [point.values for point in prepared.candidates]})
+        points = [point.values for point in prepared.candidates]
+        return trial_id({**told, "joint": points, "joint_epochs": joint_epochs(prepared)})
     point = prepared.points.find(trial.cut)
     started = {"start": trial.start} if trial.start else {}
     return trial_id({**told, "cut": point.name, "values": point.values, **started})
@@ -105,7 +107,7 @@ def _to_train(prepared: Prepared, study: Study, trial: Trial) -> tuple[nn.Module
     """The network as the trial begins with it, and how it is fine-tuned."""
     settings = prepared.settings(trial.seed)
     if trial.cut is None:
-        return joint_network(prepared, trial.seed), prepared.recipe, settings
+        return joint_network(prepared, trial.seed), prepared.recipe, replace(settings, epochs=joint_epochs(prepared))
     point = prepared.points.find(trial.cut)
     model: nn.Module = truncate(
         prepared.network(trial.seed),
@@ -210,12 +212,12 @@ def describe_bundle(prepared: Prepared, point: TruncationPoint, record: Record) 
     )
 
 
-def predictions(record: Record, split: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+def predictions(record: Mapping[str, Any], split: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Probabilities `(n, classes)` that a trial gave for a split."""
     return np.asarray(record["predictions"][split], dtype=np.float64)
 
 
-def score(record: Record, metric: str) -> float:
+def score(record: Mapping[str, Any], metric: str) -> float:
     """A trial's validation score; NaN where the metric is undefined."""
     value = record["val"][metric]["value"]
     return float("nan") if value is None else float(value)

@@ -177,7 +177,7 @@ def _stopped(prepared: Prepared, known: Known) -> dict[str, Any]:
     return {"points": points, "train_macs_saved_at_most": saved if cap else None}
 
 
-def compared(prepared: Prepared, one: Record, other: Record, split: str) -> NonInferiority:
+def compared(prepared: Prepared, one: Mapping[str, Any], other: Mapping[str, Any], split: str) -> NonInferiority:
     """`one` minus `other`, on the same images (patients) of a split resampled together: is it non-inferior?"""
     samples = prepared.task.splits[split]
     return non_inferior(
