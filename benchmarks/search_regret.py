@@ -1,20 +1,20 @@
 """What each search strategy loses against the exhaustive truth, and what it costs.
 
-    python benchmarks/search_regret.py xray/ --model tv:mobilenet_v2 --weights mobilenet_v2.pth --image-size 112 \\
-        --epochs 10 --seeds 2 --name xray-mobilenet_v2
+    python benchmarks/search_regret.py xray/ --config search/xray-mobilenet_v2.toml --weights mobilenet_v2.pth
 
 The truth is every point, fine-tuned with each seed; its run folder under --out is gone on with where it was stopped.
 Each strategy is then followed on each seed's trials: what it asks for is looked up, and what the truth doesn't hold
 (the joint network, and the short fine-tune that starts with it) is done.
 
 - regret: the best mean test AUPRC over seeds of any point, less that of the point picked. The best of many noisy means
-  is itself too high: the noise floor, the standard deviation between seeds at one point, says by how much.
+  is itself too high: the noise floor, the standard deviation between seeds at one point (the median over the points),
+  says by how much.
 - delivered: the test AUPRC of the model that the strategy ends with; another one than the truth's only for `joint`.
 - cost: training MACs that the strategy asked for, in those of one fine-tune of the highest point; a forward pass
   counts as a third of a training step.
 - search: the same, less that fine-tune of the highest point: every run makes it to have something to compare with.
 
-Results of several data sets are kept side by side in one JSON file, by --name.
+Results of several data sets are kept side by side in one JSON file, by the name of the study.
 """
 
 from __future__ import annotations
@@ -24,15 +24,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from math import sqrt
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean, median, stdev
 from typing import Any
 
 import numpy as np
-from shared import study_config, study_parser
 from transferability import SCORES
 
+from ttl.config import load_config
 from ttl.pipeline.joint import curve_of_heads
 from ttl.pipeline.known import Paused
 from ttl.pipeline.prepare import SCORE, Prepared, prepare
@@ -62,15 +61,10 @@ Record = Mapping[str, Any]
 def main() -> None:
     """Make the truth, follow the strategies on it, print the table and write it."""
     told = arguments()
-    config = study_config(
-        told,
-        epochs=told.epochs,
-        train_fraction=told.train_fraction,
-        within_weights=told.within_weights,
-        dedupe=told.dedupe,
-        seeds=told.seeds,
-    )
-    study = Study(told.out / told.name)
+    name = told.config.stem
+    flags = {"data": told.data, "weights": told.weights, "threads": told.threads, "out": told.out / name}
+    config = load_config(told.config, flags)
+    study = Study(told.out / name)
     with study.held():
         prepared = prepare(config, lambda event: None, cache_dir=study.folder / "cache")
         truth = {seed: truth_of(prepared, study, seed) for seed in prepared.seeds}
@@ -89,7 +83,7 @@ def main() -> None:
                 followed(Follower(prepared, study, truth[seed], seed), name, "best", test, search)
                 for name, search in also_tried(prepared, curve, features).items()
             ]
-    floor = sqrt(mean(stdev(values) ** 2 for values in test.values())) if told.seeds > 1 else None
+    floor = median(stdev(values) for values in test.values()) if config.seeds > 1 else None
     content = {
         **describe_machine(),
         "definition": prepared.definition(),
@@ -109,20 +103,19 @@ def main() -> None:
     }
     known = json.loads(told.results.read_text()) if told.results.is_file() else {}
     told.results.parent.mkdir(parents=True, exist_ok=True)
-    told.results.write_text(json.dumps(known | {told.name: content}, indent=1) + "\n", encoding="utf-8")
-    show(told.name, rows, floor)
+    told.results.write_text(json.dumps(known | {name: content}, indent=1) + "\n", encoding="utf-8")
+    show(name, rows, floor)
 
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = study_parser(__doc__, RESULTS)
-    parser.add_argument("--name", required=True)
-    parser.add_argument("--within-weights", action="store_true")
-    parser.add_argument("--epochs", type=int)
-    parser.add_argument("--train-fraction", type=float, default=1.0)
-    parser.add_argument("--dedupe")
-    parser.add_argument("--seeds", type=int, default=2)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data")
+    parser.add_argument("--config", type=Path, required=True, help="a study; its strategy doesn't matter here")
+    parser.add_argument("--weights")
+    parser.add_argument("--threads", type=int)
     parser.add_argument("--out", type=Path, default=Path("regret-runs"))
+    parser.add_argument("--results", type=Path, default=RESULTS)
     return parser.parse_args()
 
 
