@@ -28,6 +28,31 @@ TRIED = {
     8: (0.969, 0.958, 0.016),
     9: (0.970, 0.960, 0.015),
 }
+# index: (mean AUPRC of the probe, its standard error, that of the joint network's head, its standard error)
+LOOKED = {
+    1: (0.842, 0.011, 0.858, 0.018),
+    2: (0.871, 0.010, 0.893, 0.014),
+    3: (0.894, 0.009, 0.917, 0.011),
+    4: (0.906, 0.009, 0.936, 0.008),
+    5: (0.919, 0.008, 0.951, 0.006),
+    6: (0.925, 0.008, 0.961, 0.004),
+    7: (0.922, 0.008, 0.967, 0.002),
+    8: (0.909, 0.009, 0.968, 0.0),
+    9: (0.891, 0.010, 0.966, 0.002),
+}
+# index: (percentiles 5, 25, 50, 75 and 95 of the canonical correlations, overlap with random ones)
+COMPARED = {
+    1: ([0.964, 0.988, 0.996, 0.999, 1.0], 0.0),
+    2: ([0.931, 0.972, 0.989, 0.996, 0.999], 0.0),
+    3: ([0.873, 0.941, 0.972, 0.989, 0.998], 0.0),
+    4: ([0.741, 0.868, 0.929, 0.966, 0.991], 0.001),
+    5: ([0.562, 0.748, 0.851, 0.918, 0.977], 0.012),
+    6: ([0.351, 0.564, 0.712, 0.826, 0.939], 0.061),
+    7: ([0.212, 0.421, 0.586, 0.731, 0.892], 0.143),
+    8: ([0.114, 0.284, 0.447, 0.609, 0.812], 0.271),
+    9: ([0.078, 0.219, 0.371, 0.529, 0.744], 0.352),
+}
+CHANCE = [0.031, 0.143, 0.262, 0.378, 0.512]
 
 
 def estimate(value: float, half_width: float) -> dict[str, float]:
@@ -83,6 +108,23 @@ def candidate(index: int) -> dict[str, Any]:
         "seconds": epochs * 4.2,
         "curve": rows,
     }
+
+
+def seen(look: str) -> list[dict[str, Any]]:
+    """The curve of the probe, or of the joint network."""
+    at = {"probe": 0, "joint": 2}[look]
+    return [
+        {"cut": POINTS[index - 1][0], "mean": figures[at], "se": figures[at + 1]} for index, figures in LOOKED.items()
+    ]
+
+
+def compared() -> dict[str, Any]:
+    """The features before and after the whole network's fine-tune."""
+    points = [
+        {"cut": POINTS[index - 1][0], "quartiles": quartiles, "overlap": overlap}
+        for index, (quartiles, overlap) in COMPARED.items()
+    ]
+    return {"points": points, "random": CHANCE, "threshold": 0.1}
 
 
 def over_seeds() -> dict[str, Any]:
@@ -148,15 +190,36 @@ def finished() -> dict[str, Any]:
         "search": {
             "strategy": "two-stage",
             "reason": "layer3.1 has the best validation AUPRC of the 7 candidates tried.",
-            "fine_tunes": 7,
-            "epochs": 71,
+            "fine_tunes": 9,
+            "epochs": 75,
             "train_macs": 4.31e14,
             "seconds": 1432.0,
             "steps": [
                 {"phase": "coarse", "points": ["stem", "layer1.1", "layer2.1", "layer3.1", "layer4.1"]},
+                {"phase": "fine", "points": ["layer1.0", "layer2.0", "layer3.0", "layer4.0"], "epochs": 2},
                 {"phase": "fine", "points": ["layer3.0", "layer4.0"]},
             ],
+            "stopped": {
+                "points": [
+                    {"cut": "layer1.0", "epochs": 2, "val": 0.7312},
+                    {"cut": "layer2.0", "epochs": 2, "val": 0.7846},
+                ],
+                "train_macs_saved_at_most": 1.2475e14,
+            },
+            "max_latency_ms": {
+                "budget_ms": 5.5,
+                "threads": 2,
+                "highest": "layer4.0",
+                "measured": [
+                    {"cut": "layer2.1", "p50_ms": 3.12},
+                    {"cut": "layer4.0", "p50_ms": 5.07},
+                    {"cut": "layer4.1", "p50_ms": 5.81},
+                ],
+            },
         },
+        "probe": seen("probe"),
+        "joint": seen("joint"),
+        "svcca": compared(),
         "recipe": {
             "name": "full",
             "source": "Peng et al., BMVC 2023, arXiv 2106.05152",

@@ -39,5 +39,5 @@ def test_chromium_shows_the_verdict_and_asks_for_nothing(browser: str, tmp_path:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     dom = html.unescape(done.stdout)
     assert f"<h1>{verdict(read(report)).sentence}</h1>" in dom
-    assert dom.count("<svg") == 3
+    assert dom.count("<svg") == 5
     assert re.findall(r"https?://|\ssrc=|url\(", dom) == []

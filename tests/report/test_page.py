@@ -46,6 +46,14 @@ class Page(HTMLParser):
     def attributes(self, name: str) -> list[str]:
         return [str(attrs[name]) for _, attrs in self.tags if name in attrs]
 
+    def classes(self, *tags: str) -> list[str | None]:
+        return [attrs.get("class") for tag, attrs in self.tags if tag in tags]
+
+
+def plot(name: str, study: dict[str, Any]) -> Page:
+    """One picture of a study's page."""
+    return Page(re.findall(rf'<svg class="plot"[^>]*aria-labelledby="{name}-title.*?</svg>', render(study))[0])
+
 
 @pytest.mark.parametrize(
     "study", [example.finished, example.over_seeds, example.whole_network, example.unfinished, dict]
@@ -70,15 +78,15 @@ def test_sections_stand_in_order() -> None:
 def test_every_plot_has_alternative_text_and_its_data() -> None:
     page = Page(render(example.finished()))
     plots = [attrs for tag, attrs in page.tags if tag == "svg"]
-    assert len(plots) == 3
+    assert len(plots) == 5
     for attrs in plots:
         named = str(attrs["aria-labelledby"]).split()
         assert set(named) <= set(page.attributes("id"))
-    assert page.words.count("Data of this plot") == 3
+    assert page.words.count("Data of this plot") == 5
 
 
 def test_the_chosen_and_the_whole_network_are_marked() -> None:
-    marks = [attrs.get("class") for tag, attrs in Page(render(example.finished())).tags if tag in ("circle", "rect")]
+    marks = plot("depth", example.finished()).classes("circle", "rect")
     assert marks.count("dot other") == 5
     assert marks.count("dot chosen") == 1
     assert marks.count("dot full") == 1
@@ -123,12 +131,34 @@ def test_what_a_fine_tune_remarked_is_shown_once_with_its_points() -> None:
     assert words.count("Batch norms that train saw each batch in 2 parts (stem, layer1.1).") == 1
 
 
-def test_the_curve_of_a_probe_is_a_table() -> None:
-    study = example.finished() | {"probe": [{"cut": "stem", "mean": 0.812, "se": 0.0141}, {"cut": "x", "mean": None}]}
-    words = Page(render(study)).words
-    at = words.index("0.812")
-    assert words[at - 1 : at + 2] == ["stem", "0.812", "0.014"]
-    assert any(word.startswith("What a linear classifier reaches") for word in words)
+def test_what_was_stopped_is_listed_with_what_that_saved() -> None:
+    words = Page(render(example.finished())).words
+    at = words.index("0.785")
+    assert words[at - 2 : at + 1] == ["layer2.0", "2", "0.785"]
+    assert "Stopping them saved at most 125 T training MACs, 29% of what the search took." in words
+    assert "Fine, 2 epochs: layer1.0, layer2.0, layer3.0, layer4.0" in words
+
+
+def test_without_a_cap_what_was_saved_is_not_invented() -> None:
+    study = example.finished()
+    study["search"]["stopped"]["train_macs_saved_at_most"] = None
+    assert "What stopping them saved is not known" in render(study)
+
+
+def test_a_search_that_stopped_nothing_says_so_and_one_that_may_not_is_silent() -> None:
+    study = example.finished()
+    study["search"]["stopped"] = {"points": [], "train_macs_saved_at_most": 0}
+    assert "No fine-tune fell so far behind that it was stopped." in Page(render(study)).words
+    del study["search"]["stopped"]
+    assert "stopped" not in render(study)
+
+
+def test_the_points_timed_for_a_latency_budget_are_listed() -> None:
+    page = Page(render(example.finished()))
+    at = page.words.index("5.81 ms")
+    assert page.words[at - 4 : at + 2] == ["layer4.0", "5.07 ms", "yes", "layer4.1", "5.81 ms", "no"]
+    said = "to keep to 5.50 ms an image, threads 2. The search went up to layer4.0, the highest that is within."
+    assert any(said in word for word in page.words)
 
 
 def test_unfinished_is_said() -> None:

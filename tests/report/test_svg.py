@@ -49,3 +49,19 @@ def test_a_line_is_broken_where_a_value_is_missing() -> None:
     path = axes.path([0, 1, 2, 3], [0.5, math.nan, 0.5, 0.5], "chosen")
     assert path.count("M") == 2
     assert path.count("L") == 1
+
+
+def test_an_area_goes_there_and_back_and_leaves_out_what_is_missing() -> None:
+    axes = svg.Axes(svg.Scale(0.0, 10.0, 0.0, 100.0), svg.Scale(0.0, 10.0, 0.0, 100.0))
+    drawn = axes.area([1, 2, 3, 4], [1, 2, math.nan, 3], [5, 6, 7, 8], "probe")
+    there_and_back = "M10.0 50.0L20.0 60.0L20.0 20.0L10.0 10.0Z"
+    assert drawn == f'<path class="area probe" d="{there_and_back} M40.0 80.0L40.0 30.0Z"></path>'
+
+
+def test_a_box_has_its_five_values_in_place() -> None:
+    axes = svg.Axes(svg.Scale(0.0, 10.0, 0.0, 100.0), svg.Scale(0.0, 10.0, 100.0, 0.0))
+    drawn = str(axes.box(5, [1, 2, 4, 6, 9], 8.0, "other", "said"))
+    assert "<title>said</title>" in drawn
+    assert 'd="M50.0 90.0V80.0M50.0 40.0V10.0M48.0 90.0h4.0M48.0 10.0h4.0"' in drawn
+    assert 'class="box other" d="M46.0 80.0h8.0V40.0h-8.0Z"' in drawn
+    assert 'class="median other" d="M46.0 60.0h8.0"' in drawn

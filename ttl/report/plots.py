@@ -15,6 +15,7 @@ from ttl.report.blocks import Figure, Table, estimate_cell, row
 from ttl.report.reading import Candidate, Estimate, Point, Report, number
 
 ROLES = {"chosen": "chosen", "full": "whole network", "other": ""}
+DEPTH = "truncation point, lowest to whole network"
 KEPT = "The ringed epoch is the one whose weights were kept: the best by what the recipe watches."
 LOSSES = "Dashed: training loss. Solid: validation loss."
 
@@ -33,8 +34,8 @@ def depth_figure(report: Report) -> Figure | None:
         "depth",
         f"{metric} against depth",
         _describe_depth(report, tried),
-        _stages(axes, report.points),
-        axes.frame("truncation point, lowest to whole network", metric),
+        stages(axes, report.points),
+        axes.frame(DEPTH, metric),
         _guides(axes, report, tried),
         *(_candidate_mark(axes, report, c) for c in sorted(tried, key=report.is_chosen)),
     )
@@ -61,7 +62,8 @@ def _describe_depth(report: Report, tried: Sequence[Candidate]) -> str:
     return f"{len(tried)} candidates from the lowest to the highest: {', '.join(points)}."
 
 
-def _stages(axes: svg.Axes, points: Sequence[Point]) -> Markup:
+def stages(axes: svg.Axes, points: Sequence[Point]) -> Markup:
+    """The network's resolution stages as bands over the whole height."""
     bands = (_stage(axes, stage, list(members)) for stage, members in groupby(points, key=lambda p: p.stage))
     return svg.element("g", *bands)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from markupsafe import Markup, escape
 
@@ -110,6 +110,48 @@ class Axes:
         at, top, bottom = self.x(x), self.y(high), self.y(low)
         d = f"M{at:.1f} {top:.1f}V{bottom:.1f}M{at - 4:.1f} {top:.1f}h8M{at - 4:.1f} {bottom:.1f}h8"
         return element("path", class_=f"bar {class_}", d=d)
+
+    def area(self, xs: Sequence[float], lows: Sequence[float], highs: Sequence[float], class_: str) -> Markup:
+        """What lies between two lines, broken where either is missing; of a lone point, a vertical line."""
+        corners = zip(xs, lows, highs, strict=True)
+        runs = (list(run) for known, run in groupby(corners, key=lambda c: all(map(math.isfinite, c))) if known)
+        return element("path", class_=f"area {class_}", d=" ".join(map(self._outline, runs)))
+
+    def _outline(self, corners: Sequence[tuple[float, float, float]]) -> str:
+        there = [f"{self.x(x):.1f} {self.y(high):.1f}" for x, _, high in corners]
+        back = [f"{self.x(x):.1f} {self.y(low):.1f}" for x, low, _ in reversed(corners)]
+        return f"M{'L'.join(there + back)}Z"
+
+    def box(self, x: float, five: Sequence[float], width: float, class_: str, label: str) -> Markup:
+        """A box plot with a tooltip: whisker, box, median, box, whisker, in `five` rising values."""
+        at, half = self.x(x), width / 2
+        low, bottom, middle, top, high = (f"{self.y(value):.1f}" for value in five)
+        whiskers = f"M{at:.1f} {low}V{bottom}M{at:.1f} {top}V{high}"
+        caps = "".join(f"M{at - half / 2:.1f} {end}h{half:.1f}" for end in (low, high))
+        edges = f"M{at - half:.1f} {bottom}h{width:.1f}V{top}h{-width:.1f}Z"
+        return element(
+            "g",
+            element("title", label),
+            element("path", class_=f"bar {class_}", d=whiskers + caps),
+            element("path", class_=f"box {class_}", d=edges),
+            element("path", class_=f"median {class_}", d=f"M{at - half:.1f} {middle}h{width:.1f}"),
+        )
+
+    def across(self, low: float, high: float, class_: str) -> Markup:
+        """A horizontal strip over the whole width."""
+        top, bottom = self.y(high), self.y(low)
+        width = self.x.stop - self.x.start
+        return element("rect", class_=class_, x=self.x.start, y=top, width=width, height=bottom - top)
+
+    @property
+    def step(self) -> float:
+        """Room for one point of the x axis, in user units."""
+        return self.x(1) - self.x(0)
+
+    def down(self, x: float, class_: str) -> Markup:
+        """A guide over the whole height."""
+        at = self.x(x)
+        return element("line", class_=f"guide {class_}", x1=at, x2=at, y1=self.y.stop, y2=self.y.start)
 
     def dot(self, x: float, y: float, class_: str, label: str, *, square: bool = False) -> Markup:
         """A mark with a tooltip."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ttl.report import units
 from ttl.report.blocks import Block, Cell, Listing, Prose, Row, Section, Table, estimate_cell, row
+from ttl.report.looks import looks
 from ttl.report.plots import depth_figure, role
 from ttl.report.reading import Candidate, Estimate, Report, mapping, metric_name, number, records
+from ttl.report.similarity import similarity
 from ttl.report.verdict import chance_level
 
 HEAD_EXCLUDED = "everything up to the point, head excluded"
@@ -134,8 +134,8 @@ def why_this_point(report: Report) -> Section | None:
         blocks.append(figure)
     if report.candidates:
         blocks += [_candidates_table(report), _all_metrics_table(report)]
-    if probed := records(report.raw, "probe"):
-        blocks.append(_probe_table(report, probed))
+    blocks += [block for block in (looks(report), similarity(report)) if block is not None]
+    blocks += _latency_budget(report)
     failed = tuple(f"{f.get('cut')}: {f.get('cause')}" for f in records(report.raw, "failed"))
     if failed:
         blocks.append(Listing(failed, "Fine-tunes that failed"))
@@ -145,22 +145,23 @@ def why_this_point(report: Report) -> Section | None:
     return Section("why", title, tuple(blocks)) if blocks else None
 
 
-def _probe_table(report: Report, probed: Sequence[Mapping[str, Any]]) -> Table:
-    chosen = report.chosen.cut if report.chosen else ""
+def _latency_budget(report: Report) -> tuple[Table, ...]:
+    """What was timed to keep to a budget; nothing where there was none."""
+    budget = mapping(mapping(report.raw, "search"), "max_latency_ms")
+    measured = records(budget, "measured")
+    if not measured:
+        return ()
+    most, threads, highest = number(budget.get("budget_ms")), number(budget.get("threads")), budget.get("highest")
+    times = ((str(timed.get("cut")), number(timed.get("p50_ms"))) for timed in measured)
     rows = tuple(
-        row(
-            str(found.get("cut")),
-            units.score(number(found.get("mean"))),
-            units.score(number(found.get("se"))),
-            mark="chosen" if found.get("cut") == chosen else "",
-        )
-        for found in probed
+        row(name, units.milliseconds(p50_ms), "" if math.isnan(p50_ms) else "yes" if p50_ms <= most else "no")
+        for name, p50_ms in times
     )
     caption = (
-        "What a linear classifier reaches on each point's frozen features, cross-validated on the training images. "
-        "It picks where to fine-tune; fine-tuning then moves the upper blocks most."
+        f"The points that were timed to keep to {units.milliseconds(most)} an image, threads {units.whole(threads)}. "
+        f"The search went up to {highest}, the highest that is within. The time is the median of one image."
     )
-    return Table(caption, ("Point", f"Mean {report.metric_name}", "Standard error"), rows, folded=True)
+    return (Table(caption, ("Point", "Time", "Within"), rows),)
 
 
 def _named(report: Report, candidate: Candidate) -> Cell:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from typing import Any
+
 from ttl.report import units
-from ttl.report.blocks import Block, Facts, Listing, Section, facts
+from ttl.report.blocks import Block, Facts, Listing, Prose, Section, Table, facts, row
 from ttl.report.plots import ROLES, curve_figures, epochs_table
 from ttl.report.reading import Candidate, Report, items, mapping, number, records
 
@@ -71,7 +75,34 @@ def search_cost(report: Report) -> Section | None:
     )
     steps = tuple(_step(step) for step in records(search, "steps"))
     listing = (Listing(steps),) if steps else ()
-    return Section("cost", "What the search cost", (Facts(pairs), *listing))
+    return Section("cost", "What the search cost", (Facts(pairs), *listing, *_stopped(report, search)))
+
+
+def _stopped(report: Report, search: Mapping[str, Any]) -> tuple[Block, ...]:
+    """The fine-tunes that fell behind, and what that saved; nothing where none was to be stopped."""
+    stopped = mapping(search, "stopped")
+    points = records(stopped, "points")
+    if not stopped:
+        return ()
+    if not points:
+        return (Prose("No fine-tune fell so far behind that it was stopped."),)
+    rows = tuple(
+        row(str(p.get("cut")), units.whole(number(p.get("epochs"))), units.score(number(p.get("val")))) for p in points
+    )
+    caption = (
+        "Fine-tunes that fell behind and were stopped, so that none of them could be chosen. Val: the best value until "
+        "then."
+    )
+    table = Table(caption, ("Point", "Epochs", f"Val {report.metric_name}"), rows)
+    return (table, Prose(_saved(number(stopped.get("train_macs_saved_at_most")), number(search.get("train_macs")))))
+
+
+def _saved(macs: float, spent: float) -> str:
+    if math.isnan(macs):
+        return "What stopping them saved is not known: nothing says how many epochs they would have had."
+    relative = units.percent(units.share(macs, spent))
+    share = "" if relative == units.MISSING else f", {relative} of what the search took"
+    return f"Stopping them saved at most {units.large(macs)} training MACs{share}."
 
 
 def _share_of_points(report: Report) -> str:
@@ -82,4 +113,6 @@ def _share_of_points(report: Report) -> str:
 def _step(step: object) -> str:
     record = step if isinstance(step, dict) else {}
     names = ", ".join(str(name) for name in items(record, "points"))
-    return f"{str(record.get('phase', 'step')).capitalize()}: {names or 'nothing left to try'}"
+    epochs = number(record.get("epochs"))
+    paused = f", {units.whole(epochs)} epoch{'' if epochs == 1 else 's'}" if math.isfinite(epochs) else ""
+    return f"{str(record.get('phase', 'step')).capitalize()}{paused}: {names or 'nothing left to try'}"
