@@ -14,7 +14,21 @@ from ttl.bundle import load_bundle
 from ttl.config import RunConfig
 from ttl.errors import DataError, RunFolderError, TrainingError, TTLError, UsageError
 from ttl.export.run import OnnxModel
-from ttl.pipeline import EpochDone, Event, Note, TrialDone, TrialStarted, export, finetune, plan, run, trial
+from ttl.pipeline import (
+    BatchStarted,
+    EpochDone,
+    Event,
+    Note,
+    TrialDone,
+    TrialFailed,
+    TrialPaused,
+    TrialStarted,
+    export,
+    finetune,
+    plan,
+    run,
+    trial,
+)
 from ttl.search.study import Study
 from ttl.stats import ALL_METRICS
 
@@ -295,12 +309,10 @@ def test_a_fine_tune_that_breaks_is_told_and_the_search_goes_on(
         return real(model, *args, **kwargs)
 
     monkeypatch.setattr(trial, "fit", broken)
-    notes: list[str] = []
-    content = run(
-        tiny(tmp_path / "run"), deliver=False, watch=lambda e: notes.append(e.text) if isinstance(e, Note) else None
-    ).report
+    events: list[Event] = []
+    content = run(tiny(tmp_path / "run"), deliver=False, watch=events.append).report
     assert content["failed"] == [{"cut": "layer1.0", "cause": "The training loss is nan in epoch 1"}]
-    assert any(note.startswith("The fine-tune at layer1.0 failed: The training loss is nan") for note in notes)
+    assert TrialFailed("layer1.0", 0, "The training loss is nan in epoch 1") in events
     assert content["chosen"]["cut"] in {"layer2.0", "layer3.0", "layer4.0"}
     assert "layer1.0: The training loss is nan" in (tmp_path / "run" / "report.html").read_text()
 
@@ -381,3 +393,16 @@ def test_no_data_is_an_error_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere"):
         run(tiny(tmp_path / "out", data=str(tmp_path / "nowhere")))
     assert not (tmp_path / "out" / "run.json").exists()
+
+
+def test_who_watches_is_told_of_steps_and_pauses(tmp_path: Path) -> None:
+    events: list[Event] = []
+    run(tiny(tmp_path, epochs=2, halving=1, strategy="exhaustive"), deliver=False, watch=events.append)
+    first, second = (event for event in events if isinstance(event, BatchStarted))
+    assert [due.cut for due in first.due] == ["maxpool", "layer1.0", "layer2.0", "layer3.0", "layer4.0"]
+    assert [due.macs for due in first.due] == sorted(due.macs for due in first.due)
+    assert (first.phase, first.max_epochs, second.max_epochs) == ("exhaustive", 1, 2)
+    assert {due.cut for due in second.due} < {due.cut for due in first.due}
+    between = events[events.index(first) : events.index(second)]
+    assert [event.record["cut"] for event in between if isinstance(event, TrialPaused)] == [d.cut for d in first.due]
+    assert not any(isinstance(event, TrialPaused) for event in events[events.index(second) :])

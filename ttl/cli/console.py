@@ -1,24 +1,42 @@
-"""Progress on the terminal: a bar there, plain lines elsewhere. Part of the command line."""
+"""Progress on the terminal: bars and a small table there, plain lines elsewhere. Part of the command line."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from math import isnan
 from time import monotonic
+from typing import Any
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from ttl.cli.progress import FineTune, Key, Row, RunProgress, best_auprc, summed
+from ttl.data.words import counted, listed
+from ttl.pipeline import (
+    BatchStarted,
+    EpochDone,
+    Event,
+    ImagesShown,
+    Note,
+    TrialDone,
+    TrialFailed,
+    TrialPaused,
+    TrialStarted,
+    Watch,
 )
-
-from ttl.cli.tables import duration
-from ttl.pipeline import EpochDone, Event, ImagesShown, Note, TrialDone, TrialStarted, Watch
 
 QUIET_SECONDS = 30.0
 """Without a terminal an epoch is worth a line only if nothing was said for so long."""
+MOST_ROWS = 12
+"""Of the table of fine-tunes; less on a low terminal."""
+OTHER_LINES = 8
+"""That the terminal keeps for what stands around the table."""
+MOST_NAMES = 6
+"""Of the points of a step, in the line that begins it."""
 
 
 @contextmanager
@@ -28,118 +46,136 @@ def watching(quiet: bool) -> Iterator[Watch]:
     if not console.is_terminal:
         yield _Lines(lambda text: console.print(text, markup=False))
         return
+    with _on_terminal(console) as watch:
+        yield watch
+
+
+@contextmanager
+def _on_terminal(console: Console) -> Iterator[Watch]:
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.fields[words]}"),
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}"),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
-        yield _Bars(progress)
-
-
-class _FineTune:
-    """How far the running fine-tune is, at what rate, and how long it may take yet."""
-
-    def __init__(self, started: TrialStarted) -> None:
-        self.started = started
-        self.epochs = started.epochs_done
-        self.seconds_per_epoch: float | None = None
-        self.begun = monotonic()
-        self.shown, self.of = 0, 1
-
-    def on(self, event: ImagesShown | EpochDone) -> None:
-        """Take an event in."""
-        if isinstance(event, ImagesShown):
-            self.shown, self.of = event.shown, event.of
-            return
-        self.epochs, self.shown = event.row["epoch"], 0
-        self.seconds_per_epoch = event.row["seconds"]
-        self.begun = monotonic()
-
-    @property
-    def fraction(self) -> float:
-        """Epochs, the running one in part."""
-        return self.epochs + self.shown / self.of
-
-    def words(self) -> str:
-        """`epoch 3 of at most 10, 412 images/s`."""
-        most = self.started.max_epochs
-        bound = f" of at most {most}" if most else ""
-        running = min(self.epochs + 1, most) if most else self.epochs + 1
-        taken = monotonic() - self.begun
-        rate = f", {self.shown / taken:.0f} images/s" if self.shown and taken > 0 else ""
-        return f"epoch {running}{bound}{rate}"
-
-    def left(self) -> str:
-        """`at most 2 min left`; nothing before the first epoch has shown what one takes, or without a bound."""
-        most = self.started.max_epochs
-        if not most or self.seconds_per_epoch is None:
-            return ""
-        return f"at most {duration(max(0.0, most - self.fraction) * self.seconds_per_epoch)} left"
+    bars = Progress(*columns, console=console)
+    with Live(console=console, transient=True) as live:
+        yield _Display(live, bars)
 
 
 class _Lines:
     def __init__(self, say: Callable[[str], None]) -> None:
         self.say = say
         self.spoke = monotonic()
-        self.fine_tune: _FineTune | None = None
+        self.run = RunProgress()
 
     def __call__(self, event: Event) -> None:
+        fine_tune = self.run.on(event)
         if isinstance(event, TrialStarted):
-            self.fine_tune = _FineTune(event)
             if event.epochs_done:
                 self._say(f"{event.cut}: goes on from epoch {event.epochs_done}")
         elif isinstance(event, ImagesShown | EpochDone):
-            if self.fine_tune is not None:
-                self._progress(self.fine_tune, event)
+            if fine_tune is not None and monotonic() - self.spoke >= QUIET_SECONDS:
+                words = fine_tune.words() if isinstance(event, ImagesShown) else _epoch(event)
+                self._say("  " + "; ".join(part for part in (words, fine_tune.left()) if part))
         else:
-            self._say(_line(event))
-
-    def _progress(self, fine_tune: _FineTune, event: ImagesShown | EpochDone) -> None:
-        fine_tune.on(event)
-        if monotonic() - self.spoke < QUIET_SECONDS:
-            return
-        words = fine_tune.words() if isinstance(event, ImagesShown) else _epoch(event)
-        self._say("  " + "; ".join(part for part in (words, fine_tune.left()) if part))
+            left = self.run.left() if isinstance(event, TrialDone | TrialPaused | TrialFailed) else ""
+            self._say("; ".join(part for part in (_line(event), left) if part))
 
     def _say(self, text: str) -> None:
         self.say(text)
         self.spoke = monotonic()
 
 
-class _Bars:
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.bar = progress.add_task("", visible=False, words="", left="")
-        self.fine_tune: _FineTune | None = None
+class _Display:
+    """A bar for each running fine-tune, under a table of all of them."""
+
+    def __init__(self, live: Live, bars: Progress) -> None:
+        self.live = live
+        self.bars = bars
+        self.tasks: dict[Key, TaskID] = {}
+        self.run = RunProgress()
 
     def __call__(self, event: Event) -> None:
+        fine_tune = self.run.on(event)
         if isinstance(event, TrialStarted):
-            self.fine_tune = _FineTune(event)
-            label = f"{event.cut} (fine-tune {event.number})"
-            self.progress.reset(self.bar, description=label, total=event.max_epochs, visible=True, words="", left="")
+            self._add(event)
         elif isinstance(event, ImagesShown | EpochDone):
-            if self.fine_tune is not None:
-                now = self.fine_tune
-                now.on(event)
-                self.progress.update(self.bar, completed=now.fraction, words=now.words(), left=now.left())
-        else:
-            if isinstance(event, TrialDone):
-                self.progress.update(self.bar, visible=False)
-            self.progress.console.print(_line(event), markup=False)
+            if fine_tune is not None:
+                self._move(fine_tune)
+        elif fine_tune is not None:
+            self._remove(fine_tune)
+        # The thread that draws must not meet a table that is still being filled, so it is handed one that is made.
+        self.live.update(self._view())
+        if not isinstance(event, TrialStarted | ImagesShown | EpochDone):
+            self.live.console.print(_line(event), markup=False)
+
+    def _add(self, event: TrialStarted) -> None:
+        fine_tune = self.run.known[event.cut, event.seed]
+        label = f"{event.cut} (fine-tune {event.number})"
+        self._remove(fine_tune)
+        self.tasks[fine_tune.key] = self.bars.add_task(
+            label, total=fine_tune.most, completed=fine_tune.epochs, words="", left=""
+        )
+
+    def _move(self, fine_tune: FineTune) -> None:
+        task = self.tasks.get(fine_tune.key)
+        if task is not None:
+            self.bars.update(task, completed=fine_tune.fraction, words=fine_tune.words(), left=fine_tune.left())
+
+    def _remove(self, fine_tune: FineTune) -> None:
+        task = self.tasks.pop(fine_tune.key, None)
+        if task is not None:
+            self.bars.remove_task(task)
+
+    def _view(self) -> RenderableType:
+        rows = self.run.rows() if self.run.due else []
+        most = max(1, min(MOST_ROWS, self.live.console.height - OTHER_LINES - len(self.tasks)))
+        lines = [Text(line) for line in (self.run.left(),) if line]
+        return Group(*_table(rows, most), *lines, self.bars)
 
 
-def _line(event: Note | TrialDone) -> str:
-    if isinstance(event, Note):
-        return event.text
-    record = event.record
-    shown = list(record["val"].items())[:3]  # the others are in the report
-    values = "  ".join(f"{name} {_number(found['value'])}" for name, found in shown)
-    how = "already done" if event.reused else f"{record['epochs']} epochs, {record['seconds']:.0f} s"
-    seed = f", seed {record['seed']}" if record["seed"] else ""
-    return f"{record['cut']}  validation {values}  ({how}{seed})"
+def _table(rows: list[Row], most: int) -> Iterator[RenderableType]:
+    """The last rows, and what the others come to in a line above them."""
+    if not rows:
+        return
+    older = summed(rows[:-most])
+    if older:
+        yield Text(older)
+    table = Table("point", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("epochs", justify="right")
+    table.add_column("validation AUPRC", justify="right")
+    table.add_column("state")
+    for row in rows[-most:]:
+        value = "" if isnan(row.value) else f"{row.value:.4f}"
+        table.add_row(Text(row.cut), ", ".join(map(str, row.epochs)), value, row.state)
+    yield table
+
+
+def _line(event: Note | BatchStarted | TrialDone | TrialPaused | TrialFailed) -> str:
+    match event:
+        case Note():
+            return event.text
+        case BatchStarted():
+            return _begins(event)
+        case TrialFailed():
+            return f"The fine-tune at {event.cut} failed: {event.cause}; the search goes on"
+        case TrialPaused(record):
+            value = _number(best_auprc(record["curve"]))
+            how = f"paused after {counted(record['epochs'], 'epoch')}"
+            return f"{record['cut']}  validation auprc {value}  ({how}{_seed(record)})"
+        case TrialDone(record):
+            shown = list(record["val"].items())[:3]  # the others are in the report
+            values = "  ".join(f"{name} {_number(found['value'])}" for name, found in shown)
+            how = "already done" if event.reused else f"{counted(record['epochs'], 'epoch')}, {record['seconds']:.0f} s"
+            return f"{record['cut']}  validation {values}  ({how}{_seed(record)})"
+
+
+def _begins(event: BatchStarted) -> str:
+    """`Step coarse: 5 fine-tunes (layer1.1, layer2.1 and 3 more)`."""
+    names = dict.fromkeys(due.cut for due in event.due)
+    return f"Step {event.phase}: {counted(len(event.due), 'fine-tune')} ({listed(names, MOST_NAMES)})"
 
 
 def _epoch(event: EpochDone) -> str:
@@ -148,5 +184,9 @@ def _epoch(event: EpochDone) -> str:
     return f"epoch {row['epoch']}: {losses}, {row['images_per_second']:.0f} images/s"
 
 
+def _seed(record: Mapping[str, Any]) -> str:
+    return f", seed {record['seed']}" if record["seed"] else ""
+
+
 def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.4f}"
+    return "undefined" if value is None or isnan(value) else f"{value:.4f}"

@@ -1,10 +1,24 @@
 """The whole job wired together: the only place that knows every step."""
 
-from ttl.pipeline.events import EpochDone, Event, ImagesShown, Note, TrialDone, TrialStarted, Watch
+from ttl.pipeline.events import (
+    BatchStarted,
+    Due,
+    EpochDone,
+    Event,
+    ImagesShown,
+    Note,
+    TrialDone,
+    TrialFailed,
+    TrialPaused,
+    TrialStarted,
+    Watch,
+)
 from ttl.pipeline.flow import Finished, Planned, export, finetune, plan, rebuild_report, run
 from ttl.pipeline.library import SearchResult, search
 
 __all__ = [
+    "BatchStarted",
+    "Due",
     "EpochDone",
     "Event",
     "Finished",
@@ -13,6 +27,8 @@ __all__ = [
     "Planned",
     "SearchResult",
     "TrialDone",
+    "TrialFailed",
+    "TrialPaused",
     "TrialStarted",
     "Watch",
     "export",

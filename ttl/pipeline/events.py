@@ -15,6 +15,27 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Due:
+    """A fine-tune that is to be done."""
+
+    cut: str
+    """Where, or that it has heads at all points at once."""
+    seed: int
+    macs: float
+    """Of its network for one image, head excluded: epochs take about as long as these are many."""
+
+
+@dataclass(frozen=True)
+class BatchStarted:
+    """A step of the search begins: its fine-tunes are done next, in any order; those on disk are not among them."""
+
+    phase: str
+    due: tuple[Due, ...]
+    max_epochs: int | None
+    """Of each, those that it has already counted in; None where nothing bounds them."""
+
+
+@dataclass(frozen=True)
 class TrialStarted:
     """A fine-tune begins."""
 
@@ -50,7 +71,23 @@ class TrialDone:
     reused: bool
 
 
-Event = Note | TrialStarted | ImagesShown | EpochDone | TrialDone
+@dataclass(frozen=True)
+class TrialPaused:
+    """A fine-tune has come as far as its step goes: it goes on in the next one, or is stopped there."""
+
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TrialFailed:
+    """A fine-tune failed, and the search goes on; those of other seeds that haven't begun are left out."""
+
+    cut: str
+    seed: int
+    cause: str
+
+
+Event = Note | BatchStarted | TrialStarted | ImagesShown | EpochDone | TrialDone | TrialPaused | TrialFailed
 Watch = Callable[[Event], None]
 
 

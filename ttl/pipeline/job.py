@@ -7,15 +7,15 @@ from typing import Any
 
 from ttl.errors import TrainingError
 from ttl.pipeline.deliver import CHOSEN, FULL, export_trial, measure_latency
-from ttl.pipeline.events import Note, Watch
-from ttl.pipeline.joint import curve_of_heads
+from ttl.pipeline.events import BatchStarted, Due, Note, TrialFailed, TrialPaused, Watch
+from ttl.pipeline.joint import curve_of_heads, joint_epochs
 from ttl.pipeline.known import Known, Paused
 from ttl.pipeline.prepare import SCORE, Prepared
 from ttl.pipeline.probing import probe_curve
 from ttl.pipeline.repeats import Repeats
 from ttl.pipeline.similar import similarities
 from ttl.pipeline.strategies import Sources, strategy
-from ttl.pipeline.trial import Record, finished_trial, identity, run_trial
+from ttl.pipeline.trial import JOINT, Record, finished_trial, identity, run_trial
 from ttl.pipeline.verdict import compared, latency_json, report
 from ttl.points import TruncationPoint
 from ttl.search.engine import Engine, InProcess, Trial
@@ -77,7 +77,7 @@ class Job:
             TrainingError: the whole network failed.
         """
         records: dict[str, list[Record]] = {}
-        for trial, record in self._outcomes(self._trials(batch)):
+        for trial, record in self._outcomes(batch.phase, self._trials(batch)):
             own = records.setdefault(record["cut"], [])
             own.append(record)
             if len(own) == len(self.prepared.seeds):
@@ -94,7 +94,7 @@ class Job:
             for seed in self.prepared.seeds
         ]
 
-    def _outcomes(self, trials: Sequence[Trial]) -> Iterator[tuple[Trial, Record]]:
+    def _outcomes(self, phase: str, trials: Sequence[Trial]) -> Iterator[tuple[Trial, Record]]:
         """Each trial with its record, those on disk first; what failed is left out, and remembered."""
         waiting = []
         for trial in trials:
@@ -104,14 +104,31 @@ class Job:
             else:
                 self.number += 1
                 yield trial, record
+        if waiting:
+            self._announce(phase, waiting)
         # With a seed missing a point's mean would be no fair one: its other seeds are spared.
         wanted = (trial for trial in waiting if trial.cut not in self.known.failed)
         for trial, outcome in self.engine.run(wanted):
             if isinstance(outcome, TrainingError):
                 self._fail(trial, outcome)
             else:
-                self.trained += outcome["status"] == "finished"
+                self._count(outcome)
                 yield trial, dict(outcome)
+
+    def _announce(self, phase: str, waiting: Sequence[Trial]) -> None:
+        top, find = self.prepared.candidates[-1], self.prepared.points.find
+        due = tuple(
+            Due(trial.cut or JOINT, trial.seed, (find(trial.cut) if trial.cut else top).macs) for trial in waiting
+        )
+        cap = self.prepared.config.epochs if waiting[0].cut else joint_epochs(self.prepared)
+        bounds = (waiting[0].epochs, cap)
+        self.watch(BatchStarted(phase, due, min((bound for bound in bounds if bound), default=None)))
+
+    def _count(self, outcome: Mapping[str, Any]) -> None:
+        if outcome["status"] == "finished":
+            self.trained += 1
+        else:
+            self.watch(TrialPaused(outcome))
 
     def _work(self, trial: Trial) -> Record:
         self.number += 1
@@ -130,7 +147,7 @@ class Job:
         if trial.cut is None or trial.cut == self.prepared.points[-1].name:
             raise error
         self.known.failed[trial.cut] = str(error)
-        self.watch(Note(f"The fine-tune at {trial.cut} failed: {error}; the search goes on"))
+        self.watch(TrialFailed(trial.cut, trial.seed, str(error)))
 
     def _score(self, name: str, epochs: int | None) -> float:
         known = self.known
@@ -151,7 +168,7 @@ class Job:
         """What the heads of the joint network say of the candidates."""
         self.watch(Note(f"Fine-tuning heads at {len(self.prepared.candidates)} points at once"))
         trials = [Trial(None, seed) for seed in self.prepared.seeds]
-        records = [record for _, record in self._outcomes(trials)]
+        records = [record for _, record in self._outcomes("heads", trials)]
         self.known.joints = tuple(sorted(records, key=lambda record: int(record["seed"])))
         self.known.joint = curve_of_heads(self.prepared, self.known.joints)
         self.publish(None)

@@ -1,0 +1,42 @@
+"""What a run tells, made up, and a clock that stands still."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ttl.cli import console, progress
+from ttl.pipeline import BatchStarted, Due, EpochDone, TrialDone, TrialPaused, TrialStarted
+
+
+class Clock:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        for module in (console, progress):
+            monkeypatch.setattr(module, "monotonic", lambda: self.now)
+
+
+def batch(*cuts: str, seeds: int = 1, max_epochs: int | None = 10) -> BatchStarted:
+    due = tuple(Due(cut, seed, 1e9) for cut in cuts for seed in range(seeds))
+    return BatchStarted("coarse", due, max_epochs)
+
+
+def started(max_epochs: int | None = 10, done: int = 0, *, cut: str = "stem", seed: int = 0) -> TrialStarted:
+    return TrialStarted(cut, 1, seed, max_epochs, done)
+
+
+def epoch(number: int, seconds: float = 40.0, auprc: float | None = None) -> EpochDone:
+    row = {"epoch": number, "train_loss": 0.5, "val_loss": 0.25, "images_per_second": 16.0, "seconds": seconds}
+    return EpochDone({**row, "val_auprc": auprc})
+
+
+def finished(seed: int = 0, *, cut: str = "stem", auprc: float | None = 0.5, reused: bool = False) -> TrialDone:
+    record: dict[str, Any] = {"cut": cut, "seed": seed, "epochs": 3, "seconds": 120.0}
+    record["val"] = {"auprc": {"value": auprc}, **{name: {"value": 0.5} for name in ("auroc", "accuracy", "f1")}}
+    return TrialDone(record, reused=reused)
+
+
+def paused(cut: str, epochs: int, *values: float | None, seed: int = 0) -> TrialPaused:
+    curve = [{"val_auprc": value} for value in values]
+    return TrialPaused({"cut": cut, "seed": seed, "epochs": epochs, "curve": curve})

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from math import nan
+from typing import Any
+
+import pytest
+
+from ttl.cli.progress import FineTune, Row, RunProgress, summed
+from ttl.pipeline import BatchStarted, Due, ImagesShown, TrialFailed
+
+from .events import Clock, batch, epoch, finished, paused, started
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def told(*events: Any) -> RunProgress:
+    run = RunProgress()
+    for event in events:
+        run.on(event)
+    return run
+
+
+def test_without_a_bound_no_time_left_is_invented(clock: Clock) -> None:
+    fine_tune = FineTune("stem", 0, None)
+    clock.now = 40.0
+    fine_tune.on(epoch(1))
+    clock.now = 50.0
+    fine_tune.on(ImagesShown(320, 640))
+    assert (fine_tune.words(), fine_tune.left()) == ("epoch 2, 32 images/s", "")
+    run = told(batch("stem", "layer1.0", max_epochs=None), started(None), epoch(1))
+    assert run.left() == "0 of 2 fine-tunes ended in this step"
+
+
+def test_a_fine_tune_moves_within_an_epoch() -> None:
+    fine_tune = FineTune("stem", 0, 10, 2)
+    fine_tune.on(ImagesShown(160, 640))
+    assert fine_tune.fraction == 2.25
+    fine_tune.on(epoch(3))
+    fine_tune.on(ImagesShown(320, 640))
+    assert fine_tune.fraction == 3.5
+    assert fine_tune.left() == "at most 4 min left"
+
+
+def test_what_is_left_of_a_step_goes_by_macs_and_the_median_epoch() -> None:
+    due = (Due("stem", 0, 1e9), Due("layer1.0", 0, 2e9), Due("layer2.0", 0, 4e9))
+    run = told(BatchStarted("coarse", due, 10), started())
+    assert run.left() == "0 of 3 fine-tunes ended in this step"  # no epoch has shown what one takes
+    for number, seconds in ((1, 10.0), (2, 10.0), (3, 70.0)):
+        run.on(epoch(number, seconds))
+    # 10 s a billion: 7 epochs of 1, 10 of 2 and 10 of 4
+    assert run.left() == "at most about 11 min left for this step (0 of 3 fine-tunes ended)"
+    run.on(finished())
+    run.on(started(cut="layer2.0"))
+    run.on(ImagesShown(320, 640))
+    # 10 of 2 and 9.5 of 4
+    assert run.left() == "at most about 10 min left for this step (1 of 3 fine-tunes ended)"
+
+
+def test_fine_tunes_that_run_at_once_share_what_is_left() -> None:
+    run = told(batch("stem", "layer1.0"), started(), epoch(1, 60.0))
+    assert run.left().startswith("at most about 19 min left")
+    run.on(started(cut="layer1.0"))
+    assert run.left().startswith("at most about 10 min left")
+
+
+def test_a_step_that_pauses_bounds_its_fine_tunes() -> None:
+    run = told(batch("stem", max_epochs=2), started(10), epoch(1, 100.0))
+    assert run.known["stem", 0].words() == "epoch 2 of at most 2"
+    assert run.left() == "at most about 2 min left for this step (0 of 1 fine-tunes ended)"
+
+
+def test_what_does_not_go_on_after_a_pause_was_stopped() -> None:
+    run = told(batch("stem", "layer1.0", max_epochs=2))
+    for cut, value in (("stem", 0.25), ("layer1.0", 0.75)):
+        run.on(started(cut=cut))
+        run.on(paused(cut, 2, 0.125, value))
+    assert [row.state for row in run.rows()] == ["paused", "paused"]
+    assert run.left() == ""
+    run.on(batch("layer1.0"))
+    assert run.rows() == [Row("stem", (2,), 0.25, "stopped"), Row("layer1.0", (2,), 0.75, "waiting")]
+    run.on(started(done=2, cut="layer1.0"))
+    assert run.rows()[1] == Row("layer1.0", (2,), 0.75, "running")
+    run.on(epoch(3, 60.0, 0.5))
+    assert run.rows()[1] == Row("layer1.0", (3,), 0.75, "running")
+    assert run.left().startswith("at most about 7 min left")
+
+
+def test_the_seeds_of_a_point_are_one_row() -> None:
+    run = told(batch("stem", seeds=2), started(), epoch(1, auprc=0.25), finished(auprc=0.5))
+    assert run.rows() == [Row("stem", (3,), 0.5, "waiting")]
+    run.on(started(seed=1))
+    run.on(epoch(1, auprc=0.25))
+    assert run.rows() == [Row("stem", (3, 1), 0.375, "running")]
+    run.on(finished(seed=1, auprc=None))
+    assert run.rows() == [Row("stem", (3, 3), 0.5, "done")]
+
+
+def test_where_one_seed_failed_the_others_are_not_waited_for() -> None:
+    run = told(batch("stem", "layer1.0", seeds=2), started(), epoch(1, auprc=0.25))
+    run.on(TrialFailed("stem", 0, "The training loss is nan"))
+    (row,) = run.rows()
+    assert (row.cut, row.epochs, row.state) == ("stem", (1,), "failed")
+    assert run.left().endswith("(2 of 4 fine-tunes ended)")
+
+
+def test_what_is_on_disk_is_known_without_having_run() -> None:
+    run = told(finished(reused=True), batch("layer1.0"), started(cut="layer1.0"))
+    assert [(row.cut, row.state) for row in run.rows()] == [("stem", "done"), ("layer1.0", "running")]
+    assert run.left() == "0 of 1 fine-tunes ended in this step"
+
+
+def test_rows_that_are_left_out_are_summed() -> None:
+    rows = [Row("a", (3,), 0.5, "done"), Row("b", (2,), 0.75, "stopped"), Row("c", (1,), nan, "failed")]
+    assert summed(rows) == "3 before: 1 done, 1 stopped, 1 failed; best 0.7500 (b)"
+    assert summed(rows[2:]) == "1 before: 1 failed"
+    assert summed([]) == ""
