@@ -23,7 +23,7 @@ def test_defaults_are_the_protocols() -> None:
     config = load_config(None, LEAST)
     assert (config.weights, config.strategy, config.recipe, config.pool) == (
         "default",
-        "two-stage",
+        "joint",
         "full",
         "avg",
     )
@@ -82,7 +82,7 @@ def test_devices(device: str) -> None:
         ({"pool": "mean"}, "--pool is 'mean', and should be 'avg', 'max', 'avgmax', 'token' or 'none'."),
         (
             {"strategy": "guess"},
-            "--strategy is 'guess', and should be 'two-stage', 'exhaustive', 'svcca', 'probe' or 'joint'.",
+            "--strategy is 'guess', and should be 'joint', 'two-stage', 'exhaustive', 'svcca' or 'probe'.",
         ),
         ({"precision": "fp64"}, "--precision is 'fp64', and should be 'fp32'."),
         ({"skip_bad": "yes"}, "--skip-bad is 'yes', and should be true or false."),
@@ -196,7 +196,7 @@ def test_another_place_is_a_difference() -> None:
 
 @pytest.mark.parametrize("study", sorted((Path(__file__).parents[1] / "search").glob("*.toml")), ids=lambda p: p.stem)
 def test_the_ready_studies_are_valid(study: Path) -> None:
-    assert load_config(study, {"data": "scans"}).strategy == "two-stage"
+    assert load_config(study, {"data": "scans"}).strategy == "joint"
 
 
 @pytest.mark.parametrize(

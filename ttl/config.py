@@ -141,7 +141,7 @@ class RunConfig(BaseModel):
     weights: Text = "default"
     image_size: Annotated[int, Field(ge=16, le=4096)] | None = None
     out: Place | None = None
-    strategy: Literal["two-stage", "exhaustive", "svcca", "probe", "joint"] = "two-stage"
+    strategy: Literal["joint", "two-stage", "exhaustive", "svcca", "probe"] = "joint"
     halving: Count | None = None
     select: Literal["smallest", "best"] = "smallest"
     max_params: Amount | None = None

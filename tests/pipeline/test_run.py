@@ -38,6 +38,7 @@ TIMELESS = ("seconds", "images_per_second", "latency", "started", "run")
 def tiny(out: Path, **changes: object) -> RunConfig:
     """Two digits, the smallest ResNet, one epoch."""
     options = {"data": "digits:0-1", "model": "resnet10t", "weights": "none", "image_size": 32, "epochs": 1}
+    options |= {"strategy": "two-stage"}
     return RunConfig.model_validate({**options, "out": out, **changes})
 
 

@@ -102,7 +102,7 @@ StrategyName = Annotated[
     str | None,
     typer.Option(
         "--strategy",
-        help="How the point is searched: two-stage, exhaustive, svcca, probe or joint. [default: two-stage]",
+        help="How the point is searched: joint, two-stage, exhaustive, svcca or probe. [default: joint]",
     ),
 ]
 Halving = Annotated[
