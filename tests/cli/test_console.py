@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from io import StringIO
 from typing import Any
 
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from networks import TinyResNet
 from ttl.cli import console
-from ttl.pipeline import EpochDone, ImagesShown, Note, TrialDone, TrialStarted
+from ttl.pipeline import EpochDone, ImagesShown, Note, TrialDone, TrialStarted, TrialStopped
 from ttl.points import truncation_points
 
 POINT = truncation_points(TinyResNet(), image_size=32)[0]
@@ -85,3 +88,56 @@ def test_the_bar_moves_within_an_epoch(clock: Clock) -> None:
     fine_tune.on(ImagesShown(320, 640))
     assert fine_tune.fraction == 3.5
     assert fine_tune.left() == "at most 4 min left"
+
+
+def side_by_side() -> list[TrialStarted]:
+    return [TrialStarted(cut, number, 0, 10, 0) for number, cut in enumerate(("stem", "layer1.0"), start=1)]
+
+
+def test_lines_of_several_say_whose_they_are(clock: Clock) -> None:
+    said: list[str] = []
+    lines = console._Lines(said.append)
+    for event in side_by_side():
+        lines(event)
+    for now, cut in ((31.0, "stem"), (62.0, "layer1.0")):
+        clock.now = now
+        lines(ImagesShown(310, 640, cut))
+    assert said == ["  stem: epoch 1 of at most 10, 10 images/s", "  layer1.0: epoch 1 of at most 10, 5 images/s"]
+    lines(finished(seed=0))  # of stem
+    clock.now = 124.0
+    lines(ImagesShown(620, 640, "layer1.0"))
+    assert said[3:] == ["  epoch 1 of at most 10, 5 images/s"]
+
+
+def test_one_bar_shows_the_sum_of_several() -> None:
+    running = console._Running()
+    for event in side_by_side():
+        running.begin(event)
+    running.on(ImagesShown(320, 640, "stem"))
+    running.on(ImagesShown(160, 640, "layer1.0"))
+    assert (running.label(), running.total()) == ("2 running: stem, layer1.0", 20)
+    assert running.completed() == 0.75
+    running.end(TrialStopped("layer1.0", 0))
+    assert (running.label(), running.total(), running.completed()) == ("stem (fine-tune 1)", 10, 0.5)
+    assert running.on(ImagesShown(320, 640, "layer1.0")) is None  # said before it stopped, and heard after
+
+
+def test_a_bar_of_several_without_a_bound_has_no_end() -> None:
+    running = console._Running()
+    running.begin(started(max_epochs=None))
+    running.begin(side_by_side()[1])
+    assert running.total() is None
+
+
+def test_the_bar_goes_when_nothing_runs() -> None:
+    with Progress(console=Console(file=StringIO())) as progress:
+        bars = console._Bars(progress)
+        for event in side_by_side():
+            bars(event)
+        bars(ImagesShown(320, 640, "stem"))
+        (bar,) = progress.tasks
+        assert (bar.description, bar.total, bar.completed) == ("2 running: stem, layer1.0", 20, 0.5)
+        bars(TrialStopped("stem", 0))
+        assert (bar.description, bar.visible) == ("layer1.0 (fine-tune 2)", True)
+        bars(TrialStopped("layer1.0", 0))
+        assert not bar.visible

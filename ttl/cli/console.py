@@ -15,7 +15,7 @@ from rich.progress import (
 )
 
 from ttl.cli.tables import duration
-from ttl.pipeline import EpochDone, Event, ImagesShown, Note, TrialDone, TrialStarted, Watch
+from ttl.pipeline import EpochDone, Event, ImagesShown, Note, TrialDone, TrialStarted, TrialStopped, Watch
 
 QUIET_SECONDS = 30.0
 """Without a terminal an epoch is worth a line only if nothing was said for so long."""
@@ -80,29 +80,75 @@ class _FineTune:
         return f"at most {duration(max(0.0, most - self.fraction) * self.seconds_per_epoch)} left"
 
 
+class _Running:
+    """The fine-tunes under way: one, or several side by side."""
+
+    def __init__(self) -> None:
+        self.fine_tunes: dict[tuple[str, int], _FineTune] = {}
+
+    def begin(self, event: TrialStarted) -> None:
+        """One more; or, of a worker that died, the same again."""
+        self.fine_tunes[event.cut, event.seed] = _FineTune(event)
+
+    def end(self, event: TrialDone | TrialStopped) -> None:
+        """One less, unless it was on disk already."""
+        if isinstance(event, TrialStopped):
+            name = event.cut, event.seed
+        else:
+            name = event.record["cut"], event.record["seed"]
+        self.fine_tunes.pop(name, None)
+
+    def on(self, event: ImagesShown | EpochDone) -> _FineTune | None:
+        """Take an event in; the fine-tune it is of."""
+        last = next(reversed(self.fine_tunes.values()), None)
+        found = self.fine_tunes.get((event.cut, event.seed), None if event.cut else last)
+        if found is not None:
+            found.on(event)
+        return found
+
+    def label(self) -> str:
+        """`layer3.0 (fine-tune 2)`, or `2 running: layer3.0, layer3.1`."""
+        each = list(self.fine_tunes.values())
+        if len(each) == 1:
+            return f"{each[0].started.cut} (fine-tune {each[0].started.number})"
+        return f"{len(each)} running: {', '.join(fine_tune.started.cut for fine_tune in each)}"
+
+    def total(self) -> int | None:
+        """Epochs at most; None without a bound."""
+        most = [fine_tune.started.max_epochs for fine_tune in self.fine_tunes.values()]
+        return None if None in most else sum(epochs or 0 for epochs in most)
+
+    def completed(self) -> float:
+        """Epochs, those that run in part."""
+        return sum(fine_tune.fraction for fine_tune in self.fine_tunes.values())
+
+
 class _Lines:
     def __init__(self, say: Callable[[str], None]) -> None:
         self.say = say
         self.spoke = monotonic()
-        self.fine_tune: _FineTune | None = None
+        self.running = _Running()
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, TrialStarted):
-            self.fine_tune = _FineTune(event)
+            self.running.begin(event)
             if event.epochs_done:
                 self._say(f"{event.cut}: goes on from epoch {event.epochs_done}")
         elif isinstance(event, ImagesShown | EpochDone):
-            if self.fine_tune is not None:
-                self._progress(self.fine_tune, event)
+            self._progress(event)
         else:
-            self._say(_line(event))
+            if isinstance(event, TrialDone | TrialStopped):
+                self.running.end(event)
+            if not isinstance(event, TrialStopped):
+                self._say(_line(event))
 
-    def _progress(self, fine_tune: _FineTune, event: ImagesShown | EpochDone) -> None:
-        fine_tune.on(event)
-        if monotonic() - self.spoke < QUIET_SECONDS:
+    def _progress(self, event: ImagesShown | EpochDone) -> None:
+        fine_tune = self.running.on(event)
+        if fine_tune is None or monotonic() - self.spoke < QUIET_SECONDS:
             return
         words = fine_tune.words() if isinstance(event, ImagesShown) else _epoch(event)
-        self._say("  " + "; ".join(part for part in (words, fine_tune.left()) if part))
+        whose = f"{fine_tune.started.cut}: " if len(self.running.fine_tunes) > 1 else ""
+        self._say(f"  {whose}" + "; ".join(part for part in (words, fine_tune.left()) if part))
 
     def _say(self, text: str) -> None:
         self.say(text)
@@ -113,22 +159,32 @@ class _Bars:
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
         self.bar = progress.add_task("", visible=False, words="", left="")
-        self.fine_tune: _FineTune | None = None
+        self.running = _Running()
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, TrialStarted):
-            self.fine_tune = _FineTune(event)
-            label = f"{event.cut} (fine-tune {event.number})"
-            self.progress.reset(self.bar, description=label, total=event.max_epochs, visible=True, words="", left="")
+            self.running.begin(event)
+            self._show_all()
         elif isinstance(event, ImagesShown | EpochDone):
-            if self.fine_tune is not None:
-                now = self.fine_tune
-                now.on(event)
-                self.progress.update(self.bar, completed=now.fraction, words=now.words(), left=now.left())
+            now = self.running.on(event)
+            self.progress.update(self.bar, completed=self.running.completed())
+            if now is not None and len(self.running.fine_tunes) == 1:
+                self.progress.update(self.bar, words=now.words(), left=now.left())
         else:
-            if isinstance(event, TrialDone):
-                self.progress.update(self.bar, visible=False)
-            self.progress.console.print(_line(event), markup=False)
+            if isinstance(event, TrialDone | TrialStopped):
+                self.running.end(event)
+                self._show_all()
+            if not isinstance(event, TrialStopped):
+                self.progress.console.print(_line(event), markup=False)
+
+    def _show_all(self) -> None:
+        """The bar of those that run now: the sum of their epochs."""
+        if not self.running.fine_tunes:
+            self.progress.update(self.bar, visible=False)
+            return
+        label, total, completed = self.running.label(), self.running.total(), self.running.completed()
+        self.progress.reset(self.bar, description=label, total=total, visible=True, words="", left="")
+        self.progress.update(self.bar, completed=completed)
 
 
 def _line(event: Note | TrialDone) -> str:

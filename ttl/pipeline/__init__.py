@@ -1,6 +1,6 @@
 """The whole job wired together: the only place that knows every step."""
 
-from ttl.pipeline.events import EpochDone, Event, ImagesShown, Note, TrialDone, TrialStarted, Watch
+from ttl.pipeline.events import EpochDone, Event, ImagesShown, Note, TrialDone, TrialStarted, TrialStopped, Watch
 from ttl.pipeline.flow import Finished, Planned, export, finetune, plan, rebuild_report, run
 from ttl.pipeline.library import SearchResult, search
 
@@ -14,6 +14,7 @@ __all__ = [
     "SearchResult",
     "TrialDone",
     "TrialStarted",
+    "TrialStopped",
     "Watch",
     "export",
     "finetune",

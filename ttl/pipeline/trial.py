@@ -10,8 +10,9 @@ import numpy as np
 from torch import nn
 
 from ttl.bundle import Bundle, save_bundle, save_weights
+from ttl.errors import TTLError
 from ttl.finetune import Fit, Recipe, Settings, epochs_done, fit, from_main, predict
-from ttl.pipeline.events import EpochDone, ImagesShown, TrialDone, TrialStarted, Watch
+from ttl.pipeline.events import EpochDone, ImagesShown, TrialDone, TrialStarted, TrialStopped, Watch
 from ttl.pipeline.joint import WEIGHTS as JOINT_WEIGHTS
 from ttl.pipeline.joint import joint_network, warm_start
 from ttl.pipeline.prepare import SCORE, Prepared
@@ -45,7 +46,7 @@ def finished_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch)
     return known
 
 
-def run_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch, *, number: int = 1) -> Record:
+def run_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch) -> Record:
     """Run a trial, from where an earlier call was stopped, and return its record.
 
     Args:
@@ -53,7 +54,6 @@ def run_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch, *, n
         study: where trials are kept.
         trial: what to do.
         watch: is told how it goes.
-        number: of this fine-tune in the run, for whoever watches.
 
     Returns:
         what is in trial.json; of a trial that was paused its `status`, `epochs`, `seconds` and `curve`.
@@ -62,15 +62,26 @@ def run_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch, *, n
         TrainingError: the loss became NaN, or there is too little memory.
         RunFolderError: the run folder can't be written.
     """
+    label = trial.cut or JOINT
+    try:
+        record = _trained(prepared, study, trial, label, watch)
+    except TTLError:
+        watch(TrialStopped(label, trial.seed))
+        raise
+    finished = record["status"] == "finished"
+    watch(TrialDone(record, reused=False) if finished else TrialStopped(label, trial.seed))
+    return record
+
+
+def _trained(prepared: Prepared, study: Study, trial: Trial, label: str, watch: Watch) -> Record:
     name = identity(prepared, trial)
     checkpoint = study.checkpoint(name)
-    label = trial.cut or JOINT
     model, recipe, settings = _to_train(prepared, study, trial)
-    watch(TrialStarted(label, number, trial.seed, settings.epochs, epochs_done(checkpoint)))
+    watch(TrialStarted(label, 1, trial.seed, settings.epochs, epochs_done(checkpoint)))
     with tracker(prepared.config.track, study.folder, f"{label}-seed{trial.seed}-{name}", prepared.device) as track:
 
         def told(row: dict[str, Any]) -> None:
-            watch(EpochDone(row))
+            watch(EpochDone(row, label, trial.seed))
             track(row)
 
         result = fit(
@@ -80,7 +91,7 @@ def run_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch, *, n
             recipe,
             settings,
             on_epoch=told,
-            on_images=lambda shown, of: watch(ImagesShown(shown, of)),
+            on_images=lambda shown, of: watch(ImagesShown(shown, of, label, trial.seed)),
             checkpoint=checkpoint,
             pause_after=trial.epochs,
         )
@@ -97,7 +108,6 @@ def run_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch, *, n
             save_bundle(model, describe_bundle(prepared, point, record), folder)
 
     study.add(name, record, write)
-    watch(TrialDone(record, reused=False))
     return record
 
 
