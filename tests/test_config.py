@@ -176,8 +176,17 @@ def test_differences_name_options_as_they_are_typed() -> None:
 
 
 def test_where_a_run_lands_and_what_computes_it_are_no_difference() -> None:
-    b = load_config(None, LEAST | {"out": "elsewhere", "device": "cpu", "threads": 2})
+    b = load_config(None, LEAST | {"out": "elsewhere", "device": "cpu", "threads": 2, "jobs": 4})
     assert load_config(None, LEAST).differences(b) == []
+    c = load_config(None, LEAST | {"engine": "ray", "ray_address": "auto", "gpus": 0.5})
+    assert load_config(None, LEAST).differences(c) == []
+
+
+@pytest.mark.parametrize("option", [{"ray_address": "auto"}, {"gpus": 1.0}], ids=["ray-address", "gpus"])
+def test_options_of_ray_without_ray_are_refused(option: dict[str, object], request: pytest.FixtureRequest) -> None:
+    sentence = f"{request.node.callspec.id} is for engine ray: add --engine ray, or leave it out"
+    with pytest.raises(UsageError, match=sentence):
+        load_config(None, LEAST | option)
 
 
 @pytest.mark.parametrize("same", ["xray/", "./xray", "other/../xray"])

@@ -44,7 +44,7 @@ NEIGHBOURS = {
 FORBIDDEN = {("search", "finetune")}
 
 PRINTERS = {"typer", "rich", "click"}
-HEAVY = ("torch", "torchvision", "timm", "onnx", "onnxruntime", "sklearn", "scipy", "pandas", "matplotlib")
+HEAVY = ("torch", "torchvision", "timm", "onnx", "onnxruntime", "sklearn", "scipy", "pandas", "matplotlib", "ray")
 START_LIGHT = ("ttl", "ttl.errors", "ttl.config", "ttl.cli")
 
 

@@ -29,7 +29,7 @@ LARGEST_SEED = 2**32 - 1  # what numpy's legacy generators, and so scikit-learn,
 
 # Where the results go, what computes them and who watches. They move a figure by rounding at most, so a run
 # may be taken up again from another machine, or with another number of threads.
-NOT_COMPARED = frozenset({"out", "device", "threads", "track"})
+NOT_COMPARED = frozenset({"out", "device", "threads", "track", "jobs", "engine", "ray_address", "gpus"})
 
 # Compared as places: `xray/` and `./xray` are one folder.
 PATHS = frozenset({"data", "weights", "splits"})
@@ -126,7 +126,12 @@ class RunConfig(BaseModel):
         dedupe: what to do with images that show the same: keep them `together` in one split, or `drop` all but one.
         skip_bad: go on without the images that can't be read.
         device: `auto` is CUDA where there is one, else the CPU.
-        threads: CPU threads; None leaves it to the libraries.
+        threads: CPU threads of each fine-tune; None leaves it to the libraries, or shares the cores out among `jobs`.
+        jobs: fine-tunes at once, each in a process of its own; None is one, in this process, or under Ray as many as
+            the cluster has room for.
+        engine: where fine-tunes run: on this machine, or as tasks of a Ray cluster.
+        ray_address: of a cluster that runs already, or `auto`; None starts one on this machine.
+        gpus: of each fine-tune under Ray, of which it may share one (0.5); None is 1 where the cluster has any.
         amp: mixed precision while training: `no`, `bf16` or `fp16`.
         accumulate: parts that each batch is computed in, one after another, to need less memory.
         track: what else is told of each epoch: `tensorboard`, under the run folder.
@@ -174,6 +179,10 @@ class RunConfig(BaseModel):
     skip_bad: bool = False
     device: Annotated[str, AfterValidator(_device)] = "auto"
     threads: Count | None = None
+    jobs: Count | None = None
+    engine: Literal["local", "ray"] = "local"
+    ray_address: Text | None = None
+    gpus: Annotated[FiniteFloat, Field(ge=0)] | None = None
     amp: Literal["no", "bf16", "fp16"] = "no"
     accumulate: Count = 1
     track: Literal["none", "tensorboard"] = "none"
@@ -193,6 +202,13 @@ class RunConfig(BaseModel):
     def _seeds_within_range(self) -> Self:
         if self.seed + self.seeds - 1 > LARGEST_SEED:
             raise ValueError(f"seed {self.seed} with {self.seeds} seeds goes beyond {LARGEST_SEED}: lower it")
+        return self
+
+    @model_validator(mode="after")
+    def _ray_is_asked_for(self) -> Self:
+        for name in ("ray_address", "gpus"):
+            if self.engine != "ray" and getattr(self, name) is not None:
+                raise ValueError(f"{_kebab(name)} is for engine ray: add --engine ray, or leave it out")
         return self
 
     def to_json(self) -> dict[str, Any]:
@@ -217,7 +233,8 @@ class RunConfig(BaseModel):
     def differences(self, other: RunConfig) -> list[str]:
         """Names, as on the command line, of the options that differ and that change what a run computes.
 
-        Not compared: `out`, `device`, `threads` and `track`.
+        Not compared: `out`, `device`, `track`, and how the work is shared out: `threads`, `jobs`, `engine`,
+        `ray_address` and `gpus`.
         """
         compared = [name for name in type(self).model_fields if name not in NOT_COMPARED]
         return [_kebab(name) for name in compared if self._comparable(name) != other._comparable(name)]

@@ -35,5 +35,9 @@ class ExportError(TTLError):
     """The exported file can't be written, or doesn't compute what the model computes."""
 
 
+class WorkerError(TTLError):
+    """A process that runs fine-tunes ended again and again, or can't be had."""
+
+
 class RunFolderError(TTLError):
     """A run folder that disagrees with the command, is in use, or is incomplete."""

@@ -15,7 +15,7 @@ import typer
 import typer.core
 
 from ttl import processes
-from ttl.cli.options import SEARCH_ONLY, Finish, Given, ImageSize, Json, Threads, with_options
+from ttl.cli.options import ENGINE, SEARCH_ONLY, Finish, Given, ImageSize, Json, Threads, with_options
 from ttl.cli.tables import candidates_table, counts_table, duration, latency_table, listed, metrics
 from ttl.errors import TTLError, UsageError
 
@@ -126,7 +126,7 @@ def points(
     short_help="what the data holds and what a search would cost", epilog="Example: ttl plan xray/ --model resnet50"
 )
 @_verb
-@with_options(leave_out=("out", "lr", "pool", "dropout", "select", "margin", "track"))
+@with_options(leave_out=("out", "lr", "pool", "dropout", "select", "margin", "track", *ENGINE))
 def plan(given: Given, as_json: Json = False) -> None:
     """Show what the data holds, the split, the candidates, and what a search would cost. Trains nothing."""
     told = _config(given)

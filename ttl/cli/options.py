@@ -89,6 +89,19 @@ Margin = Annotated[
 ]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps. [default: auto]")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads. [default: all]")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(help="Fine-tunes at once, each in its own process. [default: 1; under Ray all that fit]"),
+]
+EngineName = Annotated[
+    str | None, typer.Option("--engine", help="Where fine-tunes run: local, or ray (a Ray cluster). [default: local]")
+]
+RayAddress = Annotated[
+    str | None, typer.Option(help="Of a Ray cluster that runs already, or auto. [default: one on this machine]")
+]
+Gpus = Annotated[
+    float | None, typer.Option(help="Of each fine-tune under Ray; 0.5 shares one. [default: 1 if the cluster has any]")
+]
 Amp = Annotated[
     str | None, typer.Option(help="Mixed precision while training: no, bf16, or fp16 (CUDA only). [default: no]")
 ]
@@ -171,12 +184,18 @@ RUN_OPTIONS: dict[str, Any] = {
     "margin": Margin,
     "device": Device,
     "threads": Threads,
+    "jobs": Jobs,
+    "engine": EngineName,
+    "ray_address": RayAddress,
+    "gpus": Gpus,
     "amp": Amp,
     "accumulate": Accumulate,
     "track": Track,
 }
 """In the order of the help; all but `config` and `label_column` are fields of `RunConfig`."""
 SWITCHES = frozenset({"within_weights", "skip_bad"})
+ENGINE = ("jobs", "engine", "ray_address", "gpus")
+"""Where the fine-tunes of a search run."""
 SEARCH_ONLY = (
     "strategy",
     "halving",
@@ -187,6 +206,7 @@ SEARCH_ONLY = (
     "min_point",
     "within_weights",
     "margin",
+    *ENGINE,
 )
 """What says nothing to a fine-tune at one point."""
 

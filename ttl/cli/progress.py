@@ -148,8 +148,8 @@ class RunProgress:
         return self.latest
 
     def _advance(self, event: ImagesShown | EpochDone) -> FineTune | None:
-        fine_tune = self.latest
-        if fine_tune is None:
+        fine_tune = self.known.get((event.cut, event.seed)) if event.cut else self.latest
+        if fine_tune is None or fine_tune.state != "running":  # said before it ended, and heard after
             return None
         fine_tune.on(event)
         due = self.due.get(fine_tune.key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -42,6 +42,7 @@ class TrialStarted:
     cut: str
     """Where, or that it has heads at all points at once."""
     number: int
+    """In this call; see `Numbered`."""
     seed: int
     max_epochs: int | None
     epochs_done: int
@@ -50,17 +51,23 @@ class TrialStarted:
 
 @dataclass(frozen=True)
 class ImagesShown:
-    """A step of the running fine-tune: training images shown in this epoch, of how many."""
+    """A step of a running fine-tune: training images shown in this epoch, of how many."""
 
     shown: int
     of: int
+    cut: str = ""
+    """Of which fine-tune; empty where only one can be meant."""
+    seed: int = 0
 
 
 @dataclass(frozen=True)
 class EpochDone:
-    """One epoch of the running fine-tune; `row` is its line of the learning curve."""
+    """One epoch of a running fine-tune; `row` is its line of the learning curve."""
 
     row: Mapping[str, Any]
+    cut: str = ""
+    """As of `ImagesShown`."""
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,29 @@ class TrialFailed:
 
 Event = Note | BatchStarted | TrialStarted | ImagesShown | EpochDone | TrialDone | TrialPaused | TrialFailed
 Watch = Callable[[Event], None]
+
+
+class Numbered:
+    """Counts the fine-tunes of a call, whatever process they run in; one that goes on keeps its number.
+
+    Args:
+        watch: is told what happens, with the numbers.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.numbers: dict[tuple[str, int], int] = {}
+
+    def __call__(self, event: Event) -> None:
+        """A `Watch`."""
+        if isinstance(event, TrialStarted):
+            event = replace(event, number=self._number(event.cut, event.seed))
+        elif isinstance(event, TrialDone):
+            self._number(event.record["cut"], event.record["seed"])
+        self.watch(event)
+
+    def _number(self, cut: str, seed: int) -> int:
+        return self.numbers.setdefault((cut, seed), len(self.numbers) + 1)
 
 
 def unwatched(event: Event) -> None:

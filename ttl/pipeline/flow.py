@@ -19,7 +19,8 @@ from ttl.export.to_onnx import ExportResult
 from ttl.finetune import Images, fit
 from ttl.pipeline.budget import within_latency
 from ttl.pipeline.deliver import CHOSEN, export_model
-from ttl.pipeline.events import Note, Watch, unwatched
+from ttl.pipeline.engines import check_engine, engine_of
+from ttl.pipeline.events import Note, Numbered, Watch, unwatched
 from ttl.pipeline.job import REPORT, Job
 from ttl.pipeline.prepare import Prepared, prepare, task_of
 from ttl.pipeline.provenance import open_run
@@ -32,7 +33,7 @@ from ttl.report import write_report
 from ttl.search.engine import Trial
 from ttl.search.probe import Curve, Probed
 from ttl.search.strategy import Found, drive, one_by_one
-from ttl.search.study import RUN, Study
+from ttl.search.study import CACHE, RUN, Study
 from ttl.search.svcca import Similarity
 from ttl.truncation import truncate
 
@@ -58,11 +59,14 @@ def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) ->
     Raises:
         TTLError: with all that was computed until then kept in the run folder.
     """
-    study = Study(config.out or Path("ttl-run"))
+    check_engine(config)
+    study, watch = Study(config.out or Path("ttl-run")), Numbered(watch)
     with study.held():
-        prepared = within_latency(prepare(config, watch, cache_dir=study.folder / "cache"), study, watch)
-        job = Job(prepared, study, open_run(prepared, study), watch)
-        found = job.search()
+        prepared = within_latency(prepare(config, watch, cache_dir=study.folder / CACHE), study, watch)
+        started = open_run(prepared, study)
+        with engine_of(prepared, study, watch) as engine:
+            job = Job(prepared, study, started, watch, engine)
+            found = job.search()
         watch(Note(f"Chosen: {found.choice.reason}"))
         content = job.publish(found)
         if processes.is_main():
@@ -91,15 +95,15 @@ def finetune(config: RunConfig, cut: str, *, watch: Watch = unwatched) -> Tuned:
     Raises:
         TTLError: a bad option, bad data, or a fine-tune that failed.
     """
-    study = Study(config.out or Path("ttl-run"))
+    study, watch = Study(config.out or Path("ttl-run")), Numbered(watch)
     with study.held():
-        prepared = prepare(config, watch, cache_dir=study.folder / "cache")
+        prepared = prepare(config, watch, cache_dir=study.folder / CACHE)
         point = prepared.points.find(cut)
         open_run(prepared, study)
         trials = [Trial(point.name, seed) for seed in prepared.seeds]
         records = [
-            finished_trial(prepared, study, trial, watch) or run_trial(prepared, study, trial, watch, number=number)
-            for number, trial in enumerate(trials, start=1)
+            finished_trial(prepared, study, trial, watch) or run_trial(prepared, study, trial, watch)
+            for trial in trials
         ]
         repeats = Repeats(tuple(records))
         return Tuned(study.trial_folder(repeats.best["id"]), repeats)

@@ -15,10 +15,10 @@ from ttl.pipeline.probing import probe_curve
 from ttl.pipeline.repeats import Repeats
 from ttl.pipeline.similar import similarities
 from ttl.pipeline.strategies import Sources, strategy
-from ttl.pipeline.trial import JOINT, Record, finished_trial, identity, run_trial
+from ttl.pipeline.trial import JOINT, Record, finished_trial, identity
 from ttl.pipeline.verdict import compared, latency_json, report
 from ttl.points import TruncationPoint
-from ttl.search.engine import Engine, InProcess, Trial
+from ttl.search.engine import Engine, Trial
 from ttl.search.halving import halving
 from ttl.search.probe import Curve
 from ttl.search.select import choose_best, choose_smallest
@@ -39,20 +39,18 @@ class Job:
         study: the run folder, held.
         started: the content of run.json.
         watch: is told what happens.
-        engine: runs the trials; this process by default.
+        engine: runs the trials.
     """
 
-    def __init__(
-        self, prepared: Prepared, study: Study, started: dict[str, Any], watch: Watch, engine: Engine | None = None
-    ) -> None:
+    def __init__(self, prepared: Prepared, study: Study, started: dict[str, Any], watch: Watch, engine: Engine) -> None:
         self.prepared = prepared
         self.study = study
         self.started = started
         self.watch = watch
-        self.engine = engine or InProcess(self._work)
+        self.engine = engine
         self.known = Known()
+        self.blamed: dict[str, int] = {}
         self.trained = 0
-        self.number = 0
 
     def search(self) -> Found:
         """Drive the strategy to its end, then fine-tune the whole network if that is still to be done.
@@ -102,9 +100,9 @@ class Job:
             if record is None:
                 waiting.append(trial)
             else:
-                self.number += 1
                 yield trial, record
         if waiting:
+            _ = self.prepared.images  # decoded here once: workers beside this process then find them in the cache
             self._announce(phase, waiting)
         # With a seed missing a point's mean would be no fair one: its other seeds are spared.
         wanted = (trial for trial in waiting if trial.cut not in self.known.failed)
@@ -130,10 +128,6 @@ class Job:
         else:
             self.watch(TrialPaused(outcome))
 
-    def _work(self, trial: Trial) -> Record:
-        self.number += 1
-        return run_trial(self.prepared, self.study, trial, self.watch, number=self.number)
-
     def _take(self, name: str, records: list[Record], epochs: int | None) -> None:
         """All seeds of a point are there."""
         by_seed = tuple(sorted(records, key=lambda record: int(record["seed"])))
@@ -146,6 +140,10 @@ class Job:
     def _fail(self, trial: Trial, error: TrainingError) -> None:
         if trial.cut is None or trial.cut == self.prepared.points[-1].name:
             raise error
+        # Of seeds that fail side by side, the first is the one that would have failed alone.
+        if trial.seed > self.blamed.setdefault(trial.cut, trial.seed):
+            return
+        self.blamed[trial.cut] = trial.seed
         self.known.failed[trial.cut] = str(error)
         self.watch(TrialFailed(trial.cut, trial.seed, str(error)))
 

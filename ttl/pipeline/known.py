@@ -53,8 +53,9 @@ class Known:
 
     @property
     def stopped(self) -> dict[str, Paused]:
-        """Those that didn't go on."""
-        return {name: paused for name, paused in self.paused.items() if name not in self.tried | self.failed}
+        """Those that didn't go on, lowest first: side by side they end in any order."""
+        left = {name: paused for name, paused in self.paused.items() if name not in self.tried | self.failed}
+        return dict(sorted(left.items(), key=lambda item: int(item[1].records[0]["index"])))
 
     @property
     def records(self) -> list[Mapping[str, Any]]:

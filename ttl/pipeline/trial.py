@@ -47,7 +47,7 @@ def finished_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch)
     return known
 
 
-def run_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch, *, number: int = 1) -> Record:
+def run_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch) -> Record:
     """Run a trial, from where an earlier call was stopped, and return its record.
 
     Args:
@@ -55,7 +55,6 @@ def run_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch, *, n
         study: where trials are kept.
         trial: what to do.
         watch: is told how it goes.
-        number: of this fine-tune in the run, for whoever watches.
 
     Returns:
         what is in trial.json; of a trial that was paused its `status`, `epochs`, `seconds` and `curve`.
@@ -64,15 +63,15 @@ def run_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch, *, n
         TrainingError: the loss became NaN, or there is too little memory.
         RunFolderError: the run folder can't be written.
     """
+    label = trial.cut or JOINT
     name = identity(prepared, trial)
     checkpoint = study.checkpoint(name)
-    label = trial.cut or JOINT
     model, recipe, settings = _to_train(prepared, study, trial)
-    watch(TrialStarted(label, number, trial.seed, settings.epochs, epochs_done(checkpoint)))
+    watch(TrialStarted(label, 1, trial.seed, settings.epochs, epochs_done(checkpoint)))
     with tracker(prepared.config.track, study.folder, f"{label}-seed{trial.seed}-{name}", prepared.device) as track:
 
         def told(row: dict[str, Any]) -> None:
-            watch(EpochDone(row))
+            watch(EpochDone(row, label, trial.seed))
             track(row)
 
         result = fit(
@@ -82,7 +81,7 @@ def run_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch, *, n
             recipe,
             settings,
             on_epoch=told,
-            on_images=lambda shown, of: watch(ImagesShown(shown, of)),
+            on_images=lambda shown, of: watch(ImagesShown(shown, of, label, trial.seed)),
             checkpoint=checkpoint,
             pause_after=trial.epochs,
         )

@@ -55,7 +55,7 @@ def report(
         ],
         "recipe": _recipe(prepared),
         "candidates": [_candidate(repeats) for repeats in sorted(known.tried.values(), key=lambda r: r.best["index"])],
-        "failed": [{"cut": cut, "cause": cause} for cut, cause in known.failed.items()],
+        "failed": [{"cut": p.name, "cause": known.failed[p.name]} for p in prepared.points if p.name in known.failed],
         "search": _search(prepared, known, found),
         "probe": [{"cut": name, **probed.to_json()} for name, probed in known.probe.items()],
         "joint": [{"cut": name, **probed.to_json()} for name, probed in known.joint.items()],

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ttl.errors import TrainingError
+from ttl.errors import TrainingError, WorkerError
+
+MOST_DEATHS = 3
+"""Processes that one trial may cost before it is held to be the reason."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,12 @@ class Trial:
 Outcome = Mapping[str, Any] | TrainingError
 """A trial's record; or why it failed, which the search survives."""
 Work = Callable[[Trial], Mapping[str, Any]]
+Tell = Callable[[Any], None]
+"""Takes what a trial in another process has to tell while it runs."""
+Remote = Callable[[Trial, Tell], Mapping[str, Any]]
+"""`Work` in another process."""
+Setup = Callable[[], Remote]
+"""What a process gets ready once, before its first trial: plain data that can be called there."""
 
 
 class Engine(Protocol):
@@ -59,3 +69,53 @@ class InProcess:
                 yield trial, self.work(trial)
             except TrainingError as error:
                 yield trial, error
+
+
+def ready(setup: Setup) -> Remote:
+    """What `setup` gets ready.
+
+    Raises:
+        WorkerError: in place of the error of a failed fine-tune: the search would survive that without a worker.
+    """
+    try:
+        return setup()
+    except TrainingError as error:
+        raise WorkerError(str(error)) from error
+
+
+def outcome_or_end(result: Mapping[str, Any] | Exception) -> Outcome:
+    """What a trial in another process ended with, if the run goes on after it.
+
+    Raises:
+        Exception: any but a failed fine-tune.
+    """
+    if isinstance(result, Exception) and not isinstance(result, TrainingError):
+        raise result
+    return result
+
+
+class Deaths:
+    """Counts how often trials ended the process that they ran in.
+
+    Args:
+        say: is told of each, in a sentence.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
+        self.counted: Counter[Trial] = Counter()
+
+    def count(self, trial: Trial, how: str) -> None:
+        """One more.
+
+        Raises:
+            WorkerError: it was one too many.
+        """
+        place = trial.cut or "all points at once"
+        self.counted[trial] += 1
+        if self.counted[trial] >= MOST_DEATHS:
+            raise WorkerError(
+                f"The fine-tune at {place} ended its worker {MOST_DEATHS} times ({how}: killed, or out of memory): "
+                "lower --jobs or --batch-size"
+            )
+        self.say(f"The worker of the fine-tune at {place} ended ({how}): a new one goes on from its last epoch")

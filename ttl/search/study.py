@@ -17,6 +17,7 @@ from ttl.errors import RunFolderError
 
 TRIAL = "trial.json"
 RUN = "run.json"
+CACHE = "cache"
 
 
 def trial_id(definition: Mapping[str, Any]) -> str:
@@ -69,7 +70,12 @@ class Study:
                 self._sweep()
             except OSError as error:
                 raise self._unwritable(error) from error
-            yield
+            try:
+                yield
+            finally:
+                # What workers of this process were writing when they were killed.
+                with suppress(OSError):
+                    self._sweep()
 
     def read(self, name: str) -> dict[str, Any] | None:
         """A JSON file of the folder; None where there is none.
