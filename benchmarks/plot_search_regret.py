@@ -1,4 +1,4 @@
-"""The cost-regret plot of the docs, from what search_regret.py measured.
+"""The cost-regret plot and the tables of the docs, from what search_regret.py measured.
 
     python benchmarks/plot_search_regret.py
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import sqrt
 from pathlib import Path
 from statistics import mean
@@ -20,13 +20,15 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 RESULTS = Path(__file__).parent / "results" / "search_regret.json"
 PLOT = Path(__file__).parents[1] / "docs" / "search_regret.svg"
 COLOURS = {"exhaustive": "0.35", "two-stage": "C0", "probe": "C1", "svcca": "C2", "joint": "C3"}
-OTHERS = "0.7"
-"""What was tried and isn't in ttl."""
+OTHERS, BAND = "0.7", "0.93"
 MARKS = {"smallest": "o", "best": "^"}
 
 
@@ -38,37 +40,73 @@ def main() -> None:
     told = parser.parse_args()
     measured = json.loads(told.results.read_text(encoding="utf-8"))
     plt.rcParams |= {"svg.fonttype": "none", "font.size": 9, "svg.hashsalt": "ttl"}
-    figure, panels = plt.subplots(1, len(measured), figsize=(3.4 * len(measured), 3.2), squeeze=False)
-    for panel, (name, content) in zip(panels[0], measured.items(), strict=True):
+    rows = (len(measured) + 1) // 2
+    figure, panels = plt.subplots(rows, 2, figsize=(8, 2.6 * rows + 0.7), squeeze=False)
+    for panel, (name, content) in zip(panels.flat, measured.items(), strict=False):
         draw(panel, name, content)
-    panels[0][0].set_ylabel("regret in test AUPRC")
-    handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=4, frameon=False)
-    figure.tight_layout(rect=(0, 0.14, 1, 1))
+    figure.legend(handles=legend(), loc="lower center", ncols=5, frameon=False)
+    figure.tight_layout(rect=(0, 0.4 / (2.6 * rows + 0.7) + 0.02, 1, 1))
     figure.savefig(told.plot, metadata={"Date": None})
+    for name, content in measured.items():
+        print(f"\n**{name}**\n\n{table(content)}")
+
+
+def legend() -> list[Artist]:
+    """Colours are strategies, marks the rules of choice."""
+    colours: list[Artist] = [Patch(color=colour, label=name) for name, colour in COLOURS.items()]
+    marks = [
+        Line2D([], [], color="k", marker=mark, linestyle="", label=f"--select {rule}") for rule, mark in MARKS.items()
+    ]
+    halved = Line2D([], [], color="k", marker="o", linestyle="", fillstyle="none", label="--halving")
+    return [
+        *colours,
+        Patch(color=OTHERS, label="tried, not in ttl"),
+        *marks,
+        halved,
+        Patch(color=BAND, label="chance between seeds"),
+    ]
+
+
+def table(content: Mapping[str, Any]) -> str:
+    """Markdown: a row a strategy, means over the seeds."""
+    lines = ["| strategy | `--select` | picked | regret | delivered | cost | search |", "|---|---|---|---|---|---|---|"]
+    for told, rule, own in grouped(content):
+        regret, delivered, cost, search = (
+            mean(row[figure] for row in own) for figure in ("regret", "delivered", "cost", "search_cost")
+        )
+        picked = ", ".join(dict.fromkeys(row["picked"] for row in own))
+        lines.append(f"| {told} | {rule} | {picked} | {regret:.4f} | {delivered:.4f} | {cost:.2f} | {search:.2f} |")
+    return "\n".join(lines)
+
+
+def grouped(content: Mapping[str, Any]) -> Iterator[tuple[str, str, list[Mapping[str, Any]]]]:
+    """Each strategy and rule of choice with its rows."""
+    rows: Sequence[Mapping[str, Any]] = content["rows"]
+    for told, rule in dict.fromkeys((row["strategy"], row["select"]) for row in rows):
+        yield told, rule, [row for row in rows if (row["strategy"], row["select"]) == (told, rule)]
 
 
 def draw(panel: Axes, name: str, content: Mapping[str, Any]) -> None:
     """One data set."""
-    rows: Sequence[Mapping[str, Any]] = content["rows"]
     if content["noise_floor"] is not None:
-        seeds = len({row["seed"] for row in rows})
-        panel.axhspan(0, 2 * content["noise_floor"] / sqrt(seeds), color="0.92", label="chance between seeds")
-    for told, rule in dict.fromkeys((row["strategy"], row["select"]) for row in rows):
-        own = [row for row in rows if (row["strategy"], row["select"]) == (told, rule)]
-        base, _, option = told.partition(" ")
+        seeds = len({row["seed"] for row in content["rows"]})
+        panel.axhspan(0, 2 * content["noise_floor"] / sqrt(seeds), color=BAND)
+    for told, rule, own in grouped(content):
+        base, _, option = told.partition(" --")
         panel.plot(
             mean(row["cost"] for row in own),
             mean(row["regret"] for row in own),
             MARKS[rule],
             color=COLOURS.get(base, OTHERS),
             fillstyle="none" if option else "full",
-            label=f"{told}, {rule}",
         )
     panel.set_title(name, fontsize=9)
     panel.set_xscale("log")
+    panel.xaxis.set_major_formatter("{x:g}")
+    panel.xaxis.set_minor_formatter("{x:g}")
     panel.set_xlabel("cost in whole fine-tunes")
-    panel.set_ylim(bottom=-0.001)
+    panel.set_ylabel("regret in test AUPRC")
+    panel.set_ylim(-0.0008, 1.1 * max(0.01, *(row["regret"] for row in content["rows"])))
 
 
 if __name__ == "__main__":

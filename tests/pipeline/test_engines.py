@@ -28,7 +28,7 @@ PROCESS = {"local": "ttl.search.workers", "ray": "ray::fine_tune"}
 
 def small(out: Path, **changes: object) -> RunConfig:
     options = {"data": "digits:0-1", "model": "resnet10t", "weights": "none", "image_size": 32, "epochs": 3}
-    return RunConfig.model_validate({**options, "threads": 1, "out": out, **changes})
+    return RunConfig.model_validate({**options, "strategy": "two-stage", "threads": 1, "out": out, **changes})
 
 
 def timeless(content: Any) -> Any:
