@@ -1,4 +1,4 @@
-"""The cost-regret plot and the tables of the docs, from what search_regret.py measured.
+"""The cost-regret plot and the table of the docs, from what search_regret.py measured.
 
     python benchmarks/plot_search_regret.py
 
@@ -47,8 +47,7 @@ def main() -> None:
     figure.legend(handles=legend(), loc="lower center", ncols=5, frameon=False)
     figure.tight_layout(rect=(0, 0.4 / (2.6 * rows + 0.7) + 0.02, 1, 1))
     figure.savefig(told.plot, metadata={"Date": None})
-    for name, content in measured.items():
-        print(f"\n**{name}**\n\n{table(content)}")
+    print(table(measured))
 
 
 def legend() -> list[Artist]:
@@ -67,16 +66,23 @@ def legend() -> list[Artist]:
     ]
 
 
-def table(content: Mapping[str, Any]) -> str:
-    """Markdown: a row a strategy, means over the seeds."""
-    lines = ["| strategy | `--select` | picked | regret | delivered | cost | search |", "|---|---|---|---|---|---|---|"]
-    for told, rule, own in grouped(content):
-        regret, delivered, cost, search = (
-            mean(row[figure] for row in own) for figure in ("regret", "delivered", "cost", "search_cost")
-        )
-        picked = ", ".join(dict.fromkeys(row["picked"] for row in own))
-        lines.append(f"| {told} | {rule} | {picked} | {regret:.4f} | {delivered:.4f} | {cost:.2f} | {search:.2f} |")
+def table(measured: Mapping[str, Mapping[str, Any]]) -> str:
+    """Markdown: a row a strategy, of each study regret and cost; means over the seeds."""
+    lines = [
+        f"| strategy | `--select` | {' | '.join(measured)} |",
+        "|---" * (2 + len(measured)) + "|",
+        f"| noise floor | | {' | '.join(format(content['noise_floor'], '.4f') for content in measured.values())} |",
+    ]
+    columns = [{(told, rule): own for told, rule, own in grouped(content)} for content in measured.values()]
+    for told, rule in columns[0]:
+        cells = [_cell(column[told, rule]) for column in columns]
+        lines.append(f"| {told} | {rule} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _cell(rows: Sequence[Mapping[str, Any]]) -> str:
+    regret, cost, search = (mean(row[figure] for row in rows) for figure in ("regret", "cost", "search_cost"))
+    return f"{regret:.4f} at {cost:.2f} ({search:.2f})"
 
 
 def grouped(content: Mapping[str, Any]) -> Iterator[tuple[str, str, list[Mapping[str, Any]]]]:

@@ -34,6 +34,7 @@ def test_the_smallest_within_its_own_standard_error_goes_on_from_the_joint_netwo
     found = searched(points, (0.5, 0.1), (0.85, 0.04), (0.87, 0.04), (0.9, 0.0), (0.89, 0.02), whole=whole)
     assert found.steps == (Batch("joint", (points[2],), start="joint"), Batch("whole", (points[4],)))
     assert found.choice.point is points[chosen]
+    assert found.choice.reason.endswith(f"; the heads of the joint network spoke for {points[2].name}, of 5 points")
 
 
 def test_where_the_highest_point_is_best_the_answer_is_a_plain_fine_tune_of_it(points: list[TruncationPoint]) -> None:

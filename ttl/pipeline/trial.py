@@ -26,6 +26,7 @@ from ttl.truncation import truncate
 Record = dict[str, Any]
 JOINT = "joint network"
 """What the network with a head at every point is called where a cut has its name."""
+BEGAN_JOINT = "It began with what the joint network had learned up to there, its head too"
 
 
 def identity(prepared: Prepared, trial: Trial) -> str:
@@ -139,7 +140,7 @@ def _course(point: TruncationPoint, recipe: Recipe, trial: Trial, label: str, re
         "seconds": result.seconds,
         "peak_memory_bytes": result.peak_memory_bytes,
         "trainable": dict(result.trainable),
-        "notes": list(result.notes),
+        "notes": [*([BEGAN_JOINT] if trial.start else []), *result.notes],
         "curve": [_plain(row) for row in result.curve],
     }
 

@@ -19,8 +19,7 @@ def joint(points: Sequence[TruncationPoint], choose: Chooser, curve: Callable[[]
             difference to the best one.
     """
     picked, top = one_standard_error(points, curve(), paired=True), points[-1]
-    if picked is top:
-        return choose([top], (yield Batch("whole", (top,))))
-    scores = yield Batch("joint", (picked,), start="joint")
+    scores = {} if picked is top else (yield Batch("joint", (picked,), start="joint"))
     scores |= yield Batch("whole", (top,))
-    return choose([picked, top], scores)
+    tried = [top] if picked is top else [picked, top]
+    return choose(tried, scores).after("the heads of the joint network", picked, len(points))

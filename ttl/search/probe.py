@@ -45,7 +45,7 @@ def probe(points: Sequence[TruncationPoint], choose: Chooser, curve: Callable[[]
     picked = one_standard_error(points, curve())
     tried = [picked] if picked is points[-1] else [picked, points[-1]]
     scores = yield Batch("probe", tuple(tried))
-    return choose(tried, scores)
+    return choose(tried, scores).after("the probe", picked, len(points))
 
 
 def one_standard_error(points: Sequence[TruncationPoint], curve: Curve, *, paired: bool = False) -> TruncationPoint:

@@ -40,6 +40,10 @@ class Choice:
     point: TruncationPoint
     reason: str
 
+    def after(self, look: str, picked: TruncationPoint, among: int) -> Choice:
+        """The same, of few that were tried because a look at all of them spoke for one."""
+        return replace(self, reason=f"{self.reason}; {look} spoke for {picked.name}, of {among} points")
+
 
 Strategy = Generator[Batch, Scores, Choice]
 Chooser = Callable[[Sequence[TruncationPoint], Scores], Choice]

@@ -60,10 +60,10 @@ def svcca(
     top = points[-1]
     scores = yield Batch("whole", (top,))
     picked = first_overlap(points, similarities())
-    if picked is top:
-        return choose([top], scores)
-    scores |= yield Batch("svcca", (picked,))
-    return choose([picked, top], scores)
+    if picked is not top:
+        scores |= yield Batch("svcca", (picked,))
+    tried = [top] if picked is top else [picked, top]
+    return choose(tried, scores).after("SVCCA", picked, len(points))
 
 
 def first_overlap(points: Sequence[TruncationPoint], similarities: Mapping[str, Similarity]) -> TruncationPoint:
