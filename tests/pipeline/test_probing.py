@@ -10,7 +10,7 @@ import pytest
 from ttl.config import RunConfig
 from ttl.errors import UsageError
 from ttl.pipeline import Event, Note, plan, run, search
-from ttl.pipeline.probing import _folds, _score
+from ttl.pipeline.probing import _folds, _probabilities, _score, linear_probe
 
 
 def tiny(out: Path, **changes: object) -> RunConfig:
@@ -80,3 +80,37 @@ def test_a_search_of_ones_own_has_no_images_to_probe() -> None:
 
     with pytest.raises(UsageError, match="--strategy probe needs the images that a run has"):
         search(None, timm.create_model("resnet10t"), strategy="probe", image_size=32, evaluate=lambda point: 0.5)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_linear_probe_as_a_layer_says_what_the_classifier_says(classes: int) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(90) % classes
+    features = (rng.standard_normal((90, 6)) * 5 + 3 + 4 * (labels[:, None] == np.arange(6))).astype(np.float32)
+    fitted = linear_probe("multiclass" if classes > 2 else "binary", classes, features, labels)
+    assert fitted is not None
+    weight, bias = fitted
+    logits = features @ weight.T + bias
+    shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    expected = _probabilities(features, labels, np.arange(90), np.arange(90), classes)
+    np.testing.assert_allclose(shares, expected, atol=1e-4)
+
+
+def test_a_linear_probe_of_several_labels_is_one_a_column() -> None:
+    features, first = separable(80, 2.0)
+    labels = np.stack([first, 1 - first], 1)
+    labels[:5, 0] = -1
+    fitted = linear_probe("multilabel", 2, features, labels)
+    assert fitted is not None
+    shares = 1 / (1 + np.exp(-(features @ fitted[0].T + fitted[1])))
+    for column in range(2):
+        known = np.flatnonzero(labels[:, column] >= 0)
+        expected = _probabilities(features, labels[:, column], known, np.arange(80), 2)[:, 1]
+        np.testing.assert_allclose(shares[:, column], expected, atol=1e-4)
+
+
+def test_where_a_class_is_absent_there_is_no_linear_probe() -> None:
+    features, labels = separable(20, 1.0)
+    assert linear_probe("binary", 2, features, np.zeros_like(labels)) is None
+    assert linear_probe("multiclass", 3, features, labels) is None
+    assert linear_probe("multilabel", 2, features, np.stack([labels, np.zeros_like(labels)], 1)) is None

@@ -12,8 +12,9 @@ import torch
 from ttl.config import RunConfig
 from ttl.errors import RunFolderError, TrainingError
 from ttl.finetune import predict
+from ttl.head import HEAD
 from ttl.pipeline import EpochDone, Event, plan, run
-from ttl.pipeline.joint import warm_start
+from ttl.pipeline.joint import joint_network, warm_start
 from ttl.pipeline.prepare import prepare
 from ttl.pipeline.trial import identity
 from ttl.search.engine import Trial
@@ -101,6 +102,19 @@ def test_a_cut_starts_with_what_its_head_of_the_joint_network_says(joint: tuple[
         pixels = prepared.images["val"].pixels
         own = predict(model, pixels, kind="binary", mean=spec.mean, std=spec.std)
         torch.testing.assert_close(torch.from_numpy(own), said[:, number], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("pool", ["avg", "max"])
+def test_every_head_of_the_joint_network_begins_as_a_probe(tmp_path: Path, pool: str) -> None:
+    prepared = prepare(tiny(tmp_path, strategy="joint", pool=pool), lambda event: None)
+    spec, train = prepared.backbone.spec, prepared.images["train"]
+    told = {"kind": "binary", "mean": spec.mean, "std": spec.std}
+    said = predict(joint_network(prepared, 0), train.pixels, **told)
+    right = (said.argmax(2) == train.labels[:, None]).mean(0)
+    assert right.min() > 0.95  # random heads are right half of the time
+    state = truncate(prepared.network(0), prepared.candidates[-1], num_classes=2).state_dict()
+    own = joint_network(prepared, 0).state_dict()
+    assert all(torch.equal(own[name], value) for name, value in state.items() if not name.startswith(HEAD))
 
 
 def test_a_joint_fine_tune_without_its_weights_is_told(joint: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from math import isnan, nan
+from collections.abc import Callable, Mapping, Sequence
+from math import ceil, isnan, nan
 from statistics import fmean
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import safetensors.torch
+import torch
 from torch import nn
 
 from ttl.errors import RunFolderError
+from ttl.finetune import normalised
+from ttl.finetune.trainable import batch_norms, bn_momentum
 from ttl.head import HEAD
 from ttl.joint import with_heads
 from ttl.pipeline.prepare import SCORE, Prepared
+from ttl.pipeline.probing import linear_probe
 from ttl.points import TruncationPoint
 from ttl.search.probe import Probed
 from ttl.search.study import Study
@@ -23,6 +28,7 @@ from ttl.stats import metrics, paired_difference
 WEIGHTS = "joint.safetensors"
 JOINT_SHARE = 0.5
 """Of the epochs that a fine-tune may have, for the joint network; the rest is left to the point that it speaks for."""
+BATCH = 64
 ONE_STANDARD_ERROR = 0.6827
 """The confidence of an interval that is one standard error wide to either side."""
 
@@ -34,8 +40,12 @@ def joint_epochs(prepared: Prepared) -> int | None:
 
 
 def joint_network(prepared: Prepared, seed: int) -> nn.Module:
-    """The network up to the highest candidate, with a head at each of them."""
-    return with_heads(
+    """The network up to the highest candidate, with a head at each of them.
+
+    Each head begins as a linear probe: random ones would need more steps than a small data set has in half the epochs,
+    and pull the trunk about meanwhile (linear probing, then fine-tuning: Kumar et al., ICLR 2022).
+    """
+    joint = with_heads(
         prepared.network(seed),
         prepared.candidates,
         num_classes=len(prepared.task.class_names),
@@ -43,6 +53,36 @@ def joint_network(prepared: Prepared, seed: int) -> nn.Module:
         dropout=prepared.dropout,
         seed=seed,
     )
+    heads = list(joint.get_submodule(HEAD).children())
+    task = prepared.task
+    for head, features in zip(heads, _head_inputs(prepared, joint, heads), strict=True):
+        probe = linear_probe(task.kind, len(task.class_names), features, np.asarray(task.train.labels))
+        if probe is not None:
+            head.get_submodule("fc").load_state_dict(
+                {"weight": torch.from_numpy(probe[0]), "bias": torch.from_numpy(probe[1])}
+            )
+    return joint
+
+
+def _head_inputs(prepared: Prepared, joint: nn.Module, heads: Sequence[nn.Module]) -> list[npt.NDArray[np.float32]]:
+    """Of each head what its linear layer is given for the training images, unaugmented: `(n, width)`."""
+    seen: list[list[npt.NDArray[np.float32]]] = [[] for _ in heads]
+
+    def look(number: int) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
+        return lambda _, inputs: seen[number].append(inputs[0].detach().float().cpu().numpy())
+
+    hooks = [head.get_submodule("fc").register_forward_pre_hook(look(number)) for number, head in enumerate(heads)]
+    spec, pixels = prepared.backbone.spec, prepared.images["train"].pixels
+    joint.to(prepared.device).eval()
+    for norm in batch_norms(joint):
+        norm.train(prepared.recipe.phases[-1].bn == "train")  # the heads are to begin with what they learn from
+    with torch.no_grad(), bn_momentum(joint, 0.0):
+        for batch in torch.tensor_split(pixels, ceil(len(pixels) / BATCH)):
+            joint(normalised(batch.to(prepared.device), spec.mean, spec.std))
+    joint.to("cpu")
+    for hook in hooks:
+        hook.remove()
+    return [np.concatenate(parts) for parts in seen]
 
 
 def warm_start(model: nn.Module, prepared: Prepared, point: TruncationPoint, study: Study, joint: str) -> int:

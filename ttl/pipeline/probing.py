@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ttl.data.task import MISSING
@@ -118,7 +118,51 @@ def _probabilities(
     if len(present) < 2:
         given[:, present] = 1.0
         return given
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=REGULARISATION, max_iter=500))
+    model = _classifier()
     model.fit(features[learn].astype(np.float64), labels[learn])
     given[:, present] = model.predict_proba(features[test].astype(np.float64))
     return given
+
+
+def _classifier() -> Pipeline:
+    return make_pipeline(StandardScaler(), LogisticRegression(C=REGULARISATION, max_iter=500))
+
+
+def linear_probe(
+    kind: str, classes: int, features: Pooled, labels: npt.NDArray[np.int64]
+) -> tuple[Pooled, Pooled] | None:
+    """The probe's classifier as a linear layer: weight `(classes, width)` and bias `(classes,)`.
+
+    Args:
+        kind: of the task.
+        classes: how many there are.
+        features: `(n, width)`.
+        labels: of the training images.
+
+    Returns:
+        None where there is nothing to tell apart, or a class that none of the images shows.
+    """
+    if kind != "multilabel":
+        if len(np.unique(labels)) < classes:
+            return None
+        weight, bias = _linear(features, labels)
+        if classes > 2:
+            return weight, bias
+        # Of two classes there is one score, and a layer has one for each: their difference is what counts.
+        signs = np.array([[-0.5], [0.5]], np.float32)
+        return signs * weight, signs[:, 0] * bias
+    rows = []
+    for column in range(classes):
+        known = labels[:, column] != MISSING
+        if len(np.unique(labels[known, column])) < 2:
+            return None
+        rows.append(_linear(features[known], labels[known, column]))
+    return np.concatenate([weight for weight, _ in rows]), np.concatenate([bias for _, bias in rows])
+
+
+def _linear(features: Pooled, labels: npt.NDArray[np.int64]) -> tuple[Pooled, Pooled]:
+    """Weight and bias of the classifier, of features as they are: the scaling is within them."""
+    scaler, model = (step for _, step in _classifier().fit(features.astype(np.float64), labels).steps)
+    weight = model.coef_ / scaler.scale_
+    bias = model.intercept_ - weight @ scaler.mean_
+    return weight.astype(np.float32), bias.astype(np.float32)

@@ -34,7 +34,7 @@ def identity(prepared: Prepared, trial: Trial) -> str:
     told = {**prepared.definition(), "seed": trial.seed}
     if trial.cut is None:
         points = [point.values for point in prepared.candidates]
-        return trial_id({**told, "joint": points, "joint_epochs": joint_epochs(prepared)})
+        return trial_id({**told, "joint": points, "joint_epochs": joint_epochs(prepared), "heads": "probes"})
     point = prepared.points.find(trial.cut)
     started = {"start": trial.start} if trial.start else {}
     return trial_id({**told, "cut": point.name, "values": point.values, **started})
