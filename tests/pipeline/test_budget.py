@@ -144,7 +144,7 @@ def test_a_run_says_what_was_measured_and_still_tunes_the_whole_network(measured
 
 
 def test_a_plan_measures_and_a_fine_tune_at_a_point_does_not(measured: Measured, tmp_path: Path) -> None:
-    planned = plan(tiny(tmp_path / "none", max_latency_ms=3.5))
+    planned = plan(tiny(tmp_path / "none", max_latency_ms=3.5, strategy="two-stage"))
     assert planned.coarse == ("layer1.0", "layer2.0")
     assert planned.notes[-1].startswith("At most 3.5 ms an image on 1 thread: up to layer2.0")
     assert not (tmp_path / "none").exists()

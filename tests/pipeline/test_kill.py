@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-KILLS = 20
+import pytest
+
 TIMELESS = ("seconds", "images_per_second", "latency", "started", "run")
 
 # The children are forked from a process that has imported everything: a kill then meets the work, not the imports.
@@ -22,6 +23,7 @@ from ttl.pipeline import run
 
 def work(folder):
     told = {"data": "digits:0-1", "model": "resnet10t", "weights": "none", "image_size": 32, "epochs": 3}
+    told["strategy"] = sys.argv[2]
     run(RunConfig.model_validate({**told, "out": folder}), deliver=False)
 
 def forked(folder):
@@ -59,13 +61,14 @@ def timeless(content: Any) -> Any:
     return [timeless(value) for value in content] if isinstance(content, list) else content
 
 
-def test_killed_twenty_times_it_ends_with_the_same_report(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("strategy", "kills"), [("two-stage", 20), ("joint", 10)])
+def test_killed_again_and_again_it_ends_with_the_same_report(tmp_path: Path, strategy: str, kills: int) -> None:
     env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    command = [sys.executable, "-c", SCRIPT, str(KILLS)]
+    command = [sys.executable, "-c", SCRIPT, str(kills), strategy]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=550, check=False)
     assert done.returncode == 0, done.stderr
     moments = (tmp_path / "moments").read_text().splitlines()
-    assert len(moments) == KILLS
+    assert len(moments) == kills
     assert len(set(moments)) > 3  # it was killed at different stages of the work
     alone = json.loads((tmp_path / "alone" / "report.json").read_text())
     assert "chosen" in alone  # what isn't finished of it is the export: the search is what is compared
@@ -76,5 +79,6 @@ def test_killed_twenty_times_it_ends_with_the_same_report(tmp_path: Path) -> Non
         for record in (tmp_path / "alone" / "trials").glob("*/trial.json"):
             other = study / "trials" / record.parent.name
             assert timeless(json.loads((other / "trial.json").read_text())) == timeless(json.loads(record.read_text()))
-            assert (other / "model.safetensors").read_bytes() == (record.parent / "model.safetensors").read_bytes()
+            (weights,) = record.parent.glob("*.safetensors")
+            assert (other / weights.name).read_bytes() == weights.read_bytes()
         assert {path.name for path in study.rglob(".*")} <= {".lock"}

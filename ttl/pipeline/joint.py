@@ -29,6 +29,8 @@ WEIGHTS = "joint.safetensors"
 JOINT_SHARE = 0.5
 """Of the epochs that a fine-tune may have, for the joint network; the rest is left to the point that it speaks for."""
 BATCH = 64
+HEADS = 1e-3
+"""C of the probes that heads begin as: one that fits the training images to the full leaves the trunk no gradient."""
 ONE_STANDARD_ERROR = 0.6827
 """The confidence of an interval that is one standard error wide to either side."""
 
@@ -56,7 +58,7 @@ def joint_network(prepared: Prepared, seed: int) -> nn.Module:
     heads = list(joint.get_submodule(HEAD).children())
     task = prepared.task
     for head, features in zip(heads, _head_inputs(prepared, joint, heads), strict=True):
-        probe = linear_probe(task.kind, len(task.class_names), features, np.asarray(task.train.labels))
+        probe = linear_probe(task.kind, len(task.class_names), features, np.asarray(task.train.labels), HEADS)
         if probe is not None:
             head.get_submodule("fc").load_state_dict(
                 {"weight": torch.from_numpy(probe[0]), "bias": torch.from_numpy(probe[1])}

@@ -118,18 +118,18 @@ def _probabilities(
     if len(present) < 2:
         given[:, present] = 1.0
         return given
-    model = _classifier()
+    model = _classifier(REGULARISATION)
     model.fit(features[learn].astype(np.float64), labels[learn])
     given[:, present] = model.predict_proba(features[test].astype(np.float64))
     return given
 
 
-def _classifier() -> Pipeline:
-    return make_pipeline(StandardScaler(), LogisticRegression(C=REGULARISATION, max_iter=500))
+def _classifier(regularisation: float) -> Pipeline:
+    return make_pipeline(StandardScaler(), LogisticRegression(C=regularisation, max_iter=500))
 
 
 def linear_probe(
-    kind: str, classes: int, features: Pooled, labels: npt.NDArray[np.int64]
+    kind: str, classes: int, features: Pooled, labels: npt.NDArray[np.int64], regularisation: float = REGULARISATION
 ) -> tuple[Pooled, Pooled] | None:
     """The probe's classifier as a linear layer: weight `(classes, width)` and bias `(classes,)`.
 
@@ -138,6 +138,7 @@ def linear_probe(
         classes: how many there are.
         features: `(n, width)`.
         labels: of the training images.
+        regularisation: C of scikit-learn's logistic regression; the smaller, the smaller the weights.
 
     Returns:
         None where there is nothing to tell apart, or a class that none of the images shows.
@@ -145,7 +146,7 @@ def linear_probe(
     if kind != "multilabel":
         if len(np.unique(labels)) < classes:
             return None
-        weight, bias = _linear(features, labels)
+        weight, bias = _linear(features, labels, regularisation)
         if classes > 2:
             return weight, bias
         # Of two classes there is one score, and a layer has one for each: their difference is what counts.
@@ -156,13 +157,13 @@ def linear_probe(
         known = labels[:, column] != MISSING
         if len(np.unique(labels[known, column])) < 2:
             return None
-        rows.append(_linear(features[known], labels[known, column]))
+        rows.append(_linear(features[known], labels[known, column], regularisation))
     return np.concatenate([weight for weight, _ in rows]), np.concatenate([bias for _, bias in rows])
 
 
-def _linear(features: Pooled, labels: npt.NDArray[np.int64]) -> tuple[Pooled, Pooled]:
+def _linear(features: Pooled, labels: npt.NDArray[np.int64], regularisation: float) -> tuple[Pooled, Pooled]:
     """Weight and bias of the classifier, of features as they are: the scaling is within them."""
-    scaler, model = (step for _, step in _classifier().fit(features.astype(np.float64), labels).steps)
+    scaler, model = (step for _, step in _classifier(regularisation).fit(features.astype(np.float64), labels).steps)
     weight = model.coef_ / scaler.scale_
     bias = model.intercept_ - weight @ scaler.mean_
     return weight.astype(np.float32), bias.astype(np.float32)

@@ -13,8 +13,8 @@ from torch import nn
 from ttl.bundle import Bundle, save_bundle, save_weights
 from ttl.finetune import Fit, Recipe, Settings, epochs_done, fit, from_main, predict
 from ttl.pipeline.events import EpochDone, ImagesShown, TrialDone, TrialStarted, Watch
+from ttl.pipeline.joint import HEADS, joint_epochs, joint_network, warm_start
 from ttl.pipeline.joint import WEIGHTS as JOINT_WEIGHTS
-from ttl.pipeline.joint import joint_epochs, joint_network, warm_start
 from ttl.pipeline.prepare import SCORE, Prepared
 from ttl.pipeline.track import tracker
 from ttl.points import TruncationPoint
@@ -34,7 +34,7 @@ def identity(prepared: Prepared, trial: Trial) -> str:
     told = {**prepared.definition(), "seed": trial.seed}
     if trial.cut is None:
         points = [point.values for point in prepared.candidates]
-        return trial_id({**told, "joint": points, "joint_epochs": joint_epochs(prepared), "heads": "probes"})
+        return trial_id({**told, "joint": points, "joint_epochs": joint_epochs(prepared), "heads": HEADS})
     point = prepared.points.find(trial.cut)
     started = {"start": trial.start} if trial.start else {}
     return trial_id({**told, "cut": point.name, "values": point.values, **started})
