@@ -55,6 +55,8 @@ def joint_network(prepared: Prepared, seed: int) -> nn.Module:
         dropout=prepared.dropout,
         seed=seed,
     )
+    if prepared.config.pool == "none":
+        return joint  # a probe of whole feature maps has more weights than there is to learn from, or room for
     heads = list(joint.get_submodule(HEAD).children())
     task = prepared.task
     for head, features in zip(heads, _head_inputs(prepared, joint, heads), strict=True):
