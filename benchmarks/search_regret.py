@@ -32,22 +32,22 @@ import numpy as np
 from transferability import SCORES
 
 from ttl.config import load_config
+from ttl.pipeline.events import unwatched
 from ttl.pipeline.joint import curve_of_heads
 from ttl.pipeline.known import Paused
 from ttl.pipeline.prepare import SCORE, Prepared, prepare
 from ttl.pipeline.probing import pooled_features, probe_curve
 from ttl.pipeline.provenance import describe_machine
 from ttl.pipeline.similar import common_size, similarities
-from ttl.pipeline.strategies import Sources, strategy
+from ttl.pipeline.strategies import Sources, strategy_of
 from ttl.pipeline.trial import finished_trial, identity, run_trial, score
-from ttl.pipeline.verdict import compared
+from ttl.pipeline.verdict import MACS_PER_TRAINING_STEP, compared
 from ttl.points import TruncationPoint
 from ttl.search.engine import Trial
-from ttl.search.halving import halving
 from ttl.search.probe import Curve, one_standard_error
 from ttl.search.select import choose_best, choose_smallest
 from ttl.search.strategy import Batch, Chooser, Scores, Strategy, drive
-from ttl.search.study import Study
+from ttl.search.study import CACHE, Study
 from ttl.search.svcca import Similarity
 
 SCREENED, SCREEN_EPOCHS = 3, 2
@@ -66,7 +66,7 @@ def main() -> None:
     config = load_config(told.config, flags)
     study = Study(told.out / name)
     with study.held():
-        prepared = prepare(config, lambda event: None, cache_dir=study.folder / "cache")
+        prepared = prepare(config, unwatched, cache_dir=study.folder / CACHE)
         truth = {seed: truth_of(prepared, study, seed) for seed in prepared.seeds}
         test = {
             point.name: [test_score(records[point.name]) for records in truth.values()] for point in prepared.candidates
@@ -126,8 +126,7 @@ def truth_of(prepared: Prepared, study: Study, seed: int) -> Mapping[str, Record
 
 def done(prepared: Prepared, study: Study, trial: Trial) -> Record:
     """The record of a trial, which is done if it isn't on disk."""
-    known = finished_trial(prepared, study, trial, lambda event: None)
-    return known or run_trial(prepared, study, trial, lambda event: None)
+    return finished_trial(prepared, study, trial, unwatched) or run_trial(prepared, study, trial, unwatched)
 
 
 def test_score(record: Record) -> float:
@@ -151,12 +150,10 @@ class Follower:
     def search(self, told: str, choose: Chooser) -> Strategy:
         """The strategy as it is told on the command line."""
         name, _, first = told.partition(" --halving ")
-        points = self.prepared.candidates
-        search = strategy(name, points, choose, Sources(self.probe, self.joint, self.similarities))
-        if not first:
-            return search
-        config = self.prepared.config
-        return halving(search, first=int(first), cap=config.epochs, margin=config.margin, spared=points[-1].name)
+        asked = {"strategy": name, "halving": int(first) if first else None}
+        config = self.prepared.config.model_copy(update=asked)
+        sources = Sources(self.probe, self.joint, self.similarities)
+        return strategy_of(config, self.prepared.candidates, choose, sources)
 
     def evaluate(self, batch: Batch) -> Scores:
         """The scores of a batch."""
@@ -169,7 +166,7 @@ class Follower:
         else:
             record = self.truth[point.name]
         epochs = min(batch.epochs or record["epochs"], record["epochs"])
-        self.trained[point.name] = max(self.trained.get(point.name, 0.0), 3.0 * record["macs"] * epochs)
+        self.trained[point.name] = max(self.trained.get(point.name, 0.0), training_macs(record, epochs))
         self.delivered[point.name] = test_score(record)
         return Paused((record,), epochs).score if batch.epochs else score(record, SCORE)
 
@@ -181,7 +178,7 @@ class Follower:
     def joint(self) -> Curve:
         """What the joint network's heads say."""
         record = done(self.prepared, self.study, Trial(None, self.seed))
-        self.trained["joint network"] = 3.0 * record["macs"] * record["epochs"]
+        self.trained["joint network"] = training_macs(record, record["epochs"])
         return curve_of_heads(self.prepared, [record])
 
     def similarities(self) -> Mapping[str, Similarity]:
@@ -208,7 +205,8 @@ def followed(
     found = drive(search(follower, choose) if search else follower.search(told, choose), follower.evaluate)
     means = {cut: mean(values) for cut, values in test.items()}
     picked, spent = found.choice.point, sum(follower.trained.values())
-    whole = training_macs(follower.truth[follower.prepared.candidates[-1].name])
+    top = follower.truth[follower.prepared.candidates[-1].name]
+    whole = training_macs(top, top["epochs"])
     return {
         "strategy": told,
         "select": rule,
@@ -220,7 +218,8 @@ def followed(
         "delivered": follower.delivered[picked.name],
         "cost": spent / whole,
         "search_cost": (spent - follower.trained.get(follower.prepared.candidates[-1].name, 0.0)) / whole,
-        "cost_of_exhaustive": spent / sum(training_macs(record) for record in follower.truth.values()),
+        "cost_of_exhaustive": spent
+        / sum(training_macs(record, record["epochs"]) for record in follower.truth.values()),
     }
 
 
@@ -259,9 +258,9 @@ def screened(points: Sequence[TruncationPoint], curve: Curve, follower: Follower
     return choose([picked], (yield Batch("picked", (picked,))))
 
 
-def training_macs(record: Record) -> float:
-    """MACs of a fine-tune's training steps, per training image: three passes an epoch."""
-    return float(3 * record["macs"] * record["epochs"])
+def training_macs(record: Record, epochs: int) -> float:
+    """MACs of so many epochs of a fine-tune's training steps, per training image."""
+    return float(MACS_PER_TRAINING_STEP * record["macs"] * epochs)
 
 
 def show(name: str, rows: Sequence[Mapping[str, Any]], floor: float | None) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from ttl.head import HEAD, Head
+from ttl.head import HEAD
 from ttl.points import TruncationPoint
-from ttl.truncation import truncate
+from ttl.truncation import new_head, truncate
 
 
 def with_heads(
@@ -44,13 +44,8 @@ def with_heads(
         ModelError: the cut model doesn't compute what the model computes.
     """
     joint = truncate(model, points[-1], num_classes=None)
-    device = next(model.parameters()).device
-    heads = nn.ModuleList()
-    for point in points:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            heads.append(Head(point.shape, point.channel_axis, num_classes, pool=pool, dropout=dropout))
-    joint.add_module(HEAD, heads.to(device))
+    heads = nn.ModuleList(new_head(point, num_classes, pool=pool, dropout=dropout, seed=seed) for point in points)
+    joint.add_module(HEAD, heads.to(next(model.parameters()).device))
     nodes = {node.name: node for node in joint.graph.nodes}
     logits = [
         _head(joint.graph, [nodes[name] for name in point.values], number, copied=pool != "avg")

@@ -68,11 +68,16 @@ def truncate(
         raise _foreign(point, model, f"there are {params} parameters up to there, not {point.params}")
     _check(model, graph, constants, point, small)
     if num_classes is not None:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            head = Head(point.shape, point.channel_axis, num_classes, pool=pool, dropout=dropout)
+        head = new_head(point, num_classes, pool=pool, dropout=dropout, seed=seed)
         _attach(small, head.to(next(model.parameters()).device))
     return small.train(model.training)
+
+
+def new_head(point: TruncationPoint, num_classes: int, *, pool: str, dropout: float, seed: int) -> Head:
+    """A head for `point`, on the CPU; the arguments are those of `truncate`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Head(point.shape, point.channel_axis, num_classes, pool=pool, dropout=dropout)
 
 
 def _foreign(point: TruncationPoint, model: nn.Module, reason: str) -> PointError:

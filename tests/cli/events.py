@@ -26,9 +26,11 @@ def started(max_epochs: int | None = 10, done: int = 0, *, cut: str = "stem", se
     return TrialStarted(cut, 1, seed, max_epochs, done)
 
 
-def epoch(number: int, seconds: float = 40.0, auprc: float | None = None) -> EpochDone:
+def epoch(
+    number: int, seconds: float = 40.0, auprc: float | None = None, *, cut: str = "stem", seed: int = 0
+) -> EpochDone:
     row = {"epoch": number, "train_loss": 0.5, "val_loss": 0.25, "images_per_second": 16.0, "seconds": seconds}
-    return EpochDone({**row, "val_auprc": auprc})
+    return EpochDone({**row, "val_auprc": auprc}, cut, seed)
 
 
 def finished(seed: int = 0, *, cut: str = "stem", auprc: float | None = 0.5, reused: bool = False) -> TrialDone:

@@ -26,12 +26,12 @@ def test_lines_tell_of_rate_and_time_left_only_after_a_silence(clock: Clock) -> 
     lines = console._Lines(said.append)
     lines(Note("begins"))
     lines(started())
-    for now, event in ((10.0, ImagesShown(160, 640)), (29.0, ImagesShown(480, 640))):
+    for now, event in ((10.0, ImagesShown(160, 640, "stem", 0)), (29.0, ImagesShown(480, 640, "stem", 0))):
         clock.now = now
         lines(event)
     assert said == ["begins"]
     clock.now = 31.0
-    lines(ImagesShown(496, 640))
+    lines(ImagesShown(496, 640, "stem", 0))
     assert said[1:] == ["  epoch 1 of at most 10, 16 images/s"]  # how long an epoch takes isn't known yet
     clock.now = 40.0
     lines(epoch(1))
@@ -104,7 +104,7 @@ def test_the_terminal_shows_a_table_over_the_bars(clock: Clock) -> None:
         for event in (batch("stem", "layer1.0", "layer2.0"), started(), epoch(1, 60.0, 0.25), finished(auprc=0.9321)):
             watch(event)
         watch(started(cut="layer1.0"))
-        watch(epoch(1, 60.0, 0.5))
+        watch(epoch(1, 60.0, 0.5, cut="layer1.0"))
         lines = drawn(display)
     assert lines[0].split() == ["point", "epochs", "validation", "AUPRC", "state"]
     assert lines[1].split() == ["stem", "3", "0.9321", "done"]
@@ -178,7 +178,7 @@ def test_no_line_is_wider_than_the_terminal_for_then_it_could_not_be_taken_back(
     with terminal(width=width) as (watch, display, screen):
         watch(batch("features.denseblock3.denselayer19"))
         watch(started(cut="features.denseblock3.denselayer19"))
-        watch(epoch(1))
+        watch(epoch(1, cut="features.denseblock3.denselayer19"))
         screen.truncate(0)
         display.live.refresh()
         lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r|\x00", "", screen.getvalue()).split("\n")

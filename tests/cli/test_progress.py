@@ -28,7 +28,7 @@ def test_without_a_bound_no_time_left_is_invented(clock: Clock) -> None:
     clock.now = 40.0
     fine_tune.on(epoch(1))
     clock.now = 50.0
-    fine_tune.on(ImagesShown(320, 640))
+    fine_tune.on(ImagesShown(320, 640, "stem", 0))
     assert (fine_tune.words(), fine_tune.left()) == ("epoch 2, 32 images/s", "")
     run = told(batch("stem", "layer1.0", max_epochs=None), started(None), epoch(1))
     assert run.left() == "0 of 2 fine-tunes ended in this step"
@@ -36,10 +36,10 @@ def test_without_a_bound_no_time_left_is_invented(clock: Clock) -> None:
 
 def test_a_fine_tune_moves_within_an_epoch() -> None:
     fine_tune = FineTune("stem", 0, 10, 2)
-    fine_tune.on(ImagesShown(160, 640))
+    fine_tune.on(ImagesShown(160, 640, "stem", 0))
     assert fine_tune.fraction == 2.25
     fine_tune.on(epoch(3))
-    fine_tune.on(ImagesShown(320, 640))
+    fine_tune.on(ImagesShown(320, 640, "stem", 0))
     assert fine_tune.fraction == 3.5
     assert fine_tune.left() == "at most 4 min left"
 
@@ -54,7 +54,7 @@ def test_what_is_left_of_a_step_goes_by_macs_and_the_median_epoch() -> None:
     assert run.left() == "at most about 11 min left for this step (0 of 3 fine-tunes ended)"
     run.on(finished())
     run.on(started(cut="layer2.0"))
-    run.on(ImagesShown(320, 640))
+    run.on(ImagesShown(320, 640, "stem", 0))
     # 10 of 2 and 9.5 of 4
     assert run.left() == "at most about 10 min left for this step (1 of 3 fine-tunes ended)"
 
@@ -83,7 +83,7 @@ def test_what_does_not_go_on_after_a_pause_was_stopped() -> None:
     assert run.rows() == [Row("stem", (2,), 0.25, "stopped"), Row("layer1.0", (2,), 0.75, "waiting")]
     run.on(started(done=2, cut="layer1.0"))
     assert run.rows()[1] == Row("layer1.0", (2,), 0.75, "running")
-    run.on(epoch(3, 60.0, 0.5))
+    run.on(epoch(3, 60.0, 0.5, cut="layer1.0"))
     assert run.rows()[1] == Row("layer1.0", (3,), 0.75, "running")
     assert run.left().startswith("at most about 7 min left")
 
@@ -92,7 +92,7 @@ def test_the_seeds_of_a_point_are_one_row() -> None:
     run = told(batch("stem", seeds=2), started(), epoch(1, auprc=0.25), finished(auprc=0.5))
     assert run.rows() == [Row("stem", (3,), 0.5, "waiting")]
     run.on(started(seed=1))
-    run.on(epoch(1, auprc=0.25))
+    run.on(epoch(1, auprc=0.25, seed=1))
     assert run.rows() == [Row("stem", (3, 1), 0.375, "running")]
     run.on(finished(seed=1, auprc=None))
     assert run.rows() == [Row("stem", (3, 3), 0.5, "done")]

@@ -121,8 +121,8 @@ def seen(look: str) -> list[dict[str, Any]]:
 def compared() -> dict[str, Any]:
     """The features before and after the whole network's fine-tune."""
     points = [
-        {"cut": POINTS[index - 1][0], "quartiles": quartiles, "overlap": overlap}
-        for index, (quartiles, overlap) in COMPARED.items()
+        {"cut": POINTS[index - 1][0], "percentiles": percentiles, "overlap": overlap}
+        for index, (percentiles, overlap) in COMPARED.items()
     ]
     return {"points": points, "random": CHANCE, "threshold": 0.1}
 

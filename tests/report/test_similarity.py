@@ -53,8 +53,8 @@ def test_the_data_behind_it_holds_overlaps_and_chance() -> None:
 
 def test_points_without_a_value_are_in_the_table_alone() -> None:
     study = example.finished()
-    study["svcca"]["points"][3]["quartiles"][2] = None
-    study["svcca"]["points"][4]["quartiles"] = []
+    study["svcca"]["points"][3]["percentiles"][2] = None
+    study["svcca"]["points"][4]["percentiles"] = []
     study["svcca"]["points"][5]["overlap"] = None
     study["svcca"]["random"] = [0.1, float("nan")]
     drawn = plot("similarity", study)

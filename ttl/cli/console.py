@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
-from ttl.cli.progress import FineTune, Key, Row, RunProgress, best_auprc, summed
+from ttl.cli.progress import FineTune, Key, Row, RunProgress, summed
 from ttl.data.words import counted, listed
 from ttl.pipeline import (
     BatchStarted,
@@ -28,6 +28,7 @@ from ttl.pipeline import (
     TrialStarted,
     Watch,
 )
+from ttl.pipeline.known import best_score
 
 QUIET_SECONDS = 30.0
 """Without a terminal an epoch is worth a line only if nothing was said for so long."""
@@ -162,7 +163,7 @@ def _line(event: Note | BatchStarted | TrialDone | TrialPaused | TrialFailed) ->
         case TrialFailed():
             return f"The fine-tune at {event.cut} failed: {event.cause}; the search goes on"
         case TrialPaused(record):
-            value = _number(best_auprc(record["curve"]))
+            value = _number(best_score(record["curve"]))
             how = f"paused after {counted(record['epochs'], 'epoch')}"
             return f"{record['cut']}  validation auprc {value}  ({how}{_seed(record)})"
         case TrialDone(record):

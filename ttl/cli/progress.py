@@ -22,6 +22,7 @@ from ttl.pipeline import (
     TrialPaused,
     TrialStarted,
 )
+from ttl.pipeline.known import best_score
 
 Key = tuple[str, int]
 """A fine-tune's cut and seed."""
@@ -64,7 +65,7 @@ class FineTune:
             return
         self.epochs, self.shown = event.row["epoch"], 0
         self.seconds_per_epoch = event.row["seconds"]
-        self.value = _best((self.value, best_auprc([event.row])))
+        self.value = _best((self.value, best_score([event.row])))
         self.begun = monotonic()
 
     def end(self, state: State, epochs: int, value: float) -> None:
@@ -112,7 +113,6 @@ class RunProgress:
         self.max_epochs: int | None = None
         self.paces: list[float] = []
         """Seconds that a multiply-add of an image cost, over all images of an epoch; one an epoch."""
-        self.latest: FineTune | None = None
 
     def on(self, event: Event) -> FineTune | None:
         """Take an event in; the fine-tune that it is about, if it is about one."""
@@ -126,7 +126,7 @@ class RunProgress:
             case TrialDone(record):
                 return self._end(record, "done", _number(record["val"]["auprc"]["value"]))
             case TrialPaused(record):
-                return self._end(record, "paused", best_auprc(record["curve"]))
+                return self._end(record, "paused", best_score(record["curve"]))
             case TrialFailed():
                 return self._fail(event)
         return None
@@ -144,11 +144,11 @@ class RunProgress:
         most = min((bound for bound in bounds if bound), default=None)
         earlier = self.known.pop(key, None)
         value = earlier.value if earlier else nan
-        self.known[key] = self.latest = FineTune(*key, most, event.epochs_done, value)
-        return self.latest
+        self.known[key] = FineTune(*key, most, event.epochs_done, value)
+        return self.known[key]
 
     def _advance(self, event: ImagesShown | EpochDone) -> FineTune | None:
-        fine_tune = self.known.get((event.cut, event.seed)) if event.cut else self.latest
+        fine_tune = self.known.get((event.cut, event.seed))
         if fine_tune is None or fine_tune.state != "running":  # said before it ended, and heard after
             return None
         fine_tune.on(event)
@@ -236,11 +236,6 @@ def summed(rows: Sequence[Row]) -> str:
     scored = [row for row in rows if not isnan(row.value)]
     top = max(scored, key=lambda row: row.value, default=None)
     return f"{len(rows)} before: {told}" + (f"; best {top.value:.4f} ({top.cut})" if top else "")
-
-
-def best_auprc(curve: Iterable[Mapping[str, Any]]) -> float:
-    """The highest validation AUPRC of a learning curve; NaN if no epoch has one."""
-    return _best(_number(row.get("val_auprc")) for row in curve)
 
 
 def _number(value: float | None) -> float:

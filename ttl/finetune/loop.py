@@ -243,8 +243,7 @@ class _Run:
         state = checkpoint.load()
         started_at = state["stage"]["number"] if state else 0
         if state is None and self.settings.warm:
-            weights = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-            self.best = _Best(self._score(self._validation(lr=0.0)), 0, weights)
+            self.best = _Best(self._score(self._validation(lr=0.0)), 0, self._weights())
         trainable, finished = {}, True
         for number, phase in enumerate(self.recipe.phases):
             parameters = select(self.model, phase, self.settings.frozen)
@@ -270,6 +269,10 @@ class _Run:
             peak_memory_bytes=torch.cuda.max_memory_allocated(self.device) if on_cuda else None,
             notes=tuple(dict.fromkeys(self.notes)),
         )
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        """A copy of the model's state."""
+        return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
 
     def _restore_best(self) -> None:
         """The weights of the best epoch so far, if that isn't the last one."""
@@ -311,8 +314,7 @@ class _Run:
                 row = self._epoch(phase, model, optimizer, adam.param_groups[0]["lr"])
                 score = self._score(row)
                 if score > self.best.score:
-                    weights = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-                    self.best = _Best(score, len(self.curve), weights)
+                    self.best = _Best(score, len(self.curve), self._weights())
                 plateau.step(score)
                 stage = self.stage
                 stage.done += 1

@@ -55,9 +55,9 @@ class ImagesShown:
 
     shown: int
     of: int
-    cut: str = ""
-    """Of which fine-tune; empty where only one can be meant."""
-    seed: int = 0
+    cut: str
+    """Of which fine-tune."""
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ class EpochDone:
     """One epoch of a running fine-tune; `row` is its line of the learning curve."""
 
     row: Mapping[str, Any]
-    cut: str = ""
+    cut: str
     """As of `ImagesShown`."""
-    seed: int = 0
+    seed: int
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,11 @@ from ttl.pipeline.prepare import SCORE, Prepared
 from ttl.pipeline.probing import probe_curve
 from ttl.pipeline.repeats import Repeats
 from ttl.pipeline.similar import similarities
-from ttl.pipeline.strategies import Sources, strategy
+from ttl.pipeline.strategies import Sources, strategy_of
 from ttl.pipeline.trial import JOINT, Record, finished_trial, identity
 from ttl.pipeline.verdict import compared, latency_json, report
 from ttl.points import TruncationPoint
 from ttl.search.engine import Engine, Trial
-from ttl.search.halving import halving
 from ttl.search.probe import Curve
 from ttl.search.select import choose_best, choose_smallest
 from ttl.search.strategy import Batch, Chooser, Found, Scores, drive
@@ -58,13 +57,9 @@ class Job:
         Raises:
             TrainingError: the whole network failed: there would be nothing to compare with.
         """
-        config, candidates = self.prepared.config, self.prepared.candidates
         sources = Sources(self._probe, self._joint, self._similarities)
-        chosen = strategy(config.strategy, candidates, self._chooser(), sources)
-        if config.halving is not None:
-            spared = candidates[-1].name
-            chosen = halving(chosen, first=config.halving, cap=config.epochs, margin=config.margin, spared=spared)
-        found = drive(chosen, self.evaluate)
+        asked = strategy_of(self.prepared.config, self.prepared.candidates, self._chooser(), sources)
+        found = drive(asked, self.evaluate)
         self.evaluate(Batch("reference", (self.prepared.points[-1],)))
         return found
 

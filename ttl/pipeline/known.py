@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import isnan, nan
 from statistics import fmean
 from typing import Any
 
+from ttl.pipeline.prepare import SCORE
 from ttl.pipeline.repeats import Repeats
 from ttl.search.probe import Curve
 from ttl.search.svcca import Similarity
@@ -22,11 +24,13 @@ class Paused:
     @property
     def score(self) -> float:
         """The mean over the seeds of the best validation score until then; NaN if one has none."""
-        return fmean(self._best(record) for record in self.records)
+        return fmean(best_score(record["curve"][: self.epochs]) for record in self.records)
 
-    def _best(self, record: Mapping[str, Any]) -> float:
-        scores = [row["val_auprc"] for row in record["curve"][: self.epochs]]
-        return max((score for score in scores if score is not None), default=float("nan"))
+
+def best_score(curve: Iterable[Mapping[str, Any]]) -> float:
+    """The highest validation score of a learning curve; NaN if no epoch has one."""
+    scores = [row.get(f"val_{SCORE}") for row in curve]
+    return max((score for score in scores if score is not None and not isnan(score)), default=nan)
 
 
 @dataclass

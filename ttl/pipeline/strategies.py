@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ttl.config import RunConfig
 from ttl.errors import UsageError
 from ttl.points import TruncationPoint
 from ttl.search.exhaustive import exhaustive
+from ttl.search.halving import halving
 from ttl.search.joint import joint
 from ttl.search.probe import Curve, probe
 from ttl.search.select import choose_best
@@ -66,3 +68,18 @@ def strategy(
     if sources is None:
         raise UsageError(f"--strategy {name} needs the images that a run has: use ttl run, or another strategy")
     return BY_MORE[name](points, choose, sources)
+
+
+def strategy_of(config: RunConfig, points: Sequence[TruncationPoint], choose: Chooser, sources: Sources) -> Strategy:
+    """The search that a run asks for: its strategy, with halving where that is asked for.
+
+    Args:
+        config: of the run.
+        points: to search among, lowest first.
+        choose: picks among those that were tried.
+        sources: for strategies that need more than fine-tunes.
+    """
+    asked = strategy(config.strategy, points, choose, sources)
+    if config.halving is None:
+        return asked
+    return halving(asked, first=config.halving, cap=config.epochs, margin=config.margin, spared=points[-1].name)

@@ -133,13 +133,13 @@ def _svcca(similarities: Mapping[str, Similarity]) -> dict[str, Any]:
         return {}
     chance = next(iter(similarities.values())).random
     points = [
-        {"cut": name, "quartiles": _quartiles(found.coefficients), "overlap": found.overlap}
+        {"cut": name, "percentiles": _percentiles(found.coefficients), "overlap": found.overlap}
         for name, found in similarities.items()
     ]
-    return {"points": points, "random": _quartiles(chance), "threshold": OVERLAP}
+    return {"points": points, "random": _percentiles(chance), "threshold": OVERLAP}
 
 
-def _quartiles(values: Sequence[float]) -> list[float]:
+def _percentiles(values: Sequence[float]) -> list[float]:
     """The 5th, 25th, 50th, 75th and 95th percentile."""
     return [float(value) for value in np.percentile(values, [5, 25, 50, 75, 95])]
 

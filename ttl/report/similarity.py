@@ -58,7 +58,7 @@ class Compared:
 
 def _spread(report: Report, value: Mapping[str, Any]) -> Spread:
     cut = str(value.get("cut", "?"))
-    return Spread(cut, index_of(report, cut), _five(value, "quartiles"), number(value.get("overlap")))
+    return Spread(cut, index_of(report, cut), _five(value, "percentiles"), number(value.get("overlap")))
 
 
 def _five(parent: Mapping[str, Any], key: str) -> tuple[float, ...]:
