@@ -14,7 +14,7 @@ from torch import fx, nn
 from ttl.backbones import load_backbone
 from ttl.errors import PointError, RunFolderError
 from ttl.head import HEAD
-from ttl.points import TruncationPoint
+from ttl.points import TruncationPoint, point_from_json
 from ttl.truncation import truncate
 
 WEIGHTS = "model.safetensors"
@@ -103,11 +103,7 @@ def load_bundle(folder: Path, *, backbone: nn.Module | None = None) -> tuple[fx.
 
 
 def _from_json(data: dict[str, Any]) -> Bundle:
-    point = data["point"]
-    values = {
-        **data,
-        "point": TruncationPoint(**{**point, "shape": tuple(point["shape"]), "values": tuple(point["values"])}),
-    }
+    values = {**data, "point": point_from_json(data["point"])}
     for name in ("class_names", "mean", "std"):
         values[name] = tuple(values[name])
     values["window"] = tuple(data["window"]) if data.get("window") else None

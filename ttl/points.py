@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from math import log2, prod
 from typing import Any, overload
 
@@ -13,6 +13,7 @@ from torch import nn
 from ttl.blocks import Segment, segments
 from ttl.errors import ModelError, PointError, UsageError
 from ttl.graph import BlockGraph, Op, walk
+from ttl.unet import Decoder, Encoder, decoder, is_unet
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,47 @@ class TruncationPoint:
     """Whether none of the tensors up to here was missing from the weights that were loaded."""
     values: tuple[str, ...]
     """The values of the walked graph whose channel concatenation is the feature here."""
+
+
+@dataclass(frozen=True)
+class UNetPoint(TruncationPoint):
+    """A place where a U-Net's encoder can be cut; the decoder stages of what is removed go with it.
+
+    Params and MACs are of all that is left: the encoder up to the cut and the decoder stages that it still has, the
+    segmentation head excluded.
+    """
+
+    encoder_params: int
+    """Of `params`, those of the encoder."""
+    encoder_macs: int
+    """Of `macs`, those of the encoder."""
+    enters: int | None
+    """The decoder stage that the cut's feature enters, the first that is left; None in the whole network, which has
+    all."""
+    skips: tuple[str, ...]
+    """The values of the walked graph that the skip connections left carry, lowest resolution first."""
+    entry: str
+    """The path of the convolution of that stage that reads the feature."""
+    entry_channels: int
+    """Its input width here."""
+    entry_is_new: bool
+    """Whether that isn't its width in the whole network: then it starts with new weights, the only one that does."""
+
+    @property
+    def of_encoder(self) -> TruncationPoint:
+        """The same place as a point of the encoder by itself."""
+        values = {field.name: getattr(self, field.name) for field in fields(TruncationPoint)}
+        return TruncationPoint(**values | {"params": self.encoder_params, "macs": self.encoder_macs})
+
+
+def point_from_json(told: Mapping[str, Any]) -> TruncationPoint:
+    """The point whose `asdict` was written as JSON; other keys are left alone."""
+    kind: type[TruncationPoint] = UNetPoint if "enters" in told else TruncationPoint
+    values: dict[str, Any] = {}
+    for field in fields(kind):
+        value = told[field.name]
+        values[field.name] = tuple(value) if isinstance(value, list) else value
+    return kind(**values)
 
 
 class TruncationPoints(Sequence[TruncationPoint]):
@@ -98,14 +140,16 @@ class TruncationPoints(Sequence[TruncationPoint]):
 
     def __repr__(self) -> str:
         width = max(len(point.name) for point in self)
-        rows = [f"{'#':>4} {'point':<{width}} stage  chan. stride   params     MACs"]
+        shares = " (of the encoder: params     MACs)" if any(isinstance(p, UNetPoint) for p in self) else ""
+        rows = [f"{'#':>4} {'point':<{width}} stage  chan. stride   params     MACs{shares}"]
         for p in self:
             mark = "*" if p.is_stage_end else " "
             rows.append(
                 f"{p.index:>4} {p.name:<{width}} {p.stage:>4}{mark} {p.channels:>6} {p.reduction:>6} "
-                f"{p.params / 1e6:>7.3f}M {p.macs / 1e9:>7.3f}G{'' if p.is_within_weights else ' ?'}"
+                f"{p.params / 1e6:>7.3f}M {p.macs / 1e9:>7.3f}G{_share(p)}{'' if p.is_within_weights else ' ?'}"
             )
-        rows.append("* the last point of its stage; params and MACs are of everything up to the point")
+        of = "the encoder up to there and the decoder left to it" if shares else "everything up to the point"
+        rows.append(f"* the last point of its stage; params and MACs are of {of}")
         if any(p.is_finished for p in self):
             rows.append("Behind a block, the norm and activation that the next one begins with are taken along.")
         if not all(p.is_within_weights for p in self):
@@ -113,6 +157,13 @@ class TruncationPoints(Sequence[TruncationPoint]):
         if self.without_formula:
             rows.append(f"MACs unknown and left out: {_listed(self.without_formula)}")
         return "\n".join(rows)
+
+
+def _share(point: TruncationPoint) -> str:
+    """What of its figures the encoder has, in a U-Net."""
+    if not isinstance(point, UNetPoint):
+        return ""
+    return f" {point.encoder_params / 1e6:>22.3f}M {point.encoder_macs / 1e9:>7.3f}G"
 
 
 def _listed(counts: dict[str, int]) -> str:
@@ -131,6 +182,9 @@ def truncation_points(
     missing: Collection[str] = (),
 ) -> TruncationPoints:
     """All the places where `model` can be cut, with the cost of what lies below each.
+
+    Of a U-Net (of segmentation_models_pytorch) they are the places where its encoder can be cut, behind a map that a
+    decoder stage can take up, and the costs are of the truncated U-Net: see `UNetPoint`.
 
     Example:
         >>> import timm, ttl
@@ -152,6 +206,8 @@ def truncation_points(
     """
     if finish not in FINISHES:
         raise UsageError(f"There is no finish {finish!r}: choose one of {', '.join(FINISHES)}")
+    if is_unet(model):
+        return _unet_points(model, image_size=image_size, channels=channels, finish=finish, missing=missing)
     graph = walk(model, image_size=image_size, channels=channels)
     cuts = _cuts(graph)
     if not cuts:
@@ -161,6 +217,67 @@ def truncation_points(
     if finish == "norm":
         cuts = [_finished(graph, cut) for cut in cuts]
     return TruncationPoints(_priced(graph, cuts, missing), without_formula=dict(graph.macs_without_formula))
+
+
+def _unet_points(
+    model: nn.Module, *, image_size: int, channels: int, finish: str, missing: Collection[str]
+) -> TruncationPoints:
+    """The encoder's points that a decoder stage can take up, and the whole network."""
+    whole = walk(model, image_size=image_size, channels=channels)
+    stages = decoder(whole)
+    encoder = Encoder(model)
+    alone = walk(encoder, image_size=image_size, channels=channels)
+    found = truncation_points(encoder, image_size=image_size, channels=channels, finish=finish, missing=missing)
+    points = [*found, *_pooled_on(alone, found[-1])]
+    kept: list[UNetPoint] = []
+    for point in points:
+        is_whole = point is points[-1]
+        enters = stages.stage_for(point.shape[1]) if len(point.shape) == 3 and point.channel_axis == 0 else None
+        if is_whole or enters is not None:
+            kept.append(_left(point, stages, None if is_whole else enters, index=len(kept) + 1))
+    return TruncationPoints(kept, without_formula=dict(whole.macs_without_formula))
+
+
+def _left(point: TruncationPoint, decoder: Decoder, enters: int | None, *, index: int) -> UNetPoint:
+    """What is left of a U-Net that is cut at a point of its encoder, whose feature enters that decoder stage."""
+    params, macs = decoder.entered(enters, point.channels) if enters is not None else (decoder.params, decoder.macs)
+    stages = decoder.stages[enters or 0 :]
+    more = 0 if enters is None else point.channels - stages[0].channels
+    known = {field.name: getattr(point, field.name) for field in fields(TruncationPoint)}
+    return UNetPoint(
+        **known | {"index": index, "params": point.params + params, "macs": point.macs + macs},
+        encoder_params=point.params,
+        encoder_macs=point.macs,
+        enters=enters,
+        skips=tuple(stage.skip for stage in stages if stage.skip),
+        entry=stages[0].entry,
+        entry_channels=stages[0].entry_channels + more,
+        entry_is_new=more != 0,
+    )
+
+
+def _pooled_on(graph: BlockGraph, last: TruncationPoint) -> list[TruncationPoint]:
+    """What an encoder still does behind the last point as a point of its own: VGG's ends with a pooling."""
+    output = next(node for node in graph.graph.nodes if node.op == "output").all_input_nodes[0]
+    if last.values[-1] == output.name:
+        return []
+    op = next(op for op in graph.ops if op.node is output)
+    params, macs = (costs[-1] for costs in _running_costs(graph))
+    shape = _shape(graph, (op,))
+    rest = replace(
+        last,
+        index=last.index + 1,
+        name=op.modules[-1] if op.modules else output.name,
+        kind="layer",
+        stage=last.stage + 1,
+        channels=shape[0],
+        reduction=_reductions([last.shape, shape], [0, 0], graph.image_size)[-1],
+        params=params,
+        macs=macs,
+        shape=shape,
+        values=(output.name,),
+    )
+    return [rest]
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import cast
 
 import torch
 from torch import fx, nn
 
 from ttl.errors import ModelError, PointError
 from ttl.head import HEAD, Head
-from ttl.points import TruncationPoint
-from ttl.trace import same_branch, trace
+from ttl.points import TruncationPoint, UNetPoint
+from ttl.surgery import Constants, Tap, eval_mode, extract, joined, same
+from ttl.trace import trace
+from ttl.unet import SEGMENTATION_HEAD, Encoder, upsamplings
+
+CLASSES = f"{SEGMENTATION_HEAD}.0"
+"""Of a U-Net, the convolution whose outputs are the classes."""
 
 
 def truncate(
@@ -27,6 +30,10 @@ def truncate(
     seed: int = 0,
 ) -> fx.GraphModule:
     """A new model: `model` up to `point`, then a head (pooling, dropout, linear) for `num_classes`.
+
+    A U-Net is shortened at both ends (Peng et al., supplement A.2): its encoder up to `point`, and the decoder stages
+    whose skip connections still have their partner. Only a convolution whose input width changed starts with new
+    weights, and the last one where the number of classes did.
 
     What is kept keeps its state-dict names, weights and train/eval behaviour, as copies: `model` is left as
     it is. The head is the submodule `ttl_head`. In eval mode the feature at the cut is, bit for bit, what
@@ -53,24 +60,71 @@ def truncate(
         PointError: the point isn't one of this model's.
         ModelError: the cut model doesn't compute what the model computes.
     """
-    graph, constants = trace(model, image_size=point.image_size, channels=point.image_channels)
-    nodes = {node.name: node for node in graph.nodes}
-    missing = [name for name in point.values if name not in nodes]
-    if missing:
-        raise _foreign(point, model, f"it has no value {missing[0]}")
-    kept = _ancestors([nodes[name] for name in point.values])
-    features = _below(graph, kept, point)
-    parts = _parts(model, features, constants)
-    small = fx.GraphModule(parts, features, class_name="TruncatedModel")
-    _restore_buffers(small, model, features)
-    params = sum(parameter.numel() for parameter in small.parameters())
-    if params != point.params:
-        raise _foreign(point, model, f"there are {params} parameters up to there, not {point.params}")
+    if isinstance(point, UNetPoint):
+        if num_classes is not None:
+            return _shortened(model, point, num_classes=num_classes, seed=seed)
+        model, point = Encoder(model), point.of_encoder
+    graph, constants, values = _walked(model, point)
+    small = extract(model, graph, constants, joined(graph, values), class_name="TruncatedModel")
+    _check_params(model, point, small)
     _check(model, graph, constants, point, small)
     if num_classes is not None:
         head = new_head(point, num_classes, pool=pool, dropout=dropout, seed=seed)
         _attach(small, head.to(next(model.parameters()).device))
     return small.train(model.training)
+
+
+def _walked(model: nn.Module, point: TruncationPoint) -> tuple[fx.Graph, Constants, list[fx.Node]]:
+    """The model's graph with its constants, and in it the values that are the feature at `point`."""
+    graph, constants = trace(model, image_size=point.image_size, channels=point.image_channels)
+    nodes = {node.name: node for node in graph.nodes}
+    missing = [name for name in point.values if name not in nodes]
+    if missing:
+        raise _foreign(point, model, f"it has no value {missing[0]}")
+    return graph, constants, [nodes[name] for name in point.values]
+
+
+def _shortened(model: nn.Module, point: UNetPoint, *, num_classes: int, seed: int) -> fx.GraphModule:
+    """The U-Net with its encoder cut at `point`, and without the decoder stages that belonged to what is removed."""
+    graph, constants, values = _walked(model, point)
+    image, taken = _reference(model, graph, constants, point, (*point.values, *point.skips))
+    if point.enters is not None:
+        upsampling = upsamplings(graph)[point.enters]
+        upsampling.replace_input_with(upsampling.all_input_nodes[0], joined(graph, values))
+    output = next(node for node in graph.nodes if node.op == "output").all_input_nodes[0]
+    small = extract(model, graph, constants, output, class_name="TruncatedUNet")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        _refit(small, point, num_classes)
+    _check_params(model, point, small, leave_out=f"{SEGMENTATION_HEAD}.")
+    tap = Tap(small, small.graph, {}, dict.fromkeys(taken, torch.clone))
+    with eval_mode(small), torch.no_grad():
+        tap.run(image)
+    if not same(taken, {name: tap.taken.get(name) for name in taken}):
+        raise _unlike(model, point)
+    return small.train(model.training)
+
+
+def _refit(small: fx.GraphModule, point: UNetPoint, num_classes: int) -> None:
+    """New convolutions where the width changed: of what comes from below, or of the classes."""
+    entry, last = (cast(nn.Conv2d, small.get_submodule(path)) for path in (point.entry, CLASSES))
+    if entry.in_channels != point.entry_channels:
+        fresh = _like(entry, point.entry_channels, entry.out_channels)
+        nn.init.kaiming_uniform_(fresh.weight, nonlinearity="relu")
+        small.set_submodule(point.entry, fresh)
+    if last.out_channels != num_classes:
+        fresh = _like(last, last.in_channels, num_classes)
+        nn.init.xavier_uniform_(fresh.weight)
+        small.set_submodule(CLASSES, fresh)
+
+
+def _like(conv: nn.Conv2d, inputs: int, outputs: int) -> nn.Conv2d:
+    """A convolution of other widths, its bias 0 and its weights on the device of the old one's."""
+    bias = conv.bias is not None
+    fresh = nn.Conv2d(inputs, outputs, conv.kernel_size, conv.stride, conv.padding, bias=bias)  # type: ignore[arg-type]
+    if fresh.bias is not None:
+        nn.init.zeros_(fresh.bias)
+    return fresh.to(conv.weight)
 
 
 def new_head(point: TruncationPoint, num_classes: int, *, pool: str, dropout: float, seed: int) -> Head:
@@ -80,69 +134,17 @@ def new_head(point: TruncationPoint, num_classes: int, *, pool: str, dropout: fl
         return Head(point.shape, point.channel_axis, num_classes, pool=pool, dropout=dropout)
 
 
+def _check_params(model: nn.Module, point: TruncationPoint, small: nn.Module, leave_out: str = f"{HEAD}.") -> None:
+    params = sum(p.numel() for name, p in small.named_parameters() if not name.startswith(leave_out))
+    if params != point.params:
+        raise _foreign(point, model, f"there are {params} parameters up to there, not {point.params}")
+
+
 def _foreign(point: TruncationPoint, model: nn.Module, reason: str) -> PointError:
     return PointError(
         f"Point {point.name} isn't one of this {type(model).__name__}'s ({reason}): "
         "take the points from ttl.truncation_points of the same model"
     )
-
-
-def _ancestors(values: list[fx.Node]) -> set[fx.Node]:
-    kept: set[fx.Node] = set()
-    stack = list(values)
-    while stack:
-        node = stack.pop()
-        if node not in kept:
-            kept.add(node)
-            stack += node.all_input_nodes
-    return kept
-
-
-def _below(graph: fx.Graph, kept: set[fx.Node], point: TruncationPoint) -> fx.Graph:
-    """A new graph of the kept nodes, whose output is the feature at `point`."""
-    for node in graph.nodes:
-        # What a followed branch depended on is kept with it, unless that lies above the cut.
-        if node.target is same_branch:
-            asked = _ancestors([node])
-            if not any(other.op == "call_module" for other in asked - kept):
-                kept |= asked
-    below = fx.Graph()
-    copies: dict[fx.Node, fx.Node] = {}
-    for node in graph.nodes:
-        # A statement like `x.relu_()` has no reader and works all the same.
-        works_in_place = str(node.target).endswith("_") and node.op == "call_method"
-        if node in kept or (works_in_place and node.args[0] in kept and not node.users):
-            copies[node] = below.node_copy(node, copies.__getitem__)
-    values = [copies[node] for node in graph.nodes if node.name in point.values]
-    feature = values[0] if len(values) == 1 else below.call_function(torch.cat, (values, 1))
-    below.output(feature)
-    return below
-
-
-def _parts(model: nn.Module, graph: fx.Graph, constants: dict[str, torch.Tensor]) -> dict[str, Any]:
-    """Copies of the modules, parameters and buffers that `graph` names, shared ones still shared."""
-    parts: dict[str, Any] = {}
-    for node in graph.nodes:
-        if node.op == "call_module":
-            parts[node.target] = model.get_submodule(node.target)
-        elif node.op == "get_attr":
-            known = node.target in constants
-            parts[node.target] = constants[node.target] if known else _get(model, node.target)
-    return copy.deepcopy(parts)
-
-
-def _get(model: nn.Module, target: str) -> Any:
-    path, _, name = target.rpartition(".")
-    return getattr(model.get_submodule(path), name)
-
-
-def _restore_buffers(small: fx.GraphModule, model: nn.Module, graph: fx.Graph) -> None:
-    """GraphModule makes every tensor it is given a buffer of the state dict: undo that where it wasn't one."""
-    saved = set(model.state_dict())
-    for node in graph.nodes:
-        if node.op == "get_attr" and node.target not in saved:
-            path, _, name = node.target.rpartition(".")
-            small.get_submodule(path)._non_persistent_buffers_set.add(name)
 
 
 def _attach(small: fx.GraphModule, head: Head) -> None:
@@ -155,67 +157,37 @@ def _attach(small: fx.GraphModule, head: Head) -> None:
 
 
 def _check(
-    model: nn.Module,
-    graph: fx.Graph,
-    constants: dict[str, torch.Tensor],
-    point: TruncationPoint,
-    small: fx.GraphModule,
+    model: nn.Module, graph: fx.Graph, constants: Constants, point: TruncationPoint, small: fx.GraphModule
 ) -> None:
     """The walked graph computes what the model computes, and `small` what the graph has at `point`."""
-    unknown = set(small.state_dict()) - set(model.state_dict())
-    if unknown:
-        raise ModelError(f"The model cut at {point.name} has a state that the whole has not: {min(unknown)}")
+    image, taken = _reference(model, graph, constants, point, point.values)
+    values = [taken[node.name] for node in graph.nodes if node.name in taken]
+    with eval_mode(small), torch.no_grad():
+        computed = small(image)
+    if not torch.equal(computed, values[0] if len(values) == 1 else torch.cat(values, 1)):
+        raise _unlike(model, point)
+
+
+def _reference(
+    model: nn.Module, graph: fx.Graph, constants: Constants, point: TruncationPoint, names: Sequence[str]
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """A random image, and the values of these names that the whole network has for it."""
     like = next(model.parameters())
-    generator = torch.Generator().manual_seed(0)
-    side = point.image_size
+    side, generator = point.image_size, torch.Generator().manual_seed(0)
     image = torch.randn(1, point.image_channels, side, side, generator=generator).to(like)
-    small.eval()
     # Copies: a later in-place operation may change a value.
-    tap = _Tap(model, graph, constants, dict.fromkeys(point.values, torch.clone))
-    with _eval_mode(model), torch.no_grad():
-        traced = tap.run(image.clone())
-        agrees = _same(traced, model(image.clone()))
-        values = [tap.taken[node.name] for node in graph.nodes if node.name in tap.taken]
-        feature = values[0] if len(values) == 1 else torch.cat(values, 1)
-        same = torch.equal(small(image.clone()), feature)
-    if not (agrees and same):
-        raise ModelError(
-            f"{type(model).__name__} cut at {point.name} doesn't compute what the whole network computes there; "
-            "its forward can't be followed by tracing"
-        )
+    tap = Tap(model, graph, constants, dict.fromkeys(names, torch.clone))
+    with eval_mode(model), torch.no_grad():
+        if not same(tap.run(image.clone()), model(image.clone())):
+            raise _unlike(model, point)
+    return image, tap.taken
 
 
-def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, (tuple, list)):
-        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
-    if isinstance(a, dict):
-        return _same(list(a.values()), list(b.values()))
-    return torch.equal(a, b) if isinstance(a, torch.Tensor) else True
-
-
-class _Tap(fx.Interpreter):
-    """Runs a graph on a model and keeps of some values, by their names, what `wanted` makes of them."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        graph: fx.Graph,
-        constants: dict[str, torch.Tensor],
-        wanted: Mapping[str, Callable[[torch.Tensor], torch.Tensor]],
-    ) -> None:
-        super().__init__(model, graph=graph)
-        self.constants = constants
-        self.wanted = wanted
-        self.taken: dict[str, torch.Tensor] = {}
-
-    def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:
-        return self.constants[target] if target in self.constants else super().get_attr(target, args, kwargs)
-
-    def run_node(self, n: fx.Node) -> Any:
-        value = super().run_node(n)
-        if n.name in self.wanted:
-            self.taken[n.name] = self.wanted[n.name](value)
-        return value
+def _unlike(model: nn.Module, point: TruncationPoint) -> ModelError:
+    return ModelError(
+        f"{type(model).__name__} cut at {point.name} doesn't compute what the whole network computes there; "
+        "its forward can't be followed by tracing"
+    )
 
 
 class Features:
@@ -248,12 +220,12 @@ class Features:
             kept = partial(_kept, axis=point.channel_axis + 1, reduce=reduce or _mean)
             wanted |= dict.fromkeys(point.values, kept)
         self.model, self.points = model, tuple(points)
-        self._tap = _Tap(model, graph, constants, wanted)
+        self._tap = Tap(model, graph, constants, wanted)
 
     @torch.no_grad()
     def __call__(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """In eval mode: the name of each point -> what is kept, of images `(n, channels, h, w)`."""
-        with _eval_mode(self.model):
+        with eval_mode(self.model):
             self._tap.run(images)
         taken = self._tap.taken
         return {point.name: torch.cat([taken[name] for name in point.values], 1) for point in self.points}
@@ -267,14 +239,3 @@ def _kept(feature: torch.Tensor, axis: int, reduce: Callable[[torch.Tensor], tor
     """Copied: a later in-place operation may change the feature."""
     channels_first = feature.movedim(axis, 1)
     return reduce(channels_first.reshape(*channels_first.shape[:2], -1)).clone()
-
-
-@contextmanager
-def _eval_mode(model: nn.Module) -> Iterator[None]:
-    flags = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, flag in flags:
-            module.training = flag

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from ttl.backbones.names import TORCHVISION
+from ttl.backbones.names import TORCHVISION, UNET
 from ttl.backbones.spec import Built, InputSpec
 from ttl.backbones.timm_zoo import build_timm
 from ttl.backbones.torchvision_zoo import build_torchvision
-from ttl.errors import ModelError, UsageError
+from ttl.errors import UsageError
 from ttl.weights import WeightsReport, load_checkpoint, trainable_or_statistic
 
 DEFAULT = "default"
 NONE = "none"
-SEGMENTATION = "unet:"
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,10 @@ def load_backbone(
         224
 
     Args:
-        name: a timm name, with or without a tag (`densenet121.tv_in1k`), or `tv:NAME` for torchvision.
+        name: a timm name, with or without a tag (`densenet121.tv_in1k`), `tv:NAME` for torchvision, or `unet:ENCODER`
+            for a U-Net of segmentation_models_pytorch, on one of its encoders or on a network of timm's.
         weights: `default` (the zoo's pretrained), `none` (random), or the path of a checkpoint.
-        image_size: side of the square input in pixels; the network's own by default.
+        image_size: side of the square input in pixels; the network's own by default (of a U-Net, 256).
         seed: of what stays random; the caller's generator is left alone.
 
     Raises:
@@ -51,22 +52,32 @@ def load_backbone(
         ModelError: there is no such network; near names are given.
         WeightsError: the weights can't be had, read, or fitted.
     """
-    if name.startswith(SEGMENTATION):
-        raise ModelError(f"Segmentation networks ({name}) aren't there yet: give a timm name or tv:NAME")
     if image_size is not None and image_size < 1:
         raise UsageError(f"The image size is {image_size}: give the side of the square input in pixels, such as 224")
-    build = build_torchvision if name.startswith(TORCHVISION) else build_timm
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        built = build(name, pretrained=weights == DEFAULT, image_size=image_size)
+        built = _builder(name)(name, pretrained=weights == DEFAULT, image_size=image_size)
     return Backbone(name, built.model.eval(), built.spec, _weigh(name, built, weights))
+
+
+def _builder(name: str) -> Callable[..., Built]:
+    if name.startswith(UNET):
+        # segmentation_models_pytorch takes a second to import, which no classifier needs.
+        from ttl.backbones.unet_zoo import build_unet
+
+        return build_unet
+    return build_torchvision if name.startswith(TORCHVISION) else build_timm
 
 
 def _weigh(name: str, built: Built, weights: str | Path) -> WeightsReport:
     """Load a file, if that is what `weights` is, and say what the network has."""
     state = built.model.state_dict()
     if weights == DEFAULT:
-        return WeightsReport("pretrained", len(state))
+        return WeightsReport("pretrained", len(state) - len(built.fresh), missing=built.fresh)
     if weights == NONE:
         return WeightsReport("none", 0, missing=trainable_or_statistic(state))
+    if name.startswith(UNET):
+        from ttl.backbones.unet_zoo import load_unet_checkpoint
+
+        return load_unet_checkpoint(built.model, Path(weights), network=name)
     return load_checkpoint(built.model, Path(weights), network=name, classifier=built.classifier)

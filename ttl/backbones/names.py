@@ -9,6 +9,7 @@ import timm
 import torchvision
 
 TORCHVISION = "tv:"
+UNET = "unet:"
 SUGGESTED = 3
 
 

@@ -26,6 +26,8 @@ class Built:
     spec: InputSpec
     classifier: tuple[str, ...]
     """Paths of the modules that map features to classes."""
+    fresh: tuple[str, ...] = ()
+    """Names of the tensors that the zoo has no pretrained weights for: the decoder of a U-Net."""
 
 
 def last_child(model: nn.Module) -> tuple[str, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ttl.weights.entries import find_entry
 from ttl.weights.fit import fit, load_checkpoint
+from ttl.weights.read import read, sha256
 from ttl.weights.report import WeightsReport, trainable_or_statistic
 
-__all__ = ["WeightsReport", "fit", "load_checkpoint", "trainable_or_statistic"]
+__all__ = ["WeightsReport", "find_entry", "fit", "load_checkpoint", "read", "sha256", "trainable_or_statistic"]

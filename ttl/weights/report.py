@@ -45,11 +45,15 @@ def trainable_or_statistic(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def by_module(names: tuple[str, ...]) -> str:
-    """`layer4 (30 tensors), fc (2)`: by top-level module, by one level more where all lie in one."""
+    """`layer4 (30 tensors), fc (2)`: by top-level module, by one level more where all lie in one, or in an encoder."""
     depth = 2 if len({name.split(".")[0] for name in names}) == 1 else 1
-    counts = Counter(".".join(name.split(".")[:-1][:depth]) or name for name in names)
+    counts = Counter(_place(name, 2 if name.startswith("encoder.") else depth) for name in names)
     first, *rest = counts.items()
     return ", ".join([f"{first[0]} ({_tensors(first[1])})", *(f"{name} ({count})" for name, count in rest)])
+
+
+def _place(name: str, depth: int) -> str:
+    return ".".join(name.split(".")[:-1][:depth]) or name
 
 
 def _tensors(count: int) -> str:
