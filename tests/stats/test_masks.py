@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ttl.errors import DataError, UsageError
+from ttl.stats import COLUMNS, overlap
 from ttl.stats.hausdorff import boundary, hausdorff95
-from ttl.stats.masks import COLUMNS, overlap
 
 TP, FP, FN, NLL, HD95 = range(5)
 
