@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "ttl"
 # Lowest first. A room is a module or a package right under ttl/; it imports from lower levels only.
 LEVELS = (
     {"errors", "config", "processes"},
-    {"data", "backbones", "weights", "similarity", "cost", "stats"},
+    {"data", "backbones", "weights", "similarity", "cost", "stats", "windows"},
     {"trace"},
     {"graph"},
     {"blocks", "head", "unet"},

@@ -222,11 +222,11 @@ def test_bad_times_are_named() -> None:
     ("kind", "labels", "probabilities", "error", "text"),
     [
         (
-            "segmentation",
+            "regression",
             [0],
             [[1, 0]],
             UsageError,
-            "no metrics for kind 'segmentation'; choose one of binary",
+            "no metrics for kind 'regression'; choose one of binary",
         ),
         ("binary", [0], [[1, 0, 0]], UsageError, "a binary task can't have 3 columns"),
         ("binary", [0, 1], [[1, 0]], UsageError, r"labels \(2,\) and probabilities \(1, 2\)"),

@@ -3,25 +3,48 @@
 from ttl.stats.bootstrap import NonInferiority, intervals, non_inferior, paired_difference
 from ttl.stats.delong import PairedAUROC, delong, delong_paired
 from ttl.stats.estimate import Estimate
+from ttl.stats.kinds import (
+    KINDS,
+    LOWER_IS_BETTER,
+    accuracy,
+    all_metrics,
+    auprc,
+    auroc,
+    headline,
+    metrics,
+    per_class,
+    primary,
+)
 from ttl.stats.latency import ratio_interval
-from ttl.stats.scoring import ALL_METRICS, KINDS, METRICS, accuracy, auprc, auroc, metrics, per_class
+from ttl.stats.masks import COLUMNS, UNLABELLED, overlap
+from ttl.stats.scoring import ALL_METRICS, METRICS
+from ttl.stats.segmentation import SEGMENTATION_METRICS, segmentation_log_loss
 
 __all__ = [
     "ALL_METRICS",
+    "COLUMNS",
     "KINDS",
+    "LOWER_IS_BETTER",
     "METRICS",
+    "SEGMENTATION_METRICS",
+    "UNLABELLED",
     "Estimate",
     "NonInferiority",
     "PairedAUROC",
     "accuracy",
+    "all_metrics",
     "auprc",
     "auroc",
     "delong",
     "delong_paired",
+    "headline",
     "intervals",
     "metrics",
     "non_inferior",
+    "overlap",
     "paired_difference",
     "per_class",
+    "primary",
     "ratio_interval",
+    "segmentation_log_loss",
 ]

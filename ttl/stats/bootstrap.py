@@ -10,15 +10,15 @@ import numpy.typing as npt
 
 from ttl.errors import UsageError
 from ttl.stats.estimate import Array, Estimate, check_bootstrap, estimate, resample_weights
-from ttl.stats.scoring import LOWER_IS_BETTER, METRICS, Scorer
+from ttl.stats.kinds import LOWER_IS_BETTER, scorer
 
 
 def intervals(
     kind: str,
     labels: npt.ArrayLike,
-    probabilities: npt.ArrayLike,
+    predicted: npt.ArrayLike,
     *,
-    names: Sequence[str] = METRICS,
+    names: Sequence[str] | None = None,
     groups: Sequence[str] | None = None,
     resamples: int = 2000,
     seed: int = 0,
@@ -32,9 +32,9 @@ def intervals(
 
     Args:
         kind: one of `KINDS`.
-        labels: `(n,)`, or `(n, classes)` of 0, 1 and -1 for `multilabel` (redrawn without strata).
-        probabilities: `(n, classes)`.
-        names: of `ALL_METRICS`.
+        labels: as `metrics` takes them; several a sample (`multilabel`, `segmentation`) make no strata.
+        predicted: as `metrics` takes them.
+        names: of `all_metrics(kind)`; None takes `headline(kind)`.
         groups: the group of each sample; None takes each for its own.
         resamples: Bootstrap resamples.
         seed: Of the resampling; the same labels and seed give the same resamples.
@@ -42,15 +42,15 @@ def intervals(
 
     Raises:
         UsageError: The kind, a name, a shape, `resamples` or `confidence` makes no sense.
-        DataError: A probability is not finite, or a label is outside the classes.
+        DataError: A prediction is not finite, or a label is outside the classes.
     """
     check_bootstrap(resamples, confidence)
-    scorer = Scorer(kind, labels, probabilities, names)
-    values = scorer(np.ones((1, len(scorer.labels))))
-    drawn = [scorer(weights) for weights in resample_weights(scorer.labels, resamples, seed, groups)]
+    score = scorer(kind, labels, predicted, names)
+    values = score(np.ones((1, len(score.labels))))
+    drawn = [score(weights) for weights in resample_weights(score.labels, resamples, seed, groups)]
     return {
         name: estimate(float(values[name][0]), np.concatenate([chunk[name] for chunk in drawn]), confidence)
-        for name in scorer.names
+        for name in score.names
     }
 
 
@@ -69,11 +69,11 @@ def paired_difference(
     """A metric of `a` minus that of `b`, two models on the same samples, both scored on each resample.
 
     Args:
-        metric: One of `ALL_METRICS`.
+        metric: One of `all_metrics(kind)`.
         kind: one of `KINDS`.
-        labels: `(n,)`, or `(n, classes)` for `multilabel`.
-        a: `(n, classes)` probabilities.
-        b: `(n, classes)` probabilities.
+        labels: as `metrics` takes them.
+        a: predictions, as `metrics` takes them.
+        b: predictions, as `metrics` takes them.
         groups: the group (patient) of each sample, redrawn whole; None takes each for its own.
         resamples: Bootstrap resamples.
         seed: Of the resampling.
@@ -81,10 +81,10 @@ def paired_difference(
 
     Raises:
         UsageError: The metric, the kind, a shape, `resamples` or `confidence` makes no sense.
-        DataError: A probability is not finite, or a label is outside the classes.
+        DataError: A prediction is not finite, or a label is outside the classes.
     """
     check_bootstrap(resamples, confidence)
-    first, second = (Scorer(kind, labels, scores, (metric,)) for scores in (a, b))
+    first, second = (scorer(kind, labels, predicted, (metric,)) for predicted in (a, b))
 
     def difference(weights: Array) -> Array:
         return first(weights)[metric] - second(weights)[metric]
@@ -139,12 +139,12 @@ def non_inferior(
     A two-sided 95 % interval makes it a one-sided test at 2.5 %.
 
     Args:
-        metric: One of `ALL_METRICS`.
+        metric: One of `all_metrics(kind)`.
         kind: one of `KINDS`.
-        labels: `(n,)` integers.
-        a: `(n, classes)` probabilities.
-        b: `(n, classes)` probabilities of the reference.
-        margin: Positive, in the metric's own unit (0.01 of AUPRC).
+        labels: as `metrics` takes them.
+        a: predictions, as `metrics` takes them.
+        b: predictions of the reference.
+        margin: Positive, in the metric's own unit (0.01 of AUPRC or Dice; mm or pixels of `hd95`).
         groups: the group (patient) of each sample, redrawn whole; None takes each for its own.
         resamples: Bootstrap resamples.
         seed: Of the resampling.
@@ -152,7 +152,7 @@ def non_inferior(
 
     Raises:
         UsageError: The margin isn't positive, or what `paired_difference` raises.
-        DataError: A probability is not finite, or a label is outside the classes.
+        DataError: A prediction is not finite, or a label is outside the classes.
     """
     if not margin > 0:
         raise UsageError(f"margin must be above 0, not {margin}.")

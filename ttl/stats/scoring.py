@@ -11,7 +11,7 @@ Undefined figures (a ranking of a set that holds one class) are nan. Probabiliti
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -22,10 +22,9 @@ from ttl.stats.estimate import Array, Labels
 from ttl.stats.ranking import Ranking
 
 METRICS = ("auprc", "auroc", "accuracy")
-"""What is reported unless more is asked for."""
+"""What is reported of a classifier unless more is asked for."""
 ALL_METRICS = (*METRICS, "balanced_accuracy", "f1", "kappa", "ece")
-LOWER_IS_BETTER = ("ece",)
-KINDS = ("binary", "multiclass", "multilabel")
+CLASSIFICATION = ("binary", "multiclass", "multilabel")
 ECE_BINS = 15
 ROUNDING = 1e-6
 
@@ -34,22 +33,19 @@ class Scorer:
     """Metrics of one set of predictions under integer weights of its samples; scores are sorted once.
 
     Args:
-        kind: one of `KINDS`.
+        kind: one of `CLASSIFICATION`.
         labels: see the module.
         probabilities: `(n, classes)`.
         names: of `ALL_METRICS`.
 
     Raises:
-        UsageError: no such kind or metric, or shapes that don't fit.
+        UsageError: shapes that don't fit.
         DataError: a probability is not finite, or a label is outside the classes.
     """
 
     def __init__(
         self, kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike, names: Sequence[str] = METRICS
     ) -> None:
-        unknown = [name for name in names if name not in ALL_METRICS]
-        if unknown:
-            raise UsageError(f"metric {unknown[0]!r} is unknown; choose one of {', '.join(ALL_METRICS)}.")
         self.names = tuple(names)
         self.kind = kind
         self.labels, self.scores = checked(kind, labels, probabilities)
@@ -204,8 +200,6 @@ def checked(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> t
         DataError: a probability is not finite, or a label is outside the classes.
     """
     found, scores = np.asarray(labels, np.int64), np.asarray(probabilities, np.float64)
-    if kind not in KINDS:
-        raise UsageError(f"there are no metrics for kind {kind!r}; choose one of {', '.join(KINDS)}.")
     several = kind == "multilabel"
     if several and (scores.ndim != 2 or found.shape != scores.shape or not scores.shape[1]):
         raise UsageError(f"labels {found.shape} and probabilities {scores.shape} must both be (n, classes).")
@@ -222,52 +216,3 @@ def checked(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> t
     if found.size and (found.min() < low or found.max() > high):
         raise DataError(f"labels go from {found.min()} to {found.max()}; they must be in {low}..{high}.")
     return found, scores
-
-
-def per_class(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> dict[str, Array]:
-    """AUPRC, AUROC, recall, precision and support of each class: name -> `(classes,)`, nan where undefined.
-
-    Args:
-        kind: one of `KINDS`.
-        labels: `(n,)`, or `(n, classes)` of 0, 1 and -1 for `multilabel`.
-        probabilities: `(n, classes)`.
-
-    Raises:
-        UsageError: no such kind, or shapes that don't fit.
-        DataError: a probability is not finite, or a label is outside the classes.
-    """
-    return Scorer(kind, labels, probabilities).per_class()
-
-
-def metrics(
-    kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike, names: Iterable[str] = METRICS
-) -> dict[str, float]:
-    """Metrics of one set of predictions, as scikit-learn defines them: by default AUPRC, AUROC and accuracy.
-
-    Args:
-        kind: one of `KINDS`.
-        labels: `(n,)`, or `(n, classes)` of 0, 1 and -1 for `multilabel`.
-        probabilities: `(n, classes)`.
-        names: of `ALL_METRICS`.
-
-    Raises:
-        UsageError: no such kind or metric, or shapes that don't fit.
-        DataError: a probability is not finite, or a label is outside the classes.
-    """
-    scorer = Scorer(kind, labels, probabilities, tuple(names))
-    return {name: float(values[0]) for name, values in scorer(np.ones((1, len(scorer.labels)))).items()}
-
-
-def auprc(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
-    """Average precision: the mean, over positives, of the precision at their score. See `metrics`."""
-    return metrics(kind, labels, probabilities, ("auprc",))["auprc"]
-
-
-def auroc(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
-    """The chance that a positive scores above a negative, a tie counting half. See `metrics`."""
-    return metrics(kind, labels, probabilities, ("auroc",))["auroc"]
-
-
-def accuracy(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
-    """The share of samples whose most probable class is their label. See `metrics`."""
-    return metrics(kind, labels, probabilities, ("accuracy",))["accuracy"]

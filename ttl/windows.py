@@ -1,0 +1,132 @@
+"""Segment an image of any size: whole where it fits, else window by window."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ttl.errors import ModelError, UsageError
+
+Pixels = npt.NDArray[np.float32]
+Run = Callable[[Pixels], npt.NDArray[Any]]
+FLOOR = 1e-3
+"""The least weight of a pixel in a window; the most is 1, in its middle."""
+
+
+def segment(image: Pixels, run: Run, *, window: int, divisor: int, batch_size: int = 4, overlap: float = 0.5) -> Pixels:
+    """The logits of every pixel of an image.
+
+    An image that fits into the window is run at once; a larger one in windows, spread evenly, that overlap and whose
+    logits are averaged, the middle of a window weighing most (a Gaussian of an eighth of its side, as in nnU-Net).
+    A side that the window covers is padded at its end, to a multiple of the divisor and no further: reflected, or
+    where it is too short for that its last pixel repeated.
+
+    Args:
+        image: `(channels, h, w)` float32, normalised.
+        run: takes `(n, channels, H, W)`, H and W multiples of the divisor, and returns logits `(n, classes, H, W)`.
+        window: longest side that is run at once, rounded up to a multiple of the divisor.
+        divisor: what the network needs the sides to be multiples of.
+        batch_size: windows run at once.
+        overlap: share of a window's side that the next one covers again, at least, in [0, 1).
+
+    Returns:
+        `(classes, h, w)` float32.
+
+    Raises:
+        UsageError: the image has another shape or no pixels, or an option makes no sense.
+        ModelError: `run` returned another shape.
+    """
+    _check(image, window, divisor, batch_size, overlap)
+    height, width = image.shape[1:]
+    window = divisible(window, divisor)
+    padded = _padded(image, *(divisible(side, divisor) if side <= window else side for side in (height, width)))
+    rows, columns = (_spans(side, window, overlap) for side in padded.shape[1:])
+    places = [(row, column) for row in rows for column in columns]
+    if len(places) == 1:
+        return _logits(run, padded[None])[0, :, :height, :width]
+    return _averaged(padded, run, places, batch_size)[:, :height, :width]
+
+
+def divisible(side: int, divisor: int) -> int:
+    """The least multiple of the divisor that is at least `side`."""
+    return -(-side // divisor) * divisor
+
+
+def _averaged(image: Pixels, run: Run, places: list[tuple[slice, slice]], batch_size: int) -> Pixels:
+    """The windows' logits, `(classes, h, w)`, each weighted by how near to its middle a pixel lies."""
+    weight = _weight(*(span.stop - span.start for span in places[0]))
+    weights = np.zeros(image.shape[1:], np.float32)
+    for row, column in places:
+        weights[row, column] += weight
+    windows = _by_window(image, run, places, batch_size)
+    first = next(windows)
+    total = np.zeros((len(first[1]), *weights.shape), np.float32)
+    for (row, column), logits in chain([first], windows):
+        total[:, row, column] += logits * weight
+    total /= weights
+    return total
+
+
+def _by_window(
+    image: Pixels, run: Run, places: list[tuple[slice, slice]], batch_size: int
+) -> Iterator[tuple[tuple[slice, slice], Pixels]]:
+    for start in range(0, len(places), batch_size):
+        batch = places[start : start + batch_size]
+        yield from zip(batch, _logits(run, np.stack([image[:, row, column] for row, column in batch])), strict=True)
+
+
+def _logits(run: Run, windows: Pixels) -> Pixels:
+    logits = np.asarray(run(windows), np.float32)
+    if logits.ndim != 4 or logits.shape[0] != windows.shape[0] or logits.shape[2:] != windows.shape[2:]:
+        raise ModelError(
+            f"the model gives {logits.shape} for images {windows.shape}; segmenting takes logits (n, classes, h, w) "
+            "of the same height and width."
+        )
+    return logits
+
+
+def _spans(side: int, window: int, overlap: float) -> list[slice]:
+    """Where the windows lie along a side: evenly spread, the last one ending with it."""
+    if side <= window:
+        return [slice(0, side)]
+    stride = max(1, math.floor(window * (1 - overlap)))
+    steps = math.ceil((side - window) / stride)
+    starts = [step * (side - window) // steps for step in range(steps + 1)]
+    return [slice(start, start + window) for start in starts]
+
+
+def _weight(height: int, width: int) -> Pixels:
+    """`(height, width)`: from 1 in the middle down to `FLOOR`."""
+    rows, columns = (_bell(side) for side in (height, width))
+    return np.maximum(rows[:, None] * columns, FLOOR).astype(np.float32)
+
+
+def _bell(side: int) -> npt.NDArray[np.float64]:
+    away = np.arange(side) - (side - 1) / 2
+    bell: npt.NDArray[np.float64] = np.exp(-0.5 * (away / (side / 8)) ** 2)
+    return bell
+
+
+def _padded(image: Pixels, height: int, width: int) -> Pixels:
+    """The image, enlarged at the bottom and on the right."""
+    for axis, side in ((1, height), (2, width)):
+        extra = side - image.shape[axis]
+        if extra:
+            around = [(0, extra if other == axis else 0) for other in range(3)]
+            image = np.pad(image, around, mode="reflect" if extra < image.shape[axis] else "edge")
+    return image
+
+
+def _check(image: Pixels, window: int, divisor: int, batch_size: int, overlap: float) -> None:
+    if image.ndim != 3 or not image.size:
+        raise UsageError(f"an image to segment must be (channels, height, width), not {image.shape}.")
+    for name, value in {"window": window, "divisor": divisor, "batch_size": batch_size}.items():
+        if value < 1:
+            raise UsageError(f"{name} must be at least 1, not {value}.")
+    if not 0 <= overlap < 1:
+        raise UsageError(f"overlap must be at least 0 and below 1, not {overlap}.")
