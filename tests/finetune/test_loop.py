@@ -374,7 +374,7 @@ def test_out_of_memory_says_what_to_lower(model: nn.Module, monkeypatch: pytest.
     def full(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("ttl.finetune.loop.predict", full)
+    monkeypatch.setattr("ttl.finetune.feed.predict", full)
     with pytest.raises(
         TrainingError, match=r"too little memory on cpu for 4 images at a time: raise --accumulate, or lower"
     ):
@@ -385,7 +385,7 @@ def test_an_error_of_the_programmer_keeps_its_class(model: nn.Module, monkeypatc
     def broken(*_: object, **__: object) -> None:
         raise ValueError("something else")
 
-    monkeypatch.setattr("ttl.finetune.loop.predict", broken)
+    monkeypatch.setattr("ttl.finetune.feed.predict", broken)
     with pytest.raises(ValueError, match=r"^something else$"):
         train(model)
 
@@ -431,7 +431,7 @@ def test_an_undefined_score_still_halves_the_rate_when_the_loss_stagnates(
 ) -> None:
     scored(monkeypatch, repeat(float("nan")))
     fixed = np.full((6, 2), 0.5)
-    monkeypatch.setattr("ttl.finetune.loop.predict", lambda *_, **__: fixed)
+    monkeypatch.setattr("ttl.finetune.feed.predict", lambda *_, **__: fixed)
     lr = 2.0**-10
     phase = Phase(train=("head",), bn="eval", lr=lr, patience=1, min_lr=lr / 2)
     result = train(model, replace(recipe("full"), phases=(phase,)), epochs=None)

@@ -56,12 +56,13 @@ class Augment:
         return bool(self.max_shift or self.max_zoom or self.flips)
 
     @torch.no_grad()
-    def __call__(self, images: Tensor, drawn: Tensor) -> Tensor:
+    def __call__(self, images: Tensor, drawn: Tensor, *, nearest: bool = False) -> Tensor:
         """The images, each warped by itself.
 
         Args:
             images: `(b, c, h, w)` float, on any device.
             drawn: `(b, numbers)`, from `draw`.
+            nearest: take the value of the nearest pixel, for masks, where the mean of two classes is no class.
 
         Returns:
             `(b, c, h, w)`, of the same type and on the same device; `images` itself where there is
@@ -72,9 +73,8 @@ class Augment:
         theta = self._warps(images.shape, drawn).to(images.device)
         # Half-precision coordinates are coarser than a pixel.
         full = images.float()
-        warped = F.grid_sample(
-            full, _grid(theta, *images.shape[2:]), mode="bilinear", padding_mode=self.padding, align_corners=False
-        )
+        grid, mode = _grid(theta, *images.shape[2:]), "nearest" if nearest else "bilinear"
+        warped = F.grid_sample(full, grid, mode=mode, padding_mode=self.padding, align_corners=False)
         return warped.to(images.dtype)
 
     def _warps(self, shape: torch.Size, numbers: Tensor) -> Tensor:

@@ -20,6 +20,9 @@ UNUSED = "unused"
 MISSING = -1
 """A label that isn't known, in multi-label tasks: it counts in neither loss nor metric."""
 
+IGNORE = 255
+"""A pixel of no known class, in the masks of segmentation tasks: it counts in neither loss nor metric."""
+
 
 def class_counts(labels: Labels, classes: int) -> list[int]:
     """Samples of each class; those that are known to have it, where a sample may have several."""

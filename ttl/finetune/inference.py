@@ -48,6 +48,17 @@ def normalised(pixels: torch.Tensor, mean: Sequence[float], std: Sequence[float]
     return Normalise(mean, std, pixels.device)(pixels)
 
 
+def by_head(kind: str, predicted: npt.NDArray[np.float64]) -> list[npt.NDArray[np.float64]]:
+    """What each head predicted, one where there are no several: `(n, heads, ...)` taken apart.
+
+    Args:
+        kind: of the task.
+        predicted: of `n` images, of one head or of several, as `ttl.stats.metrics` takes it.
+    """
+    of_one = 3 if kind == "segmentation" else 2
+    return [predicted] if predicted.ndim == of_one else list(predicted.swapaxes(0, 1))
+
+
 def predict(
     model: nn.Module,
     pixels: torch.Tensor,

@@ -20,14 +20,13 @@ from ttl import processes
 from ttl.data import augmentation
 from ttl.errors import TrainingError, TTLError, UsageError
 from ttl.finetune.accelerated import accelerator, check_device, joined, share_buffers, together
-from ttl.finetune.feed import Batch, Feed, Images
-from ttl.finetune.inference import Normalise, predict
-from ttl.finetune.objective import Objective, balanced_weights, log_loss, sample_weights
+from ttl.finetune.feed import Batch, Feed, Split
+from ttl.finetune.inference import Normalise, by_head
+from ttl.finetune.objective import log_loss
 from ttl.finetune.recipes import Phase, Recipe
 from ttl.finetune.resume import Checkpoint
-from ttl.finetune.trainable import batch_norms, bn_momentum, select, train_mode
-from ttl.head import HEAD
-from ttl.stats import metrics
+from ttl.finetune.trainable import batch_norms, bn_momentum, head_parameters, select, train_mode
+from ttl.stats import metrics, primary
 
 Row = dict[str, Any]
 
@@ -37,7 +36,7 @@ class Settings:
     """What a fine-tune is told beside its recipe.
 
     Attributes:
-        kind: `binary`, `multiclass` or `multilabel`.
+        kind: `binary`, `multiclass`, `multilabel` or `segmentation`.
         mean: of the input's channels, for pixels in 0..1.
         std: likewise.
         seed: of the order, the augmentation and dropout.
@@ -51,6 +50,8 @@ class Settings:
         balance: of classes: `none`, `loss` (rare ones count more) or `sampler` (rare ones are shown more often).
         amp: mixed precision while training: `no`, `bf16` or `fp16`. Validation computes in float32 always.
         device: where to compute.
+        loss: of a segmentation: `dice+ce`, `dice` or `ce`.
+        divisor: what the network needs the sides of its images to be multiples of.
         warm: the network was fine-tuned already: what it comes with is kept, as epoch 0, if no epoch is better.
     """
 
@@ -66,6 +67,8 @@ class Settings:
     balance: str = "none"
     amp: str = "no"
     device: str = "cpu"
+    loss: str = "dice+ce"
+    divisor: int = 1
     warm: bool = False
 
 
@@ -74,8 +77,9 @@ class Fit:
     """How a fine-tune went; the model itself has the weights of the best epoch."""
 
     curve: tuple[Row, ...]
-    """A row an epoch: epoch, phase, lr, train_loss, val_loss, val_auprc, val_auroc, val_accuracy, images_per_second
-    (of training alone), seconds. Of a network with several heads, means over them, and `val_auprc_of_heads`."""
+    """A row an epoch: epoch, phase, lr, train_loss, val_loss, `val_` and each headline metric of the kind of task,
+    images_per_second (of training alone; of a segmentation, crops), seconds. Of a network with several heads, means
+    over them, and `val_auprc_of_heads` (`val_dice_of_heads`)."""
     best_epoch: int
     epochs: int
     finished: bool
@@ -90,8 +94,8 @@ class Fit:
 
 def fit(
     model: nn.Module,
-    train: Images,
-    val: Images,
+    train: Split,
+    val: Split,
     recipe: Recipe,
     settings: Settings,
     *,
@@ -181,8 +185,8 @@ class _Run:
     def __init__(
         self,
         model: nn.Module,
-        train: Images,
-        val: Images,
+        train: Split,
+        val: Split,
         recipe: Recipe,
         settings: Settings,
         on_epoch: Callable[[Row], None] | None,
@@ -198,15 +202,15 @@ class _Run:
         self.on_epoch, self.on_images = on_epoch, on_images
         self.val = val
         self.generator = torch.Generator().manual_seed(settings.seed)
-        self.labels = torch.from_numpy(np.asarray(train.labels, dtype=np.int64)).to(self.device)
-        self.objective, draw = self._balanced(train)
+        classes = head_parameters(self.model)[-1].shape[0]
+        self.objective, draw = train.target(settings.kind, settings.loss, settings.balance, classes, self.device)
         if len(val.labels) < self.ranks:
             raise UsageError(f"{self.ranks} processes share {len(val.labels)} validation images: launch fewer")
         self.feed = Feed(
             train,
             augmentation(recipe.augment),
             Normalise(settings.mean, settings.std, self.device),
-            batch_size=min(settings.batch_size or recipe.batch_size, len(train.labels)),
+            batch_size=settings.batch_size or recipe.batch_size,
             generator=self.generator,
             draw=draw,
             parts=settings.accumulate,
@@ -224,17 +228,6 @@ class _Run:
         told |= {"mean": list(self.settings.mean), "std": list(self.settings.std)}
         told |= {"frozen": sorted(self.settings.frozen), "images": len(self.feed), "recipe": repr(self.recipe)}
         return told | {"shapes": {name: list(value.shape) for name, value in self.model.state_dict().items()}}
-
-    def _balanced(self, train: Images) -> tuple[Objective, torch.Tensor | None]:
-        """The objective, and how often to draw each sample where a sampler evens out the classes."""
-        kind, labels = self.settings.kind, np.asarray(train.labels, dtype=np.int64)
-        classes = list(self.model.get_submodule(HEAD).parameters())[-1].shape[0]
-        if self.settings.balance == "loss":
-            weights = torch.from_numpy(balanced_weights(kind, labels, classes)).float().to(self.device)
-            return Objective(kind, weights), None
-        if self.settings.balance == "sampler":
-            return Objective(kind), torch.from_numpy(sample_weights(kind, labels, classes))
-        return Objective(kind), None
 
     def all(self, checkpoint: Checkpoint, pause_after: int | None) -> Fit:
         """Every phase, from the state on disk if there is one, up to the epoch to pause after."""
@@ -381,8 +374,8 @@ class _Run:
         total = torch.zeros((), device=self.device)
         shown = 0
         for batch in self.feed:
-            total += self._step(model, optimizer, batch) * len(batch.index)
-            shown += len(batch.index)
+            total += self._step(model, optimizer, batch) * len(batch.labels)
+            shown += len(batch.labels)
             if self.on_images is not None:
                 self.on_images(shown, len(self.feed))
         mean_loss = float(self.accelerator.reduce(total, "sum")) / len(self.feed)
@@ -404,13 +397,12 @@ class _Run:
         """One step of the optimiser; this process's share of the batch's mean loss, detached."""
         optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.device)
-        labels = self.labels[batch.index.to(self.device)]
         for number, part in enumerate(batch.parts, start=1):
             # Gradients are averaged over the processes once, with the last part.
             with self.accelerator.no_sync(model) if number < batch.size else nullcontext():
                 with self.accelerator.autocast():
                     logits = model(part.inputs)
-                loss = self.objective.loss(logits.float(), self.labels[part.index.to(self.device)], labels)
+                loss = self.objective.loss(logits.float(), part.targets, batch.labels)
                 # Each process has its share of the mean, and averaging divides by their number once more.
                 self.accelerator.backward(loss * self.ranks if self.ranks > 1 else loss)
             total += loss.detach()
@@ -420,16 +412,15 @@ class _Run:
     def _validation(self, lr: float) -> Row:
         share_buffers(self.accelerator, self.model)
         settings = self.settings
-        predicted = predict(
+        predicted = self.val.share(self.rank, self.ranks).predict(
             self.model,
-            self.val.share(self.rank, self.ranks).pixels,
             kind=settings.kind,
             mean=settings.mean,
             std=settings.std,
-            device=str(self.device),
+            divisor=settings.divisor,
+            device=self.device,
         )
-        probabilities = joined(predicted, self.accelerator)
-        heads = [probabilities] if probabilities.ndim == 2 else list(probabilities.swapaxes(0, 1))
+        heads = by_head(settings.kind, joined(predicted, self.accelerator))
         loss = fmean(log_loss(settings.kind, self.val.labels, head) for head in heads)
         # An epoch's last step can break the weights: its training loss was computed before.
         self._check("validation", loss, lr)
@@ -445,11 +436,13 @@ class _Run:
     def _score(self, row: Row) -> float:
         if self.recipe.monitor == "loss":
             return -float(row["val_loss"])
-        score = float(row[f"val_{self.recipe.monitor}"])
+        # A classifier's recipe does for a segmentation, too.
+        known = f"val_{self.recipe.monitor}" in row
+        metric = self.recipe.monitor if known else primary(self.settings.kind)
+        score = float(row[f"val_{metric}"])
         if isnan(score):
             self.notes.append(
-                f"Validation {self.recipe.monitor.upper()} is undefined (a class is absent): "
-                "the validation loss decided"
+                f"Validation {metric.upper()} is undefined (a class is absent): the validation loss decided"
             )
             return -float(row["val_loss"])
         return score
@@ -459,4 +452,5 @@ def _figures(kind: str, labels: npt.NDArray[np.int64], heads: Sequence[npt.NDArr
     """The validation metrics; of several heads their means, and each one's AUPRC."""
     rows = [metrics(kind, labels, head) for head in heads]
     means = {f"val_{name}": fmean(row[name] for row in rows) for name in rows[0]}
-    return means if len(rows) == 1 else means | {"val_auprc_of_heads": [row["auprc"] for row in rows]}
+    metric = primary(kind)
+    return means if len(rows) == 1 else means | {f"val_{metric}_of_heads": [row[metric] for row in rows]}

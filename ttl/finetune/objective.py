@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from ttl.data.task import MISSING
+from ttl.stats import segmentation_log_loss
 
 
 @dataclass(frozen=True)
@@ -52,18 +53,20 @@ class Objective:
         return logits.double().sigmoid() if self.kind == "multilabel" else logits.double().softmax(-1)
 
 
-def log_loss(kind: str, labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64]) -> float:
+def log_loss(kind: str, labels: npt.NDArray[np.int64], predicted: npt.NDArray[np.float64]) -> float:
     """The mean of minus the logarithm of what was given to the truth; nan where nothing is known.
 
     Args:
         kind: of the task.
         labels: as `Objective.loss` takes them.
-        probabilities: `(n, classes)`.
+        predicted: `(n, classes)` probabilities; for `segmentation` `(n, classes, 5)`, of `ttl.stats.overlap`.
     """
+    if kind == "segmentation":
+        return segmentation_log_loss(predicted)
     if kind == "multilabel":
-        truth = np.where(labels == 1, probabilities, 1 - probabilities)[labels != MISSING]
+        truth = np.where(labels == 1, predicted, 1 - predicted)[labels != MISSING]
     else:
-        truth = probabilities[np.arange(len(labels)), labels]
+        truth = predicted[np.arange(len(labels)), labels]
     return float(-np.log(np.maximum(truth, np.finfo(np.float64).tiny)).mean()) if truth.size else float("nan")
 
 
@@ -83,8 +86,17 @@ def balanced_weights(kind: str, labels: npt.NDArray[np.int64], classes: int) -> 
     if kind == "multilabel":
         positives, negatives = (labels == 1).sum(0), (labels == 0).sum(0)
         return np.where((positives > 0) & (negatives > 0), negatives / np.maximum(positives, 1), 1.0)
-    counts = np.bincount(labels, minlength=classes)
-    return np.where(counts > 0, len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1)), 1.0)
+    return inverse_frequency(np.bincount(labels, minlength=classes))
+
+
+def inverse_frequency(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Weights that make every class count alike: inverse to its count, 1 on average; 1 for a class that isn't there.
+
+    Args:
+        counts: `(classes,)`.
+    """
+    present = np.count_nonzero(counts)
+    return np.where(counts > 0, counts.sum() / (present * np.maximum(counts, 1)), 1.0)
 
 
 def sample_weights(kind: str, labels: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.float64]:

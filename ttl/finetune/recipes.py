@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar, get_type_hints
 from ttl.errors import UsageError
 
 Part = Literal["head", "bn", "all", "above"]
-Monitor = Literal["auprc", "auroc", "accuracy", "loss"]
+Monitor = Literal["auprc", "auroc", "accuracy", "dice", "jaccard", "loss"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,8 @@ class Recipe:
     augment: str | Mapping[str, Any] = "ttl"
     """A preset's name, or the fields of `ttl.data.Augment`."""
     monitor: Monitor = "auprc"
-    """The validation figure that decides the schedule and which epoch is kept."""
+    """The validation figure that decides the schedule and which epoch is kept; where the kind of task has no such
+    figure, the one that it has first: Dice of segmentations."""
     dropout: float = 0.0
     """Before the linear layer of the head, where the run doesn't say."""
     random_start: bool = False

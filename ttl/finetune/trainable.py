@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ttl.finetune.recipes import Phase
 from ttl.head import HEAD
+from ttl.unet import DECODER, SEGMENTATION_HEAD
 
 
 def batch_norms(model: nn.Module) -> list[_BatchNorm]:
@@ -21,7 +22,7 @@ def select(model: nn.Module, phase: Phase, frozen: Collection[str] = ()) -> list
     """Let exactly the phase's parameters require gradients; they are returned.
 
     Args:
-        model: with its head in the submodule `ttl_head`.
+        model: with its head in the submodule `ttl_head`, or a U-Net.
         phase: says which parts train.
         frozen: names of what lies below the freeze point, for the part `above`.
     """
@@ -29,7 +30,7 @@ def select(model: nn.Module, phase: Phase, frozen: Collection[str] = ()) -> list
     if "all" in phase.train:
         chosen += model.parameters()
     if "head" in phase.train:
-        chosen += model.get_submodule(HEAD).parameters()
+        chosen += head_parameters(model)
     if "bn" in phase.train:
         chosen += [p for norm in batch_norms(model) for p in (norm.weight, norm.bias) if p is not None]
     if "above" in phase.train:
@@ -41,11 +42,26 @@ def select(model: nn.Module, phase: Phase, frozen: Collection[str] = ()) -> list
 
 
 def train_mode(model: nn.Module, phase: Phase, frozen: Collection[str] = ()) -> None:
-    """Training mode for an epoch of the phase: batch norms that stand still, and those below, are in eval mode."""
+    """Training mode for an epoch of the phase: batch norms that stand still, and those below, are in eval mode.
+
+    Those of a U-Net's decoder have no statistics that they could stand still with: they train in any phase.
+    """
     model.train()
+    new = {module for part in _heads(model) for module in part.modules()}
     for name, module in model.named_modules():
-        if isinstance(module, _BatchNorm) and (phase.bn == "eval" or f"{name}.running_mean" in frozen):
+        still = phase.bn == "eval" and module not in new
+        if isinstance(module, _BatchNorm) and (still or f"{name}.running_mean" in frozen):
             module.eval()
+
+
+def head_parameters(model: nn.Module) -> list[nn.Parameter]:
+    """Of what is new: the head; of a U-Net its decoder and the segmentation head, whose bias comes last."""
+    return [parameter for part in _heads(model) for parameter in part.parameters()]
+
+
+def _heads(model: nn.Module) -> list[nn.Module]:
+    parts = dict(model.named_children())
+    return [parts[HEAD]] if HEAD in parts else [parts[name] for name in (DECODER, SEGMENTATION_HEAD)]
 
 
 @contextmanager
