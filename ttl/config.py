@@ -88,9 +88,10 @@ class RunConfig(BaseModel):
 
     Attributes:
         data: a folder, a file, or the name of a built-in data set.
-        model: a timm name, or `tv:NAME` for torchvision.
+        model: a timm name, `tv:NAME` for torchvision, or for segmentation `unet:ENCODER`.
         weights: `default` (the zoo's), `none` (random), or a local checkpoint.
-        image_size: side of the square input in pixels; None is the backbone's own.
+        image_size: side of the square input in pixels; None is the backbone's own. In segmentation images keep their
+            size, and it is that of the crops that train and of the windows that larger images are predicted in.
         out: the run folder; None lets the verb choose.
         strategy: how the truncation point is searched for.
         halving: after so many epochs, and each time after twice as many, the worse half of the fine-tunes that were
@@ -111,6 +112,7 @@ class RunConfig(BaseModel):
         dropout: probability that the head drops a feature, in [0, 1); None is the recipe's.
         augment: a preset: `none`, `ttl` or `partial-transfusion`; None is the recipe's.
         balance: what evens out rare classes: `none`, their weight in the `loss`, or a `sampler`.
+        loss: of a segmentation: `dice`, `ce` (cross-entropy, of two classes binary) or their sum.
         train_fraction: share of the training samples to use, stratified: the low-data regime.
         freeze_below: the point up to which recipes that freeze leave everything as it is.
         seed: of the split, the heads' first weights, the order of the images and the augmentation.
@@ -120,6 +122,7 @@ class RunConfig(BaseModel):
         splits: a splits.csv to use instead.
         image_column: of a manifest; None finds it by its name, like the next three.
         label_columns: one of class names, or several of 1 and 0.
+        mask_column: of masks, in a segmentation set's manifest.
         group_column: what must not be torn apart: the patient.
         split_column: train, val or test.
         window: centre and width of the values of DICOM files that are shown; None is their headers'.
@@ -135,7 +138,8 @@ class RunConfig(BaseModel):
         amp: mixed precision while training: `no`, `bf16` or `fp16`.
         accumulate: parts that each batch is computed in, one after another, to need less memory.
         track: what else is told of each epoch: `tensorboard`, under the run folder.
-        margin: the loss in the metric that doesn't matter: in choosing, and in the non-inferiority sentence.
+        margin: the loss in the metric that doesn't matter: in choosing, and in the non-inferiority sentence; None is
+            0.01 of AUPRC, and 0.02 of Dice.
         precision: of the exported file.
     """
 
@@ -164,6 +168,7 @@ class RunConfig(BaseModel):
     freeze_below: Text | None = None
     augment: Text | None = None
     balance: Literal["none", "loss", "sampler"] = "none"
+    loss: Literal["dice+ce", "dice", "ce"] | None = None
     train_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
     seeds: Annotated[int, Field(ge=1, le=100)] = 1
@@ -172,6 +177,7 @@ class RunConfig(BaseModel):
     splits: Place | None = None
     image_column: Text | None = None
     label_columns: Annotated[tuple[Text, ...], Strict(False)] = ()
+    mask_column: Text | None = None
     group_column: Text | None = None
     split_column: Text | None = None
     window: Annotated[tuple[FiniteFloat, Annotated[FiniteFloat, Field(gt=0)]], Strict(False)] | None = None
@@ -186,7 +192,7 @@ class RunConfig(BaseModel):
     amp: Literal["no", "bf16", "fp16"] = "no"
     accumulate: Count = 1
     track: Literal["none", "tensorboard"] = "none"
-    margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    margin: Annotated[float, Field(gt=0, lt=1)] | None = None
     precision: Literal["fp32"] = "fp32"
 
     @model_validator(mode="after")

@@ -1,9 +1,12 @@
-"""The head that is put on a cut: pooling, dropout, linear."""
+"""The head that is put on a cut: pooling, dropout, linear; for pixels, linear."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from ttl.errors import UsageError
 
@@ -68,3 +71,38 @@ class Head(nn.Module):
     def extra_repr(self) -> str:
         """What the printed model shows of it."""
         return f"pool={self.pool}"
+
+
+class PixelHead(nn.Module):
+    """A linear classifier of pixels, by all maps that a U-Net's decoder would be given, each enlarged to the image.
+
+    Args:
+        channels: of each map.
+        outputs: logits a pixel.
+    """
+
+    def __init__(self, channels: Sequence[int], outputs: int) -> None:
+        super().__init__()
+        self.used = [number for number, width in enumerate(channels) if width]
+        self.parts = nn.ModuleList(
+            nn.Conv2d(channels[number], outputs, 1, bias=number == self.used[-1]) for number in self.used
+        )
+
+    def forward(self, maps: Sequence[torch.Tensor], image: torch.Tensor) -> torch.Tensor:
+        """Logits `(n, outputs, h, w)` of maps `(n, channels, ...)` for images `(n, colours, h, w)`."""
+        size = image.shape[2:]
+        # What is enlarged is the logits of each map: both are linear, and these are fewer than its channels.
+        logits = [
+            F.interpolate(part(maps[number]), size=size, mode="bilinear")
+            for number, part in zip(self.used, self.parts, strict=True)
+        ]
+        return torch.stack(logits).sum(0)
+
+    @torch.no_grad()
+    def load(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
+        """Take the weights `(outputs, all channels)` and bias `(outputs,)` of a linear classifier of the same maps."""
+        parts = list(self.parts.children())
+        widths = [part.get_parameter("weight").shape[1] for part in parts]
+        for part, columns in zip(parts, weight.split(widths, 1), strict=True):
+            part.get_parameter("weight").copy_(columns[..., None, None])
+        parts[-1].get_parameter("bias").copy_(bias)

@@ -66,6 +66,8 @@ class UNetPoint(TruncationPoint):
     all."""
     skips: tuple[str, ...]
     """The values of the walked graph that the skip connections left carry, lowest resolution first."""
+    skip_channels: tuple[int, ...]
+    """Of each of them."""
     entry: str
     """The path of the convolution of that stage that reads the feature."""
     entry_channels: int
@@ -250,6 +252,7 @@ def _left(point: TruncationPoint, decoder: Decoder, enters: int | None, *, index
         encoder_macs=point.macs,
         enters=enters,
         skips=tuple(stage.skip for stage in stages if stage.skip),
+        skip_channels=tuple(stage.entry_channels - stage.channels for stage in stages if stage.skip),
         entry=stages[0].entry,
         entry_channels=stages[0].entry_channels + more,
         entry_is_new=more != 0,

@@ -16,7 +16,13 @@ Constants = dict[str, torch.Tensor]
 
 
 def extract(
-    model: nn.Module, graph: fx.Graph, constants: Constants, output: fx.Node, *, class_name: str
+    model: nn.Module,
+    graph: fx.Graph,
+    constants: Constants,
+    output: fx.Node,
+    *,
+    class_name: str,
+    more: nn.Module | None = None,
 ) -> fx.GraphModule:
     """A new module that computes `output`, and holds nothing that doesn't go into it.
 
@@ -26,9 +32,10 @@ def extract(
         constants: of `trace`.
         output: one of the graph's nodes.
         class_name: of the new module.
+        more: what the graph names beside the model's parts, under the same paths; not copied.
     """
     kept = _copied(graph, ancestors([output]), output)
-    small = fx.GraphModule(_parts(model, kept, constants), kept, class_name=class_name)
+    small = fx.GraphModule(_parts(model, kept, constants, more), kept, class_name=class_name)
     _restore_buffers(small, model, kept)
     return small
 
@@ -74,16 +81,17 @@ def _copied(graph: fx.Graph, kept: set[fx.Node], output: fx.Node) -> fx.Graph:
     return below
 
 
-def _parts(model: nn.Module, graph: fx.Graph, constants: dict[str, torch.Tensor]) -> dict[str, Any]:
+def _parts(model: nn.Module, graph: fx.Graph, constants: Constants, more: nn.Module | None) -> dict[str, Any]:
     """Copies of the modules, parameters and buffers that `graph` names, shared ones still shared."""
     parts: dict[str, Any] = {}
+    added = {} if more is None else dict(more.named_modules())
     for node in graph.nodes:
-        if node.op == "call_module":
+        if node.op == "call_module" and node.target not in added:
             parts[node.target] = model.get_submodule(node.target)
         elif node.op == "get_attr":
             known = node.target in constants
             parts[node.target] = constants[node.target] if known else _get(model, node.target)
-    return copy.deepcopy(parts)
+    return copy.deepcopy(parts) | added
 
 
 def _get(model: nn.Module, target: str) -> Any:

@@ -73,6 +73,10 @@ class MaskedImages:
         """The middle of each image, `(n, 1 or 3, side, side)` uint8."""
         return torch.stack([_crop(image, self.side, MIDDLE) for image in self.pixels])
 
+    def crops_of_masks(self) -> torch.Tensor:
+        """Their masks, `(n, side, side)` uint8; `IGNORE` beyond the edges of small images."""
+        return torch.stack([_crop(mask[None], self.side, MIDDLE, IGNORE)[0] for mask in self.masks])
+
     def taken(
         self, images: torch.Tensor, numbers: torch.Tensor, augment: Augment, warps: torch.Tensor, device: torch.device
     ) -> tuple[torch.Tensor, torch.Tensor]:

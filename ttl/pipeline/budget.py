@@ -25,7 +25,6 @@ from ttl.pipeline.provenance import describe_machine, known_run
 from ttl.points import TruncationPoint
 from ttl.report.units import milliseconds
 from ttl.search.study import Study, trial_id
-from ttl.truncation import truncate
 
 KEPT = "latency_budget.json"
 SECONDS_PER_POINT = 5.0
@@ -188,8 +187,7 @@ def median_ms(prepared: Prepared, point: TruncationPoint, *, threads: int) -> fl
     Raises:
         UsageError: it can't be exported.
     """
-    classes, side = len(prepared.task.class_names), point.image_size
-    model = truncate(prepared.backbone.model, point, num_classes=classes, pool=prepared.config.pool, seed=0)
+    side, model = point.image_size, prepared.truncated(point, prepared.config.seed)
     # Images of the task would have to be decoded first, and take the same time.
     image = torch.randn(1, point.image_channels, side, side, generator=torch.Generator().manual_seed(0))
     with TemporaryDirectory() as folder:

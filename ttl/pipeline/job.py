@@ -10,7 +10,7 @@ from ttl.pipeline.deliver import CHOSEN, FULL, export_trial, measure_latency
 from ttl.pipeline.events import BatchStarted, Due, Note, TrialFailed, TrialPaused, Watch
 from ttl.pipeline.joint import curve_of_heads, joint_epochs
 from ttl.pipeline.known import Known, Paused
-from ttl.pipeline.prepare import SCORE, Prepared
+from ttl.pipeline.prepare import Prepared
 from ttl.pipeline.probing import probe_curve
 from ttl.pipeline.repeats import Repeats
 from ttl.pipeline.similar import similarities
@@ -18,10 +18,11 @@ from ttl.pipeline.strategies import Sources, strategy_of
 from ttl.pipeline.trial import JOINT, Record, finished_trial, identity
 from ttl.pipeline.verdict import compared, latency_json, report
 from ttl.points import TruncationPoint
+from ttl.report.reading import metric_name
 from ttl.search.engine import Engine, Trial
 from ttl.search.probe import Curve
 from ttl.search.select import choose_best, choose_smallest
-from ttl.search.strategy import Batch, Chooser, Found, Scores, drive
+from ttl.search.strategy import Batch, Chooser, Found, Scores, Start, drive
 from ttl.search.study import Study
 from ttl.search.svcca import Similarity
 
@@ -57,8 +58,11 @@ class Job:
         Raises:
             TrainingError: the whole network failed: there would be nothing to compare with.
         """
-        sources = Sources(self._probe, self._joint, self._similarities)
-        asked = strategy_of(self.prepared.config, self.prepared.candidates, self._chooser(), sources)
+        prepared = self.prepared
+        # A U-Net's decoder has learned nothing in the joint network, and needs all of its epochs.
+        start: Start = "pretrained" if prepared.segments else "joint"
+        sources = Sources(self._probe, self._joint, self._similarities, start)
+        asked = strategy_of(prepared.config, prepared.candidates, self._chooser(), sources, margin=prepared.margin)
         found = drive(asked, self.evaluate)
         self.evaluate(Batch("reference", (self.prepared.points[-1],)))
         return found
@@ -97,7 +101,7 @@ class Job:
             else:
                 yield trial, record
         if waiting:
-            _ = self.prepared.images  # decoded here once: workers beside this process then find them in the cache
+            _ = self.prepared.decoded  # decoded here once: workers beside this process then find them in the cache
             self._announce(phase, waiting)
         # With a seed missing a point's mean would be no fair one: its other seeds are spared.
         wanted = (trial for trial in waiting if trial.cut not in self.known.failed)
@@ -186,7 +190,7 @@ class Job:
             return None
         gap = found.difference
         return (
-            f"the difference in validation {SCORE.upper()} is {gap.value:+.4f} (95 % interval {gap.ci_low:+.4f} to "
+            f"the difference in validation {metric_name(found.metric)} is {gap.value:+.4f} (95 % interval {gap.ci_low:+.4f} to "
             f"{gap.ci_high:+.4f}), a loss of less than {found.margin:g}"
         )
 

@@ -16,11 +16,12 @@ from torch import nn
 from ttl.errors import RunFolderError
 from ttl.finetune import normalised
 from ttl.finetune.trainable import batch_norms, bn_momentum
-from ttl.head import HEAD
+from ttl.head import HEAD, PixelHead
 from ttl.joint import with_heads
-from ttl.pipeline.prepare import SCORE, Prepared
+from ttl.pipeline.prepare import Prepared
 from ttl.pipeline.probing import linear_probe
-from ttl.points import TruncationPoint
+from ttl.pipeline.sampled import sampled_pixels
+from ttl.points import TruncationPoint, UNetPoint
 from ttl.search.probe import Probed
 from ttl.search.study import Study
 from ttl.stats import metrics, paired_difference
@@ -50,7 +51,7 @@ def joint_network(prepared: Prepared, seed: int) -> nn.Module:
     joint = with_heads(
         prepared.network(seed),
         prepared.candidates,
-        num_classes=len(prepared.task.class_names),
+        num_classes=prepared.outputs,
         pool=prepared.config.pool,
         dropout=prepared.dropout,
         seed=seed,
@@ -59,6 +60,9 @@ def joint_network(prepared: Prepared, seed: int) -> nn.Module:
         return joint  # a probe of whole feature maps has more weights than there is to learn from, or room for
     heads = list(joint.get_submodule(HEAD).children())
     task = prepared.task
+    if prepared.segments:
+        _probe_pixels(prepared, heads, seed)
+        return joint
     for head, features in zip(heads, _head_inputs(prepared, joint, heads), strict=True):
         probe = linear_probe(task.kind, len(task.class_names), features, np.asarray(task.train.labels), HEADS)
         if probe is not None:
@@ -66,6 +70,20 @@ def joint_network(prepared: Prepared, seed: int) -> nn.Module:
                 {"weight": torch.from_numpy(probe[0]), "bias": torch.from_numpy(probe[1])}
             )
     return joint
+
+
+def _probe_pixels(prepared: Prepared, heads: Sequence[nn.Module], seed: int) -> None:
+    """Linear probes of pixels, for the heads to begin as."""
+    pixels = sampled_pixels(prepared, prepared.network(seed))
+    for head, point in zip(heads, prepared.candidates, strict=True):
+        assert isinstance(head, PixelHead) and isinstance(point, UNetPoint)
+        classes = len(prepared.task.class_names)
+        kind = "binary" if classes == 2 else "multiclass"
+        probe = linear_probe(kind, classes, pixels.at(point), pixels.labels, HEADS)
+        if probe is not None:
+            weight, bias = map(torch.from_numpy, probe)
+            one = prepared.outputs == 1
+            head.load(weight[1:] - weight[:1] if one else weight, bias[1:] - bias[:1] if one else bias)
 
 
 def _head_inputs(prepared: Prepared, joint: nn.Module, heads: Sequence[nn.Module]) -> list[npt.NDArray[np.float32]]:
@@ -133,17 +151,17 @@ def curve_of_heads(prepared: Prepared, records: Sequence[Mapping[str, Any]]) -> 
         point name -> mean validation score over the seeds, and the standard error of its difference to the best
         point's, both scored on the same images (bootstrap; the mean over the seeds).
     """
-    predicted = np.array([record["predictions"]["val"] for record in records])  # (seeds, n, points, classes)
-    samples, kind = prepared.task.val, prepared.task.kind
+    predicted = np.array([record["predictions"]["val"] for record in records], np.float64)  # (seeds, n, points, ...)
+    samples, kind, metric = prepared.task.val, prepared.task.kind, prepared.metric
     names = [point.name for point in prepared.candidates]
 
     def score(head: int) -> float:
-        return fmean(metrics(kind, samples.labels, seed[:, head], (SCORE,))[SCORE] for seed in predicted)
+        return fmean(metrics(kind, samples.labels, seed[:, head], (metric,))[metric] for seed in predicted)
 
     def error(head: int, best: int) -> float:
         found = [
             paired_difference(
-                SCORE,
+                metric,
                 kind,
                 samples.labels,
                 seed[:, head],

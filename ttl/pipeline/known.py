@@ -8,7 +8,6 @@ from math import isnan, nan
 from statistics import fmean
 from typing import Any
 
-from ttl.pipeline.prepare import SCORE
 from ttl.pipeline.repeats import Repeats
 from ttl.search.probe import Curve
 from ttl.search.svcca import Similarity
@@ -24,12 +23,12 @@ class Paused:
     @property
     def score(self) -> float:
         """The mean over the seeds of the best validation score until then; NaN if one has none."""
-        return fmean(best_score(record["curve"][: self.epochs]) for record in self.records)
+        return fmean(best_score(record["curve"][: self.epochs], record["score"]) for record in self.records)
 
 
-def best_score(curve: Iterable[Mapping[str, Any]]) -> float:
+def best_score(curve: Iterable[Mapping[str, Any]], metric: str) -> float:
     """The highest validation score of a learning curve; NaN if no epoch has one."""
-    scores = [row.get(f"val_{SCORE}") for row in curve]
+    scores = [row.get(f"val_{metric}") for row in curve]
     return max((score for score in scores if score is not None and not isnan(score)), default=nan)
 
 

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
 from ttl.backbones import Backbone, load_backbone
+from ttl.backbones.names import UNET
 from ttl.config import RunConfig
-from ttl.data import Columns, Task, augmentation, decode, load_task
+from ttl.data import Columns, Samples, Task, augmentation, decode, decode_pairs, load_task
 from ttl.errors import TrainingError, UsageError
-from ttl.finetune import Images, Recipe, Settings, recipe
+from ttl.finetune import Images, MaskedImages, Recipe, Settings, Split, recipe
 from ttl.pipeline.events import Note, Watch
 from ttl.pipeline.track import check_tracker
 from ttl.points import TruncationPoint, TruncationPoints, truncation_points
+from ttl.stats import primary
 from ttl.truncation import truncate
 
 if TYPE_CHECKING:
     from ttl.pipeline.budget import LatencyBudget
 
-SCORE = "auprc"
-"""The validation metric that a search compares points by, whatever a recipe watches while it trains."""
 SPLITS = ("train", "val", "test")
+MARGIN, MARGIN_OF_DICE = 0.01, 0.02
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,29 @@ class Prepared:
     """What was measured to keep to `max_latency_ms`; None before that, and where it isn't asked for."""
 
     @property
+    def metric(self) -> str:
+        """The validation metric that a search compares points by, whatever a recipe watches while it trains."""
+        return primary(self.task.kind)
+
+    @property
+    def margin(self) -> float:
+        """The loss in the metric that doesn't matter."""
+        return self.config.margin or (MARGIN_OF_DICE if self.segments else MARGIN)
+
+    @property
+    def segments(self) -> bool:
+        """Whether pixels are classified, by a U-Net."""
+        return self.task.kind == "segmentation"
+
+    @property
+    def outputs(self) -> int:
+        """Of the network: one a class; of a segmentation into two classes one, the foreground's."""
+        classes = len(self.task.class_names)
+        return 1 if self.segments and classes == 2 else classes
+
+    @property
     def image_size(self) -> int:
-        """Side of the square input in pixels."""
+        """Side of the square input in pixels, in segmentation of crops and windows."""
         return self.backbone.spec.image_size
 
     @property
@@ -116,20 +141,56 @@ class Prepared:
 
     @cached_property
     def images(self) -> dict[str, Images]:
-        """Split name -> decoded pixels and labels."""
-        return {
-            name: Images(
-                decode(
-                    samples,
-                    image_size=self.image_size,
-                    interpolation=self.backbone.spec.interpolation,
-                    cache_dir=self.cache_dir,
-                    key=self.task.fingerprint,
-                ),
-                samples.labels,
-            )
-            for name, samples in self.task.splits.items()
-        }
+        """Split name -> decoded pixels and labels, of a task that classifies."""
+        return {name: self._decoded(samples) for name, samples in self.task.splits.items()}
+
+    @cached_property
+    def masked(self) -> dict[str, MaskedImages]:
+        """Split name -> decoded pixels and masks, of a segmentation."""
+        return {name: self._decoded_pairs(samples) for name, samples in self.task.splits.items()}
+
+    @property
+    def decoded(self) -> Mapping[str, Split]:
+        """Split name -> what is learned from, whatever the kind of task."""
+        return self.masked if self.segments else self.images
+
+    def stills(self, split: str) -> torch.Tensor:
+        """`(n, 1 or 3, image_size, image_size)` uint8: the images of a split; in segmentation their middles."""
+        return self.masked[split].crops() if self.segments else self.images[split].pixels
+
+    @property
+    def shown(self) -> int:
+        """Training samples of an epoch: images; in segmentation as many crops as cover them."""
+        samples, side = self.task.train, self.image_size
+        if not self.segments:
+            return len(samples)
+        return int((-(-samples.source.sizes[samples.index] // side)).prod(axis=1).sum())
+
+    def _decoded(self, samples: Samples) -> Images:
+        pixels = decode(
+            samples,
+            image_size=self.image_size,
+            interpolation=self.backbone.spec.interpolation,
+            cache_dir=self.cache_dir,
+            key=self.task.fingerprint,
+        )
+        return Images(pixels, samples.labels)
+
+    def _decoded_pairs(self, samples: Samples) -> MaskedImages:
+        pairs = decode_pairs(samples, cache_dir=self.cache_dir, key=self.task.fingerprint)
+        known = [None if isnan(down) else (down, across) for down, across in self._spacing[samples.index].tolist()]
+        return MaskedImages(pairs.pixels, pairs.masks, samples.labels, self.image_size, known)
+
+    @property
+    def _spacing(self) -> npt.NDArray[np.float64]:
+        """`(images, 2)` mm; unknown of all where it is of one: millimetres and pixels have no mean."""
+        found = self.task.train.source.spacing_mm
+        return np.full_like(found, np.nan) if np.isnan(found).any() else found
+
+    @property
+    def distance_unit(self) -> str:
+        """Of Hausdorff distances."""
+        return "px" if np.isnan(self._spacing).any() else "mm"
 
     @cached_property
     def split_digest(self) -> str:
@@ -143,14 +204,30 @@ class Prepared:
         return range(self.config.seed, self.config.seed + self.config.seeds)
 
     def network(self, seed: int) -> nn.Module:
-        """What a fine-tune with that seed starts from: the same weights for all, but random ones a seed each."""
-        if self.backbone.weights.source != "none" or seed == self.config.seed:
+        """What a fine-tune with that seed starts from: the same weights for all, but random ones a seed each.
+
+        So do the decoders of U-Nets, which no classifier's weights cover.
+        """
+        weights = self.backbone.weights.source
+        if seed == self.config.seed or not (weights == "none" or self.segments):
             return self.backbone.model
         name, size = self.backbone.name, self.backbone.spec.image_size
-        return load_backbone(name, weights="none", image_size=size, seed=seed).model
+        asked = weights if weights == "none" else self.config.weights
+        return load_backbone(name, weights=asked, image_size=size, seed=seed).model
 
-    def settings(self, seed: int) -> Settings:
-        """How a fine-tune with that seed is done, beside its recipe."""
+    def truncated(self, point: TruncationPoint, seed: int) -> nn.Module:
+        """The network cut at `point`, as a fine-tune with that seed starts with it."""
+        return truncate(
+            self.network(seed),
+            point,
+            num_classes=self.outputs,
+            pool=self.config.pool,
+            dropout=self.dropout,
+            seed=seed,
+        )
+
+    def settings(self, seed: int, point: TruncationPoint) -> Settings:
+        """How a fine-tune at `point` with that seed is done, beside its recipe."""
         config, spec = self.config, self.backbone.spec
         return Settings(
             kind=self.task.kind,
@@ -165,7 +242,18 @@ class Prepared:
             balance=config.balance,
             amp=config.amp,
             device=self.device,
+            loss=self.loss,
+            divisor=self.divisor(point),
         )
+
+    @property
+    def loss(self) -> str:
+        """Of a segmentation."""
+        return self.config.loss or "dice+ce"
+
+    def divisor(self, point: TruncationPoint) -> int:
+        """What the sides of an image must be multiples of for a network that is cut at `point`; 1 in classifiers."""
+        return point.reduction if self.segments else 1
 
     def definition(self) -> dict[str, Any]:
         """What, beside the point and the seed, defines a trial's result."""
@@ -189,6 +277,7 @@ class Prepared:
             "balance": config.balance,
             "amp": config.amp,
             "accumulate": config.accumulate,
+            **({"loss": self.loss} if self.segments else {}),
         }
 
 
@@ -211,6 +300,7 @@ def prepare(config: RunConfig, watch: Watch, *, cache_dir: Path | None = None) -
     watch(Note(f"{task.name}: {len(task.class_names)} classes ({', '.join(task.class_names)}); images: {sizes}"))
     for note in task.notes:
         watch(Note(note))
+    _check_fit(config, task)
     weights = "none" if chosen_recipe.random_start else config.weights
     backbone = load_backbone(config.model, weights=weights, image_size=config.image_size, seed=config.seed)
     watch(Note(f"{backbone.name}: {backbone.weights.summary()}"))
@@ -238,10 +328,35 @@ def task_of(config: RunConfig) -> Task:
         splits=config.splits,
         skip_bad=config.skip_bad,
         train_fraction=config.train_fraction,
-        columns=Columns(config.image_column, config.label_columns, config.group_column, config.split_column),
+        columns=Columns(
+            image=config.image_column,
+            labels=config.label_columns,
+            mask=config.mask_column,
+            group=config.group_column,
+            split=config.split_column,
+        ),
         window=config.window,
         dedupe=config.dedupe,
     )
+
+
+def _check_fit(config: RunConfig, task: Task) -> None:
+    """Refuse options of classifiers for a segmentation, and the other way round."""
+    unet = config.model.startswith(UNET)
+    if task.kind == "segmentation" and not unet:
+        raise UsageError(
+            f"{task.name} has masks, and --model {config.model} is a classifier: give --model {UNET}ENCODER, such as "
+            f"{UNET}resnet18"
+        )
+    if task.kind != "segmentation" and unet:
+        raise UsageError(
+            f"--model {config.model} draws masks, and {task.name} has none: give a classifier, such as "
+            f"--model {config.model.removeprefix(UNET)}, or a folder with images/ and masks/"
+        )
+    if unet and (config.pool != "avg" or config.dropout is not None):
+        raise UsageError("--pool and --dropout are of a classifier's head, which a U-Net doesn't have: leave them out")
+    if not unet and config.loss is not None:
+        raise UsageError(f"--loss is of segmentations, and {task.name} has classes: leave it out")
 
 
 def _device(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import sqrt
 
 import numpy as np
@@ -15,10 +15,12 @@ from sklearn.preprocessing import StandardScaler
 
 from ttl.data.task import MISSING
 from ttl.finetune.inference import Normalise
-from ttl.pipeline.prepare import SCORE, Prepared
+from ttl.pipeline.prepare import Prepared
+from ttl.pipeline.sampled import sampled_pixels
+from ttl.points import UNetPoint
 from ttl.search.probe import Probed
 from ttl.search.study import Study, trial_id
-from ttl.stats import metrics
+from ttl.stats import metrics, overlap, primary
 from ttl.truncation import Features
 
 FOLDS = 5
@@ -36,18 +38,25 @@ def probe_curve(prepared: Prepared, study: Study) -> dict[str, Probed]:
     known = study.read(PROBE)
     if known is None or known["identity"] != identity:
         rows = [{"cut": name, **probed.to_json()} for name, probed in _probed(prepared)]
-        known = {"identity": identity, "metric": SCORE, "folds": FOLDS, "curve": rows}
+        known = {"identity": identity, "metric": prepared.metric, "folds": FOLDS, "curve": rows}
         study.write(PROBE, known)
     return {row["cut"]: Probed.from_json(row) for row in known["curve"]}
 
 
 def _probed(prepared: Prepared) -> Iterator[tuple[str, Probed]]:
     """Each candidate with its cross-validated score."""
-    train, task = prepared.images["train"], prepared.task
-    labels = np.asarray(train.labels)
-    folds = list(_folds(labels, task.train.groups, prepared.config.seed))
-    for name, features in pooled_features(prepared).items():
-        scores = [_score(task.kind, len(task.class_names), features, labels, *fold) for fold in folds]
+    kind, classes, seed = prepared.task.kind, len(prepared.task.class_names), prepared.config.seed
+    if prepared.segments:
+        pixels = sampled_pixels(prepared, prepared.backbone.model)
+        points = [point for point in prepared.candidates if isinstance(point, UNetPoint)]
+        labels, groups = pixels.labels, tuple(map(str, pixels.images))
+        by_point: Iterable[tuple[str, Pooled]] = ((point.name, pixels.at(point)) for point in points)
+    else:
+        labels, groups = np.asarray(prepared.task.train.labels), prepared.task.train.groups
+        by_point = pooled_features(prepared).items()
+    folds = list(_folds(labels, groups, seed))
+    for name, features in by_point:
+        scores = [_score(kind, classes, features, labels, *fold) for fold in folds]
         defined = [score for score in scores if score == score]
         if len(defined) < 2:
             yield name, Probed(float("nan"), float("nan"))
@@ -102,7 +111,11 @@ def _score(
             known = learn[labels[learn, column] != MISSING]
             columns.append(_probabilities(features, labels[:, column], known, test, 2)[:, 1])
         given = np.stack(columns, axis=1)
-    return metrics(kind, labels[test], given, (SCORE,))[SCORE]
+    if kind == "segmentation":  # all pixels of the fold as one image
+        rows = overlap(labels[test][None], given.T[:, None])[None]
+        return metrics(kind, np.ones((1, classes)), rows, ("dice",))["dice"]
+    metric = primary(kind)
+    return metrics(kind, labels[test], given, (metric,))[metric]
 
 
 def _probabilities(

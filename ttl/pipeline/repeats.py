@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from ttl.pipeline.prepare import SCORE
 from ttl.pipeline.trial import Record, score
 
 
@@ -22,14 +21,14 @@ class Repeats:
     @property
     def score(self) -> float:
         """The mean validation score of those that have one; NaN if none has: what a search compares points by."""
-        scores = [score(record, SCORE) for record in self.records]
+        scores = [score(record) for record in self.records]
         defined = [value for value in scores if not isnan(value)]
         return sum(defined) / len(defined) if defined else nan
 
     @property
     def best(self) -> Record:
         """The one with the highest validation score, the earliest among equals: whose weights are delivered."""
-        return max(self.records, key=lambda record: -np.inf if isnan(value := score(record, SCORE)) else value)
+        return max(self.records, key=lambda record: -np.inf if isnan(value := score(record)) else value)
 
     def spread(self) -> dict[str, Any]:
         """How the seeds differ, as JSON values: of each metric of each split, mean and standard deviation."""

@@ -20,6 +20,7 @@ from ttl.search.study import Study, trial_id
 from ttl.search.svcca import OVERLAP, Similarity
 from ttl.similarity import SAMPLES_PER_DIMENSION, draws, svcca
 from ttl.truncation import Features
+from ttl.unet import DECODER, SEGMENTATION_HEAD
 
 SVCCA = "svcca.json"
 DRAWS = 20
@@ -117,7 +118,8 @@ def _coefficients(x: torch.Tensor, y: torch.Tensor) -> Iterator[float]:
 def _tuned(network: nn.Module, prepared: Prepared, study: Study, record: Mapping[str, Any]) -> nn.Module:
     """The pretrained network with the weights of its fine-tune."""
     model, _ = load_bundle(study.trial_folder(record["id"]), backbone=prepared.backbone.model)
-    learned = {name: value for name, value in model.state_dict().items() if not name.startswith(f"{HEAD}.")}
+    fresh = (f"{HEAD}.", f"{DECODER}.", f"{SEGMENTATION_HEAD}.")
+    learned = {name: value for name, value in model.state_dict().items() if not name.startswith(fresh)}
     after = copy.deepcopy(network)
     after.load_state_dict({**after.state_dict(), **learned})
     return after
@@ -127,7 +129,7 @@ def _features(prepared: Prepared, network: nn.Module, size: Size) -> dict[str, t
     """Point name -> `(images, channels, places, 1)`: places drawn from each training image's map, unaugmented."""
     spec, seed = prepared.backbone.spec, prepared.config.seed
     each = ceil(PLACES_PER_PATCH * size.patches / size.images)
-    pixels = prepared.images["train"].pixels
+    pixels = prepared.stills("train")
     order = torch.randperm(len(pixels), generator=torch.Generator().manual_seed(seed))[: size.images]
     network.to(prepared.device)
     places = _Places(each)

@@ -13,7 +13,7 @@ from ttl.search.halving import halving
 from ttl.search.joint import joint
 from ttl.search.probe import Curve, probe
 from ttl.search.select import choose_best
-from ttl.search.strategy import Chooser, Strategy
+from ttl.search.strategy import Chooser, Start, Strategy
 from ttl.search.svcca import Similarity, svcca
 from ttl.search.two_stage import two_stage
 
@@ -26,11 +26,13 @@ class Sources:
         probe: linear classifiers on the pretrained features, by point.
         joint: the heads of the joint network, by point.
         similarities: features before and after the whole network's fine-tune, by point.
+        start: what the point that a joint search picks begins with.
     """
 
     probe: Callable[[], Curve]
     joint: Callable[[], Curve]
     similarities: Callable[[], Mapping[str, Similarity]]
+    start: Start = "joint"
 
 
 BY_FINE_TUNES: dict[str, Callable[[Sequence[TruncationPoint], Chooser], Strategy]] = {
@@ -40,7 +42,7 @@ BY_FINE_TUNES: dict[str, Callable[[Sequence[TruncationPoint], Chooser], Strategy
 BY_MORE: dict[str, Callable[[Sequence[TruncationPoint], Chooser, Sources], Strategy]] = {
     "svcca": lambda points, choose, sources: svcca(points, choose, sources.similarities),
     "probe": lambda points, choose, sources: probe(points, choose, sources.probe),
-    "joint": lambda points, choose, sources: joint(points, choose, sources.joint),
+    "joint": lambda points, choose, sources: joint(points, choose, sources.joint, start=sources.start),
 }
 
 
@@ -70,7 +72,9 @@ def strategy(
     return BY_MORE[name](points, choose, sources)
 
 
-def strategy_of(config: RunConfig, points: Sequence[TruncationPoint], choose: Chooser, sources: Sources) -> Strategy:
+def strategy_of(
+    config: RunConfig, points: Sequence[TruncationPoint], choose: Chooser, sources: Sources, *, margin: float
+) -> Strategy:
     """The search that a run asks for: its strategy, with halving where that is asked for.
 
     Args:
@@ -78,8 +82,9 @@ def strategy_of(config: RunConfig, points: Sequence[TruncationPoint], choose: Ch
         points: to search among, lowest first.
         choose: picks among those that were tried.
         sources: for strategies that need more than fine-tunes.
+        margin: the loss in the metric that doesn't matter.
     """
     asked = strategy(config.strategy, points, choose, sources)
     if config.halving is None:
         return asked
-    return halving(asked, first=config.halving, cap=config.epochs, margin=config.margin, spared=points[-1].name)
+    return halving(asked, first=config.halving, cap=config.epochs, margin=margin, spared=points[-1].name)

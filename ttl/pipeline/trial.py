@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from torch import nn
 
 from ttl.bundle import Bundle, save_bundle, save_weights
-from ttl.finetune import Fit, Recipe, Settings, epochs_done, fit, from_main, predict
+from ttl.finetune import Fit, Recipe, Settings, epochs_done, fit, from_main
 from ttl.pipeline.events import EpochDone, ImagesShown, TrialDone, TrialStarted, Watch
 from ttl.pipeline.joint import HEADS, joint_epochs, joint_network, warm_start
 from ttl.pipeline.joint import WEIGHTS as JOINT_WEIGHTS
-from ttl.pipeline.prepare import SCORE, Prepared
+from ttl.pipeline.prepare import Prepared
 from ttl.pipeline.track import tracker
-from ttl.points import TruncationPoint
+from ttl.points import TruncationPoint, UNetPoint
 from ttl.search.engine import Trial
 from ttl.search.study import Study, trial_id
-from ttl.stats import ALL_METRICS, intervals, metrics
-from ttl.truncation import truncate
+from ttl.stats import all_metrics, intervals, metrics
 
 Record = dict[str, Any]
+Rows = npt.NDArray[np.float64]
+COSTS = ("params", "macs", "encoder_params", "encoder_macs")
 JOINT = "joint network"
 """What the network with a head at every point is called where a cut has its name."""
 BEGAN_JOINT = "It began with what the joint network had learned up to there, its head too"
@@ -77,8 +79,8 @@ def run_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch) -> R
 
         result = fit(
             model,
-            prepared.images["train"],
-            prepared.images["val"],
+            prepared.decoded["train"],
+            prepared.decoded["val"],
             recipe,
             settings,
             on_epoch=told,
@@ -87,10 +89,10 @@ def run_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch) -> R
             pause_after=trial.epochs,
         )
     point = prepared.candidates[-1] if trial.cut is None else prepared.points.find(trial.cut)
-    record = {"id": name, "status": "finished", **_course(point, recipe, trial, label, result)}
+    record = {"id": name, "status": "finished", **_course(point, recipe, trial, label, prepared.metric, result)}
     if not result.finished:
         return record | {"status": "paused"}
-    record |= _joint_figures(prepared, model) if trial.cut is None else _figures(prepared, model)
+    record |= _joint_figures(prepared, model) if trial.cut is None else _figures(prepared, model, point)
 
     def write(folder: Path) -> None:
         if trial.cut is None:
@@ -105,18 +107,12 @@ def run_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch) -> R
 
 def _to_train(prepared: Prepared, study: Study, trial: Trial) -> tuple[nn.Module, Recipe, Settings]:
     """The network as the trial begins with it, and how it is fine-tuned."""
-    settings = prepared.settings(trial.seed)
     if trial.cut is None:
+        settings = prepared.settings(trial.seed, prepared.candidates[-1])
         return joint_network(prepared, trial.seed), prepared.recipe, replace(settings, epochs=joint_epochs(prepared))
     point = prepared.points.find(trial.cut)
-    model: nn.Module = truncate(
-        prepared.network(trial.seed),
-        point,
-        num_classes=len(prepared.task.class_names),
-        pool=prepared.config.pool,
-        dropout=prepared.dropout,
-        seed=trial.seed,
-    )
+    model = prepared.truncated(point, trial.seed)
+    settings = prepared.settings(trial.seed, point)
     if trial.start is None:
         return model, prepared.recipe, settings
     epochs = warm_start(model, prepared, point, study, trial.start)
@@ -125,13 +121,16 @@ def _to_train(prepared: Prepared, study: Study, trial: Trial) -> tuple[nn.Module
     return model, last, replace(settings, epochs=epochs, warm=True)
 
 
-def _course(point: TruncationPoint, recipe: Recipe, trial: Trial, label: str, result: Fit) -> Record:
+def _course(point: TruncationPoint, recipe: Recipe, trial: Trial, label: str, metric: str, result: Fit) -> Record:
     """How the fine-tune went."""
+    costs = {key: value for key, value in asdict(point).items() if key in COSTS}
+    if trial.cut is None and isinstance(point, UNetPoint):  # the heads read the encoder: there is no decoder
+        costs |= {"params": point.encoder_params, "macs": point.encoder_macs}
     return {
         "cut": label,
         "index": point.index,
-        "params": point.params,
-        "macs": point.macs,
+        **costs,
+        "score": metric,
         "recipe": recipe.name,
         "seed": trial.seed,
         **({"start": trial.start} if trial.start else {}),
@@ -145,47 +144,51 @@ def _course(point: TruncationPoint, recipe: Recipe, trial: Trial, label: str, re
     }
 
 
-def _predicted(prepared: Prepared, model: nn.Module, split: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _predicted(
+    prepared: Prepared, model: nn.Module, split: str, point: TruncationPoint, *, with_distance: bool = False
+) -> Rows:
     spec = prepared.backbone.spec
-    probabilities = predict(
-        model,
-        prepared.images[split].pixels,
-        kind=prepared.task.kind,
-        mean=spec.mean,
-        std=spec.std,
-        device=prepared.device,
-    )
-    return from_main(probabilities)
+    told: dict[str, Any] = {"kind": prepared.task.kind, "mean": spec.mean, "std": spec.std, "device": prepared.device}
+    if prepared.segments:
+        told |= {"divisor": prepared.divisor(point), "with_distance": with_distance}
+    return from_main(prepared.decoded[split].predict(model, **told))
 
 
-def _figures(prepared: Prepared, model: nn.Module) -> Record:
+def _figures(prepared: Prepared, model: nn.Module, point: TruncationPoint) -> Record:
     """Metrics with intervals, and predictions, on validation and test images."""
     task = prepared.task
-    probabilities = {split: _predicted(prepared, model, split) for split in ("val", "test")}
+    found_by_split = {split: _predicted(prepared, model, split, point, with_distance=True) for split in ("val", "test")}
     record: Record = {}
-    for split, predicted in probabilities.items():
+    for split, predicted in found_by_split.items():
         samples = task.splits[split]
         found = intervals(
             task.kind,
             samples.labels,
             predicted,
-            names=ALL_METRICS,
+            names=all_metrics(task.kind),
             groups=samples.groups,
             seed=prepared.config.seed,
         )
         record[split] = {metric: estimate.to_json() for metric, estimate in found.items()}
-    return record | {"predictions": {split: predicted.tolist() for split, predicted in probabilities.items()}}
+    return record | {"predictions": {split: _listed(predicted) for split, predicted in found_by_split.items()}}
+
+
+def _listed(predicted: Rows) -> list[Any]:
+    """As JSON values: NaN becomes null."""
+    listed: list[Any] = np.where(np.isnan(predicted), None, predicted).tolist()
+    return listed
 
 
 def _joint_figures(prepared: Prepared, model: nn.Module) -> Record:
     """The mean over the heads, and each one's predictions, on the validation images alone: it only chooses."""
-    labels, predicted = prepared.task.val.labels, _predicted(prepared, model, "val")
-    scores = [metrics(prepared.task.kind, labels, head, (SCORE,))[SCORE] for head in predicted.swapaxes(0, 1)]
+    kind, labels, metric = prepared.task.kind, prepared.task.val.labels, prepared.metric
+    predicted = _predicted(prepared, model, "val", prepared.candidates[-1])
+    scores = [metrics(kind, labels, head, (metric,))[metric] for head in predicted.swapaxes(0, 1)]
     mean = float(np.mean(scores))
     return {
         "heads": [point.name for point in prepared.candidates],
-        "val": {SCORE: {"value": None if np.isnan(mean) else mean}},
-        "predictions": {"val": predicted.tolist()},
+        "val": {metric: {"value": None if np.isnan(mean) else mean}},
+        "predictions": {"val": _listed(predicted)},
     }
 
 
@@ -200,10 +203,11 @@ def describe_bundle(prepared: Prepared, point: TruncationPoint, record: Record) 
         class_names=task.class_names,
         pool=prepared.config.pool,
         dropout=prepared.dropout,
-        channels=prepared.images["val"].pixels.shape[1],
+        channels=task.train.source.channels,
         mean=spec.mean,
         std=spec.std,
         interpolation=spec.interpolation,
+        divisor=prepared.divisor(point),
         window=prepared.config.window,
         weights=prepared.backbone.weights.summary(),
         recipe=prepared.recipe.name,
@@ -212,14 +216,14 @@ def describe_bundle(prepared: Prepared, point: TruncationPoint, record: Record) 
     )
 
 
-def predictions(record: Mapping[str, Any], split: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Probabilities `(n, classes)` that a trial gave for a split."""
+def predictions(record: Mapping[str, Any], split: str) -> Rows:
+    """What a trial gave for the images of a split, as `ttl.stats` scores it."""
     return np.asarray(record["predictions"][split], dtype=np.float64)
 
 
-def score(record: Mapping[str, Any], metric: str) -> float:
+def score(record: Mapping[str, Any]) -> float:
     """A trial's validation score; NaN where the metric is undefined."""
-    value = record["val"][metric]["value"]
+    value = record["val"][record["score"]]["value"]
     return float("nan") if value is None else float(value)
 
 

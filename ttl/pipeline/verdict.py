@@ -12,9 +12,9 @@ from ttl import processes
 from ttl.cost.latency import Latency
 from ttl.data import Task, describe
 from ttl.pipeline.known import Known
-from ttl.pipeline.prepare import SCORE, Prepared
+from ttl.pipeline.prepare import Prepared
 from ttl.pipeline.repeats import Repeats
-from ttl.pipeline.trial import Record, predictions
+from ttl.pipeline.trial import COSTS, Record, predictions
 from ttl.search.strategy import Batch, Found
 from ttl.search.svcca import OVERLAP, Similarity
 from ttl.stats import NonInferiority, non_inferior
@@ -46,7 +46,7 @@ def report(
     content: dict[str, Any] = {
         "schema": SCHEMA,
         "status": "finished" if found and exported else "unfinished",
-        "metric": SCORE,
+        "metric": prepared.metric,
         "task": _task(prepared),
         "model": _model(prepared),
         "points": [
@@ -95,7 +95,8 @@ def _recipe(prepared: Prepared) -> dict[str, Any]:
 
 
 def _task(prepared: Prepared) -> dict[str, Any]:
-    return describe_task(prepared.task)
+    unit = {"distance_unit": prepared.distance_unit} if prepared.segments else {}
+    return describe_task(prepared.task) | unit
 
 
 def describe_task(task: Task) -> dict[str, Any]:
@@ -117,7 +118,7 @@ def _model(prepared: Prepared) -> dict[str, Any]:
 def _figures(repeats: Repeats) -> dict[str, Any]:
     """Of the trial whose weights are delivered, and how the seeds differ where there are several."""
     best = repeats.best
-    content = {"trial": best["id"]} | {key: best[key] for key in ("cut", "index", "params", "macs", "val", "test")}
+    content = {"trial": best["id"]} | {key: best[key] for key in ("cut", "index", *COSTS, "val", "test") if key in best}
     return content | ({"spread": repeats.spread()} if len(repeats.records) > 1 else {})
 
 
@@ -145,7 +146,7 @@ def _percentiles(values: Sequence[float]) -> list[float]:
 
 
 def _search(prepared: Prepared, known: Known, found: Found | None) -> dict[str, Any]:
-    images, records = len(prepared.task.train), known.records
+    images, records = prepared.shown, known.records
     steps: tuple[Batch, ...] = found.steps if found else ()
     content: dict[str, Any] = {
         "strategy": prepared.config.strategy,
@@ -168,7 +169,7 @@ def _step(step: Batch) -> dict[str, Any]:
 
 def _stopped(prepared: Prepared, known: Known) -> dict[str, Any]:
     """The fine-tunes that fell behind, and what they would have cost had they gone on to the cap."""
-    cap, images = prepared.config.epochs, len(prepared.task.train)
+    cap, images = prepared.config.epochs, prepared.shown
     cut_short = [record for paused in known.stopped.values() for record in paused.records]
     saved = sum(
         MACS_PER_TRAINING_STEP * record["macs"] * images * (cap - record["epochs"]) for record in cut_short if cap
@@ -181,12 +182,12 @@ def compared(prepared: Prepared, one: Mapping[str, Any], other: Mapping[str, Any
     """`one` minus `other`, on the same images (patients) of a split resampled together: is it non-inferior?"""
     samples = prepared.task.splits[split]
     return non_inferior(
-        SCORE,
+        prepared.metric,
         prepared.task.kind,
         samples.labels,
         predictions(one, split),
         predictions(other, split),
-        margin=prepared.config.margin,
+        margin=prepared.margin,
         groups=samples.groups,
         seed=prepared.config.seed,
     )
@@ -194,7 +195,7 @@ def compared(prepared: Prepared, one: Mapping[str, Any], other: Mapping[str, Any
 
 def _comparison(prepared: Prepared, chosen: Record, whole: Record) -> dict[str, Any]:
     found = compared(prepared, chosen, whole, "test")
-    content = {"metric": SCORE, "split": "test", "margin": found.margin, "non_inferior": found.shown}
+    content = {"metric": prepared.metric, "split": "test", "margin": found.margin, "non_inferior": found.shown}
     return content | {"difference": found.difference.to_json()}
 
 

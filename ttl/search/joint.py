@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 
 from ttl.points import TruncationPoint
 from ttl.search.probe import Curve, one_standard_error
-from ttl.search.strategy import Batch, Chooser, Strategy
+from ttl.search.strategy import Batch, Chooser, Start, Strategy
 
 
-def joint(points: Sequence[TruncationPoint], choose: Chooser, curve: Callable[[], Curve]) -> Strategy:
+def joint(
+    points: Sequence[TruncationPoint], choose: Chooser, curve: Callable[[], Curve], *, start: Start = "joint"
+) -> Strategy:
     """Fine-tune on at the point that the joint network's curve speaks for, and the highest point to compare it with.
 
     Args:
@@ -17,9 +19,10 @@ def joint(points: Sequence[TruncationPoint], choose: Chooser, curve: Callable[[]
         choose: picks between the two.
         curve: fine-tunes the joint network and says how well each head does on the validation images; `se` is of the
             difference to the best one.
+        start: whether the picked point goes on from the joint network, or begins anew.
     """
     picked, top = one_standard_error(points, curve(), paired=True), points[-1]
-    scores = {} if picked is top else (yield Batch("joint", (picked,), start="joint"))
+    scores = {} if picked is top else (yield Batch("joint", (picked,), start=start))
     scores |= yield Batch("whole", (top,))
     tried = [top] if picked is top else [picked, top]
     return choose(tried, scores).after("the heads of the joint network", picked, len(points))

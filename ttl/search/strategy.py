@@ -16,6 +16,10 @@ Scores = dict[str, float]
 """Point name -> score, the higher the better; NaN where the trial failed."""
 
 
+Start = Literal["pretrained", "joint"]
+"""What a fine-tune begins with."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """Points to try next, in no order.
@@ -30,7 +34,7 @@ class Batch:
     phase: str
     points: tuple[TruncationPoint, ...]
     epochs: int | None = None
-    start: Literal["pretrained", "joint"] = "pretrained"
+    start: Start = "pretrained"
 
 
 @dataclass(frozen=True)
