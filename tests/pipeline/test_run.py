@@ -402,6 +402,18 @@ def test_no_data_is_an_error_before_anything_is_written(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "run.json").exists()
 
 
+def test_masks_are_no_labels_to_learn_from(tmp_path: Path) -> None:
+    for i in range(3):
+        for folder, level in (("images", 40 * i), ("masks", 255)):
+            path = tmp_path / "set" / folder / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image = Image.new("L", (16, 16), level)
+            image.putpixel((0, 0), 0)
+            image.save(path)
+    with pytest.raises(DataError, match=r"is a segmentation set, of images with masks, which .* can't learn from"):
+        run(tiny(tmp_path / "out", data=str(tmp_path / "set")))
+
+
 def test_who_watches_is_told_of_steps_and_pauses(tmp_path: Path) -> None:
     events: list[Event] = []
     run(tiny(tmp_path, epochs=2, halving=1, strategy="exhaustive"), deliver=False, watch=events.append)

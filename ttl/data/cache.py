@@ -16,7 +16,7 @@ import PIL
 import torch
 
 from ttl.data.image import quiet_readers, resampling, to_pixels
-from ttl.data.pool import in_threads
+from ttl.data.pool import CHUNK, in_threads
 from ttl.data.task import ImageSource, Samples
 from ttl.errors import DataError, UsageError
 
@@ -69,10 +69,12 @@ def _pixels(source: ImageSource, image_size: int, interpolation: str, index: int
     return to_pixels(source.load(index), channels=source.channels, image_size=image_size, interpolation=interpolation)
 
 
-def decoded(one: Callable[[int], Pixels], samples: Samples, on_progress: Progress | None) -> Iterator[Pixels]:
+def decoded(
+    one: Callable[[int], Pixels], samples: Samples, on_progress: Progress | None, chunk: int = CHUNK
+) -> Iterator[Pixels]:
     """What `one` makes of each position of the samples in their source, in order, computed in threads."""
     with quiet_readers():
-        for done, pixels in enumerate(in_threads(one, samples.index.tolist()), start=1):
+        for done, pixels in enumerate(in_threads(one, samples.index.tolist(), chunk), start=1):
             yield pixels
             if on_progress:
                 on_progress(done, len(samples))

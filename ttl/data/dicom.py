@@ -77,7 +77,9 @@ def read_dicom(data: bytes, window: Window | None = None) -> Dicom:
         stored = apply_color_lut(stored, header)
     if stored.ndim == 3:
         deep = stored.dtype.itemsize > 1
-        return Dicom(Image.fromarray((stored >> 8 if deep else stored).astype(np.uint8)), patient, "stored", frames, spacing)
+        return Dicom(
+            Image.fromarray((stored >> 8 if deep else stored).astype(np.uint8)), patient, "stored", frames, spacing
+        )
     shares, shown = _shares(header, stored, window)
     if header.PhotometricInterpretation == "MONOCHROME1":
         shares = 1 - shares

@@ -16,7 +16,7 @@ from torch import nn
 from ttl.backbones import Backbone, load_backbone
 from ttl.config import RunConfig
 from ttl.data import Columns, Task, augmentation, decode, load_task
-from ttl.errors import TrainingError, UsageError
+from ttl.errors import DataError, TrainingError, UsageError
 from ttl.finetune import Images, Recipe, Settings, recipe
 from ttl.pipeline.events import Note, Watch
 from ttl.pipeline.track import check_tracker
@@ -207,6 +207,11 @@ def prepare(config: RunConfig, watch: Watch, *, cache_dir: Path | None = None) -
     device = _device(config.device)
     check_tracker(config.track)
     task = task_of(config)
+    if task.kind == "segmentation":
+        raise DataError(
+            f"{config.data} is a segmentation set, of images with masks, which {config.model} can't learn from: "
+            "give a folder with one folder of images for each class."
+        )
     sizes = ", ".join(f"{name} {len(samples)}" for name, samples in task.splits.items())
     watch(Note(f"{task.name}: {len(task.class_names)} classes ({', '.join(task.class_names)}); images: {sizes}"))
     for note in task.notes:
