@@ -15,7 +15,9 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEGLSLossless, RLELossless, generate_uid
 
 from ttl.data import load_task, open_image
+from ttl.data.folder import read_folder
 from ttl.data.image import Facts, check_image
+from ttl.data.sources import ArraySource
 from ttl.errors import DataError, UsageError
 
 HOUNSFIELD = np.array([[-1000, -160], [40, 240], [1000, 2000]])
@@ -76,6 +78,34 @@ def test_the_headers_window_is_taken_and_the_one_given_wins(tmp_path: Path) -> N
     own = ct(WindowCenter=40, WindowWidth=400)
     assert shown(own, tmp_path).tolist() == SOFT_TISSUE
     assert shown(own, tmp_path, (1000, 2001)).tolist() == [[0, 0], [5, 31], [128, 255]]
+
+
+def spacing(content: bytes, folder: Path) -> tuple[float, float] | None:
+    return facts(content, folder).spacing_mm
+
+
+def test_the_spacing_of_the_patient_wins_over_that_of_the_detector(tmp_path: Path) -> None:
+    assert spacing(ct(PixelSpacing=[0.5, 0.25], ImagerPixelSpacing=[1, 2]), tmp_path) == (0.5, 0.25)
+    assert spacing(ct(ImagerPixelSpacing=[1, 2]), tmp_path) == (1.0, 2.0)
+    assert spacing(ct(), tmp_path) is None
+    assert spacing(ct(PixelSpacing=[0, 0.25]), tmp_path) is None
+    assert spacing(ct(PixelSpacing=0.5, ImagerPixelSpacing=[1, 2]), tmp_path) == (1.0, 2.0)
+    assert spacing(dicom(np.zeros((2, 2, 3), np.uint8), PixelSpacing=[3, 4]), tmp_path) == (3.0, 4.0)
+
+
+def test_a_source_tells_rows_and_columns_and_nan_where_unknown(tmp_path: Path) -> None:
+    for name in "ab":
+        for i, header in enumerate([{"PixelSpacing": [0.5, 0.25]}, {}, {"PixelSpacing": [3, 4]}]):
+            path = tmp_path / name / f"{i}.dcm"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(ct(**header))
+    records = read_folder(tmp_path)
+    expected = [[0.5, 0.25], [np.nan, np.nan], [3, 4]]
+    np.testing.assert_array_equal(records.source.spacing_mm, expected * 2)
+    np.testing.assert_array_equal(records.pick([2, 1]).source.spacing_mm, [[3, 4], [np.nan, np.nan]])
+    unknown = ArraySource(np.zeros((2, 4, 4), np.uint8)).spacing_mm
+    assert unknown.shape == (2, 2)
+    assert np.isnan(unknown).all()
 
 
 def test_of_several_windows_in_a_header_the_first_is_taken(tmp_path: Path) -> None:

@@ -247,10 +247,6 @@ def test_two_folders_for_one_split(tmp_path: Path) -> None:
     refused(class_folders(tmp_path, counts), "has several folders for val, val and valid: keep one")
 
 
-def test_images_and_masks_are_not_two_classes(tmp_path: Path) -> None:
-    refused(class_folders(tmp_path, {"images": 3, "masks": 3}), "a segmentation set")
-
-
 def test_a_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class_folders(tmp_path, {"a": 3, "b": 3, "b/inner": 1})
     scandir = os.scandir

@@ -91,3 +91,9 @@ def test_groups_are_kept_or_left_out_whole() -> None:
     groups = tuple(f"p{i // 4}" for i in range(80))
     kept = stratified_split(labels, {"train": 0.5, "unused": 0.5}, seed=0, groups=groups)
     assert all(len({kept[i] for i in range(80) if groups[i] == group}) == 1 for group in groups)
+
+
+def test_classes_too_small_to_divide_leave_no_split_empty() -> None:
+    assert sorted(stratified_split(np.arange(3), SHARES, seed=0)) == ["test", "train", "val"]
+    pairs = stratified_split(np.array([0, 0, 1, 1]), SHARES, seed=0)
+    assert sorted(pairs) == ["test", "test", "train", "val"]

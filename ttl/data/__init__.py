@@ -5,20 +5,25 @@ from ttl.data.cache import decode
 from ttl.data.describe import describe
 from ttl.data.image import open_image
 from ttl.data.load import Columns, load_task
+from ttl.data.pairs import Pairs, decode_pairs
 from ttl.data.splits_file import write_splits
-from ttl.data.task import ImageSource, Kind, Samples, Task
+from ttl.data.task import IGNORE, ImageSource, Kind, MaskSource, Samples, Task
 from ttl.data.walk import find_images
 
 __all__ = [
     "AUGMENTATIONS",
+    "IGNORE",
     "Augment",
     "Columns",
     "ImageSource",
     "Kind",
+    "MaskSource",
+    "Pairs",
     "Samples",
     "Task",
     "augmentation",
     "decode",
+    "decode_pairs",
     "describe",
     "find_images",
     "load_task",

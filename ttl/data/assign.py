@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,10 +45,10 @@ def assign(records: Records, fractions: Mapping[str, float], *, seed: int, split
     """
     _check_counts(records)
     assignment = _assignment(records, fractions, seed, splits_file)
-    _check_presence(records, assignment.splits)
+    told = _check_presence(records, assignment.splits)
     if assignment.groups is not None:
         _check_groups(records, assignment.splits, assignment.groups)
-    return assignment
+    return replace(assignment, note=" ".join([assignment.note, *told]))
 
 
 def thinned(records: Records, assignment: Assignment, fraction: float, *, seed: int) -> Assignment:
@@ -100,6 +100,13 @@ def _completed(records: Records, missing: list[str], fractions: Mapping[str, flo
 
 
 def _check_counts(records: Records) -> None:
+    if records.kind == "segmentation":
+        if len(records) < len(SPLITS):
+            raise DataError(
+                f"{records.name} has {counted(len(records), 'image')} with masks: at least {len(SPLITS)} are needed, "
+                "one for each of train, val and test."
+            )
+        return
     if records.kind != "multilabel" and len(records.class_names) < 2:
         raise DataError(f"{records.name} has {counted(len(records.class_names), 'class')}: at least two are needed.")
     small = {name: count for name, count in records.counts().items() if count < len(SPLITS)}
@@ -111,9 +118,12 @@ def _check_counts(records: Records) -> None:
         )
 
 
-def _check_presence(records: Records, splits: list[str]) -> None:
+def _check_presence(records: Records, splits: list[str]) -> list[str]:
+    """Refuses a split that lacks what it needs; notes on what it lacks otherwise."""
+    if records.kind == "segmentation":
+        return _check_masks(records, splits)
     if records.kind == "multilabel":
-        return  # a class that a split lacks is left out of that split's means
+        return []  # a class that a split lacks is left out of that split's means
     for split in SPLITS:
         inside = np.array(splits) == split
         present = set(records.labels[inside].tolist())
@@ -125,6 +135,28 @@ def _check_presence(records: Records, splits: list[str]) -> None:
             f"The class {absent[0]!r} of {records.name} is in {where} but not in {split}: every split needs "
             "images of every class; move some, remove the class, or let the split be drawn."
         )
+    return []
+
+
+def _check_masks(records: Records, splits: list[str]) -> list[str]:
+    """What can't be seen in train can't be learned; what others lack can only not be measured there."""
+    has, where = records.labels == 1, np.array(splits)
+    notes = []
+    for split in SPLITS:
+        if not (where == split).any():
+            raise DataError(
+                f"{records.name} has no image in {split}: every split needs some; add images, or move some there."
+            )
+        absent = has.any(axis=0) & ~has[where == split].any(axis=0)
+        names = listed(name for name, lacks in zip(records.class_names, absent, strict=True) if lacks)
+        if absent.any() and split == "train":
+            raise DataError(
+                f"No mask in train of {records.name} has {names}, and others do: every class has to be in train; "
+                "move some images, use more of them, or remove the class."
+            )
+        if absent.any():
+            notes.append(f"No mask in {split} has {names}.")
+    return notes
 
 
 def _has(records: Records, splits: list[str], split: str, name: str) -> bool:

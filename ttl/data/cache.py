@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ import PIL
 import torch
 
 from ttl.data.image import quiet_readers, resampling, to_pixels
-from ttl.data.pool import in_threads
+from ttl.data.pool import CHUNK, in_threads
 from ttl.data.task import ImageSource, Samples
 from ttl.errors import DataError, UsageError
 
@@ -60,55 +60,80 @@ def decode(
     if image_size < 1:
         raise UsageError(f"The image size is {image_size}: at least 1 pixel is needed.")
     shape = (len(samples), samples.source.channels, image_size, image_size)
-    images = partial(_decoded, samples, image_size, interpolation, on_progress)
-    if cache_dir is None or not len(samples):
-        return torch.from_numpy(_in_memory(shape, images()))
-    path = cache_dir / f"{_digest(samples, image_size, interpolation, key)}.npy"
-    cached = _read(path, shape)
-    if cached is None:
-        _write(path, shape, images())
-        cached = _read(path, shape)
-    if cached is None:
-        raise DataError(f"The image cache {path} can't be read back: choose another folder for it.")
-    return torch.from_numpy(cached)
-
-
-def _decoded(samples: Samples, image_size: int, interpolation: str, on_progress: Progress | None) -> Iterator[Pixels]:
-    source = samples.source
-    one = partial(_pixels, source, image_size, interpolation)
-    with quiet_readers():
-        for done, pixels in enumerate(in_threads(one, samples.index.tolist()), start=1):
-            yield pixels
-            if on_progress:
-                on_progress(done, len(samples))
+    images = partial(decoded, partial(_pixels, samples.source, image_size, interpolation), samples, on_progress)
+    path = cache_file(cache_dir, samples, key, image_size, interpolation)
+    return torch.from_numpy(collected(shape, images, path))
 
 
 def _pixels(source: ImageSource, image_size: int, interpolation: str, index: int) -> Pixels:
     return to_pixels(source.load(index), channels=source.channels, image_size=image_size, interpolation=interpolation)
 
 
-def _in_memory(shape: tuple[int, ...], images: Iterator[Pixels]) -> Pixels:
-    pixels = np.empty(shape, np.uint8)
-    for position, image in enumerate(images):
-        pixels[position] = image
-    return pixels
+def decoded(
+    one: Callable[[int], Pixels], samples: Samples, on_progress: Progress | None, chunk: int = CHUNK
+) -> Iterator[Pixels]:
+    """What `one` makes of each position of the samples in their source, in order, computed in threads."""
+    with quiet_readers():
+        for done, pixels in enumerate(in_threads(one, samples.index.tolist(), chunk), start=1):
+            yield pixels
+            if on_progress:
+                on_progress(done, len(samples))
 
 
-def _digest(samples: Samples, image_size: int, interpolation: str, key: str) -> str:
-    """Names a file by all that decides its bytes; Pillow's release too, since its filters may change."""
-    told = (
-        FORMAT_VERSION,
-        PIL.__version__,
-        key,
-        image_size,
-        interpolation,
-        samples.source.channels,
-        samples.ids,
-    )
-    total = hashlib.sha256(repr(told).encode())
+def cache_file(
+    folder: Path | None, samples: Samples, key: str, *told: object, more: Sequence[bytes] = ()
+) -> Path | None:
+    """A file named by all that decides its bytes; Pillow's release too, since its filters may change.
+
+    Args:
+        folder: that it lies in; None gives None, as having no samples does.
+        samples: the split.
+        key: of the task.
+        told: how the images are made.
+        more: digests of what else is in the file.
+    """
+    if folder is None or not len(samples):
+        return None
+    named = (FORMAT_VERSION, PIL.__version__, key, *told, samples.source.channels, samples.ids)
+    total = hashlib.sha256(repr(named).encode())
     for index in samples.index:
         total.update(samples.source.digests[index])
-    return total.hexdigest()[:32]
+    for digest in more:
+        total.update(digest)
+    return folder / f"{total.hexdigest()[:32]}.npy"
+
+
+def collected(shape: tuple[int, ...], pieces: Callable[[], Iterator[Pixels]], path: Path | None) -> Pixels:
+    """An array of consecutive pieces: in memory, or in a file that is read again where it is there.
+
+    Args:
+        shape: of the array.
+        pieces: what it consists of, in order; asked for where there is no file yet.
+        path: of the file; None keeps the array in memory.
+
+    Returns:
+        uint8 of that shape; a file is mapped into memory, and writing to the array doesn't reach it.
+
+    Raises:
+        DataError: the file can't be written.
+    """
+    if path is None:
+        return _in_memory(shape, pieces())
+    cached = _read(path, shape)
+    if cached is None:
+        _write(path, shape, pieces())
+        cached = _read(path, shape)
+    if cached is None:
+        raise DataError(f"The image cache {path} can't be read back: choose another folder for it.")
+    return cached
+
+
+def _in_memory(shape: tuple[int, ...], pieces: Iterator[Pixels]) -> Pixels:
+    whole = np.empty(shape, np.uint8)
+    flat, end = whole.reshape(-1), 0
+    for piece in pieces:
+        flat[end : (end := end + piece.size)] = piece.reshape(-1)
+    return whole
 
 
 def _read(path: Path, shape: tuple[int, ...]) -> Pixels | None:
@@ -121,7 +146,7 @@ def _read(path: Path, shape: tuple[int, ...]) -> Pixels | None:
     return cached if whole and cached.shape == shape and cached.dtype == np.uint8 else None
 
 
-def _write(path: Path, shape: tuple[int, ...], images: Iterator[Pixels]) -> None:
+def _write(path: Path, shape: tuple[int, ...], pieces: Iterator[Pixels]) -> None:
     """Writes under another name and renames: a file of the right name is a whole one.
 
     Plainly written, not mapped: a full disk is then an error and not the end of the process.
@@ -132,8 +157,8 @@ def _write(path: Path, shape: tuple[int, ...], images: Iterator[Pixels]) -> None
         with part.open("wb") as file:
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
-            for image in images:
-                file.write(image.tobytes())
+            for piece in pieces:
+                file.write(piece.tobytes())
         part.replace(path)
     except OSError as error:
         raise DataError(

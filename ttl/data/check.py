@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ttl.data.dicom import Window
 from ttl.data.image import Facts, check_image, quiet_readers
-from ttl.data.pool import in_threads
+from ttl.data.pool import Item, Result, in_threads
 from ttl.data.words import counted, listed
 
 Progress = Callable[[int, int], None]
@@ -24,12 +24,17 @@ def check_images(
         window: of the values of DICOM files.
         on_progress: called with how many are checked, and of how many.
     """
-    checked: list[Facts | str] = []
+    return check_each(partial(check_image, window=window), paths, on_progress)
+
+
+def check_each(check: Callable[[Item], Result], items: Sequence[Item], on_progress: Progress | None) -> list[Result]:
+    """What `check` tells of each item, computed in threads."""
+    checked: list[Result] = []
     with quiet_readers():
-        for told in in_threads(partial(check_image, window=window), paths):
+        for told in in_threads(check, items):
             checked.append(told)
             if on_progress:
-                on_progress(len(checked), len(paths))
+                on_progress(len(checked), len(items))
     return checked
 
 
@@ -41,6 +46,30 @@ def skipped(bad: dict[str, str]) -> list[str]:
 def reasons(bad: dict[str, str]) -> str:
     """The first of the images that can't be read, with the reasons."""
     return listed(f"{name} ({reason})" for name, reason in bad.items())
+
+
+def left_aside(root: Path, ignored: Sequence[Path], repeated: Sequence[Path], what: str) -> list[str]:
+    """Notes on what lies under `root` and isn't read: paths that are `what`, and links that are not followed."""
+    notes = []
+    if ignored:
+        names = listed(path.relative_to(root).as_posix() for path in ignored)
+        notes.append(f"{counted(len(ignored), 'path')} ignored, {what}: {names}.")
+    if repeated:
+        links = listed(path.relative_to(root).as_posix() for path in repeated)
+        notes.append(f"{counted(len(repeated), 'link')} to a folder that is read anyway, not followed: {links}.")
+    return notes
+
+
+def patients(facts: Sequence[Facts]) -> tuple[str, ...] | None:
+    """Who each image is of, where all say so; one name for all is what anonymising leaves and says nothing."""
+    named = tuple(fact.patient for fact in facts)
+    return named if all(named) and len(set(named)) > 1 else None
+
+
+def of_patients(facts: Sequence[Facts]) -> list[str]:
+    """A note where the headers tell the groups."""
+    named = patients(facts)
+    return [] if named is None else [f"Grouped by the headers' PatientID: {counted(len(set(named)), 'patient')}."]
 
 
 def oddities(facts: Sequence[Facts], window: Window | None = None) -> list[str]:

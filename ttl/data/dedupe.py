@@ -45,7 +45,8 @@ def _told(found: list[Duplicate]) -> str:
 def deduplicated(records: Records, how: Dedupe) -> Records:
     """The records with duplicates in one group, or with one of each left.
 
-    Of duplicates the first by id is kept; those with different labels are all dropped, for no one knows the right one.
+    Of duplicates the first by id is kept; those with different labels or masks are all dropped, for no one knows
+    the right one.
     """
     samples = Samples(records.ids, records.labels, records.source, np.arange(len(records)), records.groups)
     found = find_duplicates({"all": samples}, within=True)
@@ -61,9 +62,12 @@ def deduplicated(records: Records, how: Dedupe) -> Records:
     dropped = len(records) - len(kept)
     unclear = sum(len(members) for members in clusters.values() if not _agree(records, members))
     note = f"Duplicates: {counted(dropped, 'image')} dropped"
-    note += f", of which {unclear} bore different labels than their copies." if unclear else "."
+    what = "labels" if records.masks is None else "masks"
+    note += f", of which {unclear} bore different {what} than their copies." if unclear else "."
     return records.pick(kept, note)
 
 
 def _agree(records: Records, members: list[int]) -> bool:
+    if records.masks is not None:
+        return len({records.masks.digests[i] for i in members}) == 1
     return len(np.unique(records.labels[members], axis=0)) == 1

@@ -18,7 +18,9 @@ def describe(task: Task) -> dict[str, Any]:
         `images` (all of them);
         `splits`: split -> {`images`, `classes`: class -> images that are known to have it, `groups`: number or None};
         `width_px` and `height_px`: {`min`, `median`, `max`};
-        `groups_shared`: groups that lie in more than one split, None where there are no groups.
+        `groups_shared`: groups that lie in more than one split, None where there are no groups;
+        of segmentation tasks also `pixel_share`: class -> its share of the labelled pixels of all masks, and
+        `unlabelled_share`: of all pixels.
     """
     sizes = task.train.source.sizes
     return {
@@ -33,7 +35,16 @@ def describe(task: Task) -> dict[str, Any]:
         "groups_shared": shared_groups(task),
         "fingerprint": task.fingerprint,
         "notes": list(task.notes),
+        **_pixel_shares(task),
     }
+
+
+def _pixel_shares(task: Task) -> dict[str, Any]:
+    if task.train.masks is None:
+        return {}
+    *pixels, unlabelled = task.train.masks.pixel_counts.sum(axis=0).tolist()
+    shares = {name: count / sum(pixels) for name, count in zip(task.class_names, pixels, strict=True)}
+    return {"pixel_share": shares, "unlabelled_share": unlabelled / (sum(pixels) + unlabelled)}
 
 
 def _split(task: Task, samples: Samples) -> dict[str, Any]:

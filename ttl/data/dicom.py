@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Literal
@@ -30,12 +32,14 @@ class Dicom:
         shown: what decided what is black and what is white: a `window`, the darkest and the brightest pixel
             (`stretched`), or nothing: 8 bits `stored` as they are meant to be seen.
         frames: how many the file has.
+        spacing_mm: from row to row and from column to column; None where the header doesn't say.
     """
 
     image: Image.Image
     patient: str
     shown: Shown
     frames: int
+    spacing_mm: tuple[float, float] | None = None
 
 
 def is_dicom(data: bytes) -> bool:
@@ -68,15 +72,18 @@ def read_dicom(data: bytes, window: Window | None = None) -> Dicom:
     header: Any = dcmread(BytesIO(data))
     stored = pixel_array(header, index=0)
     patient, frames = str(header.get("PatientID") or "").strip(), int(header.get("NumberOfFrames") or 1)
+    spacing = _spacing(header)
     if header.PhotometricInterpretation == "PALETTE COLOR":
         stored = apply_color_lut(stored, header)
     if stored.ndim == 3:
         deep = stored.dtype.itemsize > 1
-        return Dicom(Image.fromarray((stored >> 8 if deep else stored).astype(np.uint8)), patient, "stored", frames)
+        return Dicom(
+            Image.fromarray((stored >> 8 if deep else stored).astype(np.uint8)), patient, "stored", frames, spacing
+        )
     shares, shown = _shares(header, stored, window)
     if header.PhotometricInterpretation == "MONOCHROME1":
         shares = 1 - shares
-    return Dicom(Image.fromarray(np.rint(shares * 255).astype(np.uint8)), patient, shown, frames)
+    return Dicom(Image.fromarray(np.rint(shares * 255).astype(np.uint8)), patient, shown, frames, spacing)
 
 
 def _shares(header: Any, stored: npt.NDArray[Any], window: Window | None) -> tuple[Values, Shown]:
@@ -112,6 +119,16 @@ def _windowed(values: Values, center: float, width: float, function: str) -> Val
     if width <= 1:
         return (values > center - 0.5).astype(np.float64)
     return np.clip((values - (center - 0.5)) / (width - 1) + 0.5, 0, 1)
+
+
+def _spacing(header: Any) -> tuple[float, float] | None:
+    """In the patient, else at the detector: radiographs often have the latter alone."""
+    for name in ("PixelSpacing", "ImagerPixelSpacing"):
+        with suppress(TypeError, ValueError):  # header.get is None, or holds no two numbers
+            row, column = (float(value) for value in header.get(name))
+            if 0 < row < math.inf and 0 < column < math.inf:
+                return row, column
+    return None
 
 
 def _first(value: Any) -> float:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ttl.data.check import Progress, check_images, oddities, reasons, skipped
+from ttl.data.check import Progress, check_images, left_aside, oddities, of_patients, patients, reasons, skipped
 from ttl.data.dicom import Window
 from ttl.data.image import Facts
 from ttl.data.layout import ClassFolder, Layout, read_layout
 from ttl.data.records import Records
 from ttl.data.sources import FileSource
 from ttl.data.walk import Found, find
-from ttl.data.words import counted, listed
+from ttl.data.words import counted
 from ttl.errors import DataError
 
 Checked = dict[Path, "Facts | str"]
@@ -77,35 +77,17 @@ def _records(
         ids=tuple(_id(root, path) for _, path, _ in good),
         labels=np.array([label[folder.name] for folder, _, _ in good], np.int64),
         source=FileSource(tuple(path for _, path, _ in good), facts, window),
-        groups=_patients(facts),
+        groups=patients(facts),
         given=tuple(splits) or None,
         skipped=tuple(bad),
-        notes=(*skipped(bad), *notes, *_of_patients(facts), *oddities(facts, window)),
+        notes=(*skipped(bad), *notes, *of_patients(facts), *oddities(facts, window)),
     )
-
-
-def _patients(facts: tuple[Facts, ...]) -> tuple[str, ...] | None:
-    """Who each image is of, where all say so; one name for all is what anonymising leaves and says nothing."""
-    patients = tuple(fact.patient for fact in facts)
-    return patients if all(patients) and len(set(patients)) > 1 else None
-
-
-def _of_patients(facts: tuple[Facts, ...]) -> list[str]:
-    patients = _patients(facts)
-    return [] if patients is None else [f"Grouped by the headers' PatientID: {counted(len(set(patients)), 'patient')}."]
 
 
 def _notes(root: Path, layout: Layout, found: dict[ClassFolder, Found]) -> list[str]:
     others = [path for content in found.values() for path in content.others]
     repeated = [path for content in found.values() for path in content.repeated]
-    notes = []
-    if ignored := [_id(root, path) for path in [*layout.beside, *others]]:
-        what = counted(len(ignored), "path")
-        notes.append(f"{what} ignored, no image of a class: {listed(ignored)}.")
-    if repeated:
-        links = listed(_id(root, path) for path in repeated)
-        notes.append(f"{counted(len(repeated), 'link')} to a folder that is read anyway, not followed: {links}.")
-    return notes
+    return left_aside(root, [*layout.beside, *others], repeated, "no image of a class")
 
 
 def _id(root: Path, path: Path) -> str:

@@ -49,6 +49,7 @@ class Facts:
         animated: several frames, of which `open_image` takes the first.
         windowed: a DICOM file, of whose values a window is shown.
         patient: who a DICOM file says it is of; empty where it doesn't say.
+        spacing_mm: from row to row and from column to column, of a DICOM file; None where unknown.
     """
 
     digest: bytes
@@ -59,6 +60,7 @@ class Facts:
     animated: bool
     windowed: bool = False
     patient: str = ""
+    spacing_mm: tuple[float, float] | None = None
 
 
 def check_image(path: Path, window: Window | None = None) -> Facts | str:
@@ -90,7 +92,7 @@ def check_image(path: Path, window: Window | None = None) -> Facts | str:
             animated = bool(getattr(image, "is_animated", False))
             return Facts(digest, width, height, channels, _is_deep(image), animated)
     except Exception as error:
-        return _reason(error)
+        return why(error)
 
 
 def _dicom_facts(data: bytes, window: Window | None) -> Facts:
@@ -105,6 +107,7 @@ def _dicom_facts(data: bytes, window: Window | None) -> Facts:
         animated=held.frames > 1,
         windowed=held.shown == "window",
         patient=held.patient,
+        spacing_mm=held.spacing_mm,
     )
 
 
@@ -138,7 +141,7 @@ def read_image(path: Path, window: Window | None = None) -> Image.Image:
             ImageOps.exif_transpose(image, in_place=True)
             return to_eight_bits(image)
     except Exception as error:
-        raise DataError(f"The image {path} can't be read ({_reason(error)}): repair or remove it.") from None
+        raise DataError(f"The image {path} can't be read ({why(error)}): repair or remove it.") from None
 
 
 def to_eight_bits(image: Image.Image) -> Image.Image:
@@ -165,8 +168,13 @@ def to_pixels(image: Image.Image, *, channels: int, image_size: int, interpolati
         `(channels, image_size, image_size)` uint8.
     """
     converted = image.convert("L" if channels == 1 else "RGB")
-    resized = np.asarray(converted.resize((image_size, image_size), resampling(interpolation)))
-    return resized[None] if channels == 1 else resized.transpose(2, 0, 1)
+    return channels_first(converted.resize((image_size, image_size), resampling(interpolation)), channels)
+
+
+def channels_first(image: Image.Image, channels: int) -> npt.NDArray[np.uint8]:
+    """An image of mode `L` or `RGB` as `(channels, h, w)` uint8, of 1 or 3 channels."""
+    pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
 
 
 def resampling(interpolation: str) -> Image.Resampling:
@@ -202,7 +210,8 @@ def _stretched(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint((values - low) * scale).astype(np.uint8))
 
 
-def _reason(error: Exception) -> str:
+def why(error: Exception) -> str:
+    """The few words that say why a file can't be read, from what reading it raised."""
     if isinstance(error, DataError):
         return str(error)
     if isinstance(error, UnidentifiedImageError):

@@ -45,8 +45,7 @@ def read_layout(root: Path) -> Layout:
         DataError: there are no two classes, or the folders contradict each other.
     """
     folders, files = entries(root)
-    _refuse_masks(root, folders)
-    splits = _split_folders(root, folders)
+    splits = split_folders(root, folders)
     if not splits:
         classes = [ClassFolder(path, None) for path in folders]
         _check_classes(root, classes, files)
@@ -61,7 +60,7 @@ def read_layout(root: Path) -> Layout:
     return Layout(tuple(classes), tuple(beside))
 
 
-def _split_folders(root: Path, folders: list[Path]) -> dict[str, Path]:
+def split_folders(root: Path, folders: list[Path]) -> dict[str, Path]:
     """The folder of each split, in the order train, val, test; empty where the folders are classes.
 
     `train` beside folders of other names is a class like them, unless `val` or `test` is there too.
@@ -81,14 +80,6 @@ def _split_folders(root: Path, folders: list[Path]) -> dict[str, Path]:
         names = " and ".join(path.name for path in found.values())
         raise DataError(f"The folder {root} has {names} but no train: add it, or remove that level of folders.")
     return found
-
-
-def _refuse_masks(root: Path, folders: list[Path]) -> None:
-    if {"images", "masks"} <= {path.name.lower() for path in folders}:
-        raise DataError(
-            f"The folder {root} has images/ and masks/, a segmentation set, which can't be learned from yet: "
-            "give a folder with one folder of images for each class."
-        )
 
 
 def _check_classes(root: Path, classes: list[ClassFolder], files: list[Path]) -> None:

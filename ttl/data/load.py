@@ -14,8 +14,10 @@ from ttl.data.dedupe import Dedupe, deduplicated, leaks
 from ttl.data.dicom import Window
 from ttl.data.folder import read_folder
 from ttl.data.manifest import read_manifest
+from ttl.data.mask_layout import read_mask_layout
 from ttl.data.npz import read_npz
 from ttl.data.records import Records
+from ttl.data.segmentation import read_masks
 from ttl.data.task import UNUSED, Samples, Task
 from ttl.errors import DataError, UsageError
 
@@ -31,6 +33,8 @@ class Columns:
     """One of class names, or several of 1 and 0: a class each."""
     group: str | None = None
     split: str | None = None
+    mask: str | None = None
+    """In place of labels."""
 
 
 NO_COLUMNS = Columns()
@@ -55,14 +59,16 @@ def load_task(
     Every image is decoded once, so that what comes later meets no bad one.
 
     Args:
-        data: a folder of class folders (with or without train/ val/ test/), a CSV or Parquet manifest, a
-            MedMNIST-style .npz, or a built-in name (`digits`, `digits:5-9`; `./digits` is a folder of that name).
+        data: a folder of class folders, or of images/ and masks/ (both with or without train/ val/ test/), a CSV or
+            Parquet manifest, a MedMNIST-style .npz, or a built-in name (`digits`, `digits:5-9`; `./digits` is a folder
+            of that name).
         seed: of the split.
         val_fraction: share of all samples that validate. Where the data bring only one of val and test, the
             other is drawn from train in the same proportion to it.
         test_fraction: share of all samples that test, likewise.
         splits: a file that `write_splits` wrote; it wins over everything else.
-        skip_bad: leave out the images that can't be read, with a note, instead of refusing the data.
+        skip_bad: leave out the images that can't be read, or whose masks don't fit them, with a note, instead of
+            refusing the data.
         columns: of a CSV or Parquet manifest, where their names don't tell.
         window: centre and width of the values of DICOM files that are shown, in place of their headers'.
         dedupe: what to do with images that show the same, byte for byte or saved anew: `together` keeps them in
@@ -119,6 +125,7 @@ def _read(
             path,
             image_column=columns.image,
             label_columns=columns.labels,
+            mask_column=columns.mask,
             group_column=columns.group,
             split_column=columns.split,
             window=window,
@@ -126,17 +133,20 @@ def _read(
             on_progress=on_progress,
         )
     if path.is_dir():
+        layout = read_mask_layout(path)
+        if layout is not None:
+            return read_masks(layout, window=window, skip_bad=skip_bad, on_progress=on_progress)
         return read_folder(path, window=window, skip_bad=skip_bad, on_progress=on_progress)
     if not path.exists():
         raise DataError(
-            f"There are no data at {path}: give a folder of class folders, a .csv, .parquet or .npz file, or the "
-            f"name of what is built in ({', '.join(BUILTIN)})."
+            f"There are no data at {path}: give a folder of class folders or of images/ and masks/, a .csv, .parquet "
+            f"or .npz file, or the name of what is built in ({', '.join(BUILTIN)})."
         )
     if path.suffix.lower() == ".npz":
         return read_npz(path)
     raise DataError(
-        f"The file {path} isn't a kind of data that can be read: give a folder of class folders, a .csv or .parquet "
-        "manifest, or a MedMNIST-style .npz file."
+        f"The file {path} isn't a kind of data that can be read: give a folder of class folders or of images/ "
+        "and masks/, a .csv or .parquet manifest, or a MedMNIST-style .npz file."
     )
 
 
@@ -163,4 +173,5 @@ def _samples(records: Records, assignment: Assignment, split: str) -> Samples:
         source=records.source,
         index=index.astype(np.int64),
         groups=None if groups is None else tuple(groups[i] for i in index),
+        masks=records.masks,
     )

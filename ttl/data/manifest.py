@@ -1,4 +1,4 @@
-"""Reads a manifest: a CSV or Parquet table that names images, with their labels, groups and splits."""
+"""Reads a manifest: a CSV or Parquet table that names images, with their labels or masks, groups and splits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ import numpy as np
 from ttl.data.check import Progress, check_images, oddities, skipped
 from ttl.data.dicom import Window
 from ttl.data.image import Facts
+from ttl.data.mask_classes import read_class_names
+from ttl.data.matching import MaskedImage, Matched
 from ttl.data.records import Records
+from ttl.data.segmentation import check_masks, to_records
 from ttl.data.sources import FileSource
 from ttl.data.table import SHOWN, Table, read_table
 from ttl.data.task import MISSING, Labels
@@ -37,6 +40,7 @@ def read_manifest(
     *,
     image_column: str | None = None,
     label_columns: Sequence[str] = (),
+    mask_column: str | None = None,
     group_column: str | None = None,
     split_column: str | None = None,
     window: Window | None = None,
@@ -53,24 +57,31 @@ def read_manifest(
         image_column: paths, relative to the manifest's folder or absolute.
         label_columns: one, of class names; or several of 1/0 (true/false, yes/no), one for each class, where
             empty, nan or -1 means unknown.
+        mask_column: paths of masks, as of images; in place of labels. Class names may be in a `classes.txt` beside
+            the manifest.
         group_column: what must not be torn apart (the patient).
         split_column: train, val or test.
         window: centre and width of the values of DICOM files, in place of their own.
-        skip_bad: leave out the images that are missing or can't be read, instead of refusing the data.
+        skip_bad: leave out the images that are missing or can't be read, or whose masks don't fit, instead of
+            refusing the data.
         on_progress: called with how many images are checked, and of how many.
 
     Returns:
-        records whose labels are `(n,)`, or with several label columns `(n, classes)` of 1, 0 and -1 (unknown).
+        records whose labels are `(n,)`, or with several label columns `(n, classes)` of 1, 0 and -1 (unknown),
+        with masks of 1 and 0: whether the class is in the mask.
 
     Raises:
-        DataError: no such column, cells that make no sense, or images that are missing or can't be read.
+        DataError: no such column, cells that make no sense, or images that are missing or can't be read;
+            masks that don't fit.
     """
-    given = {"images": image_column, "groups": group_column, "splits": split_column}
+    given = {"images": image_column, "masks": mask_column, "groups": group_column, "splits": split_column}
     columns = {what: () if name is None else (name,) for what, name in given.items()}
     table, guesses = _guesses(read_table(path, columns | {"labels": tuple(label_columns)}))
-    for what in ("images", "groups"):
+    for what in ("images", "masks", "groups"):
         table.check_filled(what)
     table, repeats = _once(table)
+    if table.columns["masks"]:
+        return _with_masks(table, [*guesses, *repeats], window, skip_bad, on_progress)
     class_names, labels = _labels(table)
     splits = _splits(table)
     places = _places(table)
@@ -89,6 +100,21 @@ def read_manifest(
         skipped=tuple(bad),
         notes=(*guesses, *repeats, *skipped(bad), *oddities(facts, window)),
     )
+
+
+def _with_masks(
+    table: Table, notes: list[str], window: Window | None, skip_bad: bool, on_progress: Progress | None
+) -> Records:
+    images, groups = _places(table), table.of("groups")
+    splits = _splits(table) or (None,) * len(images)
+    told = zip(images, _places(table, "masks"), splits, strict=True)
+    pairs = tuple(MaskedImage(*image, *mask, split) for image, mask, split in told)
+    matched = Matched(pairs, tuple(pair.name for pair in pairs))
+    checked = check_masks(str(table.path), matched, window, skip_bad, on_progress)
+    skipped = set(checked.skipped)
+    good = [i for i, name in enumerate(matched.ids) if name not in skipped]
+    declared = read_class_names([table.path.parent])
+    return to_records(table.path.resolve().stem, checked, declared, _picked(groups, good), notes, window)
 
 
 def _picked(values: tuple[str, ...] | None, chosen: Sequence[int]) -> tuple[str, ...] | None:
@@ -110,11 +136,14 @@ def _guesses(table: Table) -> tuple[Table, list[str]]:
     return table, notes
 
 
-def _places(table: Table) -> list[tuple[str, Path]]:
-    """The id of each image, relative to the manifest's folder unless an absolute path leads elsewhere; its path."""
+def _places(table: Table, what: str = "images") -> list[tuple[str, Path]]:
+    """The id of each image or mask, and its path.
+
+    The id is relative to the manifest's folder, unless an absolute path leads elsewhere.
+    """
     folder = Path(os.path.abspath(table.path.parent))
     places = []
-    for cell in table.of("images") or ():
+    for cell in table.of(what) or ():
         path = Path(os.path.normpath(folder / cell))
         name = path.relative_to(folder) if path.is_relative_to(folder) else Path(os.path.normpath(cell))
         places.append((name.as_posix(), path))
@@ -124,7 +153,7 @@ def _places(table: Table) -> list[tuple[str, Path]]:
 def _once(table: Table) -> tuple[Table, list[str]]:
     """The first row of each image, in the order of the ids; and a note on the others."""
     places = _places(table)
-    told = [column for what in ("labels", "groups", "splits") for column in table.columns[what]]
+    told = [column for what in ("labels", "masks", "groups", "splits") for column in table.columns[what]]
     first: dict[Path, int] = {}
     for i, (name, path) in enumerate(places):
         j = first.setdefault(path, i)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ttl.data.masks import PickedMasks
 from ttl.data.sources import PickedSource
-from ttl.data.task import ImageSource, Kind, Labels, class_counts, label_words
+from ttl.data.task import ImageSource, Kind, Labels, MaskSource, class_counts, label_words
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,12 +21,14 @@ class Records:
         name: what messages call it.
         class_names: by label.
         ids: of each sample, unique.
-        labels: `(n,)` int64; or `(n, classes)` of 1, 0 and -1 (unknown), where a sample may have several.
+        labels: `(n,)` int64; or `(n, classes)` of 1, 0 and -1 (unknown), where a sample may have several: with masks,
+            whether the class is in the mask.
         source: the images, in the same order.
         given: the split that the data itself puts each sample in; None where it brings none.
         groups: the group (patient) of each sample; None where unknown.
         skipped: ids of samples that were left out because they can't be read.
         notes: what a person should know, a sentence each.
+        masks: of the images, in the same order; None where the labels are all there is.
     """
 
     name: str
@@ -37,13 +40,16 @@ class Records:
     groups: tuple[str, ...] | None = None
     skipped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    masks: MaskSource | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
     def kind(self) -> Kind:
-        """What the labels make of it."""
+        """What the labels, or the masks, make of it."""
+        if self.masks is not None:
+            return "segmentation"
         if self.labels.ndim == 2:
             return "multilabel"
         return "binary" if len(self.class_names) == 2 else "multiclass"
@@ -64,6 +70,7 @@ class Records:
             ids=tuple(self.ids[i] for i in chosen),
             labels=self.labels[index],
             source=PickedSource(self.source, index),
+            masks=None if self.masks is None else PickedMasks(self.masks, index),
             given=None if self.given is None else tuple(self.given[i] for i in chosen),
             groups=None if self.groups is None else tuple(self.groups[i] for i in chosen),
             skipped=(*self.skipped, *(name for i, name in enumerate(self.ids) if i not in kept)),
@@ -71,9 +78,10 @@ class Records:
         )
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) over ids, class names and the bytes of every image."""
+        """SHA-256 (hex) over ids, class names, the bytes of every image and what every mask says."""
         total = hashlib.sha256()
-        for i, (sample, digest) in enumerate(zip(self.ids, self.source.digests, strict=True)):
+        masks = [b""] * len(self) if self.masks is None else self.masks.digests
+        for i, (sample, digest, mask) in enumerate(zip(self.ids, self.source.digests, masks, strict=True)):
             line = f"{sample}\0{self.label_words(i)}\0"
-            total.update(line.encode("utf-8", "surrogateescape") + digest)
+            total.update(line.encode("utf-8", "surrogateescape") + digest + mask)
         return total.hexdigest()

@@ -15,6 +15,8 @@ from ttl.data.dicom import Window
 from ttl.data.image import Facts, read_image
 from ttl.data.task import ImageSource
 
+UNKNOWN = (np.nan, np.nan)
+
 
 @dataclass(frozen=True, eq=False)
 class FileSource:
@@ -47,6 +49,11 @@ class FileSource:
     def digests(self) -> tuple[bytes, ...]:
         """SHA-256 of each file."""
         return tuple(fact.digest for fact in self.facts)
+
+    @cached_property
+    def spacing_mm(self) -> npt.NDArray[np.float64]:
+        """`(n, 2)` float64: from row to row and from column to column; NaN where the file doesn't say."""
+        return np.array([fact.spacing_mm or UNKNOWN for fact in self.facts], np.float64).reshape(-1, 2)
 
     def load(self, index: int) -> Image.Image:
         """The image at a position, upright, of mode `L` or `RGB`."""
@@ -83,6 +90,11 @@ class PickedSource:
         """SHA-256 of each image as it is stored."""
         return tuple(self.whole.digests[i] for i in self.index)
 
+    @cached_property
+    def spacing_mm(self) -> npt.NDArray[np.float64]:
+        """`(n, 2)` float64: from row to row and from column to column; NaN where unknown."""
+        return self.whole.spacing_mm[self.index]
+
     def load(self, index: int) -> Image.Image:
         """The image at a position, upright, of mode `L` or `RGB`."""
         return self.whole.load(int(self.index[index]))
@@ -117,6 +129,11 @@ class ArraySource:
         """SHA-256 of each image's shape and pixels."""
         shape = str(self.pixels.shape[1:]).encode()
         return tuple(hashlib.sha256(shape + image.tobytes()).digest() for image in self.pixels)
+
+    @property
+    def spacing_mm(self) -> npt.NDArray[np.float64]:
+        """`(n, 2)` float64 of NaN: an array doesn't say."""
+        return np.tile(np.array(UNKNOWN), (len(self), 1))
 
     def load(self, index: int) -> Image.Image:
         """The image at a position, of mode `L` or `RGB`."""

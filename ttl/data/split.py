@@ -18,9 +18,9 @@ def stratified_split(
     """The split of each sample.
 
     Without groups each class is dealt out by itself, to the nearest image, and every split gets at least
-    one of a class that has enough. With groups each group goes whole to the split that lacks most, the
-    hardest to place first (after Sechidis et al. 2011, "On the stratification of multi-label data"), so
-    the shares are met as well as the groups allow.
+    one of a class that has enough, and one of some class where there are as many images as splits. With
+    groups each group goes whole to the split that lacks most, the hardest to place first (after Sechidis et
+    al. 2011, "On the stratification of multi-label data"), so the shares are met as well as the groups allow.
 
     Args:
         labels: `(n,)` int64.
@@ -59,6 +59,16 @@ def _by_class(labels: Labels, shares: Counts, rng: np.random.Generator) -> Label
         ends = np.cumsum(_apportion(len(members), shares))
         for split, part in enumerate(np.split(members, ends[:-1])):
             chosen[part] = split
+    return _without_empty(chosen, labels, len(shares))
+
+
+def _without_empty(chosen: Labels, labels: Labels, splits: int) -> Labels:
+    """Of classes too small to divide all may go one way: an empty split takes an image from the largest."""
+    for split in range(splits) if len(chosen) >= splits else ():
+        if not (chosen == split).any():
+            largest = chosen == np.bincount(chosen).argmax()
+            commonest = np.bincount(labels[largest]).argmax()
+            chosen[np.flatnonzero(largest & (labels == commonest))[-1]] = split
     return chosen
 
 

@@ -25,6 +25,7 @@ Columns = dict[str, tuple[str, ...]]
 NAMES = {
     "images": ("image", "path", "file", "filename", "filepath", "imagepath"),
     "labels": ("label", "class", "target", "diagnosis"),
+    "masks": ("mask", "maskpath", "segmentation", "seg"),
     "groups": ("patient", "patientid", "subject", "group"),
     "splits": ("split", "set", "fold", "partition"),
 }
@@ -40,7 +41,8 @@ class Table:
         path: of the manifest.
         rows: the number of each row, the header of a CSV being row 1.
         cells: column -> values, without spaces around them.
-        columns: the names of the columns of `images`, `labels`, `groups` and `splits`; several of labels at most.
+        columns: the names of the columns of `images`, `labels`, `masks`, `groups` and `splits`; several of labels at
+            most, and none where there is one of masks.
         guessed: what of these was taken for it by its name.
     """
 
@@ -78,7 +80,7 @@ class Table:
 
 
 def read_table(path: Path, columns: Columns) -> Table:
-    """A manifest's columns of images, labels, groups and splits.
+    """A manifest's columns of images, labels or masks, groups and splits.
 
     Args:
         path: CSV (commas, semicolons or tabs) or Parquet.
@@ -163,13 +165,21 @@ def _found(path: Path, names: list[str], columns: Columns) -> Columns:
     if twice := [name for name, times in Counter(given).items() if times > 1]:
         raise DataError(f"The column {twice[0]!r} of {path} is given twice: each column can be one thing only.")
     free = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in reversed(names) if name not in given}
-    found = {}
-    for what, usual in NAMES.items():
-        found[what] = columns[what] or tuple(free[name] for name in usual if name in free)[:1]
-        if what in NEEDED and not found[what]:
+    found = {
+        what: columns[what] or tuple(free[name] for name in usual if name in free)[:1] for what, usual in NAMES.items()
+    }
+    if columns["masks"] and columns["labels"]:
+        raise DataError(
+            f"Both labels and masks are given of {path}: a task is learned from one of them, leave one out."
+        )
+    # What is learned from is guessed once: a mask beside a label is no part of the task.
+    unwanted = "labels" if columns["masks"] or (found["masks"] and not found["labels"]) else "masks"
+    found[unwanted] = ()
+    for what, option in NEEDED.items():
+        if not found[what] and what != unwanted:
             raise DataError(
                 f"The manifest {path} has no column of {what} that is called {' or '.join(NAMES[what])}: "
-                f"give {NEEDED[what]}, of {listed(map(repr, names))}."
+                f"give {option}, of {listed(map(repr, names))}."
             )
     return found
 

@@ -53,10 +53,35 @@ class ImageSource(Protocol):
     def digests(self) -> tuple[bytes, ...]:
         """SHA-256 of each image as it is stored."""
 
+    @property
+    def spacing_mm(self) -> npt.NDArray[np.float64]:
+        """`(n, 2)` float64: millimetres from row to row and from column to column; NaN where unknown."""
+
     def __len__(self) -> int: ...
 
     def load(self, index: int) -> Image.Image:
         """The image at a position, upright, of mode `L` or `RGB`.
+
+        Raises:
+            DataError: it can't be read (any more).
+        """
+
+
+class MaskSource(Protocol):
+    """The masks of a segmentation set, at the positions of its images."""
+
+    @property
+    def digests(self) -> tuple[bytes, ...]:
+        """SHA-256 of each mask's size and classes."""
+
+    @property
+    def pixel_counts(self) -> npt.NDArray[np.int64]:
+        """`(n, classes + 1)` int64: pixels of each class in each mask; in the last column the unlabelled ones."""
+
+    def __len__(self) -> int: ...
+
+    def load(self, index: int) -> npt.NDArray[np.uint8]:
+        """`(height, width)` uint8: the class of each pixel of the mask at a position, or `IGNORE`.
 
         Raises:
             DataError: it can't be read (any more).
@@ -70,10 +95,11 @@ class Samples:
     Attributes:
         ids: stable and unique: the path relative to the data root, or `train/17` for arrays.
         labels: `(n,)` int64, an index into the task's class names; in multi-label tasks `(n, classes)` of 1, 0 and
-            -1 (unknown).
+            -1 (unknown), in segmentation tasks of 1 where the class is in the mask and 0 where it isn't.
         source: holds the images of the whole data set, not of this split alone.
-        index: `(n,)` int64, the position of each sample in `source`.
+        index: `(n,)` int64, the position of each sample in `source` and in `masks`.
         groups: what must not be torn apart (the patient) for each sample; None where unknown.
+        masks: those of the whole data set, in segmentation tasks.
     """
 
     ids: tuple[str, ...]
@@ -81,6 +107,7 @@ class Samples:
     source: ImageSource
     index: npt.NDArray[np.int64]
     groups: tuple[str, ...] | None = None
+    masks: MaskSource | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -97,7 +124,7 @@ class Task:
         train: what the weights are fitted on.
         val: what decides: when to stop, which point.
         test: what is reported.
-        fingerprint: SHA-256 (hex) over ids, labels and the bytes of every image, whatever the split.
+        fingerprint: SHA-256 (hex) over ids, labels and the bytes of every image and mask, whatever the split.
         notes: what a person should know about how the data was read, a sentence each.
         unused: what is in none of the three; None where all is used.
     """

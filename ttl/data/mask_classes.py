@@ -1,0 +1,154 @@
+"""What the values of a set's masks mean: which class each is, and what the classes are called."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ttl.data.mask_file import VALUES, MaskFacts
+from ttl.data.task import IGNORE
+from ttl.data.words import counted, listed
+from ttl.errors import DataError
+
+FILE = "classes.txt"
+BINARY = ("background", "foreground")
+WHITE = 255  # the foreground of black and white masks; elsewhere unlabelled
+SHOWN = 3  # masks that a message names
+FEW = 8  # values that it names
+
+
+@dataclass(frozen=True, eq=False)
+class MaskClasses:
+    """The classes of a set of masks.
+
+    Attributes:
+        names: by class.
+        table: `(256,)` uint8: the class of each value, or `IGNORE`.
+        notes: what a person should know, a sentence each.
+    """
+
+    names: tuple[str, ...]
+    table: npt.NDArray[np.uint8]
+    notes: tuple[str, ...] = ()
+
+
+def read_class_names(folders: Iterable[Path]) -> tuple[str, ...] | None:
+    """The class names in the `classes.txt` of these folders, one a line; None where there is none.
+
+    Raises:
+        DataError: it can't be read, names a class twice or none, or two such files differ.
+    """
+    read = {path: _lines(path) for folder in dict.fromkeys(folders) if (path := folder / FILE).is_file()}
+    if len(set(read.values())) > 1:
+        raise DataError(f"{' and '.join(map(str, read))} name different classes: keep one of them.")
+    return next(iter(read.values()), None)
+
+
+def _lines(path: Path) -> tuple[str, ...]:
+    try:
+        lines = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines())
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it isn't UTF-8"
+        raise DataError(f"The file {path} can't be read ({reason}): give one class name a line.") from None
+    if len(lines) < 2 or "" in lines:
+        wrong = (
+            f"names {counted(len(lines), 'class')}" if "" not in lines else f"is empty in line {lines.index('') + 1}"
+        )
+        raise DataError(f"The file {path} {wrong}: give at least two class names, one a line, that of 0 first.")
+    if len(lines) > IGNORE:
+        raise DataError(f"The file {path} names {len(lines)} classes: masks can tell {IGNORE} at most.")
+    if twice := [name for name, times in Counter(lines).items() if times > 1]:
+        raise DataError(f"The file {path} has {listed(map(repr, twice))} more than once: give each class its own name.")
+    return lines
+
+
+def classes_of(place: str, masks: Mapping[str, MaskFacts], declared: tuple[str, ...] | None) -> MaskClasses:
+    """What the values mean, all masks seen together.
+
+    Black and white masks (0 and 255) are binary, and so are those of 0 and 1. Otherwise a value is the number of its
+    class, and 255 means unlabelled.
+
+    Args:
+        place: what messages call the set.
+        masks: by id.
+        declared: the names in classes.txt; None where there is none.
+
+    Raises:
+        DataError: fewer than two classes occur, foreground is told in two ways, or the values don't fit the names.
+    """
+    found = frozenset[int]().union(*(facts.values for facts in masks.values()))
+    table = np.full(VALUES, IGNORE, np.uint8)
+    if _is_black_and_white(place, masks, found):
+        table[[0, 1, WHITE]] = (0, 1, 1)
+    else:
+        table[:IGNORE] = np.arange(IGNORE)
+    occurring = sorted(set(table[sorted(found)].tolist()) - {IGNORE})
+    if len(occurring) < 2:
+        values = listed(map(str, sorted(found)))
+        raise DataError(f"The masks of {place} hold one class only (of values {values}): at least two are needed.")
+    names = _names(place, masks, occurring, declared)
+    table[len(names) : WHITE] = IGNORE
+    absent = [name for number, name in enumerate(names) if number not in occurring]
+    notes = [f"No mask has {counted(len(absent), 'class')} of {FILE}: {listed(absent)}."] if absent else []
+    return MaskClasses(names, table, (*notes, *_unlabelled(masks, table)))
+
+
+def _is_black_and_white(place: str, masks: Mapping[str, MaskFacts], found: frozenset[int]) -> bool:
+    """Whether 255 is foreground."""
+    if WHITE not in found or not found <= {0, 1, WHITE}:
+        return False
+    ones = [name for name, facts in masks.items() if 1 in facts.values and not facts.one_bit]
+    whites = [name for name, facts in masks.items() if WHITE in facts.values]
+    if ones and not set(ones) & set(whites):
+        raise DataError(
+            f"The masks of {place} say foreground in two ways, 1 ({listed(ones, SHOWN)}) and 255 "
+            f"({listed(whites, SHOWN)}): save them all with 0 and 1, or all with 0 and 255."
+        )
+    return not ones
+
+
+def _names(
+    place: str, masks: Mapping[str, MaskFacts], occurring: list[int], declared: tuple[str, ...] | None
+) -> tuple[str, ...]:
+    if declared is None:
+        _check_gaps(place, occurring)
+        return BINARY if len(occurring) == 2 else tuple(map(str, occurring))
+    if occurring == [0, 1] and len(declared) > 2:
+        raise DataError(
+            f"The {FILE} of {place} names {len(declared)} classes, and its masks have two, background and foreground: "
+            "give two lines, that of the background first."
+        )
+    beyond = {value for value in occurring if value >= len(declared)}
+    if beyond:
+        where = listed((name for name, facts in masks.items() if facts.values & beyond), SHOWN)
+        raise DataError(
+            f"The {FILE} of {place} names {len(declared)} classes, 0 to {len(declared) - 1}, and masks have the value "
+            f"{listed(map(str, sorted(beyond)))} ({where}): name all classes, one a line, or correct the masks."
+        )
+    return declared
+
+
+def _check_gaps(place: str, occurring: list[int]) -> None:
+    missing = sorted(set(range(occurring[-1])) - set(occurring))
+    if missing:
+        there, gaps = (listed(map(str, values), FEW) for values in (occurring, missing))
+        raise DataError(
+            f"The masks of {place} have the values {there} but not {gaps}: "
+            f"number the classes from 0 without gaps, or name all {occurring[-1] + 1} in a {FILE}, one a line."
+        )
+
+
+def _unlabelled(masks: Mapping[str, MaskFacts], table: npt.NDArray[np.uint8]) -> list[str]:
+    if table[WHITE] != IGNORE:
+        return []
+    pixels = sum(int(facts.counts[WHITE]) for facts in masks.values())
+    if not pixels:
+        return []
+    total = sum(int(facts.counts.sum()) for facts in masks.values())
+    where = counted(sum(WHITE in facts.values for facts in masks.values()), "mask")
+    return [f"255 means unlabelled: {100 * pixels / total:.2g} % of all pixels, in {where}, count in nothing."]
