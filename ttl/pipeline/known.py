@@ -27,9 +27,9 @@ class Paused:
         return fmean(best_score(record["curve"][: self.epochs]) for record in self.records)
 
 
-def best_score(curve: Iterable[Mapping[str, Any]]) -> float:
-    """The highest validation score of a learning curve; NaN if no epoch has one."""
-    scores = [row.get(f"val_{SCORE}") for row in curve]
+def best_score(curve: Iterable[Mapping[str, Any]], metric: str = SCORE) -> float:
+    """The highest validation value of a metric in a learning curve; NaN if no epoch has one."""
+    scores = [row.get(f"val_{metric}") for row in curve]
     return max((score for score in scores if score is not None and not isnan(score)), default=nan)
 
 

@@ -79,8 +79,10 @@ def distance(value: float, unit: str = "") -> str:
 
 def signed_distance(value: float, unit: str = "") -> str:
     """A difference of two distances, with its sign: +0.42 px."""
-    text = distance(value, unit)
-    return f"+{text}" if round(value, 2) > 0 else text
+    if not math.isfinite(value):
+        return MISSING
+    rounded = round(value, 2) or 0.0
+    return f"{'+' if rounded > 0 else ''}{distance(rounded, unit)}"
 
 
 def ratio(value: float) -> str:
