@@ -36,8 +36,9 @@ def _gallery(report: Report, overlays: Mapping[str, Any]) -> Gallery:
     cases = records(overlays, "cases")
     split = {"val": "validation"}.get(str(overlays.get("split")), str(overlays.get("split") or "test"))
     caption = (
-        f"Of the {split} images, each with why it is shown. Filled and outlined: what the truth or a network gives to "
-        f"a class; hatched: unlabelled, not counted. {report.score.name} is that of the one image."
+        f"Images of the {split} split, each with why it is shown. Filled and outlined: what the truth or a network "
+        f"gives to a class; hatched: unlabelled, not counted. Below a picture stands the {report.score.name} of that "
+        "image alone."
     )
     data = _figures_table(report, cases)
     return Gallery(tuple(_case(report, case) for case in cases), caption, _key(report, overlays), data)
