@@ -23,9 +23,10 @@ from ttl.pipeline import (
     TrialStarted,
 )
 from ttl.pipeline.known import best_score
+from ttl.stats.kinds import KINDS, primary
 
-SCORES = ("dice", "auprc")
-"""The metrics that choose, by kind of task; a row of a learning curve has one of them."""
+SCORES = tuple(dict.fromkeys(map(primary, KINDS)))
+"""The metrics that choose, of all kinds of task; a row of a learning curve has one of them."""
 Key = tuple[str, int]
 """A fine-tune's cut and seed."""
 State = Literal["failed", "running", "waiting", "paused", "stopped", "done"]
