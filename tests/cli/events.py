@@ -29,8 +29,15 @@ def started(max_epochs: int | None = 10, done: int = 0, *, cut: str = "stem", se
 def epoch(
     number: int, seconds: float = 40.0, auprc: float | None = None, *, cut: str = "stem", seed: int = 0
 ) -> EpochDone:
-    row = {"epoch": number, "train_loss": 0.5, "val_loss": 0.25, "images_per_second": 16.0, "seconds": seconds}
-    return EpochDone({**row, "val_auprc": auprc}, cut, seed)
+    return EpochDone({**curve_row(number, seconds), "val_auprc": auprc}, cut, seed)
+
+
+def segmented_epoch(number: int, dice: float | None) -> EpochDone:
+    return EpochDone({**curve_row(number), "val_dice": dice, "val_jaccard": 0.25}, "stem", 0)
+
+
+def curve_row(number: int, seconds: float = 40.0) -> dict[str, Any]:
+    return {"epoch": number, "train_loss": 0.5, "val_loss": 0.25, "images_per_second": 16.0, "seconds": seconds}
 
 
 def finished(seed: int = 0, *, cut: str = "stem", auprc: float | None = 0.5, reused: bool = False) -> TrialDone:
@@ -42,3 +49,15 @@ def finished(seed: int = 0, *, cut: str = "stem", auprc: float | None = 0.5, reu
 def paused(cut: str, epochs: int, *values: float | None, seed: int = 0) -> TrialPaused:
     curve = [{"val_auprc": value} for value in values]
     return TrialPaused({"cut": cut, "seed": seed, "epochs": epochs, "curve": curve})
+
+
+def segmented(dice: float | None = 0.75, **more: Any) -> TrialDone:
+    """A finished fine-tune of a U-Net, whose primary metric is not its first."""
+    record: dict[str, Any] = {"cut": "stem", "seed": 0, "epochs": 3, "seconds": 120.0, "score": "dice", **more}
+    record["val"] = {"hd95": {"value": 4.312}, "dice": {"value": dice}, "jaccard_pooled": {"value": 0.5}}
+    return TrialDone(record, reused=False)
+
+
+def segmented_paused(*values: float | None) -> TrialPaused:
+    curve = [{"val_dice": value, "val_jaccard": 0.25} for value in values]
+    return TrialPaused({"cut": "stem", "seed": 0, "epochs": len(values), "curve": curve, "score": "dice"})

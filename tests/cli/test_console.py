@@ -11,7 +11,7 @@ from rich.console import Console
 from ttl.cli import console
 from ttl.pipeline import ImagesShown, Note, TrialFailed, Watch
 
-from .events import Clock, batch, epoch, finished, paused, started
+from .events import Clock, batch, epoch, finished, paused, segmented, segmented_epoch, segmented_paused, started
 
 ERASE_LINE, CURSOR_UP, HIDE_CURSOR, SHOW_CURSOR = "\x1b[2K", "\x1b[1A", "\x1b[?25l", "\x1b[?25h"
 
@@ -40,7 +40,7 @@ def test_lines_tell_of_rate_and_time_left_only_after_a_silence(clock: Clock) -> 
     assert said[2:] == ["  epoch 2: train loss 0.5000, val loss 0.2500, 16 images/s; at most 5 min left"]
     lines(finished(seed=0))
     lines(finished(seed=2))
-    assert said[3] == "stem  validation auprc 0.5000  auroc 0.5000  accuracy 0.5000  (3 epochs, 120 s)"
+    assert said[3] == "stem  validation AUPRC 0.5000  AUROC 0.5000  accuracy 0.5000  (3 epochs, 120 s)"
     assert said[4].endswith("(3 epochs, 120 s, seed 2)")
 
 
@@ -76,9 +76,22 @@ def test_lines_tell_of_what_was_paused_and_what_failed(clock: Clock) -> None:
     lines(paused("stem", 2, None))
     lines(TrialFailed("layer1.0", 0, "The training loss is nan in epoch 1"))
     assert said == [
-        "stem  validation auprc 0.2500  (paused after 2 epochs, seed 1)",
-        "stem  validation auprc undefined  (paused after 2 epochs)",
+        "stem  validation AUPRC 0.2500  (paused after 2 epochs, seed 1)",
+        "stem  validation AUPRC undefined  (paused after 2 epochs)",
         "The fine-tune at layer1.0 failed: The training loss is nan in epoch 1; the search goes on",
+    ]
+
+
+def test_lines_name_the_metrics_of_a_segmentation_the_one_that_chooses_first(clock: Clock) -> None:
+    said: list[str] = []
+    lines = console._Lines(said.append)
+    lines(segmented_paused(0.5, None))
+    lines(segmented(distance_unit="mm"))
+    lines(segmented(None))
+    assert said == [
+        "stem  validation Dice 0.5000  (paused after 2 epochs)",
+        "stem  validation Dice 0.7500  HD95 4.31 mm  Jaccard, pooled 0.5000  (3 epochs, 120 s)",
+        "stem  validation Dice undefined  HD95 4.31  Jaccard, pooled 0.5000  (3 epochs, 120 s)",
     ]
 
 
@@ -113,6 +126,15 @@ def test_the_terminal_shows_a_table_over_the_bars(clock: Clock) -> None:
     assert lines[4].startswith("layer1.0 (fine-tune 1)")
     assert lines[4].endswith("at most 9 min left")
     assert len(lines) == 5
+
+
+def test_the_table_is_headed_by_the_metric_as_soon_as_it_is_known(clock: Clock) -> None:
+    with terminal() as (watch, display, _):
+        watch(batch("stem"))
+        watch(started())
+        assert drawn(display)[0].split() == ["point", "epochs", "validation", "state"]
+        watch(segmented_epoch(1, 0.5))
+        assert drawn(display)[0].split() == ["point", "epochs", "validation", "Dice", "state"]
 
 
 def test_a_bar_goes_with_its_fine_tune_however_that_ends(clock: Clock) -> None:
@@ -169,7 +191,7 @@ def test_log_lines_stand_above_and_nothing_is_left_behind(clock: Clock) -> None:
     assert final_screen(screen.getvalue()) == [
         "begins [bold]as told[/bold]",
         "Step coarse: 2 fine-tunes (stem, layer1.0)",
-        "stem  validation auprc 0.5000  auroc 0.5000  accuracy 0.5000  (3 epochs, 120 s)",
+        "stem  validation AUPRC 0.5000  AUROC 0.5000  accuracy 0.5000  (3 epochs, 120 s)",
     ]
 
 

@@ -8,7 +8,7 @@ import pytest
 from ttl.cli.progress import FineTune, Row, RunProgress, summed
 from ttl.pipeline import BatchStarted, Due, ImagesShown, TrialFailed
 
-from .events import Clock, batch, epoch, finished, paused, started
+from .events import Clock, batch, epoch, finished, paused, segmented, segmented_epoch, segmented_paused, started
 
 
 @pytest.fixture
@@ -110,6 +110,25 @@ def test_what_is_on_disk_is_known_without_having_run() -> None:
     run = told(finished(reused=True), batch("layer1.0"), started(cut="layer1.0"))
     assert [(row.cut, row.state) for row in run.rows()] == [("stem", "done"), ("layer1.0", "running")]
     assert run.left() == "0 of 1 fine-tunes ended in this step"
+
+
+def test_a_segmentation_is_followed_by_its_dice() -> None:
+    run = told(batch("stem"), started(), segmented_epoch(1, 0.5))
+    assert (run.score, run.rows()) == ("dice", [Row("stem", (1,), 0.5, "running")])
+    run.on(segmented_epoch(2, 0.25))
+    assert run.rows()[0].value == 0.5
+    run.on(segmented_paused(0.5, 0.625, None))
+    assert run.rows() == [Row("stem", (3,), 0.625, "paused")]
+    run.on(segmented(0.75))
+    assert run.rows() == [Row("stem", (3,), 0.75, "done")]
+
+
+def test_what_does_not_name_its_metric_is_scored_by_auprc() -> None:
+    run = told(batch("stem"), started())
+    assert run.score is None
+    run.on(epoch(1, auprc=0.5))
+    assert run.score == "auprc"
+    assert told(finished()).score == "auprc"
 
 
 def test_rows_that_are_left_out_are_summed() -> None:

@@ -13,10 +13,10 @@ import pytest
 from ttl.errors import RunFolderError
 from ttl.report import render, write_report
 
-from . import example
+from . import example, segmented
 
 SECTIONS = ["card", "why", "training", "cost", "data", "weights", "export", "latency", "again"]
-VOID = {"meta", "wbr"}
+VOID = {"meta", "wbr", "img"}
 
 
 class Page(HTMLParser):
@@ -56,7 +56,16 @@ def plot(name: str, study: dict[str, Any]) -> Page:
 
 
 @pytest.mark.parametrize(
-    "study", [example.finished, example.over_seeds, example.whole_network, example.unfinished, dict]
+    "study",
+    [
+        example.finished,
+        example.over_seeds,
+        example.whole_network,
+        example.unfinished,
+        dict,
+        segmented.finished,
+        segmented.whole_network,
+    ],
 )
 def test_page_is_well_formed_and_loads_nothing(study: Any) -> None:
     page = Page(render(study()))
@@ -220,8 +229,9 @@ def paths(value: Any, trail: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from paths(value[key], (*trail, key))
 
 
-def test_any_missing_or_empty_key_still_gives_a_page() -> None:
-    whole = example.finished()
+@pytest.mark.parametrize("study", [example.finished, segmented.finished])
+def test_any_missing_or_empty_key_still_gives_a_page(study: Any) -> None:
+    whole = study()
     whole["candidates"] = whole["candidates"][-3:]
     for candidate in whole["candidates"]:
         candidate["curve"] = candidate["curve"][:2]
@@ -238,6 +248,60 @@ def test_any_missing_or_empty_key_still_gives_a_page() -> None:
             else:
                 parent[key] = None
             assert "<h1>" in render(report), f"{[*trail, key]} {change}"
+
+
+def test_a_segmentation_speaks_of_nothing_that_belongs_to_classification() -> None:
+    page = Page(render(segmented.finished()))
+    words = " ".join(page.words[page.words.index("unet:resnet18 on nuclei") :])
+    for foreign in ("AUPRC", "auprc", "AUROC", "Images per class", "Balanced accuracy", "kappa"):
+        assert foreign not in words
+    for said in ("Test Dice", "Test Jaccard, pooled", "Validation Dice of every truncation point", "val jaccard"):
+        assert said in words
+    assert "HD95: 95th-percentile Hausdorff distance" in words
+    assert "the decoder is shortened with it" in words
+
+
+def test_a_distance_has_its_unit_wherever_it_stands() -> None:
+    words = Page(render(segmented.finished())).words
+    at = words.index("Test HD95")
+    assert words[at + 1 : at + 6] == ["lower is better", "5.22 px", "4.18 to 6.79 px", "5.40 px", "4.32 to 7.02 px"]
+    assert words[at + 6] == "\u22120.18 px"
+
+
+def test_plots_follow_the_metric() -> None:
+    study = segmented.finished()
+    assert "layer3.1: 0.922" in plot("depth", study).words
+    assert "validation Dice by epoch" in plot("curve-metric", study).words
+    assert "Dice" in plot("looks", study).words
+    study["metric"] = "hd95"
+    assert "validation HD95, px" in plot("depth", study).words
+    assert "layer3.1: 4.68 px" in plot("depth", study).words
+
+
+def test_the_encoder_and_the_decoder_have_their_shares_of_a_u_net() -> None:
+    words = Page(render(segmented.finished())).words
+    at = words.index("2.47 M")  # 1 602 112 of the encoder and 863 360 of the decoder
+    assert words[at + 1 : at + 3] == ["encoder 65%", "decoder 35%"]
+    assert words.count("encoder 65%") == 2  # of candidates and of all points
+    assert "encoder" not in " ".join(Page(render(example.finished())).words)
+
+
+def test_a_segmentation_counts_the_images_that_hold_a_class_and_its_pixels() -> None:
+    words = Page(render(segmented.finished())).words
+    at = words.index("debris", words.index("Share of pixels"))
+    assert words[at : at + 6] == ["debris", "31", "8", "9", "48", "0.78%"]
+    assert words[at + 6 : at + 11] == ["images", "76", "20", "24", "120"]
+    said = "In how many images each class occurs, by split, and its share of the labelled pixels."
+    assert any(word.startswith(said) for word in words)
+
+
+def test_of_several_labels_an_image_no_sum_is_invented() -> None:
+    study = example.finished()
+    study["task"]["kind"] = "multilabel"
+    words = Page(render(study)).words
+    assert "In how many images each class occurs, by split. An image may hold several." in words
+    assert words[words.index("pneumonia") :].count("854") == 1
+    assert str(316 + 854) not in " ".join(words).replace("\u202f", "")
 
 
 def test_write_report_puts_the_page_beside_the_json(tmp_path: Path) -> None:

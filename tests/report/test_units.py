@@ -43,6 +43,21 @@ def test_signed(value: float, text: str) -> None:
     assert units.signed(value) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(4.312, "4.31 px"), (9.994, "9.99 px"), (9.996, "10.0 px"), (123.44, "123.4 px"), (0, "0.00 px")],
+)
+def test_distance(value: float, text: str) -> None:
+    assert units.distance(value, "px") == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.416, "+0.42 mm"), (-12.34, "\u221212.3 mm"), (0.001, "0.00 mm"), (-0.001, "0.00 mm")]
+)
+def test_signed_distance(value: float, text: str) -> None:
+    assert units.signed_distance(value, "mm") == text
+
+
 @pytest.mark.parametrize(("value", "text"), [(11_142_310, "11.1 MB"), (1_500, "1.50 kB"), (12, "12 B")])
 def test_size(value: float, text: str) -> None:
     assert units.size(value) == text
@@ -58,7 +73,7 @@ def test_duration(value: float, text: str) -> None:
 def test_a_missing_number_is_a_dash() -> None:
     writers = (
         units.significant, units.large, units.whole, units.percent, units.score, units.signed,
-        units.ratio, units.milliseconds, units.size, units.duration,
+        units.ratio, units.milliseconds, units.size, units.duration, units.distance, units.signed_distance,
     )  # fmt: skip
     assert {write(math.nan) for write in writers} == {units.MISSING}
 

@@ -7,7 +7,7 @@ import pytest
 from ttl.report.reading import read
 from ttl.report.verdict import Verdict, chance_level, verdict
 
-from . import example
+from . import example, segmented
 
 SIZE_AND_SCORE = (
     "Cut resnet18 at layer3.1: the shortened network keeps 25% of the parameters and 77% of the computation "
@@ -113,6 +113,34 @@ def test_many_classes_are_counted() -> None:
     report = example.finished()
     report["task"] |= {"kind": "multiclass", "class_names": ["a", "b", "c"]}
     assert "tells 3 classes apart with a test AUPRC" in verdict_of(report).sentence
+
+
+def test_a_u_net_is_called_one_and_judged_by_its_dice() -> None:
+    found = verdict_of(segmented.finished())
+    assert found.sentence == (
+        "Cut unet:resnet18 at layer3.1: the truncated U-Net keeps 25% of the parameters and 76% of the computation "
+        "(MACs), outlines 2 classes with a test Dice of 0.913 (95% interval 0.899 to 0.927) against the whole U-Net's "
+        "0.910 (0.895 to 0.925), and takes 0.75 times as long per image (95% interval 0.72 to 0.78)."
+    )
+    assert found.remark.startswith("The 24 test images don't tell the two U-Nets apart: difference in test Dice, cut")
+
+
+def test_of_one_class_besides_the_background_the_name_is_said() -> None:
+    study = segmented.finished()
+    study["task"]["class_names"] = ["background", "nucleus"]
+    assert "outlines nucleus with a test Dice" in verdict_of(study).sentence
+
+
+def test_the_whole_u_net_is_said_plainly() -> None:
+    sentence = verdict_of(segmented.whole_network()).sentence
+    assert "none of the 6 smaller candidates matched the whole unet:resnet18 on the validation images" in sentence
+    assert "; the whole U-Net outlines 2 classes with a test Dice of 0.910" in sentence
+
+
+def test_where_classes_overlap_their_counts_are_no_number_of_images() -> None:
+    study = segmented.finished()
+    del study["task"]["split_images"]
+    assert verdict_of(study).remark.startswith("The test images don't tell")
 
 
 def test_guessing_gets_the_share_of_positives() -> None:

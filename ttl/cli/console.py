@@ -14,7 +14,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
-from ttl.cli.progress import FineTune, Key, Row, RunProgress, summed
+from ttl.cli.progress import FineTune, Key, Row, RunProgress, score_of, summed
+from ttl.cli.tables import written
 from ttl.data.words import counted, listed
 from ttl.pipeline import (
     BatchStarted,
@@ -29,6 +30,7 @@ from ttl.pipeline import (
     Watch,
 )
 from ttl.pipeline.known import best_score
+from ttl.report.metric import metric
 
 QUIET_SECONDS = 30.0
 """Without a terminal an epoch is worth a line only if nothing was said for so long."""
@@ -134,10 +136,10 @@ class _Display:
         rows = self.run.rows() if self.run.due else []
         most = max(1, min(MOST_ROWS, self.live.console.height - OTHER_LINES - len(self.tasks)))
         lines = [Text(line) for line in (self.run.left(),) if line]
-        return Group(*_table(rows, most), *lines, self.bars)
+        return Group(*_table(rows, self.run.score, most), *lines, self.bars)
 
 
-def _table(rows: list[Row], most: int) -> Iterator[RenderableType]:
+def _table(rows: list[Row], score: str | None, most: int) -> Iterator[RenderableType]:
     """The last rows, and what the others come to in a line above them."""
     if not rows:
         return
@@ -146,7 +148,7 @@ def _table(rows: list[Row], most: int) -> Iterator[RenderableType]:
         yield Text(older)
     table = Table("point", box=None, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("epochs", justify="right")
-    table.add_column("validation AUPRC", justify="right")
+    table.add_column(f"validation {metric(score).name}" if score else "validation", justify="right")
     table.add_column("state")
     for row in rows[-most:]:
         value = "" if isnan(row.value) else f"{row.value:.4f}"
@@ -163,12 +165,13 @@ def _line(event: Note | BatchStarted | TrialDone | TrialPaused | TrialFailed) ->
         case TrialFailed():
             return f"The fine-tune at {event.cut} failed: {event.cause}; the search goes on"
         case TrialPaused(record):
-            value = _number(best_score(record["curve"]))
+            score = score_of(record)
+            value = written(best_score(record["curve"], score), metric(score))
             how = f"paused after {counted(record['epochs'], 'epoch')}"
-            return f"{record['cut']}  validation auprc {value}  ({how}{_seed(record)})"
+            return f"{record['cut']}  validation {metric(score).name} {value}  ({how}{_seed(record)})"
         case TrialDone(record):
-            shown = list(record["val"].items())[:3]  # the others are in the report
-            values = "  ".join(f"{name} {_number(found['value'])}" for name, found in shown)
+            names = sorted(record["val"], key=lambda name: name != score_of(record))[:3]  # the others are in the report
+            values = "  ".join(_value(record, name) for name in names)
             how = "already done" if event.reused else f"{counted(record['epochs'], 'epoch')}, {record['seconds']:.0f} s"
             return f"{record['cut']}  validation {values}  ({how}{_seed(record)})"
 
@@ -189,5 +192,7 @@ def _seed(record: Mapping[str, Any]) -> str:
     return f", seed {record['seed']}" if record["seed"] else ""
 
 
-def _number(value: float | None) -> str:
-    return "undefined" if value is None or isnan(value) else f"{value:.4f}"
+def _value(record: Mapping[str, Any], name: str) -> str:
+    """`Dice 0.9312`."""
+    known = metric(name, str(record.get("distance_unit") or ""))
+    return f"{known.name} {written(record['val'][name]['value'], known)}"

@@ -23,7 +23,10 @@ from ttl.pipeline import (
     TrialStarted,
 )
 from ttl.pipeline.known import best_score
+from ttl.stats.kinds import KINDS, primary
 
+SCORES = tuple(dict.fromkeys(map(primary, KINDS)))
+"""The metrics that choose, of all kinds of task; a row of a learning curve has one of them."""
 Key = tuple[str, int]
 """A fine-tune's cut and seed."""
 State = Literal["failed", "running", "waiting", "paused", "stopped", "done"]
@@ -39,7 +42,7 @@ class FineTune:
         seed: of it.
         most: epochs at most; None where nothing bounds them.
         epochs: done by an earlier call.
-        value: the best validation AUPRC so far; NaN where there is none.
+        value: the best validation score so far; NaN where there is none.
     """
 
     def __init__(self, cut: str, seed: int, most: int | None, epochs: int = 0, value: float = nan) -> None:
@@ -65,7 +68,7 @@ class FineTune:
             return
         self.epochs, self.shown = event.row["epoch"], 0
         self.seconds_per_epoch = event.row["seconds"]
-        self.value = _best((self.value, best_score([event.row])))
+        self.value = _best((self.value, best_score([event.row], score_of_row(event.row))))
         self.begun = monotonic()
 
     def end(self, state: State, epochs: int, value: float) -> None:
@@ -94,7 +97,7 @@ class FineTune:
 
 @dataclass(frozen=True)
 class Row:
-    """What is known of a point: epochs and states of its seeds, the mean of their validation AUPRC."""
+    """What is known of a point: epochs and states of its seeds, the mean of their validation scores."""
 
     cut: str
     epochs: tuple[int, ...]
@@ -111,6 +114,8 @@ class RunProgress:
         self.due: dict[Key, Due] = {}
         """Of the step under way."""
         self.max_epochs: int | None = None
+        self.score: str | None = None
+        """The metric that chooses, as soon as a fine-tune has told."""
         self.paces: list[float] = []
         """Seconds that a multiply-add of an image cost, over all images of an epoch; one an epoch."""
 
@@ -124,9 +129,9 @@ class RunProgress:
             case ImagesShown() | EpochDone():
                 return self._advance(event)
             case TrialDone(record):
-                return self._end(record, "done", _number(record["val"]["auprc"]["value"]))
+                return self._end(record, "done", _number(record["val"][score_of(record)]["value"]))
             case TrialPaused(record):
-                return self._end(record, "paused", best_score(record["curve"]))
+                return self._end(record, "paused", best_score(record["curve"], score_of(record)))
             case TrialFailed():
                 return self._fail(event)
         return None
@@ -152,6 +157,8 @@ class RunProgress:
         if fine_tune is None or fine_tune.state != "running":  # said before it ended, and heard after
             return None
         fine_tune.on(event)
+        if isinstance(event, EpochDone):
+            self.score = score_of_row(event.row)
         due = self.due.get(fine_tune.key)
         if isinstance(event, EpochDone) and due is not None and due.macs > 0:
             self.paces.append(event.row["seconds"] / due.macs)
@@ -159,6 +166,7 @@ class RunProgress:
 
     def _end(self, record: Mapping[str, Any], state: State, value: float) -> FineTune:
         key = record["cut"], int(record["seed"])
+        self.score = score_of(record)
         fine_tune = self.known.setdefault(key, FineTune(*key, None))
         fine_tune.end(state, record["epochs"], value)
         return fine_tune
@@ -236,6 +244,16 @@ def summed(rows: Sequence[Row]) -> str:
     scored = [row for row in rows if not isnan(row.value)]
     top = max(scored, key=lambda row: row.value, default=None)
     return f"{len(rows)} before: {told}" + (f"; best {top.value:.4f} ({top.cut})" if top else "")
+
+
+def score_of(record: Mapping[str, Any]) -> str:
+    """The metric that a trial is judged by; records that don't name it are of AUPRC."""
+    return str(record.get("score", "auprc"))
+
+
+def score_of_row(row: Mapping[str, Any]) -> str:
+    """The same of a row of a learning curve, by what it holds."""
+    return next((metric for metric in SCORES if f"val_{metric}" in row), "auprc")
 
 
 def _number(value: float | None) -> float:

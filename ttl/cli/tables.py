@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ttl.report.metric import Metric
 
 
 def counts_table(task: dict[str, Any]) -> str:
-    """Images of each class in each split."""
+    """Images of each class in each split; of a segmentation the images that hold it, and its share of the pixels."""
     counts, names = task["counts"], task["class_names"]
+    pixels = task.get("pixel_share") or {}
     width = max(5, *map(len, names))
     head = f"{'class':<{width}}" + "".join(f"{split:>8}" for split in counts)
     rows = [f"{name:<{width}}" + "".join(f"{counts[split][name]:>8}" for split in counts) for name in names]
-    return "\n".join([head, *rows])
+    if not pixels:
+        return "\n".join([head, *rows])
+    rows = [f"{row}{_share(pixels.get(name)):>10}" for row, name in zip(rows, names, strict=True)]
+    return "\n".join(["Images that hold each class, and its share of the labelled pixels:", f"{head}    pixels", *rows])
+
+
+def _share(of: float | None) -> str:
+    from ttl.report import units
+
+    return "-" if of is None else units.percent(of)
 
 
 def candidates_table(content: dict[str, Any]) -> str:
     """The points tried: cost and metric with intervals, the chosen one marked."""
-    metric = content["metric"]
+    from ttl.report.metric import metric
+
+    score = content["metric"]
+    known = metric(score, content.get("task", {}).get("distance_unit") or "")
     chosen = content.get("chosen", {}).get("cut")
     width = max(len(row["cut"]) for row in content["candidates"])
-    lines = [
-        f"{'point':<{width}}   params     MACs  epochs  val {metric.upper()} (95 % interval)   test {metric.upper()}"
-    ]
+    val = f"val {known.name} (95 % interval)"
+    lines = [f"{'point':<{width}}   params     MACs  epochs  {val:<25}   test {known.name}"]
     for row in content["candidates"]:
         mark = "  <- chosen" if row["cut"] == chosen else ""
         lines.append(
             f"{row['cut']:<{width}} {row['params'] / 1e6:>7.3f}M {row['macs'] / 1e9:>7.3f}G {row['epochs']:>6}  "
-            f"{estimate(row['val'][metric]):<25} {estimate(row['test'][metric])}{mark}"
+            f"{estimate(row['val'][score], known):<25} {estimate(row['test'][score], known)}{mark}"
         )
         if "spread" in row:
-            means = "; ".join(f"{split} {over_seeds(row['spread'], split, metric)}" for split in ("val", "test"))
+            means = "; ".join(f"{split} {over_seeds(row['spread'], split, score, known)}" for split in ("val", "test"))
             lines.append(f"{'':<{width}} {means}")
     return "\n".join(lines)
 
@@ -49,32 +65,45 @@ def latency_table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def metrics(estimates: dict[str, Any], spread: dict[str, Any] | None, split: str) -> str:
-    """All metrics, a line each; beside them mean and standard deviation over the seeds, where there are several."""
-    from ttl.report.reading import metric_name
+def metrics(estimates: dict[str, Any], spread: dict[str, Any] | None, split: str, unit: str = "") -> str:
+    """All metrics, a line each; beside them mean and standard deviation over the seeds, where there are several.
 
-    width = max(len(metric_name(name)) for name in estimates)
-    lines = [f"  {metric_name(name):<{width}}  {estimate(value):<25}" for name, value in estimates.items()]
+    Distances are in `unit`, `px` or `mm`.
+    """
+    from ttl.report.metric import metric
+
+    known = {name: metric(name, unit) for name in estimates}
+    width = max(len(found.name) for found in known.values())
+    lines = [f"  {known[key].name:<{width}}  {estimate(value, known[key]):<25}" for key, value in estimates.items()]
     if spread:
-        lines = [f"{line}  {over_seeds(spread, split, name)}" for line, name in zip(lines, estimates, strict=True)]
+        beside = (over_seeds(spread, split, name, known[name]) for name in estimates)
+        lines = [f"{line}  {words}" for line, words in zip(lines, beside, strict=True)]
     return "\n".join(line.rstrip() for line in lines)
 
 
-def over_seeds(spread: dict[str, Any], split: str, metric: str) -> str:
+def over_seeds(spread: dict[str, Any], split: str, name: str, known: Metric) -> str:
     """`mean 0.9312, sd 0.0041 over 3 seeds`."""
-    found = spread[split][metric]
+    found = spread[split][name]
     if found["mean"] is None:
         return "mean undefined"
-    return f"mean {found['mean']:.4f}, sd {found['sd']:.4f} over {len(spread['seeds'])} seeds"
+    mean, sd = written(found["mean"], known), written(found["sd"], known)
+    return f"mean {mean}, sd {sd} over {len(spread['seeds'])} seeds"
 
 
-def estimate(found: dict[str, Any]) -> str:
+def estimate(found: dict[str, Any], known: Metric) -> str:
     """A value with its interval."""
-    if found["value"] is None:
+    value = written(found["value"], known)
+    if found["value"] is None or found["ci_low"] is None:
+        return value
+    low, high = (written(found[end], known).removesuffix(f" {known.unit}") for end in ("ci_low", "ci_high"))
+    return f"{value} ({low} to {high})"
+
+
+def written(value: float | None, known: Metric) -> str:
+    """`0.9312`, or `4.31 px`."""
+    if value is None or isnan(value):
         return "undefined"
-    if found["ci_low"] is None:
-        return f"{found['value']:.4f}"
-    return f"{found['value']:.4f} ({found['ci_low']:.4f} to {found['ci_high']:.4f})"
+    return known.text(value) if known.is_distance else f"{value:.4f}"
 
 
 def listed(numbers: tuple[int, ...]) -> str:

@@ -100,11 +100,12 @@ def _task(prepared: Prepared) -> dict[str, Any]:
 
 
 def describe_task(task: Task) -> dict[str, Any]:
-    """`ttl.data.describe`, with the counts as split -> class -> images."""
+    """`ttl.data.describe`, with the counts as split -> class -> images that hold it, and split -> images."""
     content = describe(task)
     splits = content.pop("splits")
     return content | {
         "counts": {name: split["classes"] for name, split in splits.items()},
+        "split_images": {name: split["images"] for name, split in splits.items()},
         "groups": {name: split["groups"] for name, split in splits.items()},
     }
 

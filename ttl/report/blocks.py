@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 from markupsafe import Markup
 
 from ttl.report import units
-from ttl.report.reading import Estimate
+from ttl.report.estimate import Estimate
+from ttl.report.metric import Metric
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A table cell: its text, and a smaller line below it (an interval, a setting)."""
+    """A table cell: its text, and smaller lines below it (an interval, a setting)."""
 
     text: str
     note: str = ""
@@ -85,7 +86,38 @@ class Figure:
     data: Table
 
 
-Block = Table | Facts | Prose | Listing | Code | Figure
+@dataclass(frozen=True)
+class Picture:
+    """An image inside the page, or in words why there is none: `uri` is empty then."""
+
+    caption: str
+    alt: str
+    uri: str = ""
+    note: str = ""
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Pictures that belong together, side by side."""
+
+    name: str
+    why: str
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Rows of pictures, the key to their colours as (`#RRGGBB`, label), and the table of their figures."""
+
+    kind: ClassVar[str] = "gallery"
+    cases: tuple[Case, ...]
+    caption: str
+    key: tuple[tuple[str, str], ...]
+    data: Table
+
+
+Block = Table | Facts | Prose | Listing | Code | Figure | Gallery
 
 
 @dataclass(frozen=True)
@@ -102,12 +134,11 @@ def row(*cells: Cell | str, mark: str = "") -> Row:
     return Row(tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in cells), mark)
 
 
-def estimate_cell(estimate: Estimate | None) -> Cell:
-    """A metric with its interval below it."""
+def estimate_cell(estimate: Estimate | None, metric: Metric) -> Cell:
+    """A metric's value with its interval below it."""
     if estimate is None or not estimate.known:
         return Cell(units.MISSING)
-    interval = f"{units.score(estimate.low)} to {units.score(estimate.high)}" if estimate.has_interval else ""
-    return Cell(units.score(estimate.value), interval)
+    return Cell(metric.text(estimate.value), metric.interval(estimate))
 
 
 def facts(values: Mapping[str, Any], labels: Mapping[str, str], leave_out: tuple[str, ...] = ()) -> Facts:

@@ -12,8 +12,10 @@ from markupsafe import Markup
 from ttl.report import svg, units
 from ttl.report.blocks import Figure, Table, row
 from ttl.report.depth import chosen_index, index_of
+from ttl.report.estimate import number
+from ttl.report.metric import Metric
 from ttl.report.plots import DEPTH, stages
-from ttl.report.reading import Report, number, records
+from ttl.report.reading import Report, records
 
 KINDS = {
     "probe": (
@@ -102,30 +104,30 @@ def _meaning(found: Iterable[str]) -> str:
 def _picture(report: Report, drawn: Looks) -> Markup:
     every = [seen for curve in drawn.values() for seen in curve]
     last = report.points[-1].index if report.points else max(seen.index for seen in every)
-    values = svg.padded((value for s in every for value in (s.mean, s.low, s.high)), 0.0, 1.0)
+    values = svg.padded((value for s in every for value in (s.mean, s.low, s.high)), 0.0, report.score.ceiling)
     axes = svg.Axes.spanning((0.5, last + 0.5), values, above=26)
     chosen = chosen_index(report)
     return svg.plot(
         "looks",
         f"{' and '.join(KINDS[kind][0] for kind in drawn)} against depth",
-        " ".join(_described(kind, curve) for kind, curve in drawn.items()),
+        " ".join(_described(report.score, kind, curve) for kind, curve in drawn.items()),
         stages(axes, report.points),
-        axes.frame(DEPTH, report.metric_name),
+        axes.frame(DEPTH, report.score.titled),
         *((axes.down(chosen, "chosen"),) if math.isfinite(chosen) else ()),
-        *(_curve(axes, kind, curve, chosen) for kind, curve in drawn.items()),
+        *(_curve(axes, report.score, kind, curve, chosen) for kind, curve in drawn.items()),
     )
 
 
-def _described(kind: str, curve: Sequence[Seen]) -> str:
-    points = ", ".join(f"{seen.cut} {units.score(seen.mean)}" for seen in curve)
+def _described(metric: Metric, kind: str, curve: Sequence[Seen]) -> str:
+    points = ", ".join(f"{seen.cut} {metric.text(seen.mean)}" for seen in curve)
     return f"{KINDS[kind][0].capitalize()}, from the lowest point to the highest: {points}."
 
 
-def _curve(axes: svg.Axes, kind: str, curve: Sequence[Seen], chosen: float) -> Markup:
+def _curve(axes: svg.Axes, metric: Metric, kind: str, curve: Sequence[Seen], chosen: float) -> Markup:
     xs = [seen.index for seen in curve]
     plain = kind if axes.step > CROWDED else f"unseen {kind}"
     dots = (
-        axes.dot(s.index, s.mean, f"kept {kind}" if s.index == chosen else plain, f"{s.cut}: {_words(kind, s)}")
+        axes.dot(s.index, s.mean, f"kept {kind}" if s.index == chosen else plain, f"{s.cut}: {_words(metric, kind, s)}")
         for s in curve
         if s.drawn
     )
@@ -137,9 +139,9 @@ def _curve(axes: svg.Axes, kind: str, curve: Sequence[Seen], chosen: float) -> M
     )
 
 
-def _words(kind: str, seen: Seen) -> str:
-    error = f", standard error {units.score(seen.se)}" if math.isfinite(seen.se) else ""
-    return f"{KINDS[kind][0]} {units.score(seen.mean)}{error}"
+def _words(metric: Metric, kind: str, seen: Seen) -> str:
+    error = f", standard error {metric.text(seen.se)}" if math.isfinite(seen.se) else ""
+    return f"{KINDS[kind][0]} {metric.text(seen.mean)}{error}"
 
 
 def _key(report: Report, drawn: Looks) -> tuple[tuple[str, str], ...]:
@@ -158,7 +160,7 @@ def _data(report: Report, found: Looks, caption: str) -> Table:
         row(
             cut,
             units.whole(seen.index),
-            *(text for curve in by_cut for text in _figures(curve.get(cut))),
+            *(text for curve in by_cut for text in _figures(report.score, curve.get(cut))),
             mark="chosen" if cut == chosen else "",
         )
         for cut, seen in sorted(points.items(), key=lambda item: _depth(item[1]))
@@ -167,5 +169,5 @@ def _data(report: Report, found: Looks, caption: str) -> Table:
     return Table(caption, ("Point", "Index", *(title for pair in figures for title in pair)), rows, folded=True)
 
 
-def _figures(seen: Seen | None) -> tuple[str, str]:
-    return (units.score(seen.mean), units.score(seen.se)) if seen else (units.MISSING, units.MISSING)
+def _figures(metric: Metric, seen: Seen | None) -> tuple[str, str]:
+    return (metric.text(seen.mean), metric.text(seen.se)) if seen else (units.MISSING, units.MISSING)

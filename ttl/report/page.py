@@ -21,16 +21,17 @@ from ttl.report.verdict import verdict
 SCHEMA = 1
 
 
-def render(report: Mapping[str, Any]) -> str:
+def render(report: Mapping[str, Any], folder: Path | None = None) -> str:
     """The report as one HTML page.
 
     Args:
         report: what report.json holds. Any key may be missing: the page shows what is there.
+        folder: where the pictures lie that it names; without it the page says that they are missing.
 
     Returns:
-        A whole HTML document, with its style sheet and plots inside.
+        A whole HTML document, with its style sheet, plots and pictures inside.
     """
-    known = read(report)
+    known = read(report, folder)
     sections = [section for build in SECTIONS if (section := build(known)) is not None]
     style = resources.files("ttl.report").joinpath("templates/style.css").read_text(encoding="utf-8")
     template = _environment().get_template("report.html")
@@ -55,7 +56,7 @@ def write_report(run_folder: Path) -> Path:
     Raises:
         RunFolderError: there is no report.json, or it is not one that this version reads.
     """
-    page = render(_load(Path(run_folder) / "report.json"))
+    page = render(_load(Path(run_folder) / "report.json"), Path(run_folder))
     final = Path(run_folder) / "report.html"
     unfinished = final.with_suffix(".html.tmp")
     unfinished.write_text(page, encoding="utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -12,7 +12,8 @@ from markupsafe import Markup
 
 from ttl.report import svg, units
 from ttl.report.blocks import Figure, Table, estimate_cell, row
-from ttl.report.reading import Candidate, Estimate, Point, Report, number
+from ttl.report.estimate import Estimate, number
+from ttl.report.reading import Candidate, Point, Report
 
 ROLES = {"chosen": "chosen", "full": "whole network", "other": ""}
 DEPTH = "truncation point, lowest to whole network"
@@ -28,14 +29,14 @@ def depth_figure(report: Report) -> Figure | None:
     last = report.points[-1].index if report.points else int(max(c.index for c in tried))
     estimates = [_val(report, c) for c in tried]
     values = [bound for e in estimates for bound in (e.value, e.low, e.high)]
-    axes = svg.Axes.spanning((0.5, last + 0.5), svg.padded(values, 0.0, 1.0), above=26)
+    axes = svg.Axes.spanning((0.5, last + 0.5), svg.padded(values, 0.0, report.score.ceiling), above=26)
     metric = f"validation {report.metric_name}"
     picture = svg.plot(
         "depth",
         f"{metric} against depth",
         _describe_depth(report, tried),
         stages(axes, report.points),
-        axes.frame(DEPTH, metric),
+        axes.frame(DEPTH, f"validation {report.score.titled}"),
         _guides(axes, report, tried),
         *(_candidate_mark(axes, report, c) for c in sorted(tried, key=report.is_chosen)),
     )
@@ -58,7 +59,7 @@ def _val(report: Report, candidate: Candidate) -> Estimate:
 
 
 def _describe_depth(report: Report, tried: Sequence[Candidate]) -> str:
-    points = (f"{c.cut} {units.score(_val(report, c).value)} {ROLES[role(report, c)]}".strip() for c in tried)
+    points = (f"{c.cut} {report.score.text(_val(report, c).value)} {ROLES[role(report, c)]}".strip() for c in tried)
     return f"{len(tried)} candidates from the lowest to the highest: {', '.join(points)}."
 
 
@@ -94,7 +95,7 @@ def _guides(axes: svg.Axes, report: Report, tried: Sequence[Candidate]) -> Marku
 
 def _candidate_mark(axes: svg.Axes, report: Report, candidate: Candidate) -> Markup:
     estimate, class_ = _val(report, candidate), role(report, candidate)
-    label = f"{candidate.cut}: {units.score(estimate.value)}"
+    label = f"{candidate.cut}: {report.score.text(estimate.value)}"
     dot = axes.dot(candidate.index, estimate.value, class_, label, square=report.is_full(candidate))
     if not estimate.has_interval:
         return dot
@@ -116,7 +117,8 @@ def _depth_key(report: Report, tried: Sequence[Candidate]) -> tuple[tuple[str, s
 
 def _depth_data(report: Report, tried: Sequence[Candidate]) -> Table:
     rows = (
-        row(c.cut, ROLES[role(report, c)], units.plain(int(c.index)), estimate_cell(_val(report, c))) for c in tried
+        row(c.cut, ROLES[role(report, c)], units.plain(int(c.index)), estimate_cell(_val(report, c), report.score))
+        for c in tried
     )
     columns = ("Point", "Role", "Index", f"Validation {report.metric_name}")
     return Table("Data of this plot", columns, tuple(rows), n_text=2, folded=True)
@@ -140,7 +142,7 @@ class Series:
 def curve_figures(report: Report, networks: Mapping[str, Candidate]) -> list[Figure]:
     """Validation metric and losses by epoch; `networks` maps a role (`chosen`, `full`) to its candidate."""
     curved = {role_: c for role_, c in networks.items() if c.curve}
-    value, title = f"val_{report.metric}", f"validation {report.metric_name}"
+    value, title = f"val_{report.metric}", f"validation {report.score.titled}"
     scores = [_series(c, ROLES[r], r, value, kept=True) for r, c in curved.items()]
     losses = [
         _series(c, f"{ROLES[r]}, {name}", f"{r} {style}", key)
@@ -148,7 +150,7 @@ def curve_figures(report: Report, networks: Mapping[str, Candidate]) -> list[Fig
         for key, name, style in (("train_loss", "training", "dashed"), ("val_loss", "validation", ""))
     ]
     figures = (
-        _curve_figure("curve-metric", title, KEPT, scores, ceiling=1.0),
+        _curve_figure("curve-metric", title, KEPT, scores, ceiling=report.score.ceiling, text=report.score.text),
         _curve_figure("curve-loss", "loss", LOSSES, losses, ceiling=math.inf),
     )
     return [figure for figure in figures if figure is not None]
@@ -161,7 +163,15 @@ def _series(candidate: Candidate, label: str, class_: str, key: str, *, kept: bo
     return Series(label, class_.strip(), ys, marked)
 
 
-def _curve_figure(name: str, y_title: str, hint: str, series: list[Series], *, ceiling: float) -> Figure | None:
+def _curve_figure(
+    name: str,
+    y_title: str,
+    hint: str,
+    series: list[Series],
+    *,
+    ceiling: float,
+    text: Callable[[float], str] = units.significant,
+) -> Figure | None:
     drawn = [line for line in series if any(map(math.isfinite, line.ys))]
     if not drawn:
         return None
@@ -172,7 +182,7 @@ def _curve_figure(name: str, y_title: str, hint: str, series: list[Series], *, c
         layers.append(axes.path(line.xs, line.ys, line.class_))
         if line.marked is not None:
             y = line.ys[line.marked]
-            label = f"{line.label}, epoch {line.marked + 1}: {units.score(y)}"
+            label = f"{line.label}, epoch {line.marked + 1}: {text(y)}"
             layers.append(axes.dot(line.marked + 1, y, f"kept {line.class_}", label, square="full" in line.class_))
     description = "; ".join(f"{s.label}: {len(s.ys)} epochs, {_first_and_last(s.ys)}" for s in drawn)
     picture = svg.plot(name, f"{y_title} by epoch", f"{description}.", *layers)

@@ -6,26 +6,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
-METRIC_NAMES = {
-    "auprc": "AUPRC",
-    "auroc": "AUROC",
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "f1": "F1",
-    "kappa": "quadratic kappa",
-    "ece": "calibration error",
-    "dice": "Dice",
-    "iou": "IoU",
-}
+from ttl.report.estimate import Estimate, number
+from ttl.report.metric import Metric, metric
 
-
-def number(value: Any) -> float:
-    """A JSON number as a float; `nan` for anything else."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else math.nan
+SEVERAL_CLASSES = ("segmentation", "multilabel")
+"""Kinds of task in which an image may hold several classes, so that their counts don't add up to images."""
 
 
 def mapping(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -45,33 +33,23 @@ def records(parent: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], ...
     return tuple(item for item in items(parent, key) if isinstance(item, Mapping))
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A value and its 95% interval, each `nan` where the report has none."""
-
-    value: float = math.nan
-    low: float = math.nan
-    high: float = math.nan
-
-    @property
-    def known(self) -> bool:
-        """Whether there is a value."""
-        return math.isfinite(self.value)
-
-    @property
-    def has_interval(self) -> bool:
-        """Whether both bounds are there."""
-        return math.isfinite(self.low) and math.isfinite(self.high)
-
-    @classmethod
-    def read(cls, value: Mapping[str, Any]) -> Estimate:
-        """From `{"value", "ci_low", "ci_high"}`."""
-        return cls(number(value.get("value")), number(value.get("ci_low")), number(value.get("ci_high")))
-
-
 def estimates(parent: Mapping[str, Any], key: str) -> dict[str, Estimate]:
     """The metrics of one split: metric name -> estimate."""
     return {name: Estimate.read(value) for name, value in mapping(parent, key).items() if isinstance(value, Mapping)}
+
+
+@dataclass(frozen=True)
+class Share:
+    """What the encoder has of the params and MACs of a U-Net, the decoder having the rest; `nan` elsewhere."""
+
+    params: float = math.nan
+    macs: float = math.nan
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any]) -> Share:
+        """From `encoder_params` and `encoder_macs` beside `params` and `macs`."""
+        of = (number(value.get(f"encoder_{key}")) / (number(value.get(key)) or math.nan) for key in ("params", "macs"))
+        return cls(*of)
 
 
 @dataclass(frozen=True)
@@ -86,6 +64,7 @@ class Point:
     reduction: float
     params: float
     macs: float
+    encoder: Share
 
     @classmethod
     def read(cls, value: Mapping[str, Any], position: int) -> Point:
@@ -100,6 +79,7 @@ class Point:
             reduction=number(value.get("reduction")),
             params=number(value.get("params")),
             macs=number(value.get("macs")),
+            encoder=Share.read(value),
         )
 
 
@@ -130,6 +110,7 @@ class Candidate:
     index: float
     params: float
     macs: float
+    encoder: Share
     val: Mapping[str, Estimate]
     test: Mapping[str, Estimate]
     trials: tuple[str, ...]
@@ -148,6 +129,7 @@ class Candidate:
             index=number(value.get("index")),
             params=number(value.get("params")),
             macs=number(value.get("macs")),
+            encoder=Share.read(value),
             val=estimates(value, "val"),
             test=estimates(value, "test"),
             trials=tuple(str(trial) for trial in items(value, "trials")),
@@ -219,6 +201,10 @@ class Report:
     kind: str
     class_names: tuple[str, ...]
     metric: str
+    distance_unit: str
+    """Of distances between edges: `px` or `mm`; empty where the report has none."""
+    folder: Path | None
+    """Where the files lie that the report names; None where only its content was given."""
     points: tuple[Point, ...]
     candidates: tuple[Candidate, ...]
     chosen: Candidate | None
@@ -229,10 +215,42 @@ class Report:
     non_inferior: bool
     latency: tuple[Timing, ...]
 
+    def measure(self, key: str) -> Metric:
+        """How a metric is called and written here."""
+        return metric(key, self.distance_unit)
+
+    @property
+    def score(self) -> Metric:
+        """The metric that chose."""
+        return self.measure(self.metric)
+
     @property
     def metric_name(self) -> str:
         """The metric that chose, as it is written in a sentence."""
-        return metric_name(self.metric)
+        return self.score.name
+
+    @property
+    def is_segmentation(self) -> bool:
+        """Whether the network is a U-Net that gives each pixel a class."""
+        return self.kind == "segmentation"
+
+    @property
+    def noun(self) -> str:
+        """What is cut."""
+        return "U-Net" if self.is_segmentation else "network"
+
+    @property
+    def drawn_classes(self) -> tuple[str, ...]:
+        """Of a segmentation, the classes without class 0, the background."""
+        return self.class_names[1:] or self.class_names
+
+    def images(self, split: str) -> float:
+        """How many images a split has; `nan` where the report doesn't tell."""
+        task = mapping(self.raw, "task")
+        told = number(mapping(task, "split_images").get(split))
+        if math.isfinite(told) or self.kind in SEVERAL_CLASSES:
+            return told
+        return sum(number(n) for n in mapping(mapping(task, "counts"), split).values()) or math.nan
 
     @property
     def keeps_whole(self) -> bool:
@@ -257,13 +275,8 @@ class Report:
         return cut, next((w for w in whole if (w.runtime, w.device, w.batch, w.threads) == setting), None)
 
 
-def metric_name(metric: str) -> str:
-    """`auprc` -> `AUPRC`; a metric that is not known here keeps its key."""
-    return METRIC_NAMES.get(metric, metric)
-
-
-def read(raw: Mapping[str, Any]) -> Report:
-    """The one way in from report.json."""
+def read(raw: Mapping[str, Any], folder: Path | None = None) -> Report:
+    """The one way in from report.json; `folder` is the one that it lies in."""
     task, chosen, full = mapping(raw, "task"), mapping(raw, "chosen"), mapping(raw, "full")
     return Report(
         raw=raw,
@@ -273,6 +286,8 @@ def read(raw: Mapping[str, Any]) -> Report:
         kind=str(task.get("kind") or ""),
         class_names=tuple(str(name) for name in items(task, "class_names")),
         metric=str(raw.get("metric") or "auprc"),
+        distance_unit=str(task.get("distance_unit") or ""),
+        folder=folder,
         points=tuple(Point.read(point, i) for i, point in enumerate(records(raw, "points"), start=1)),
         candidates=_by_depth(Candidate.read(candidate) for candidate in records(raw, "candidates")),
         chosen=Candidate.read(chosen) if chosen else None,

@@ -12,8 +12,9 @@ from markupsafe import Markup
 from ttl.report import svg, units
 from ttl.report.blocks import Cell, Figure, Row, Table, row
 from ttl.report.depth import chosen_index, index_of
+from ttl.report.estimate import number
 from ttl.report.plots import DEPTH
-from ttl.report.reading import Report, items, mapping, number, records
+from ttl.report.reading import Report, items, mapping, records
 
 WIDEST = 26.0
 """Of a box, in user units."""

@@ -70,6 +70,21 @@ def signed(value: float) -> str:
     return score(0.0) if round(value, 3) == 0 else f"{value:+.3f}".replace("-", MINUS)
 
 
+def distance(value: float, unit: str = "") -> str:
+    """A distance in `unit`, one or two decimals: 4.31 px, 12.3 px."""
+    if not math.isfinite(value):
+        return MISSING
+    return f"{value:.{2 if abs(value) < 9.995 else 1}f} {unit}".rstrip().replace("-", MINUS)
+
+
+def signed_distance(value: float, unit: str = "") -> str:
+    """A difference of two distances, with its sign: +0.42 px."""
+    if not math.isfinite(value):
+        return MISSING
+    rounded = round(value, 2) or 0.0
+    return f"{'+' if rounded > 0 else ''}{distance(rounded, unit)}"
+
+
 def ratio(value: float) -> str:
     """A ratio to the whole network, two decimals."""
     return f"{value:.2f}" if math.isfinite(value) else MISSING

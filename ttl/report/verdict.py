@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass
 
 from ttl.report import units
-from ttl.report.reading import Candidate, Estimate, Report, items, mapping, number
+from ttl.report.estimate import Estimate, number
+from ttl.report.metric import Metric
+from ttl.report.reading import Candidate, Report, items, mapping
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,12 @@ def verdict(report: Report) -> Verdict:
     return Verdict("open", sentence, f"{missing} {_certainty(report)}".strip())
 
 
-def with_interval(estimate: Estimate, *, spelled: bool = False) -> str:
+def with_interval(metric: Metric, estimate: Estimate, *, spelled: bool = False) -> str:
     """`0.963 (0.941 to 0.981)`; `spelled` says that it is a 95% interval."""
     if not estimate.has_interval:
-        return units.score(estimate.value)
+        return metric.text(estimate.value)
     words = "95% interval " if spelled else ""
-    return f"{units.score(estimate.value)} ({words}{units.score(estimate.low)} to {units.score(estimate.high)})"
+    return f"{metric.text(estimate.value)} ({words}{metric.interval(estimate)})"
 
 
 def _so_far(report: Report) -> str:
@@ -44,13 +46,17 @@ def _so_far(report: Report) -> str:
     if not scored:
         return f"{text}."
     best = max(scored, key=lambda c: c.val[report.metric].value)
-    value = with_interval(best.val[report.metric], spelled=True)
+    value = with_interval(report.score, best.val[report.metric], spelled=True)
     return f"{text}; the best validation {report.metric_name} is {value}, cut at {best.cut}."
 
 
 def _cut(report: Report, chosen: Candidate) -> str:
     clauses = [_size_clause(report, chosen), _metric_clause(report, chosen), _speed_clause(report)]
-    return f"Cut {report.model} at {chosen.cut}: the shortened network {_listed([c for c in clauses if c])}."
+    return f"Cut {report.model} at {chosen.cut}: the {_shortened(report)} {_listed([c for c in clauses if c])}."
+
+
+def _shortened(report: Report) -> str:
+    return "truncated U-Net" if report.is_segmentation else "shortened network"
 
 
 def _keep(report: Report) -> str:
@@ -64,8 +70,8 @@ def _keep(report: Report) -> str:
     test = report.chosen.test.get(report.metric, Estimate()) if report.chosen else Estimate()
     if not test.known:
         return f"Don't cut: {why}."
-    score = with_interval(test, spelled=True)
-    return f"Don't cut: {why}; the whole network {_ability(report)} with a test {report.metric_name} of {score}."
+    score = with_interval(report.score, test, spelled=True)
+    return f"Don't cut: {why}; the whole {report.noun} {_ability(report)} with a test {report.metric_name} of {score}."
 
 
 def _size_clause(report: Report, chosen: Candidate) -> str:
@@ -82,9 +88,11 @@ def _metric_clause(report: Report, chosen: Candidate) -> str:
     cut = chosen.test.get(report.metric, Estimate())
     if not cut.known:
         return ""
-    text = f"{_ability(report)} with a test {report.metric_name} of {with_interval(cut, spelled=True)}"
+    text = f"{_ability(report)} with a test {report.metric_name} of {with_interval(report.score, cut, spelled=True)}"
     whole = report.full.test.get(report.metric, Estimate()) if report.full else Estimate()
-    return f"{text} against the whole network's {with_interval(whole)}" if whole.known else text
+    if not whole.known:
+        return text
+    return f"{text} against the whole {report.noun}'s {with_interval(report.score, whole)}"
 
 
 def _speed_clause(report: Report) -> str:
@@ -95,7 +103,7 @@ def _speed_clause(report: Report) -> str:
     if timing.ratio.has_interval:
         interval = f"{units.ratio(timing.ratio.low)} to {units.ratio(timing.ratio.high)}"
     if timing.no_speed_up:
-        return f"shows no measurable speed-up ({ratio} times the whole network's time, 95% interval {interval})"
+        return f"shows no measurable speed-up ({ratio} times the whole {report.noun}'s time, 95% interval {interval})"
     brackets = f" (95% interval {interval})" if interval else ""
     return f"takes {ratio} times as long per image{brackets}"
 
@@ -105,6 +113,9 @@ def _ability(report: Report) -> str:
         return f"tells {report.class_names[1]} from {report.class_names[0]}"
     if report.kind == "multiclass" and report.class_names:
         return f"tells {len(report.class_names)} classes apart"
+    if report.is_segmentation and report.drawn_classes:
+        names = report.drawn_classes
+        return f"outlines {names[0] if len(names) == 1 else f'{len(names)} classes'}"
     return "does the task"
 
 
@@ -113,14 +124,15 @@ def _certainty(report: Report) -> str:
     gap = report.difference
     if report.keeps_whole or not gap.known:
         return ""
-    figures = f"difference in test {report.metric_name}, cut less whole, {units.signed(gap.value)}"
+    figures = f"difference in test {report.metric_name}, cut less whole, {report.score.signed(gap.value)}"
     if not gap.has_interval:
         return f"How sure: not known; {figures}, without an interval."
-    figures += f" (95% interval {units.signed(gap.low)} to {units.signed(gap.high)})"
+    figures += f" (95% interval {report.score.signed(gap.low)} to {report.score.signed(gap.high)})"
     if gap.low <= 0 <= gap.high:
-        return f"The {_test_images(report)} don't tell the two networks apart: {figures}.{_non_inferiority(report)}"
+        told = f"The {_test_images(report)} don't tell the two {report.noun}s apart: {figures}."
+        return f"{told}{_non_inferiority(report)}"
     better = "better" if gap.low > 0 else "worse"
-    told = f"On the {_test_images(report)} the cut network is {better} than the whole one: {figures}."
+    told = f"On the {_test_images(report)} the cut {report.noun} is {better} than the whole one: {figures}."
     return f"{told}{_non_inferiority(report)}"
 
 
@@ -134,8 +146,7 @@ def _non_inferiority(report: Report) -> str:
 
 
 def _test_images(report: Report) -> str:
-    counts = mapping(mapping(report.raw, "task"), "counts")
-    total = sum(number(n) for n in mapping(counts, "test").values())
+    total = report.images("test")
     return f"{units.whole(total)} test images" if total > 0 else "test images"
 
 

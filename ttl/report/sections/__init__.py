@@ -8,12 +8,14 @@ from ttl.report.blocks import Section
 from ttl.report.reading import Report
 from ttl.report.sections.choice import at_a_glance, why_this_point
 from ttl.report.sections.evidence import data, export_checks, latency, weights
+from ttl.report.sections.overlays import what_is_drawn
 from ttl.report.sections.repeat import do_it_again
 from ttl.report.sections.training import fine_tuning, search_cost
 
 SECTIONS: tuple[Callable[[Report], Section | None], ...] = (
     at_a_glance,
     why_this_point,
+    what_is_drawn,
     fine_tuning,
     search_cost,
     data,

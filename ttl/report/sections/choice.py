@@ -6,13 +6,13 @@ import math
 
 from ttl.report import units
 from ttl.report.blocks import Block, Cell, Listing, Prose, Row, Section, Table, estimate_cell, row
+from ttl.report.estimate import Estimate, number
 from ttl.report.looks import looks
 from ttl.report.plots import depth_figure, role
-from ttl.report.reading import Candidate, Estimate, Report, mapping, metric_name, number, records
+from ttl.report.reading import Candidate, Report, mapping, records
+from ttl.report.sections.glossary import glossary
+from ttl.report.sections.points import HEAD_EXCLUDED, counted_cells, points_table
 from ttl.report.similarity import similarity
-from ttl.report.verdict import chance_level
-
-HEAD_EXCLUDED = "everything up to the point, head excluded"
 
 
 def at_a_glance(report: Report) -> Section | None:
@@ -31,21 +31,22 @@ def at_a_glance(report: Report) -> Section | None:
     if report.keeps_whole:
         caption = "Smaller figures are 95% intervals."
     table = Table(caption, columns, tuple(rows))
-    return Section("card", title, (table, _glossary(report)))
+    return Section("card", title, (table, glossary(report)))
 
 
 def _size_rows(report: Report, chosen: Candidate) -> list[Row]:
     full, export = report.full, mapping(report.raw, "export")
-    whole = (full.params, full.macs) if full else (math.nan, math.nan)
+    cut, whole = counted_cells(chosen), counted_cells(full) if full else (Cell(units.MISSING),) * 2
+    shares = [units.share(getattr(chosen, key), getattr(full, key, math.nan)) for key in ("params", "macs")]
     cut_bytes, full_bytes = number(export.get("size_bytes")), number(export.get("full_size_bytes"))
     if report.keeps_whole and math.isnan(cut_bytes):
         cut_bytes = full_bytes
-    amounts = (
-        (Cell("Parameters", HEAD_EXCLUDED), chosen.params, whole[0], units.large),
-        (Cell("MACs", "multiply-adds per image"), chosen.macs, whole[1], units.large),
-        (Cell("File size", "ONNX"), cut_bytes, full_bytes, units.size),
-    )
-    return [row(name, show(a), show(b), units.percent(units.share(a, b))) for name, a, b, show in amounts]
+    share = units.percent(units.share(cut_bytes, full_bytes))
+    return [
+        row(Cell("Parameters", HEAD_EXCLUDED[report.noun]), cut[0], whole[0], units.percent(shares[0])),
+        row(Cell("MACs", "multiply-adds per image"), cut[1], whole[1], units.percent(shares[1])),
+        row(Cell("File size", "ONNX"), units.size(cut_bytes), units.size(full_bytes), share),
+    ]
 
 
 def _latency_rows(report: Report) -> list[Row]:
@@ -78,9 +79,9 @@ def _metric_rows(report: Report, chosen: Candidate) -> list[Row]:
     names = sorted(dict.fromkeys([*chosen.test, *whole]), key=lambda name: name != report.metric)
     return [
         row(
-            f"Test {metric_name(name)}",
-            estimate_cell(chosen.test.get(name)),
-            estimate_cell(whole.get(name)),
+            Cell(f"Test {report.measure(name).name}", report.measure(name).note),
+            estimate_cell(chosen.test.get(name), report.measure(name)),
+            estimate_cell(whole.get(name), report.measure(name)),
             _difference_cell(report, name, chosen.test.get(name, Estimate()), whole.get(name, Estimate())),
         )
         for name in names
@@ -94,33 +95,15 @@ def _spread_rows(report: Report, chosen: Candidate) -> list[Row]:
     whole = report.full
     means = [c.spread.of("test", report.metric)[0] if c and c.spread else math.nan for c in (chosen, whole)]
     name = Cell(f"Test {report.metric_name} over seeds", "mean ± standard deviation")
-    cells = [_spread_cell(c, "test", report.metric) if c else Cell(units.MISSING) for c in (chosen, whole)]
-    return [row(name, *cells, units.signed(means[0] - means[1]))]
+    cells = [_spread_cell(report, c, "test") if c else Cell(units.MISSING) for c in (chosen, whole)]
+    return [row(name, *cells, report.score.signed(means[0] - means[1]))]
 
 
 def _difference_cell(report: Report, metric: str, cut: Estimate, whole: Estimate) -> Cell:
-    gap = report.difference
+    gap, signed = report.difference, report.measure(metric).signed
     if metric != report.metric or not gap.has_interval:
-        return Cell(units.signed(cut.value - whole.value))
-    return Cell(units.signed(gap.value), f"{units.signed(gap.low)} to {units.signed(gap.high)}")
-
-
-def _glossary(report: Report) -> Listing:
-    chance = chance_level(report)
-    guess = f" Guessing gets {units.score(chance)} on these test images." if math.isfinite(chance) else ""
-    lines = (
-        "AUPRC: area under the precision-recall curve (average precision); 1 is perfect." + guess,
-        "AUROC: how often a positive image is ranked above a negative one; 0.5 is guessing, 1 is perfect.",
-        "Balanced accuracy: the mean over classes of the share that is found; F1: precision and recall in one figure.",
-        "Quadratic kappa: agreement beyond chance, where a guess two grades off counts four times (for grades).",
-        "Calibration error: how far the stated probabilities are from how often they come true; 0 is perfect, lower is"
-        " better.",
-        "95% interval: the range of values that fit the images at hand; other images of the same kind could"
-        " give any of them. Where that of a difference holds 0, the images don't tell the two apart.",
-        "Parameters and MACs: the numbers a network holds, and the multiply-adds that one image costs.",
-        "Truncation point (cut): the block after which the pretrained network ends; a small head follows it.",
-    )
-    return Listing(lines, summary="What the words mean")
+        return Cell(signed(cut.value - whole.value))
+    return Cell(signed(gap.value), f"{signed(gap.low)} to {signed(gap.high)}")
 
 
 def why_this_point(report: Report) -> Section | None:
@@ -140,7 +123,7 @@ def why_this_point(report: Report) -> Section | None:
     if failed:
         blocks.append(Listing(failed, "Fine-tunes that failed"))
     if report.points:
-        blocks.append(_points_table(report))
+        blocks.append(points_table(report))
     title = "Why this point" if report.chosen else "What was tried so far"
     return Section("why", title, tuple(blocks)) if blocks else None
 
@@ -177,11 +160,10 @@ def _candidates_table(report: Report) -> Table:
         row(
             _named(report, c),
             units.whole(c.index),
-            estimate_cell(c.val.get(report.metric)),
-            estimate_cell(c.test.get(report.metric)),
-            *((_spread_cell(c, "val", report.metric), _spread_cell(c, "test", report.metric)) if repeated else ()),
-            units.large(c.params),
-            units.large(c.macs),
+            estimate_cell(c.val.get(report.metric), report.score),
+            estimate_cell(c.test.get(report.metric), report.score),
+            *((_spread_cell(report, c, "val"), _spread_cell(report, c, "test")) if repeated else ()),
+            *counted_cells(c),
             units.whole(c.epochs),
             units.duration(c.seconds),
             Cell(str(len(c.trials)) if c.trials else units.MISSING, ", ".join(c.trials)),
@@ -198,45 +180,27 @@ def _candidates_table(report: Report) -> Table:
             "The choice rests on the mean validation value over the seeds; the other figures are of the seed "
             "that validates best, whose weights were kept."
         )
-    caption = f"Every candidate that was tried. {rule} Params and MACs: {HEAD_EXCLUDED}."
+    caption = f"Every candidate that was tried. {rule} Params and MACs: {HEAD_EXCLUDED[report.noun]}."
     return Table(caption, columns, tuple(rows))
 
 
-def _spread_cell(candidate: Candidate, split: str, metric: str) -> Cell:
-    """Mean and standard deviation over the seeds."""
+def _spread_cell(report: Report, candidate: Candidate, split: str) -> Cell:
+    """Mean and standard deviation over the seeds of the metric that chooses."""
     if candidate.spread is None:
         return Cell(units.MISSING)
-    mean, sd = candidate.spread.of(split, metric)
-    return Cell(f"{units.score(mean)} ± {units.score(sd)}", f"{len(candidate.spread.seeds)} seeds")
+    mean, sd = candidate.spread.of(split, report.metric)
+    return Cell(f"{report.score.text(mean)} ± {report.score.text(sd)}", f"{len(candidate.spread.seeds)} seeds")
 
 
 def _all_metrics_table(report: Report) -> Table:
     names = tuple(dict.fromkeys(name for c in report.candidates for name in (*c.val, *c.test)))
-    columns = ("Point", *(f"{split} {metric_name(name)}" for name in names for split in ("Val", "Test")))
+    columns = ("Point", *(f"{split} {report.measure(name).name}" for name in names for split in ("Val", "Test")))
     rows = (
         row(
             _named(report, c),
-            *(estimate_cell(split.get(name)) for name in names for split in (c.val, c.test)),
+            *(estimate_cell(split.get(name), report.measure(name)) for name in names for split in (c.val, c.test)),
             mark=role(report, c),
         )
         for c in report.candidates
     )
     return Table("All metrics of every candidate", columns, tuple(rows), folded=True)
-
-
-def _points_table(report: Report) -> Table:
-    rows = (
-        row(
-            Cell(p.name, "stage end" if p.is_stage_end else ""),
-            units.whole(p.index),
-            units.whole(p.stage),
-            units.whole(p.channels),
-            units.whole(p.reduction),
-            units.large(p.params),
-            units.large(p.macs),
-        )
-        for p in report.points
-    )
-    columns = ("Point", "Index", "Stage", "Channels", "Reduction", "Params", "MACs")
-    caption = f"All {len(report.points)} points where {report.model} can be cut. Params and MACs: {HEAD_EXCLUDED}."
-    return Table(caption, columns, tuple(rows), folded=True)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 from ttl.report import units
-from ttl.report.blocks import Block, Facts, Listing, Prose, Section, Table, facts, row
-from ttl.report.reading import Report, items, mapping, number
+from ttl.report.blocks import Block, Facts, Listing, Prose, Row, Section, Table, facts, row
+from ttl.report.estimate import number
+from ttl.report.reading import SEVERAL_CLASSES, Report, items, mapping
 from ttl.report.sections.choice import ratio_cell
 
-TASK_LABELS = {"kind": "Kind", "image_sizes": "Image sizes", "fingerprint": "Fingerprint (SHA-256)"}
+TASK_LABELS = {
+    "kind": "Kind",
+    "image_sizes": "Image sizes",
+    "distance_unit": "Distances in",
+    "fingerprint": "Fingerprint (SHA-256)",
+}
+SHOWN_AS_TABLE = ("name", "class_names", "counts", "split_images", "pixel_share", "notes")
 INPUT_LABELS = {
     "image_size": "Input size, pixels",
     "interpolation": "Resized by",
@@ -35,7 +44,7 @@ def data(report: Report) -> Section | None:
     notes = tuple(str(note) for note in items(task, "notes"))
     if notes:
         blocks.append(Listing(notes))
-    blocks.append(facts(task, TASK_LABELS, leave_out=("name", "class_names", "counts", "notes")))
+    blocks.append(facts(task, TASK_LABELS, leave_out=SHOWN_AS_TABLE))
     return Section("data", f"The data: {report.task}" if report.task else "The data", tuple(blocks))
 
 
@@ -44,10 +53,33 @@ def _counts_table(report: Report) -> Table:
     splits = {split: mapping(counts, split) for split in counts}
     found = (name for classes in splits.values() for name in classes)
     names = tuple(dict.fromkeys((*report.class_names, *found)))
-    rows = [row(name, *_with_total([number(classes.get(name, 0)) for classes in splits.values()])) for name in names]
-    totals = [sum(number(n) for n in classes.values()) for classes in splits.values()]
-    columns = ("Class", *splits, "all")
-    return Table("Images per class and split", columns, (*rows, row("all", *_with_total(totals), mark="total")))
+    pixels = mapping(mapping(report.raw, "task"), "pixel_share")
+    rows = [
+        row(
+            name,
+            *_with_total([number(classes.get(name, 0)) for classes in splits.values()]),
+            *((units.percent(number(pixels.get(name))),) if pixels else ()),
+        )
+        for name in names
+    ]
+    columns = ("Class", *splits, "all", *(("Share of pixels",) if pixels else ()))
+    return Table(_counted(report, bool(pixels)), columns, (*rows, *_totals(report, tuple(splits), bool(pixels))))
+
+
+def _counted(report: Report, pixels: bool) -> str:
+    if report.kind not in SEVERAL_CLASSES:
+        return "Images per class and split"
+    share = ", and its share of the labelled pixels" if pixels else ""
+    return f"In how many images each class occurs, by split{share}. An image may hold several."
+
+
+def _totals(report: Report, splits: tuple[str, ...], pixels: bool) -> tuple[Row, ...]:
+    """The number of images; nothing where only the classes were counted, of which an image may hold several."""
+    images = [report.images(split) for split in splits]
+    if not all(map(math.isfinite, images)):
+        return ()
+    name = "images" if report.kind in SEVERAL_CLASSES else "all"
+    return (row(name, *_with_total(images), *(("",) if pixels else ()), mark="total"),)
 
 
 def _with_total(amounts: list[float]) -> list[str]:

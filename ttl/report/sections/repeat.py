@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ttl.report import units
 from ttl.report.blocks import Block, Code, Facts, Section
-from ttl.report.reading import Report, mapping, number
+from ttl.report.estimate import number
+from ttl.report.reading import Report, mapping
 
 
 def do_it_again(report: Report) -> Section | None:

@@ -8,8 +8,9 @@ from typing import Any
 
 from ttl.report import units
 from ttl.report.blocks import Block, Facts, Listing, Prose, Section, Table, facts, row
+from ttl.report.estimate import number
 from ttl.report.plots import ROLES, curve_figures, epochs_table
-from ttl.report.reading import Candidate, Report, items, mapping, number, records
+from ttl.report.reading import Candidate, Report, items, mapping, records
 
 RECIPE_LABELS = {
     "name": "Recipe",
@@ -87,7 +88,8 @@ def _stopped(report: Report, search: Mapping[str, Any]) -> tuple[Block, ...]:
     if not points:
         return (Prose("No fine-tune fell so far behind that it was stopped."),)
     rows = tuple(
-        row(str(p.get("cut")), units.whole(number(p.get("epochs"))), units.score(number(p.get("val")))) for p in points
+        row(str(p.get("cut")), units.whole(number(p.get("epochs"))), report.score.text(number(p.get("val"))))
+        for p in points
     )
     caption = (
         "Fine-tunes that fell behind and were stopped, so that none of them could be chosen. Val: the best value until "

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ttl.cli import tables
+
+DICE = {"value": 0.91234, "ci_low": 0.9, "ci_high": 0.92}
+HD95 = {"value": 4.3123, "ci_low": 3.904, "ci_high": 12.06}
+
+
+def task(**more: Any) -> dict[str, Any]:
+    counts = {"train": {"background": 76, "nucleus": 74}, "val": {"background": 20, "nucleus": 19}}
+    return {"counts": counts, "class_names": ["background", "nucleus"], **more}
+
+
+def test_counts_of_a_segmentation_stand_beside_the_share_of_pixels() -> None:
+    assert tables.counts_table(task(pixel_share={"background": 0.868, "nucleus": 0.132})).splitlines() == [
+        "Images that hold each class, and its share of the labelled pixels:",
+        "class        train     val    pixels",
+        "background      76      20       87%",
+        "nucleus         74      19       13%",
+    ]
+    assert tables.counts_table(task()).splitlines()[0] == "class        train     val"
+
+
+@pytest.mark.parametrize(
+    ("metric", "head"),
+    [
+        ("dice", "val Dice (95 % interval)    test Dice"),
+        ("auprc", "val AUPRC (95 % interval)   test AUPRC"),
+        ("hd95", "val HD95 (95 % interval)    test HD95"),
+    ],
+)
+def test_the_table_of_candidates_is_headed_by_the_metric(metric: str, head: str) -> None:
+    row = {"cut": "stem", "params": 9536, "macs": 118e6, "epochs": 3, "val": {metric: DICE}, "test": {metric: HD95}}
+    lines = tables.candidates_table({"metric": metric, "candidates": [row], "task": {"distance_unit": "px"}})
+    assert lines.splitlines()[0].endswith(head)
+    expected = "4.31 px (3.90 to 12.1)" if metric == "hd95" else "4.3123 (3.9040 to 12.0600)"
+    assert lines.endswith(expected)
+
+
+def test_distances_have_their_unit_and_shares_four_decimals() -> None:
+    spread = {
+        "seeds": [0, 1],
+        "test": {"dice": {"mean": 0.91, "sd": 0.004}, "hd95": {"mean": 4.5, "sd": 0.25}},
+    }
+    assert tables.metrics({"dice": DICE, "hd95": HD95}, spread, "test", "mm").splitlines() == [
+        "  Dice  0.9123 (0.9000 to 0.9200)  mean 0.9100, sd 0.0040 over 2 seeds",
+        "  HD95  4.31 mm (3.90 to 12.1)     mean 4.50 mm, sd 0.25 mm over 2 seeds",
+    ]
+    undefined = {"value": None, "ci_low": None, "ci_high": None}
+    assert tables.metrics({"hd95": undefined}, None, "test") == "  HD95  undefined"

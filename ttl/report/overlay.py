@@ -1,0 +1,151 @@
+"""Masks drawn over images, as small PNG files: a translucent fill inside an opaque outline.
+
+Colours are those of Okabe & Ito (2008), which people with any colour vision can tell apart.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Pixels = npt.NDArray[np.uint8]
+
+UNLABELLED = 255
+LONGEST = 320
+"""Of a picture's longer side, in pixels: larger images are scaled down."""
+SHORTEST = 160
+"""Smaller images are enlarged by a whole number until their longer side has as many."""
+FILL = 0.35
+"""How much of a colour is in the fill."""
+OKABE_ITO = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#D55E00", "#CC79A7", "#0072B2")
+"""Without black, which doesn't show on dark images."""
+HATCH, BETWEEN = 210, 110
+STEP = 8
+"""From one line of the hatching to the next, in pixels."""
+PALETTE = 160
+"""Colours that a coloured picture is reduced to, besides those of its outlines: half the bytes."""
+
+
+def class_colours(n: int) -> list[str]:
+    """The colours of the classes 1 to `n`, as `#RRGGBB`; from the eighth on they come again, lighter.
+
+    Args:
+        n: how many, the background (class 0, which isn't drawn) not among them.
+    """
+    rounds = (divmod(i, len(OKABE_ITO)) for i in range(n))
+    return [_lighter(OKABE_ITO[place], 1 - 0.5**again) for again, place in rounds]
+
+
+def _lighter(colour: str, share: float) -> str:
+    """A colour with a share of white."""
+    return "#" + "".join(f"{round(value + share * (255 - value)):02X}" for value in _rgb(colour))
+
+
+def _rgb(colour: str) -> tuple[int, ...]:
+    return tuple(bytes.fromhex(colour.removeprefix("#")))
+
+
+def picture(pixels: Pixels) -> bytes:
+    """An image as a PNG file, scaled as `overlay` scales it.
+
+    Args:
+        pixels: `(c, h, w)`; one channel is grey, three are red, green and blue.
+
+    Raises:
+        ValueError: another shape.
+    """
+    image = _scaled(pixels)
+    grey = bool((image == image[..., :1]).all())
+    return _png(Image.fromarray(image[..., 0])) if grey else _png(_reduced(image))
+
+
+def overlay(pixels: Pixels, mask: npt.NDArray[np.integer], *, classes: int) -> bytes:
+    """An image with a mask over it as a PNG file.
+
+    Images whose longer side exceeds `LONGEST` are scaled down (the mask by its nearest pixel), those where it falls
+    short of `SHORTEST` are enlarged by a whole number. The outline lies within the class, and not along the image's
+    edge.
+
+    Args:
+        pixels: `(c, h, w)`, as of `picture`.
+        mask: `(h, w)`, class of each pixel: 0 is background and not drawn, 255 is unlabelled and hatched.
+        classes: how many there are, the background not among them: `class_colours(classes)` has their colours.
+
+    Raises:
+        ValueError: another shape, or a class outside `classes`.
+    """
+    if mask.shape != pixels.shape[1:]:
+        raise ValueError(f"the mask is {mask.shape}, and the image is {pixels.shape[1:]}")
+    highest = int(mask[mask != UNLABELLED].max(initial=0))
+    if highest > classes or mask.min(initial=0) < 0:
+        raise ValueError(f"the mask holds class {highest if highest > classes else mask.min()} of {classes}")
+    image = _scaled(pixels)
+    mask = _resized(Image.fromarray(mask.astype(np.uint8)), Image.Resampling.NEAREST)
+    colours = np.array([(0, 0, 0), *map(_rgb, class_colours(classes))], np.uint8)
+    drawn = (mask > 0) & (mask != UNLABELLED)
+    image[drawn] = np.round((1 - FILL) * image[drawn] + FILL * colours[mask[drawn]])
+    _hatch(image, mask == UNLABELLED)
+    outlined = np.where(drawn, mask, 0) * _edges(mask, 2 if max(mask.shape) > SHORTEST else 1)
+    return _png(_reduced(image, outlined, colours))
+
+
+def _scaled(pixels: Pixels) -> Pixels:
+    """`(c, h, w)` -> `(height, width, 3)`, in the size of the picture."""
+    if pixels.ndim != 3 or pixels.shape[0] not in (1, 3):
+        raise ValueError(f"an image is (1, h, w) or (3, h, w), and this one is {pixels.shape}")
+    image = np.broadcast_to(pixels, (3, *pixels.shape[1:])).transpose(1, 2, 0)
+    smooth = Image.Resampling.LANCZOS if max(image.shape[:2]) > LONGEST else Image.Resampling.NEAREST
+    return _resized(Image.fromarray(np.ascontiguousarray(image)), smooth)
+
+
+def _resized(image: Image.Image, how: Image.Resampling) -> Pixels:
+    longer = max(image.size)
+    scale: float = LONGEST / longer if longer > LONGEST else -(-SHORTEST // longer)
+    width, height = (max(1, round(scale * side)) for side in image.size)
+    return np.array(image.resize((width, height), how), np.uint8)
+
+
+def _hatch(image: Pixels, where: npt.NDArray[np.bool_]) -> None:
+    """Darken and hatch a region: it shows on dark and on bright images."""
+    rows, columns = np.indices(where.shape)
+    lines = (rows + columns) % STEP < 2
+    image[where] = (image[where] // 2 + BETWEEN // 2).astype(np.uint8)
+    image[where & lines] = HATCH
+
+
+def _edges(mask: Pixels, width: int) -> npt.NDArray[np.bool_]:
+    """Whether a pixel has one of another class within `width`, along its row or column."""
+    padded = np.pad(mask, width, mode="edge")
+    height, breadth = mask.shape
+    found = np.zeros(mask.shape, np.bool_)
+    for step in range(1, width + 1):
+        for down, right in ((step, 0), (-step, 0), (0, step), (0, -step)):
+            moved = padded[width + down : width + down + height, width + right : width + right + breadth]
+            found |= moved != mask
+    return found
+
+
+def _reduced(image: Pixels, outlined: Pixels | None = None, colours: Pixels | None = None) -> Image.Image:
+    """The image in few colours, and over it the outlines in exactly theirs: `colours[c]` where `outlined` is c."""
+    drawn = [] if outlined is None else np.unique(outlined[outlined > 0]).tolist()
+    most = min(PALETTE, 256 - len(drawn))
+    reduced = Image.fromarray(image).quantize(most, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    if outlined is None or colours is None:
+        return reduced
+    palette = (reduced.getpalette() or [])[: 3 * most]
+    at = np.array(reduced, np.uint8)
+    for place, label in enumerate(drawn, start=len(palette) // 3):
+        at[outlined == label] = place
+        palette += colours[label].tolist()
+    final = Image.fromarray(at, "P")
+    final.putpalette(palette)
+    return final
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True)
+    return file.getvalue()

@@ -1,0 +1,38 @@
+"""What the words of the page mean."""
+
+from __future__ import annotations
+
+import math
+
+from ttl.report import units
+from ttl.report.blocks import Listing
+from ttl.report.metric import METRICS
+from ttl.report.reading import Report
+from ttl.report.verdict import chance_level
+
+OF_PIXELS = ("dice", "jaccard", "dice_pooled", "jaccard_pooled", "hd95")
+GENERAL = (
+    "95% interval: the range of values that fit the images at hand; other images of the same kind could"
+    " give any of them. Where that of a difference holds 0, the images don't tell the two apart.",
+    "Parameters and MACs: the numbers a network holds, and the multiply-adds that one image costs.",
+)
+POINT = {
+    "network": "Truncation point (cut): the block after which the pretrained network ends; a small head follows it.",
+    "U-Net": "Truncation point (cut): the block after which the pretrained encoder ends; the decoder is shortened with"
+    " it and begins there.",
+}
+"""By what is cut."""
+
+
+def glossary(report: Report) -> Listing:
+    """The metrics of the task's kind, and the other words."""
+    keys = [key for key in METRICS if (key in OF_PIXELS) == report.is_segmentation and METRICS[key].meaning]
+    lines = (*(_line(report, key) for key in keys), *GENERAL, POINT[report.noun])
+    return Listing(lines, summary="What the words mean")
+
+
+def _line(report: Report, key: str) -> str:
+    chance = chance_level(report) if key == "auprc" else math.nan
+    guess = f" Guessing gets {units.score(chance)} on these test images." if math.isfinite(chance) else ""
+    name = METRICS[key].name
+    return f"{name[0].upper()}{name[1:]}: {METRICS[key].meaning}{guess}"
