@@ -35,18 +35,18 @@ from ttl.config import load_config
 from ttl.pipeline.events import unwatched
 from ttl.pipeline.joint import curve_of_heads
 from ttl.pipeline.known import Paused
-from ttl.pipeline.prepare import SCORE, Prepared, prepare
+from ttl.pipeline.prepare import Prepared, prepare
 from ttl.pipeline.probing import pooled_features, probe_curve
 from ttl.pipeline.provenance import describe_machine
 from ttl.pipeline.similar import common_size, similarities
 from ttl.pipeline.strategies import Sources, strategy_of
 from ttl.pipeline.trial import finished_trial, identity, run_trial, score
 from ttl.pipeline.verdict import MACS_PER_TRAINING_STEP, compared
-from ttl.points import TruncationPoint
+from ttl.points import TruncationPoint, UNetPoint
 from ttl.search.engine import Trial
 from ttl.search.probe import Curve, one_standard_error
 from ttl.search.select import choose_best, choose_smallest
-from ttl.search.strategy import Batch, Chooser, Scores, Strategy, drive
+from ttl.search.strategy import Batch, Chooser, Scores, Start, Strategy, drive
 from ttl.search.study import CACHE, Study
 from ttl.search.svcca import Similarity
 
@@ -77,23 +77,24 @@ def main() -> None:
             for rule in ("smallest", "best")
             for seed in prepared.seeds
         ]
-        curve, features = probe_curve(prepared, study), pooled_features(prepared)
+        curve = probe_curve(prepared, study)
         for seed in prepared.seeds:
             rows += [
                 followed(Follower(prepared, study, truth[seed], seed), name, "best", test, search)
-                for name, search in also_tried(prepared, curve, features).items()
+                for name, search in also_tried(prepared, curve).items()
             ]
     floor = median(stdev(values) for values in test.values()) if config.seeds > 1 else None
     content = {
         **describe_machine(),
         "definition": prepared.definition(),
+        "metric": prepared.metric,
         "images": {split: len(samples) for split, samples in prepared.task.splits.items()},
         "points": [
             {
                 "cut": point.name,
                 "params": point.params,
                 "macs": point.macs,
-                "val": [score(records[point.name], SCORE) for records in truth.values()],
+                "val": [score(records[point.name]) for records in truth.values()],
                 "test": test[point.name],
             }
             for point in prepared.candidates
@@ -131,7 +132,7 @@ def done(prepared: Prepared, study: Study, trial: Trial) -> Record:
 
 def test_score(record: Record) -> float:
     """The test score of one fine-tune."""
-    return float(record["test"][SCORE]["value"])
+    return float(record["test"][record["score"]]["value"])
 
 
 @dataclass
@@ -152,8 +153,9 @@ class Follower:
         name, _, first = told.partition(" --halving ")
         asked = {"strategy": name, "halving": int(first) if first else None}
         config = self.prepared.config.model_copy(update=asked)
-        sources = Sources(self.probe, self.joint, self.similarities)
-        return strategy_of(config, self.prepared.candidates, choose, sources)
+        start: Start = "pretrained" if self.prepared.segments else "joint"
+        sources = Sources(self.probe, self.joint, self.similarities, start)
+        return strategy_of(config, self.prepared.candidates, choose, sources, margin=self.prepared.margin)
 
     def evaluate(self, batch: Batch) -> Scores:
         """The scores of a batch."""
@@ -168,11 +170,11 @@ class Follower:
         epochs = min(batch.epochs or record["epochs"], record["epochs"])
         self.trained[point.name] = max(self.trained.get(point.name, 0.0), training_macs(record, epochs))
         self.delivered[point.name] = test_score(record)
-        return Paused((record,), epochs).score if batch.epochs else score(record, SCORE)
+        return Paused((record,), epochs).score if batch.epochs else score(record)
 
     def probe(self) -> Curve:
         """The probe's curve: one forward pass."""
-        self.trained["probe"] = float(self.prepared.candidates[-1].macs)
+        self.trained["probe"] = forward_macs(self.prepared.candidates[-1])
         return probe_curve(self.prepared, self.study)
 
     def joint(self) -> Curve:
@@ -184,7 +186,7 @@ class Follower:
     def similarities(self) -> Mapping[str, Similarity]:
         """SVCCA at every point: two forward passes of some of the training images."""
         share = common_size(self.prepared).images / len(self.prepared.task.train)
-        self.trained["svcca"] = 2.0 * share * self.prepared.candidates[-1].macs
+        self.trained["svcca"] = 2.0 * share * forward_macs(self.prepared.candidates[-1])
         return similarities(self.prepared, self.study, [self.truth[self.prepared.candidates[-1].name]])
 
     def not_inferior(self, point: TruncationPoint, best: TruncationPoint) -> str | None:
@@ -223,19 +225,20 @@ def followed(
     }
 
 
-def also_tried(
-    prepared: Prepared, curve: Curve, features: Mapping[str, Any]
-) -> dict[str, Callable[[Follower, Chooser], Strategy]]:
+def also_tried(prepared: Prepared, curve: Curve) -> dict[str, Callable[[Follower, Chooser], Strategy]]:
     """Searches that `ttl` doesn't have: by scores of the pretrained features, and a probe with short fine-tunes."""
+    tried: dict[str, Callable[[Follower, Chooser], Strategy]] = {
+        f"probe, then {SCREENED} short": partial(screened, prepared.candidates, curve)
+    }
+    if prepared.segments:
+        return tried  # the scores are of images with one class each
+    features = pooled_features(prepared)
     labels = np.asarray(prepared.task.train.labels)
     found = {
         name: {cut: compute(np.asarray(values, np.float64), labels) for cut, values in features.items()}
         for name, compute in SCORES.items()
     }
-    searches: dict[str, Callable[[Follower, Chooser], Strategy]] = {
-        name: partial(by_score, prepared.candidates, scores) for name, scores in found.items()
-    }
-    return searches | {f"probe, then {SCREENED} short": partial(screened, prepared.candidates, curve)}
+    return {name: partial(by_score, prepared.candidates, scores) for name, scores in found.items()} | tried
 
 
 def by_score(
@@ -256,6 +259,11 @@ def screened(points: Sequence[TruncationPoint], curve: Curve, follower: Follower
     short = yield Batch("short", tried, epochs=SCREEN_EPOCHS)
     picked = choose_best(tried, short).point
     return choose([picked], (yield Batch("picked", (picked,))))
+
+
+def forward_macs(point: TruncationPoint) -> float:
+    """MACs of one image up to a point: what a look at the features takes, which no decoder has a part in."""
+    return float(point.encoder_macs if isinstance(point, UNetPoint) else point.macs)
 
 
 def training_macs(record: Record, epochs: int) -> float:

@@ -125,7 +125,7 @@ def ttl_loop(prepared: Prepared, name: str = "full", augment: str = "none") -> i
     how = replace(recipe(name), augment=augment)
     how = replace(how, phases=(replace(how.phases[-1], epochs=1),))
     val = Images(train.pixels[:4], train.labels[:4])
-    fit(model_of(prepared), train, val, how, prepared.settings(0))
+    fit(model_of(prepared), train, val, how, prepared.settings(0, prepared.points[-1]))
     return len(train.labels)
 
 

@@ -1,4 +1,4 @@
-"""Points, params and MACs of twelve networks, pinned. After a wanted change: python tests/test_goldens.py"""
+"""Points, params and MACs of twelve networks and a U-Net, pinned. After a wanted change: python tests/test_goldens.py"""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import segmentation_models_pytorch as smp
 import timm
 import torch
 from torch import nn
 
-from ttl.points import truncation_points
+from ttl.points import TruncationPoint, UNetPoint, truncation_points
 
 GOLDENS = Path(__file__).parent / "goldens"
 NETWORKS = (
@@ -29,26 +30,35 @@ NETWORKS = (
     "vgg16_bn",
     "hrnet_w18",
 )
+UNETS = ("unet:resnet34",)
 
 
 @cache
 def shapes_of(name: str) -> nn.Module:
     """The network without its weights: points, params and MACs need none."""
     with torch.device("meta"):
-        return timm.create_model(name)
+        return smp.Unet(name[5:], encoder_weights=None) if name in UNETS else timm.create_model(name)
 
 
 def table(model: nn.Module) -> list[str]:
-    """A line a point: name, stage (* its end), channels, stride, params, MACs."""
+    """A line a point: name, stage (* its end), channels, stride, params, MACs; of a U-Net, the encoder's share."""
     return [
-        f"{p.name} {p.stage}{'*' if p.is_stage_end else ''} {p.channels} {p.reduction} {p.params} {p.macs}"
+        f"{p.name} {p.stage}{'*' if p.is_stage_end else ''} {p.channels} {p.reduction} {p.params} {p.macs}{share(p)}"
         for p in truncation_points(model, image_size=224)
     ]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+def share(point: TruncationPoint) -> str:
+    return f" {point.encoder_params} {point.encoder_macs}" if isinstance(point, UNetPoint) else ""
+
+
+def pinned(name: str) -> Path:
+    return GOLDENS / f"{name.replace(':', '_')}.json"
+
+
+@pytest.mark.parametrize("name", NETWORKS + UNETS)
 def test_points_params_and_macs_are_as_pinned(name: str) -> None:
-    assert table(shapes_of(name)) == json.loads((GOLDENS / f"{name}.json").read_text())
+    assert table(shapes_of(name)) == json.loads(pinned(name).read_text())
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -73,5 +83,5 @@ def test_trainable_batch_norm_parameters_are_the_papers(name: str, count: int) -
 
 if __name__ == "__main__":
     GOLDENS.mkdir(exist_ok=True)
-    for network in NETWORKS:
-        (GOLDENS / f"{network}.json").write_text(json.dumps(table(shapes_of(network)), indent=1) + "\n")
+    for network in NETWORKS + UNETS:
+        pinned(network).write_text(json.dumps(table(shapes_of(network)), indent=1) + "\n")

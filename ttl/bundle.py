@@ -14,8 +14,8 @@ from torch import fx, nn
 from ttl.backbones import load_backbone
 from ttl.errors import PointError, RunFolderError
 from ttl.head import HEAD
-from ttl.points import TruncationPoint, point_from_json
-from ttl.truncation import truncate
+from ttl.points import TruncationPoint, UNetPoint, point_from_json
+from ttl.truncation import CLASSES, truncate
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "bundle.json"
@@ -41,6 +41,9 @@ class Bundle:
     """Where the backbone's weights came from, in words."""
     recipe: str
     data_fingerprint: str
+    divisor: int = 1
+    """Of the sides of the images that it is given; in segmentation images keep their size, and `image_size` is that of
+    training crops, and of the windows that larger ones are predicted in."""
     window: tuple[float, float] | None = None
     """Of the values of DICOM files, where it isn't their headers'."""
     metrics: dict[str, dict[str, dict[str, float | None]]] = field(default_factory=dict)
@@ -83,7 +86,8 @@ def load_bundle(folder: Path, *, backbone: nn.Module | None = None) -> tuple[fx.
     try:
         bundle = _from_json(json.loads((folder / DESCRIPTION).read_text(encoding="utf-8")))
         state = safetensors.torch.load_file(folder / WEIGHTS)
-        classes = state[f"{HEAD}.fc.bias"].numel()
+        last = CLASSES if isinstance(bundle.point, UNetPoint) else f"{HEAD}.fc"
+        outputs = state[f"{last}.bias"].numel()
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise RunFolderError(
             f"{folder} holds no model that can be read ({str(error).splitlines()[0]}): "
@@ -92,7 +96,7 @@ def load_bundle(folder: Path, *, backbone: nn.Module | None = None) -> tuple[fx.
     if backbone is None:
         backbone = load_backbone(bundle.backbone, weights="none", image_size=bundle.image_size).model
     try:
-        model = truncate(backbone, bundle.point, num_classes=classes, pool=bundle.pool, dropout=bundle.dropout)
+        model = truncate(backbone, bundle.point, num_classes=outputs, pool=bundle.pool, dropout=bundle.dropout)
         model.load_state_dict(state)
     except (PointError, RuntimeError) as error:
         raise RunFolderError(

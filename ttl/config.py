@@ -104,7 +104,7 @@ class RunConfig(BaseModel):
         min_point: the lowest point to search among.
         within_weights: search only among points that the loaded weights cover.
         finish: where a cut ends: behind the `block`, or behind the `norm` that the next block begins with.
-        recipe: how each candidate is fine-tuned.
+        recipe: how each candidate is fine-tuned; None is `full`, and for segmentation `unet`.
         epochs: at most so many epochs a fine-tuning; None leaves it to the recipe's stop rule.
         batch_size: images a step; None is the recipe's.
         lr: learning rate; None is the recipe's.
@@ -159,7 +159,7 @@ class RunConfig(BaseModel):
     min_point: Text | None = None
     within_weights: bool = False
     finish: Literal["block", "norm"] = "block"
-    recipe: Text = "full"
+    recipe: Text | None = None
     epochs: Count | None = None
     batch_size: Count | None = None
     lr: Annotated[FiniteFloat, Field(gt=0)] | None = None

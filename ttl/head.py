@@ -103,6 +103,6 @@ class PixelHead(nn.Module):
         """Take the weights `(outputs, all channels)` and bias `(outputs,)` of a linear classifier of the same maps."""
         parts = list(self.parts.children())
         widths = [part.get_parameter("weight").shape[1] for part in parts]
-        for part, columns in zip(parts, weight.split(widths, 1), strict=True):
+        for part, columns in zip(parts, torch.split(weight, widths, 1), strict=True):
             part.get_parameter("weight").copy_(columns[..., None, None])
         parts[-1].get_parameter("bias").copy_(bias)

@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +21,7 @@ from ttl.errors import TTLError, UsageError
 
 if TYPE_CHECKING:
     from ttl.config import RunConfig
+    from ttl.export.run import OnnxModel
 
 app = typer.Typer(
     name="ttl",
@@ -308,15 +309,19 @@ def bench(
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="A file that ttl exported.")],
     images: Annotated[Path, typer.Argument(metavar="IMAGE|DIR", help="An image, or a folder of images.")],
+    out: Annotated[Path, typer.Option(help="Of a segmentation: the folder of the masks and overlays.")] = Path("masks"),
     as_json: Json = False,
 ) -> None:
-    """Say what an exported model makes of images: the class and the probability of each."""
+    """Say what an exported model makes of images: the class and the probability of each; or draw their masks."""
     from ttl.data import find_images, open_image
     from ttl.export.run import OnnxModel
 
     onnx_model = OnnxModel(model)
     classes = onnx_model.metadata.class_names
     paths = find_images(images)
+    if onnx_model.metadata.kind == "segmentation":
+        _draw(onnx_model, paths, images, out, as_json)
+        return
     rows: list[dict[str, Any]] = []
     for start in range(0, len(paths), 64):
         chunk = paths[start : start + 64]
@@ -336,6 +341,22 @@ def predict(
     for row in rows:
         shares = "  ".join(f"{name} {value:.4f}" for name, value in row["probabilities"].items())
         typer.echo(f"{row['image']:<{width}}  {row['class']}  ({shares})")
+
+
+def _draw(model: OnnxModel, paths: Sequence[Path], root: Path, out: Path, as_json: bool) -> None:
+    """Masks and overlays as files, and a line each."""
+    from ttl.pipeline.draw import draw_masks
+
+    width, drawn = max(len(str(path)) for path in paths), []
+    for row in draw_masks(model, paths, root, out):
+        drawn.append(row)
+        if not as_json:
+            shares = "  ".join(f"{name} {share:.1%}" for name, share in row["shares"].items())
+            typer.echo(f"{row['image']:<{width}}  {shares}  {row['mask']}")
+    if as_json:
+        typer.echo(json.dumps(drawn, indent=1))
+    else:
+        typer.echo(f"Masks are in {out / 'masks'}, the images with their outlines in {out / 'overlays'}.")
 
 
 @app.command(short_help="build report.html anew", epilog="Example: ttl report ttl-run")

@@ -120,6 +120,8 @@ AUGMENTATIONS: dict[str, Augment] = {
         # Kanavati & Tsuneki (MIDL 2021, appendix B), with the flip that they use for chest X-rays and CheXpert;
         # Keras mirrors what lies outside.
         Augment("partial-transfusion", max_shift=0.1, max_zoom=0.1, flips="h", padding="reflection"),
+        # What lies under a microscope has no top or left: any rotation and both flips, as U-Nets are trained there.
+        Augment("microscopy", max_rotation_degrees=180.0, max_zoom=0.1, flips="hv", padding="reflection"),
     )
 }
 

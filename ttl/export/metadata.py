@@ -23,8 +23,13 @@ class Metadata:
 
     Attributes:
         kind: the task: `binary`, `multiclass`, `multilabel` or `segmentation`.
-        class_names: the classes, in the order of the logits.
-        image_size: height and width in pixels that images are resized to.
+        class_names: the classes, in the order of the logits; of a segmentation into two classes the file has one
+            output, the second's.
+        image_size: height and width in pixels that images are resized to; in segmentation they keep their size, and
+            larger ones are predicted in windows of this side.
+        divisor: of the sides of what a segmentation network is given: images are padded to multiples of it, and the
+            logits cropped back.
+        free_sides: whether the file takes any such sides; else they are `image_size`.
         channels: 1 when the images it was trained on are grey (the model takes them repeated to 3), else 3.
         mean: what is subtracted from pixels scaled to 0..1, one number for each of the 3 input channels.
         std: what they are divided by afterwards.
@@ -56,6 +61,8 @@ class Metadata:
     macs: int
     ttl_version: str
     data_fingerprint: str
+    divisor: int = 1
+    free_sides: bool = False
     window: tuple[float, float] | None = None
     metrics: Mapping[str, Mapping[str, Mapping[str, float | None]]] = field(default_factory=dict)
 

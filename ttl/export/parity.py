@@ -101,9 +101,15 @@ def _check_batch(wanted: FloatArray, got: FloatArray, tolerance: float, batch: i
             f"The exported file differs from the model by {worst:.2g} at batch {batch}, more than the "
             f"{tolerance:.2g} that rounding explains: an operation was exported wrongly."
         )
-    if wanted.shape[1] < 2:
-        return
-    runner_up, first = np.moveaxis(np.partition(wanted, -2, axis=1), 1, 0)[-2:]
-    changed = (wanted.argmax(axis=1) != got.argmax(axis=1)) & (first - runner_up > tolerance)
+    changed = _decided_otherwise(wanted, got, tolerance)
     if changed.any():
-        raise ExportError(f"The exported file decides {int(changed.sum())} of {batch} images differently.")
+        what = "images" if changed.ndim == 1 else "pixels"
+        raise ExportError(f"The exported file decides {int(changed.sum())} of {changed.size} {what} differently.")
+
+
+def _decided_otherwise(wanted: FloatArray, got: FloatArray, tolerance: float) -> npt.NDArray[np.bool_]:
+    """`(batch,)` or `(batch, h, w)`: where another class wins that didn't win by rounding."""
+    if wanted.shape[1] == 1:  # foreground or not
+        return np.asarray(((wanted > 0) != (got > 0)) & (np.abs(wanted) > tolerance))[:, 0]
+    runner_up, first = np.moveaxis(np.partition(wanted, -2, axis=1), 1, 0)[-2:]
+    return np.asarray((wanted.argmax(axis=1) != got.argmax(axis=1)) & (first - runner_up > tolerance))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,10 @@ from ttl.cost.session import open_session, resolve_threads
 from ttl.data.image import to_pixels
 from ttl.errors import ExportError
 from ttl.export.metadata import Metadata, from_properties
+from ttl.windows import segment
 
 COLOURS = 3
+Maps = npt.NDArray[np.float32]
 Probabilities = npt.NDArray[np.float64]
 
 
@@ -62,6 +64,28 @@ class OnnxModel:
         stacked = np.concatenate(logits) if logits else np.zeros((0, len(self.metadata.class_names)))
         return _sigmoid(stacked) if self.metadata.kind == "multilabel" else _softmax(stacked)
 
+    def maps(self, images: Iterable[npt.NDArray[np.uint8] | torch.Tensor]) -> Iterator[Maps]:
+        """Of a segmentation, the probability of each class at each pixel of each image.
+
+        Args:
+            images: each `(c, h, w)` uint8 of any size, c = 1 (grey) or 3. Those with a side beyond the file's
+                `image_size` are done in windows.
+
+        Yields:
+            `(classes, h, w)` float32.
+
+        Raises:
+            ExportError: the file is of a classifier.
+        """
+        said = self.metadata
+        if said.kind != "segmentation":
+            raise ExportError(f"{self.path} is of a classifier and draws no masks: use predict.")
+        divisor = said.divisor if said.free_sides else said.image_size
+        for image in images:
+            pixels = image.numpy(force=True) if isinstance(image, torch.Tensor) else np.asarray(image)
+            logits = segment(self._normalised(pixels[None])[0], self._run, window=said.image_size, divisor=divisor)
+            yield _pixel_probabilities(logits)
+
     def predict_images(self, images: Sequence[Image.Image], *, batch_size: int = 64) -> Probabilities:
         """The same for images of any size and mode, made into pixels as they were for training.
 
@@ -100,12 +124,26 @@ class OnnxModel:
         return images
 
     def _logits(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-        colour = np.broadcast_to(images, (len(images), COLOURS, *self._size)).astype(np.float32)
+        return self._run(self._normalised(images)).astype(np.float64)
+
+    def _normalised(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        colour = np.broadcast_to(images, (len(images), COLOURS, *images.shape[2:])).astype(np.float32)
         mean = np.array(self.metadata.mean, np.float32).reshape(1, COLOURS, 1, 1)
         std = np.array(self.metadata.std, np.float32).reshape(1, COLOURS, 1, 1)
-        feed = {self._session.get_inputs()[0].name: (colour / np.float32(255) - mean) / std}
-        result: npt.NDArray[np.float32] = self._session.run(None, feed)[0]
-        return result.astype(np.float64)
+        return np.asarray((colour / np.float32(255) - mean) / std)
+
+    def _run(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        result: npt.NDArray[np.float32] = self._session.run(None, {self._session.get_inputs()[0].name: images})[0]
+        return result
+
+
+def _pixel_probabilities(logits: Maps) -> Maps:
+    """`(classes, h, w)` of logits `(outputs, h, w)`; one output is the foreground's."""
+    if len(logits) > 1:
+        return np.asarray(_softmax(logits[None].astype(np.float64))[0], np.float32)
+    foreground = _sigmoid(logits[0].astype(np.float64))
+    both: Maps = np.stack([1 - foreground, foreground]).astype(np.float32)
+    return both
 
 
 def _softmax(logits: npt.NDArray[np.float64]) -> Probabilities:

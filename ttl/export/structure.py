@@ -31,13 +31,24 @@ def strip(model: onnx.ModelProto) -> None:
         value.doc_string = ""
 
 
-def check_structure(model: onnx.ModelProto) -> None:
+def check_structure(model: onnx.ModelProto, *, free_sides: bool = False) -> None:
     """Check names, the free batch size, and that the graph is one for inference in one file.
+
+    Args:
+        model: the exported graph.
+        free_sides: whether height and width are to be free, too.
 
     Raises:
         ExportError: naming the first thing that isn't so.
     """
     _check_ends(model.graph)
+    for value in (model.graph.input[0], model.graph.output[0]) if free_sides else ():
+        fixed = [dim.dim_value for dim in value.type.tensor_type.shape.dim[2:] if not dim.dim_param]
+        if fixed:
+            raise ExportError(
+                f"The exporter fixed a side of {value.name!r} to {fixed[0]}: the model's forward depends on the size "
+                "of its images; write it so that it works for any."
+            )
     training = sorted({node.op_type for node in _nodes(model.graph) if _is_training(node)})
     if training:
         raise ExportError(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -42,6 +43,7 @@ def export_onnx(
     check_on: torch.Tensor,
     metadata: Metadata | None = None,
     opset: int | None = None,
+    divisor: int | None = None,
 ) -> ExportResult:
     """Write a model as ONNX: input `image`, output `logits`, any batch size, weights inside the file.
 
@@ -50,11 +52,13 @@ def export_onnx(
     there before still does. The model is copied: its mode, device and weights stay as they are.
 
     Args:
-        model: takes `(n, 3, h, w)` float32 normalised images, returns logits `(n, classes)`.
+        model: takes `(n, 3, h, w)` float32 normalised images, returns logits `(n, classes)`, or `(n, outputs, h, w)`.
         path: the file to write; its folder is made when missing.
         check_on: `(n, 3, h, w)` float32, real normalised images, at least 1; 7 are used.
         metadata: written into the file, so that it can be fed images without anything else.
         opset: version of the ONNX operators; the exporter's own choice by default.
+        divisor: of a network that takes images of any size with sides that are multiples of it: the file does, too.
+            None fixes the sides to those of `check_on`.
 
     Raises:
         ExportError: when the model can't be exported with a free batch size, the file can't be written, or
@@ -70,12 +74,12 @@ def export_onnx(
     path = Path(path)
     images = _checked(check_on)
     still = copy.deepcopy(model).cpu().eval()
-    graph = _translate(still, images, opset)
+    graph = _translate(still, images, opset, divisor)
     strip(graph)
-    check_structure(graph)
+    check_structure(graph, free_sides=divisor is not None)
     if metadata is not None:
         onnx.helper.set_model_props(graph, to_properties(metadata))
-    return _write(graph, path, still, images)
+    return _write(graph, path, still, images, divisor)
 
 
 def _checked(images: torch.Tensor) -> torch.Tensor:
@@ -87,7 +91,17 @@ def _checked(images: torch.Tensor) -> torch.Tensor:
     return images.detach().to("cpu", torch.float32)
 
 
-def _translate(model: nn.Module, images: torch.Tensor, opset: int | None) -> onnx.ModelProto:
+def _free(divisor: int | None) -> dict[int, Any]:
+    """The free dimensions of the input."""
+    free: dict[int, Any] = {0: torch.export.Dim("batch")}
+    if divisor is not None:
+        for axis, name in ((2, "height"), (3, "width")):
+            side = torch.export.Dim(name if divisor == 1 else f"{name}_{divisor}", min=1, max=2**20 // divisor)
+            free[axis] = side if divisor == 1 else divisor * side
+    return free
+
+
+def _translate(model: nn.Module, images: torch.Tensor, opset: int | None, divisor: int | None) -> onnx.ModelProto:
     # Two images: a batch of one would be taken for a constant.
     example = images[torch.arange(2) % len(images)]
     try:
@@ -99,7 +113,7 @@ def _translate(model: nn.Module, images: torch.Tensor, opset: int | None) -> onn
                 verbose=False,
                 input_names=[INPUT],
                 output_names=[OUTPUT],
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                dynamic_shapes=(_free(divisor),),
                 opset_version=opset,
             )
     except Exception as error:  # the exporter raises whatever the model's forward or an operator raises
@@ -112,7 +126,9 @@ def _translate(model: nn.Module, images: torch.Tensor, opset: int | None) -> onn
     return graph
 
 
-def _write(graph: onnx.ModelProto, path: Path, model: nn.Module, images: torch.Tensor) -> ExportResult:
+def _write(
+    graph: onnx.ModelProto, path: Path, model: nn.Module, images: torch.Tensor, divisor: int | None
+) -> ExportResult:
     if graph.ByteSize() > ONE_FILE_LIMIT_BYTES:
         raise ExportError(f"{path} would be {graph.ByteSize()} bytes: one ONNX file holds 2 GB; cut the model lower.")
     try:
@@ -121,6 +137,8 @@ def _write(graph: onnx.ModelProto, path: Path, model: nn.Module, images: torch.T
             unchecked.write_bytes(graph.SerializeToString())
             onnx.checker.check_model(str(unchecked), full_check=True)
             parity = check_parity(model, unchecked, images)
+            if divisor is not None:
+                check_parity(model, unchecked, _oblong(images, divisor), batches=(1,))
             size_bytes = unchecked.stat().st_size
             os.replace(unchecked, path)
     except OSError as error:
@@ -128,6 +146,13 @@ def _write(graph: onnx.ModelProto, path: Path, model: nn.Module, images: torch.T
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ExportError(f"The ONNX checker refuses the exported graph: {_first_line(error)}") from error
     return ExportResult(path, size_bytes, _opset(graph), "fp32", parity)
+
+
+def _oblong(images: torch.Tensor, divisor: int) -> torch.Tensor:
+    """Parts of the images with other sides, each a multiple of the divisor."""
+    shares = zip((0.5, 0.75), images.shape[2:], strict=True)
+    height, width = (max(1, round(share * side / divisor)) * divisor for share, side in shares)
+    return images[:, :, :height, :width]
 
 
 @contextmanager

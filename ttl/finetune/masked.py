@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
@@ -120,6 +120,10 @@ class MaskedImages:
             with_distance: whether Hausdorff distances are measured, too: that takes its time.
         """
         maps = self.maps(model, mean=mean, std=std, divisor=divisor, device=device)
+        return self.overlaps(maps, with_distance=with_distance)
+
+    def overlaps(self, maps: Iterable[Maps], *, with_distance: bool = False) -> npt.NDArray[np.float64]:
+        """What `predict` returns, of maps as `self.maps` gives them, wherever they come from."""
         rows = []
         for found, mask, spacing in zip(maps, self.masks, self.spacing, strict=True):
             measured = partial(overlap, mask.numpy(), spacing=spacing, with_distance=with_distance)

@@ -147,6 +147,14 @@ RECIPES: dict[str, Recipe] = {
     row.name: row
     for row in (
         Recipe("full", "everything, halving 1e-4 when validation AUPRC stagnates", f"{_TTL} (FTL)", (_TTL_ALL,)),
+        Recipe(
+            "unet",
+            "a U-Net: everything at 1e-3, small batches, halving when validation Dice stagnates",
+            "the schedule of " + _TTL + "; a decoder that starts at random needs more and larger steps",
+            (replace(_TTL_ALL, lr=1e-3),),
+            batch_size=8,
+            monitor="dice",
+        ),
         _kanavati("fc", "the head alone", _FC),
         _kanavati("fc-then-full", "the head, then everything at 1e-5", _FC, _FULL),
         _kanavati("fc-then-bn", "the head for one epoch, then head and BN scale and shift", _FC_ONCE, _BN),
@@ -194,6 +202,8 @@ RECIPES: dict[str, Recipe] = {
 }
 
 ALIASES = {"bn": "fc-then-bn"}
+CLASSIFIERS, SEGMENTATIONS = "full", "unet"
+"""The recipes of runs that name none."""
 
 
 def recipe(name: str) -> Recipe:

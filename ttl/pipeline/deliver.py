@@ -18,7 +18,7 @@ from ttl.export.run import OnnxModel
 from ttl.export.to_onnx import ExportResult, export_onnx
 from ttl.finetune import normalised
 from ttl.pipeline.prepare import Prepared
-from ttl.pipeline.trial import Record, predictions
+from ttl.pipeline.trial import Record, Rows, predictions
 from ttl.search.study import Study
 from ttl.stats import metrics, ratio_interval
 
@@ -41,10 +41,16 @@ def export_model(model: nn.Module, bundle: Bundle, path: Path, images: torch.Ten
         ExportError: the file can't be written, or doesn't compute what the model computes.
     """
     check_on = normalised(images[:IMAGES_CHECKED], bundle.mean, bundle.std)
-    return export_onnx(model, path, check_on=check_on, metadata=_metadata(model, bundle))
+    if bundle.kind != "segmentation":
+        return export_onnx(model, path, check_on=check_on, metadata=_metadata(model, bundle))
+    try:
+        said = _metadata(model, bundle, free_sides=True)
+        return export_onnx(model, path, check_on=check_on, metadata=said, divisor=bundle.divisor)
+    except ExportError:  # an encoder whose forward holds for one size: then the file takes windows of that size
+        return export_onnx(model, path, check_on=check_on, metadata=_metadata(model, bundle))
 
 
-def _metadata(model: nn.Module, bundle: Bundle) -> Metadata:
+def _metadata(model: nn.Module, bundle: Bundle, *, free_sides: bool = False) -> Metadata:
     return Metadata(
         kind=bundle.kind,  # type: ignore[arg-type]
         class_names=bundle.class_names,
@@ -53,6 +59,8 @@ def _metadata(model: nn.Module, bundle: Bundle) -> Metadata:
         mean=bundle.mean,  # type: ignore[arg-type]
         std=bundle.std,  # type: ignore[arg-type]
         interpolation=bundle.interpolation,
+        divisor=bundle.divisor,
+        free_sides=free_sides,
         window=bundle.window,
         backbone=bundle.backbone,
         weights=bundle.weights,
@@ -74,7 +82,7 @@ def export_trial(prepared: Prepared, study: Study, record: Record, path: Path) -
     """
     model, bundle = load_bundle(study.trial_folder(record["id"]), backbone=prepared.backbone.model)
     path.unlink(missing_ok=True)
-    result = export_model(model, bundle, path, prepared.images["val"].pixels)
+    result = export_model(model, bundle, path, prepared.stills("val"))
     delta = _metric_delta(prepared, record, path)
     return {
         "path": path.name,
@@ -85,12 +93,13 @@ def export_trial(prepared: Prepared, study: Study, record: Record, path: Path) -
         "parity_tolerance": result.parity.tolerance,
         "parity_batches": list(result.parity.batches),
         "parity_metric_delta": delta,
+        **({"divisor": bundle.divisor, "free_sides": OnnxModel(path).metadata.free_sides} if prepared.segments else {}),
     }
 
 
 def _metric_delta(prepared: Prepared, record: Record, path: Path) -> dict[str, float]:
     kind, labels = prepared.task.kind, prepared.task.test.labels
-    from_file = metrics(kind, labels, OnnxModel(path).predict(prepared.images["test"].pixels))
+    from_file = metrics(kind, labels, _from_file(prepared, OnnxModel(path)))
     from_torch = metrics(kind, labels, predictions(record, "test"))
     deltas = {name: from_file[name] - from_torch[name] for name in from_file if from_torch[name] == from_torch[name]}
     worst = max(deltas, key=lambda name: abs(deltas[name]), default=None)
@@ -103,12 +112,23 @@ def _metric_delta(prepared: Prepared, record: Record, path: Path) -> dict[str, f
     return deltas
 
 
-def measure_latency(folder: Path, *, threads: int | None, budget_seconds: float, seed: int) -> tuple[Latency, ...]:
+def _from_file(prepared: Prepared, model: OnnxModel) -> Rows:
+    """What the file gives for the test images, as `ttl.stats` scores it."""
+    if prepared.segments:
+        test = prepared.masked["test"]
+        return test.overlaps(model.maps(test.pixels))
+    return model.predict(prepared.images["test"].pixels)
+
+
+def measure_latency(
+    folder: Path, *, image_size: int, threads: int | None, budget_seconds: float, seed: int
+) -> tuple[Latency, ...]:
     """Both files of a run folder, interleaved in this process, on one thread and on all (or on `threads`)."""
     models = {CHOSEN: folder / CHOSEN, FULL: folder / FULL}
     counts = [threads] if threads else sorted({1, available_threads()})
     rows: list[Latency] = []
     for count in counts:
-        timings = bench(models, threads=count, budget_seconds=budget_seconds / len(counts), seed=seed)
+        share = budget_seconds / len(counts)
+        timings = bench(models, threads=count, image_size=image_size, budget_seconds=share, seed=seed)
         rows += latency_rows(timings, reference=FULL, ratio=ratio_interval)
     return tuple(rows)

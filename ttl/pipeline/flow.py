@@ -11,12 +11,12 @@ from typing import Any
 import torch
 
 from ttl import processes
-from ttl.bundle import DESCRIPTION, load_bundle
+from ttl.bundle import DESCRIPTION, Bundle, load_bundle
 from ttl.config import RunConfig
-from ttl.data import decode, load_task
+from ttl.data import decode, decode_pairs, load_task
 from ttl.errors import DataError, RunFolderError
 from ttl.export.to_onnx import ExportResult
-from ttl.finetune import Images, fit
+from ttl.finetune import Images, MaskedImages, Split, fit
 from ttl.pipeline.budget import within_latency
 from ttl.pipeline.deliver import CHOSEN, export_model
 from ttl.pipeline.engines import check_engine, engine_of
@@ -35,7 +35,6 @@ from ttl.search.probe import Curve, Probed
 from ttl.search.strategy import Found, drive, one_by_one
 from ttl.search.study import CACHE, RUN, Study
 from ttl.search.svcca import Similarity
-from ttl.truncation import truncate
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ def export(source: Path, path: Path | None = None, *, data: str | None = None) -
     """
     folder = source if (source / DESCRIPTION).is_file() else _chosen_trial(source)
     model, bundle = load_bundle(folder)
-    images = _validation_images(folder, bundle.image_size, bundle.interpolation, data)
+    images = _validation_images(folder, bundle, data)
     target = path or source / CHOSEN
     return target, export_model(model, bundle, target, images)
 
@@ -137,14 +136,18 @@ def _chosen_trial(run_folder: Path) -> Path:
     return study.trial_folder(content["chosen"]["trial"])
 
 
-def _validation_images(folder: Path, image_size: int, interpolation: str, data: str | None) -> torch.Tensor:
+def _validation_images(folder: Path, bundle: Bundle, data: str | None) -> torch.Tensor:
     options = next((known for place in (folder, *folder.parents[:2]) if (known := Study(place).read(RUN))), None)
     if data is None and options is None:
         raise DataError(f"{folder} doesn't say what data it was trained on: give images to check on with --data")
     config = RunConfig.from_json(options["config"]) if options else None
     is_the_runs = config is not None and data in (None, config.data)
     task = task_of(config) if config is not None and is_the_runs else load_task(str(data))
-    return decode(task.val, image_size=image_size, interpolation=interpolation)
+    if bundle.kind == "segmentation":
+        pairs = decode_pairs(task.val)
+        unknown = [None] * len(pairs)
+        return MaskedImages(pairs.pixels, pairs.masks, task.val.labels, bundle.image_size, unknown).crops()
+    return decode(task.val, image_size=bundle.image_size, interpolation=bundle.interpolation)
 
 
 def rebuild_report(folder: Path) -> Path:
@@ -199,7 +202,7 @@ def plan(config: RunConfig, *, watch: Watch = unwatched) -> Planned:
         coarse=coarse,
         begins=looks or ", ".join(coarse),
         most_trials=config.seeds * most,
-        macs_per_epoch=MACS_PER_TRAINING_STEP * points[-1].macs * len(prepared.task.train),
+        macs_per_epoch=MACS_PER_TRAINING_STEP * points[-1].macs * prepared.shown,
         seconds_per_epoch=_seconds_per_epoch(prepared),
         weights=prepared.backbone.weights.summary(),
         notes=prepared.task.notes + measured,
@@ -224,15 +227,24 @@ def _seconds_per_epoch(prepared: Prepared) -> float:
     """Wall seconds of an epoch of the whole network, from a few training steps on random images."""
     config, task = prepared.config, prepared.task
     batch = min(config.batch_size or prepared.recipe.batch_size, len(task.train))
-    few = max(2, min(batch, 16))
-    side = prepared.image_size
-    pixels = torch.randint(0, 256, (few, 3, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    labels = task.train.labels[torch.arange(few).numpy() % len(task.train)]
-    classes = len(task.class_names)
-    model = truncate(prepared.backbone.model, prepared.points[-1], num_classes=classes, pool=config.pool)
-    images = Images(pixels, labels)
+    few, whole = max(2, min(batch, 16)), prepared.points[-1]
+    model = prepared.truncated(whole, config.seed)
+    images = _random_images(prepared, few)
+    settings = replace(prepared.settings(config.seed, whole), epochs=1, batch_size=few, balance="none")
     start = perf_counter()
-    settings = replace(prepared.settings(config.seed), epochs=1, batch_size=few, balance="none")
     fit(model, images, images, prepared.recipe, settings)
     # The epoch validates too: few images forward cost a third of few images trained on.
-    return (perf_counter() - start) * (len(task.train) + len(task.val) / 3) / (few * 4 / 3)
+    val = len(task.val) * prepared.shown / len(task.train)
+    return (perf_counter() - start) * (prepared.shown + val / 3) / (few * 4 / 3)
+
+
+def _random_images(prepared: Prepared, few: int) -> Split:
+    """Noise in the place of training images, with labels that some of them have."""
+    side, generator = prepared.image_size, torch.Generator().manual_seed(0)
+    labels = prepared.task.train.labels[torch.arange(few).numpy() % len(prepared.task.train)]
+    pixels = torch.randint(0, 256, (few, 3, side, side), dtype=torch.uint8, generator=generator)
+    if not prepared.segments:
+        return Images(pixels, labels)
+    classes = len(prepared.task.class_names)
+    masks = torch.randint(0, classes, (few, side, side), dtype=torch.uint8, generator=generator)
+    return MaskedImages(list(pixels), list(masks), labels, side, [None] * few)

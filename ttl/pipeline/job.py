@@ -10,6 +10,7 @@ from ttl.pipeline.deliver import CHOSEN, FULL, export_trial, measure_latency
 from ttl.pipeline.events import BatchStarted, Due, Note, TrialFailed, TrialPaused, Watch
 from ttl.pipeline.joint import curve_of_heads, joint_epochs
 from ttl.pipeline.known import Known, Paused
+from ttl.pipeline.overlays import draw_cases
 from ttl.pipeline.prepare import Prepared
 from ttl.pipeline.probing import probe_curve
 from ttl.pipeline.repeats import Repeats
@@ -18,7 +19,7 @@ from ttl.pipeline.strategies import Sources, strategy_of
 from ttl.pipeline.trial import JOINT, Record, finished_trial, identity
 from ttl.pipeline.verdict import compared, latency_json, report
 from ttl.points import TruncationPoint
-from ttl.report.reading import metric_name
+from ttl.report.metric import metric
 from ttl.search.engine import Engine, Trial
 from ttl.search.probe import Curve
 from ttl.search.select import choose_best, choose_smallest
@@ -190,8 +191,8 @@ class Job:
             return None
         gap = found.difference
         return (
-            f"the difference in validation {metric_name(found.metric)} is {gap.value:+.4f} (95 % interval {gap.ci_low:+.4f} to "
-            f"{gap.ci_high:+.4f}), a loss of less than {found.margin:g}"
+            f"the difference in validation {metric(found.metric).name} is {gap.value:+.4f} (95 % interval "
+            f"{gap.ci_low:+.4f} to {gap.ci_high:+.4f}), a loss of less than {found.margin:g}"
         )
 
     def publish(self, found: Found | None, **delivered: Any) -> dict[str, Any]:
@@ -215,7 +216,9 @@ class Job:
         if earlier is None or earlier["trials"] != sources or not all(path.is_file() for path in files):
             earlier = self._delivered(chosen, whole, sources)
             self.study.write(DELIVERED, earlier)
-        return self.publish(found, exported=earlier["export"], latency=earlier["latency"])
+        return self.publish(
+            found, exported=earlier["export"], latency=earlier["latency"], overlays=earlier.get("overlays")
+        )
 
     def _delivered(self, chosen: Record, whole: Record, sources: list[str]) -> dict[str, Any]:
         folder, config = self.study.folder, self.prepared.config
@@ -224,5 +227,19 @@ class Job:
         full = export_trial(self.prepared, self.study, whole, folder / FULL)
         exported |= {f"full_{key}": full[key] for key in ("path", "size_bytes", "parity_max_abs")}
         self.watch(Note("Timing them against each other on the CPU"))
-        rows = measure_latency(folder, threads=config.threads, budget_seconds=LATENCY_SECONDS, seed=config.seed)
-        return {"trials": sources, "export": exported, "latency": [latency_json(row) for row in rows]}
+        rows = measure_latency(
+            folder,
+            image_size=self.prepared.image_size,
+            threads=config.threads,
+            budget_seconds=LATENCY_SECONDS,
+            seed=config.seed,
+        )
+        content = {"trials": sources, "export": exported, "latency": [latency_json(row) for row in rows]}
+        if not self.prepared.segments:
+            return content
+        networks = {"chosen": (CHOSEN, chosen), "full": (FULL, whole)}
+        if chosen["id"] == whole["id"]:
+            del networks["chosen"]
+        files = {name: folder / file for name, (file, _) in networks.items()}
+        records = {name: record for name, (_, record) in networks.items()}
+        return content | {"overlays": draw_cases(self.prepared, folder, files, records)}

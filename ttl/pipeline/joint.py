@@ -76,9 +76,10 @@ def _probe_pixels(prepared: Prepared, heads: Sequence[nn.Module], seed: int) -> 
     """Linear probes of pixels, for the heads to begin as."""
     pixels = sampled_pixels(prepared, prepared.network(seed))
     for head, point in zip(heads, prepared.candidates, strict=True):
-        assert isinstance(head, PixelHead) and isinstance(point, UNetPoint)
         classes = len(prepared.task.class_names)
         kind = "binary" if classes == 2 else "multiclass"
+        if not (isinstance(head, PixelHead) and isinstance(point, UNetPoint)):
+            raise TypeError(f"{point.name} has no head for pixels")
         probe = linear_probe(kind, classes, pixels.at(point), pixels.labels, HEADS)
         if probe is not None:
             weight, bias = map(torch.from_numpy, probe)

@@ -9,12 +9,11 @@ from torch import nn
 
 from ttl.data import Task, decode
 from ttl.errors import UsageError
-from ttl.finetune import Images, Settings, fit, predict, recipe
-from ttl.pipeline.prepare import SCORE
+from ttl.finetune import Images, Settings, fit, recipe
 from ttl.pipeline.strategies import strategy as strategy_named
 from ttl.points import TruncationPoint, truncation_points
 from ttl.search.strategy import drive, one_by_one
-from ttl.stats import metrics
+from ttl.stats import metrics, primary
 from ttl.truncation import truncate
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -96,13 +95,16 @@ def _fine_tunes(
     chosen = recipe(recipe_name)
     if chosen.random_start or chosen.needs_freeze_point:
         raise UsageError(f"ttl.search can't follow {chosen.name}: hand it an evaluate of your own, or use ttl.run")
+    if task.kind == "segmentation":
+        raise UsageError("ttl.search doesn't fine-tune on masks: hand it an evaluate of your own, or use ttl.run")
     train, val = (Images(decode(s, image_size=image_size), s.labels) for s in (task.train, task.val))
     settings = Settings(kind=task.kind, mean=mean, std=std, seed=seed, epochs=epochs, device=device)
+    metric = primary(task.kind)
 
     def evaluate(point: TruncationPoint) -> float:
         small = truncate(model, point, num_classes=len(task.class_names), dropout=chosen.dropout, seed=seed)
         fit(small, train, val, chosen, settings)
-        predicted = predict(small, val.pixels, kind=task.kind, mean=mean, std=std, device=device)
-        return metrics(task.kind, val.labels, predicted)[SCORE]
+        predicted = val.predict(small, kind=task.kind, mean=mean, std=std, device=device)
+        return metrics(task.kind, val.labels, predicted)[metric]
 
     return evaluate

@@ -22,6 +22,7 @@ from ttl.config import RunConfig
 from ttl.data import Columns, Samples, Task, augmentation, decode, decode_pairs, load_task
 from ttl.errors import TrainingError, UsageError
 from ttl.finetune import Images, MaskedImages, Recipe, Settings, Split, recipe
+from ttl.finetune.recipes import CLASSIFIERS, SEGMENTATIONS
 from ttl.pipeline.events import Note, Watch
 from ttl.pipeline.track import check_tracker
 from ttl.points import TruncationPoint, TruncationPoints, truncation_points
@@ -289,7 +290,7 @@ def prepare(config: RunConfig, watch: Watch, *, cache_dir: Path | None = None) -
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    chosen_recipe = recipe(config.recipe)
+    chosen_recipe = recipe(config.recipe or (SEGMENTATIONS if config.model.startswith(UNET) else CLASSIFIERS))
     if config.augment is not None:
         augmentation(config.augment)
         chosen_recipe = replace(chosen_recipe, augment=config.augment)

@@ -46,6 +46,7 @@ def probe_curve(prepared: Prepared, study: Study) -> dict[str, Probed]:
 def _probed(prepared: Prepared) -> Iterator[tuple[str, Probed]]:
     """Each candidate with its cross-validated score."""
     kind, classes, seed = prepared.task.kind, len(prepared.task.class_names), prepared.config.seed
+    groups: tuple[str, ...] | None
     if prepared.segments:
         pixels = sampled_pixels(prepared, prepared.backbone.model)
         points = [point for point in prepared.candidates if isinstance(point, UNetPoint)]
@@ -90,7 +91,7 @@ def _folds(
             strata[labels[:, column] == 1] = column
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     fewest = int(np.unique(strata, return_counts=True)[1].min())
-    n = max(2, min(FOLDS, fewest))
+    n = max(2, min(FOLDS, fewest, FOLDS if groups is None else len(set(groups))))
     yield from kind(n, shuffle=True, random_state=seed).split(strata, strata, groups)
 
 

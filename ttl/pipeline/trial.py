@@ -175,7 +175,9 @@ def _figures(prepared: Prepared, model: nn.Module, point: TruncationPoint) -> Re
 
 def _listed(predicted: Rows) -> list[Any]:
     """As JSON values: NaN becomes null."""
-    listed: list[Any] = np.where(np.isnan(predicted), None, predicted).tolist()
+    values = predicted.astype(object)
+    values[np.isnan(predicted)] = None
+    listed: list[Any] = values.tolist()
     return listed
 
 

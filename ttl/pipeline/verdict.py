@@ -17,7 +17,7 @@ from ttl.pipeline.repeats import Repeats
 from ttl.pipeline.trial import COSTS, Record, predictions
 from ttl.search.strategy import Batch, Found
 from ttl.search.svcca import OVERLAP, Similarity
-from ttl.stats import NonInferiority, non_inferior
+from ttl.stats import NonInferiority, non_inferior, per_class
 
 SCHEMA = 1
 MACS_PER_TRAINING_STEP = 3
@@ -32,6 +32,7 @@ def report(
     exported: Mapping[str, Any] | None,
     latency: Iterable[Mapping[str, Any]],
     run: Mapping[str, Any],
+    overlays: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The content of report.json, from what is known so far.
 
@@ -42,6 +43,7 @@ def report(
         exported: the `export` section; None before the export.
         latency: rows of the latency table.
         run: the content of run.json.
+        overlays: of a segmentation, the pictures of some cases; None before the export.
     """
     content: dict[str, Any] = {
         "schema": SCHEMA,
@@ -71,8 +73,13 @@ def report(
         content["chosen"] = _figures(chosen)
         if whole is not None:
             content["comparison"] = _comparison(prepared, chosen.best, whole.best)
+            if prepared.segments:
+                networks = {"chosen": chosen.best, "full": whole.best}
+                content["per_class"] = {name: _per_class(prepared, record) for name, record in networks.items()}
     if exported is not None:
         content["export"] = dict(exported)
+    if overlays is not None:
+        content["overlays"] = dict(overlays)
     return content
 
 
@@ -198,6 +205,17 @@ def _comparison(prepared: Prepared, chosen: Record, whole: Record) -> dict[str, 
     found = compared(prepared, chosen, whole, "test")
     content = {"metric": prepared.metric, "split": "test", "margin": found.margin, "non_inferior": found.shown}
     return content | {"difference": found.difference.to_json()}
+
+
+def _per_class(prepared: Prepared, record: Record) -> dict[str, dict[str, float | None]]:
+    """Metric -> class -> its value on the test images; None where it is undefined."""
+    names, labels = prepared.task.class_names, prepared.task.test.labels
+    found = per_class(prepared.task.kind, labels, predictions(record, "test"))
+    return {
+        metric: {name: None if np.isnan(v) else float(v) for name, v in zip(names, values, strict=True)}
+        for metric, values in found.items()
+        if metric != "support"
+    }
 
 
 def latency_json(row: Latency) -> dict[str, Any]:

@@ -1,0 +1,70 @@
+"""Masks that an exported segmentation network draws, as files."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ttl.data import open_image
+from ttl.data.image import channels_first
+from ttl.errors import ExportError
+from ttl.export.run import OnnxModel
+from ttl.report.overlay import class_colours, overlay
+
+
+def draw_masks(model: OnnxModel, paths: Sequence[Path], root: Path, out: Path) -> Iterator[dict[str, Any]]:
+    """Write a mask and an overlay for each image, under its place below `root`.
+
+    A mask has the image's size. Of two classes it is grey, 255 the second one; of more its pixels are the classes'
+    numbers, shown in colours. Both can be read again as masks to learn from.
+
+    Args:
+        model: of a segmentation.
+        paths: of the images.
+        root: the folder that they were found in.
+        out: the folder to write into: `masks/` and `overlays/`.
+
+    Yields:
+        `image`, `mask` and `overlay` (paths), and `shares`: class -> share of the pixels.
+
+    Raises:
+        DataError: an image can't be read.
+        ExportError: the folder can't be written.
+    """
+    said = model.metadata
+    for path in paths:
+        pixels = channels_first(open_image(path, said.window), said.channels)
+        found = next(model.maps([pixels])).argmax(0).astype(np.uint8)
+        place = path.relative_to(root).with_suffix(".png") if path != root else Path(f"{path.stem}.png")
+        mask, drawn = out / "masks" / place, out / "overlays" / place
+        _write(mask, _png(found, len(said.class_names)))
+        _write(drawn, overlay(pixels, found, classes=len(said.class_names) - 1))
+        counts = np.bincount(found.ravel(), minlength=len(said.class_names)) / found.size
+        shares = dict(zip(said.class_names, counts.tolist(), strict=True))
+        yield {"image": str(path), "mask": str(mask), "overlay": str(drawn), "shares": shares}
+
+
+def _png(mask: npt.NDArray[np.uint8], classes: int) -> bytes:
+    """The mask as a PNG."""
+    file = io.BytesIO()
+    if classes == 2:
+        Image.fromarray(mask * np.uint8(255)).save(file, "PNG")
+        return file.getvalue()
+    image = Image.fromarray(mask)
+    image.putpalette(b"\0\0\0" + b"".join(bytes.fromhex(colour[1:]) for colour in class_colours(classes - 1)))
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise ExportError(f"{path} can't be written ({error.strerror}): name another folder with --out") from error
