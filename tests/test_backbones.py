@@ -110,7 +110,6 @@ def test_random_weights_are_reported_as_such() -> None:
         ("tv:resnet26", "did you mean resnet26 or tv:resnet"),
         ("tv:fcn_resnet50", "torchvision has no classification model 'fcn_resnet50': did you mean .*tv:"),
         ("tv:", "torchvision has no classification model '': give a timm name"),
-        ("unet:resnet18", r"Segmentation networks \(unet:resnet18\) aren't there yet: give a timm name or tv:NAME"),
         ("resnet10t.bla", "The model resnet10t has no pretrained tag 'bla': it has c3_in1k"),
         ("resnet18.", "The model resnet18 has no pretrained tag '': it has a1_in1k, .*tv_in1k"),
     ],

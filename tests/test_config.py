@@ -21,12 +21,9 @@ def toml(folder: Path, text: str) -> Path:
 
 def test_defaults_are_the_protocols() -> None:
     config = load_config(None, LEAST)
-    assert (config.weights, config.strategy, config.recipe, config.pool) == (
-        "default",
-        "joint",
-        "full",
-        "avg",
-    )
+    assert (config.weights, config.strategy, config.pool) == ("default", "joint", "avg")
+    # The kind of task decides.
+    assert (config.recipe, config.margin, config.loss) == (None, None, None)
     assert (config.val_fraction, config.test_fraction, config.seed) == (0.16, 0.20, 0)
     assert config.epochs is None
     assert config.device == "auto"

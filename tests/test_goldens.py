@@ -1,4 +1,4 @@
-"""Points, params and MACs of twelve networks and a U-Net, pinned. After a wanted change: python tests/test_goldens.py"""
+"""Points, params and MACs of twelve networks and a U-Net, pinned. To pin anew: python tests/test_goldens.py"""
 
 from __future__ import annotations
 

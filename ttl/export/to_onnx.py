@@ -104,6 +104,8 @@ def _free(divisor: int | None) -> dict[int, Any]:
 def _translate(model: nn.Module, images: torch.Tensor, opset: int | None, divisor: int | None) -> onnx.ModelProto:
     # Two images: a batch of one would be taken for a constant.
     example = images[torch.arange(2) % len(images)]
+    if divisor is not None and min(images.shape[2:]) < 2 * divisor:  # so would be a side of one divisor
+        example = example.repeat(1, 1, 2, 2)
     try:
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(
