@@ -24,8 +24,9 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def main() -> None:
     # In a fixed random order: a sweep that is stopped early is a sample of the zoo, not its first letters.
     random.Random(0).shuffle(names)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    for row in sweep(names, jobs=args.jobs, export=args.export, minutes=args.minutes):
+    for row in sweep(names, partial(check, export=args.export), jobs=args.jobs, minutes=args.minutes):
         known[row["model"]] = row
         rows = sorted(known.values(), key=lambda row: str(row["model"]))
         args.out.write_text(json.dumps({"summary": summary(rows), "rows": rows}, indent=1) + "\n")
@@ -94,8 +95,10 @@ def architectures(scope: str = "usual") -> list[str]:
     return sorted(set(chosen))
 
 
-def sweep(names: list[str], *, jobs: int, export: bool, minutes: float) -> Iterator[dict[str, Any]]:
-    """A row a network, each from a process of its own."""
+def sweep(
+    names: list[str], check: Callable[[str], dict[str, Any]], *, jobs: int, minutes: float
+) -> Iterator[dict[str, Any]]:
+    """What `check` says of each network, each in a process of its own."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["timm", "torchvision", "ttl.truncation"])
     waiting, count = list(reversed(names)), 0
@@ -107,7 +110,7 @@ def sweep(names: list[str], *, jobs: int, export: bool, minutes: float) -> Itera
         while waiting and len(running) < jobs:
             name = waiting.pop()
             receive, send = context.Pipe(duplex=False)
-            process = context.Process(target=_report, args=(name, export, send), daemon=True)
+            process = context.Process(target=_report, args=(name, check, send), daemon=True)
             process.start()
             running.append((name, process, receive, time.monotonic()))
         for entry in list(running):
@@ -127,13 +130,13 @@ def sweep(names: list[str], *, jobs: int, export: bool, minutes: float) -> Itera
             yield row
 
 
-def _report(name: str, export: bool, send: Any) -> None:
+def _report(name: str, check: Callable[[str], dict[str, Any]], send: Any) -> None:
     import warnings
 
     warnings.simplefilter("ignore")
     began = time.perf_counter()
     try:
-        row = check(name, export=export)
+        row = check(name)
     except Exception as error:
         text = str(error).strip().split("\n")[0][:300]
         row = {"model": name, "status": "failed", "cause": f"{type(error).__name__}: {text}"}

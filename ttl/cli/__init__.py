@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +18,7 @@ import typer.core
 from ttl import processes
 from ttl.cli.options import ENGINE, SEARCH_ONLY, Finish, Given, ImageSize, Json, Threads, with_options
 from ttl.cli.tables import candidates_table, counts_table, duration, latency_table, listed, metrics
-from ttl.errors import TTLError, UsageError
+from ttl.errors import ExportError, TTLError, UsageError
 
 if TYPE_CHECKING:
     from ttl.config import RunConfig
@@ -86,7 +87,9 @@ def _root(
 )
 @_verb
 def points(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A timm name, or tv:NAME for torchvision.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A timm name, tv:NAME for torchvision, or unet:ENCODER.")
+    ],
     image_size: ImageSize = None,
     weights: Annotated[str, typer.Option(help="A checkpoint that must fit; points beyond it are marked.")] = "none",
     finish: Finish = None,
@@ -241,7 +244,8 @@ def finetune(
         return
     for split, words in (("val", "validation"), ("test", "test")):
         which = f" of seed {record['seed']}" if spread else ""
-        typer.echo(f"{record['cut']}, {words}{which} (95 % interval):\n{metrics(record[split], spread, split)}")
+        table = metrics(record[split], spread, split, record.get("distance_unit", ""))
+        typer.echo(f"{record['cut']}, {words}{which} (95 % interval):\n{table}")
     for note in record["notes"]:
         typer.echo(note)
     typer.echo(f"Saved in {folder}")
@@ -291,7 +295,8 @@ def bench(
     from ttl.stats import ratio_interval
 
     models = {str(path): path for path in files}
-    timings = measure(models, batch=batch, threads=threads, runs=runs, image_size=image_size)
+    side = image_size or _side(files)
+    timings = measure(models, batch=batch, threads=threads, runs=runs, image_size=side)
     rows = latency_rows(timings, reference=str(files[-1]) if len(models) > 1 else None, ratio=ratio_interval)
     if as_json:
         typer.echo(json.dumps([asdict(row) for row in rows], indent=1))
@@ -300,6 +305,17 @@ def bench(
         f"{timings.hardware.cpu}, {rows[0].threads} threads, batch {batch}, {rows[0].runtime}, {rows[0].runs} runs"
     )
     typer.echo(latency_table([asdict(row) for row in rows]))
+
+
+def _side(files: Sequence[Path]) -> int | None:
+    """What files that take images of any size are timed at: the crops that they were trained on, of one size."""
+    from ttl.export.metadata import read_metadata
+
+    sides = set()
+    for path in files:
+        with suppress(ExportError):  # a file of somebody else's
+            sides.add(read_metadata(path).image_size)
+    return sides.pop() if len(sides) == 1 else None
 
 
 @app.command(

@@ -17,12 +17,13 @@ Data = Annotated[
     str | None,
     typer.Argument(
         metavar="DATA",
-        help="A folder of class folders, a CSV or Parquet manifest, a MedMNIST-style .npz, or digits.",
+        help="A folder of class folders, or of images/ and masks/; a CSV or Parquet manifest, a MedMNIST-style .npz, or digits.",
         show_default=False,
     ),
 ]
 Model = Annotated[
-    str | None, typer.Option(help="A timm name (resnet50, densenet121.tv_in1k), or tv:NAME for torchvision.")
+    str | None,
+    typer.Option(help="A timm name (resnet50, densenet121.tv_in1k), tv:NAME for torchvision, or unet:ENCODER."),
 ]
 Weights = Annotated[
     str | None,
@@ -36,7 +37,9 @@ Config = Annotated[Path | None, typer.Option(help="A TOML file of options; a fla
 Out = Annotated[Path | None, typer.Option(help="The run folder. [default: ttl-run]")]
 RecipeName = Annotated[
     str | None,
-    typer.Option("--recipe", help="How it is fine-tuned: see ttl finetune --help; or FILE.toml. [default: full]"),
+    typer.Option(
+        "--recipe", help="How it is fine-tuned: see ttl finetune --help; or FILE.toml. [default: full, of a U-Net unet]"
+    ),
 ]
 FreezeBelow = Annotated[
     str | None, typer.Option(help="For the recipes lwft and freeze-below: the point up to which all stays as it is.")

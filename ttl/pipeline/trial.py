@@ -89,7 +89,7 @@ def run_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch) -> R
             pause_after=trial.epochs,
         )
     point = prepared.candidates[-1] if trial.cut is None else prepared.points.find(trial.cut)
-    record = {"id": name, "status": "finished", **_course(point, recipe, trial, label, prepared.metric, result)}
+    record = {"id": name, "status": "finished", **_course(prepared, point, trial, label, result)}
     if not result.finished:
         return record | {"status": "paused"}
     record |= _joint_figures(prepared, model) if trial.cut is None else _figures(prepared, model, point)
@@ -121,17 +121,21 @@ def _to_train(prepared: Prepared, study: Study, trial: Trial) -> tuple[nn.Module
     return model, last, replace(settings, epochs=epochs, warm=True)
 
 
-def _course(point: TruncationPoint, recipe: Recipe, trial: Trial, label: str, metric: str, result: Fit) -> Record:
+def _course(prepared: Prepared, point: TruncationPoint, trial: Trial, label: str, result: Fit) -> Record:
     """How the fine-tune went."""
     costs = {key: value for key, value in asdict(point).items() if key in COSTS}
+    began = [BEGAN_JOINT] if trial.start else []
     if trial.cut is None and isinstance(point, UNetPoint):  # the heads read the encoder: there is no decoder
         costs |= {"params": point.encoder_params, "macs": point.encoder_macs}
+    elif isinstance(point, UNetPoint) and point.entry_is_new:
+        began.append(f"{point.entry} began with new weights: it reads {point.entry_channels} channels here")
     return {
         "cut": label,
         "index": point.index,
         **costs,
-        "score": metric,
-        "recipe": recipe.name,
+        "score": prepared.metric,
+        **({"distance_unit": prepared.distance_unit} if prepared.segments else {}),
+        "recipe": prepared.recipe.name,
         "seed": trial.seed,
         **({"start": trial.start} if trial.start else {}),
         "epochs": result.epochs,
@@ -139,7 +143,7 @@ def _course(point: TruncationPoint, recipe: Recipe, trial: Trial, label: str, me
         "seconds": result.seconds,
         "peak_memory_bytes": result.peak_memory_bytes,
         "trainable": dict(result.trainable),
-        "notes": [*([BEGAN_JOINT] if trial.start else []), *result.notes],
+        "notes": [*began, *result.notes],
         "curve": [_plain(row) for row in result.curve],
     }
 
