@@ -17,7 +17,8 @@ Data = Annotated[
     str | None,
     typer.Argument(
         metavar="DATA",
-        help="A folder of class folders, or of images/ and masks/; a CSV or Parquet manifest, a MedMNIST-style .npz, or digits.",
+        help="A folder of class folders, or of images/ and masks/; a CSV or Parquet manifest, a MedMNIST-style .npz, "
+        "or digits.",
         show_default=False,
     ),
 ]
