@@ -22,7 +22,8 @@ from shared import study_config, study_parser
 from ttl.config import RunConfig
 from ttl.finetune import RECIPES, fit
 from ttl.pipeline import finetune
-from ttl.pipeline.prepare import Prepared, prepare
+from ttl.pipeline.prepare import prepare
+from ttl.pipeline.prepared import Prepared
 from ttl.pipeline.provenance import describe_machine
 from ttl.pipeline.trial import predictions
 from ttl.stats import paired_difference

@@ -35,7 +35,8 @@ from ttl.config import load_config
 from ttl.pipeline.events import unwatched
 from ttl.pipeline.joint import curve_of_heads
 from ttl.pipeline.known import Paused
-from ttl.pipeline.prepare import Prepared, prepare
+from ttl.pipeline.prepare import prepare
+from ttl.pipeline.prepared import Prepared
 from ttl.pipeline.probing import pooled_features, probe_curve
 from ttl.pipeline.provenance import describe_machine
 from ttl.pipeline.similar import common_size, similarities

@@ -38,7 +38,8 @@ from ttl.data import AUGMENTATIONS
 from ttl.finetune import Images, fit, recipe
 from ttl.finetune.feed import Feed
 from ttl.finetune.inference import Normalise
-from ttl.pipeline.prepare import Prepared, prepare
+from ttl.pipeline.prepare import prepare
+from ttl.pipeline.prepared import Prepared
 from ttl.pipeline.provenance import describe_machine
 from ttl.truncation import truncate
 

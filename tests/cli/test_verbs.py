@@ -149,7 +149,7 @@ def test_a_config_file_gives_options_and_a_flag_wins(tmp_path: Path) -> None:
         (
             ["finetune", "digits:0-1", *TINY, "--recipe", "magic"],
             2,
-            "There is no recipe 'magic': there are full, fc, fc-then-full",
+            "There is no recipe 'magic': there are full, unet, fc",
         ),
         (["predict", "nothing.onnx", "."], 1, "nothing.onnx"),
         (["report", "nowhere"], 1, "nowhere"),

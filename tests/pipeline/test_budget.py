@@ -15,7 +15,8 @@ from ttl.config import RunConfig
 from ttl.errors import ExportError, RunFolderError, UsageError
 from ttl.pipeline import Event, Note, finetune, plan, run
 from ttl.pipeline.budget import KEPT, LatencyBudget, highest_within, within_latency
-from ttl.pipeline.prepare import Prepared, prepare
+from ttl.pipeline.prepare import prepare
+from ttl.pipeline.prepared import Prepared
 from ttl.search.study import Study
 
 NAMES = ["maxpool", "layer1.0", "layer2.0", "layer3.0", "layer4.0"]

@@ -20,7 +20,7 @@ from ttl.errors import ExportError, TTLError, UsageError
 from ttl.export.to_onnx import export_onnx
 from ttl.finetune.accelerated import accelerator, from_main
 from ttl.pipeline.events import Note, Watch
-from ttl.pipeline.prepare import Prepared
+from ttl.pipeline.prepared import Prepared
 from ttl.pipeline.provenance import describe_machine, known_run
 from ttl.points import TruncationPoint
 from ttl.report.units import milliseconds

@@ -17,7 +17,7 @@ from ttl.export.metadata import Metadata
 from ttl.export.run import OnnxModel
 from ttl.export.to_onnx import ExportResult, export_onnx
 from ttl.finetune import normalised
-from ttl.pipeline.prepare import Prepared
+from ttl.pipeline.prepared import Prepared
 from ttl.pipeline.trial import Record, Rows, predictions
 from ttl.search.study import Study
 from ttl.stats import metrics, ratio_interval

@@ -12,7 +12,7 @@ from ttl.config import RunConfig
 from ttl.cost.session import available_threads
 from ttl.errors import UsageError
 from ttl.pipeline.events import Note, Watch
-from ttl.pipeline.prepare import Prepared
+from ttl.pipeline.prepared import Prepared
 from ttl.pipeline.trial import run_trial
 from ttl.pipeline.worker import Worker
 from ttl.search.engine import Engine, InProcess

@@ -22,7 +22,8 @@ from ttl.pipeline.deliver import CHOSEN, export_model
 from ttl.pipeline.engines import check_engine, engine_of
 from ttl.pipeline.events import Note, Numbered, Watch, unwatched
 from ttl.pipeline.job import REPORT, Job
-from ttl.pipeline.prepare import Prepared, prepare, task_of
+from ttl.pipeline.prepare import prepare, task_of
+from ttl.pipeline.prepared import Prepared
 from ttl.pipeline.provenance import open_run
 from ttl.pipeline.repeats import Repeats
 from ttl.pipeline.strategies import Sources, strategy

@@ -11,7 +11,7 @@ from ttl.pipeline.events import BatchStarted, Due, Note, TrialFailed, TrialPause
 from ttl.pipeline.joint import curve_of_heads, joint_epochs
 from ttl.pipeline.known import Known, Paused
 from ttl.pipeline.overlays import draw_cases
-from ttl.pipeline.prepare import Prepared
+from ttl.pipeline.prepared import Prepared
 from ttl.pipeline.probing import probe_curve
 from ttl.pipeline.repeats import Repeats
 from ttl.pipeline.similar import similarities

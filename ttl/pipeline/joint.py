@@ -18,7 +18,7 @@ from ttl.finetune import normalised
 from ttl.finetune.trainable import batch_norms, bn_momentum
 from ttl.head import HEAD, PixelHead
 from ttl.joint import with_heads
-from ttl.pipeline.prepare import Prepared
+from ttl.pipeline.prepared import Prepared
 from ttl.pipeline.probing import linear_probe
 from ttl.pipeline.sampled import sampled_pixels
 from ttl.points import TruncationPoint, UNetPoint

@@ -11,7 +11,7 @@ import numpy as np
 
 from ttl.errors import RunFolderError
 from ttl.export.run import OnnxModel
-from ttl.pipeline.prepare import Prepared
+from ttl.pipeline.prepared import Prepared
 from ttl.pipeline.trial import Record, predictions
 from ttl.report.overlay import overlay, picture
 from ttl.stats import metrics

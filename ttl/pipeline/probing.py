@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ttl.data.task import MISSING
 from ttl.finetune.inference import Normalise
-from ttl.pipeline.prepare import Prepared
+from ttl.pipeline.prepared import Prepared
 from ttl.pipeline.sampled import sampled_pixels
 from ttl.points import UNetPoint
 from ttl.search.probe import Probed

@@ -17,7 +17,7 @@ from ttl.config import RunConfig
 from ttl.cost.session import hardware
 from ttl.data import write_splits
 from ttl.errors import RunFolderError
-from ttl.pipeline.prepare import Prepared
+from ttl.pipeline.prepared import Prepared
 from ttl.search.study import RUN, Study
 
 SPLITS = "splits.csv"

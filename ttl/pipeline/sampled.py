@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ttl.data.task import IGNORE
 from ttl.finetune.inference import Normalise
-from ttl.pipeline.prepare import Prepared
+from ttl.pipeline.prepared import Prepared
 from ttl.points import UNetPoint
 from ttl.surgery import Tap, eval_mode
 from ttl.trace import trace

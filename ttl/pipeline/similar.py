@@ -15,7 +15,7 @@ from ttl.bundle import load_bundle
 from ttl.errors import UsageError
 from ttl.finetune import normalised
 from ttl.head import HEAD
-from ttl.pipeline.prepare import Prepared
+from ttl.pipeline.prepared import Prepared
 from ttl.search.study import Study, trial_id
 from ttl.search.svcca import OVERLAP, Similarity
 from ttl.similarity import SAMPLES_PER_DIMENSION, draws, svcca

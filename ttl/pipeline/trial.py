@@ -16,7 +16,7 @@ from ttl.finetune import Fit, Recipe, Settings, epochs_done, fit, from_main
 from ttl.pipeline.events import EpochDone, ImagesShown, TrialDone, TrialStarted, Watch
 from ttl.pipeline.joint import HEADS, joint_epochs, joint_network, warm_start
 from ttl.pipeline.joint import WEIGHTS as JOINT_WEIGHTS
-from ttl.pipeline.prepare import Prepared
+from ttl.pipeline.prepared import Prepared
 from ttl.pipeline.track import tracker
 from ttl.points import TruncationPoint, UNetPoint
 from ttl.search.engine import Trial

@@ -12,7 +12,7 @@ from ttl import processes
 from ttl.cost.latency import Latency
 from ttl.data import Task, describe
 from ttl.pipeline.known import Known
-from ttl.pipeline.prepare import Prepared
+from ttl.pipeline.prepared import Prepared
 from ttl.pipeline.repeats import Repeats
 from ttl.pipeline.trial import COSTS, Record, predictions
 from ttl.search.strategy import Batch, Found

@@ -16,7 +16,8 @@ from ttl.config import RunConfig
 from ttl.errors import RunFolderError
 from ttl.pipeline.budget import within_latency
 from ttl.pipeline.events import unwatched
-from ttl.pipeline.prepare import Prepared, prepare
+from ttl.pipeline.prepare import prepare
+from ttl.pipeline.prepared import Prepared
 from ttl.pipeline.trial import run_trial
 from ttl.search.engine import Remote, Tell, Trial
 from ttl.search.study import CACHE, RUN, Study

@@ -1,0 +1,83 @@
+"""The noun: a truncation point, of any network or of a U-Net."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TruncationPoint:
+    """A place where a network can be cut. Params and MACs are of everything up to it, head excluded."""
+
+    index: int
+    """1 is the lowest point."""
+    name: str
+    """The path of the module that ends here, e.g. `layer3.5`."""
+    kind: str
+    """`stem`, `block` or `layer` (a transition, a final conv or norm)."""
+    stage: int
+    """The resolution stage it lies in, 1 the first."""
+    is_stage_end: bool
+    """Whether it is the last point before the resolution drops, or the network's last."""
+    channels: int
+    reduction: int
+    """The stride against the input: 16 means a feature map of 1/16 of the image's side."""
+    params: int
+    macs: int
+    shape: tuple[int, ...]
+    """The feature's shape for one image of `image_size`, without the batch: `(channels, height, width)`."""
+    image_size: int
+    channel_axis: int
+    """Which axis of `shape` holds the channels: 0 in a map, 2 where they come last (Swin), 1 in tokens."""
+    image_channels: int
+    is_finished: bool
+    """Whether the norm (and activation) that the next block begins with was taken along: `finish="norm"`."""
+    is_within_weights: bool
+    """Whether none of the tensors up to here was missing from the weights that were loaded."""
+    values: tuple[str, ...]
+    """The values of the walked graph whose channel concatenation is the feature here."""
+
+
+@dataclass(frozen=True)
+class UNetPoint(TruncationPoint):
+    """A place where a U-Net's encoder can be cut; the decoder stages of what is removed go with it.
+
+    Params and MACs are of all that is left: the encoder up to the cut and the decoder stages that it still has, the
+    segmentation head excluded.
+    """
+
+    encoder_params: int
+    """Of `params`, those of the encoder."""
+    encoder_macs: int
+    """Of `macs`, those of the encoder."""
+    enters: int | None
+    """The decoder stage that the cut's feature enters, the first that is left; None in the whole network, which has
+    all."""
+    skips: tuple[str, ...]
+    """The values of the walked graph that the skip connections left carry, lowest resolution first."""
+    skip_channels: tuple[int, ...]
+    """Of each of them."""
+    entry: str
+    """The path of the convolution of that stage that reads the feature."""
+    entry_channels: int
+    """Its input width here."""
+    entry_is_new: bool
+    """Whether that isn't its width in the whole network: then it starts with new weights, the only one that does."""
+
+    @property
+    def of_encoder(self) -> TruncationPoint:
+        """The same place as a point of the encoder by itself."""
+        values = {field.name: getattr(self, field.name) for field in fields(TruncationPoint)}
+        return TruncationPoint(**values | {"params": self.encoder_params, "macs": self.encoder_macs})
+
+
+def point_from_json(told: Mapping[str, Any]) -> TruncationPoint:
+    """The point whose `asdict` was written as JSON; other keys are left alone."""
+    kind: type[TruncationPoint] = UNetPoint if "enters" in told else TruncationPoint
+    values: dict[str, Any] = {}
+    for field in fields(kind):
+        value = told[field.name]
+        values[field.name] = tuple(value) if isinstance(value, list) else value
+    return kind(**values)
