@@ -36,18 +36,26 @@ def main() -> None:
     """Draw what was measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--plot", type=Path, default=PLOT)
+    parser.add_argument("--plot", type=Path, default=PLOT, help="of classifiers; that of segmentations is beside it")
     told = parser.parse_args()
     measured = json.loads(told.results.read_text(encoding="utf-8"))
     plt.rcParams |= {"svg.fonttype": "none", "font.size": 9, "svg.hashsalt": "ttl"}
+    for metric, plot in (("auprc", told.plot), ("dice", told.plot.with_stem(f"{told.plot.stem}_dice"))):
+        some = {name: content for name, content in measured.items() if content.get("metric", "auprc") == metric}
+        if some:
+            draw_all(some, plot)
+            print(table(some))
+
+
+def draw_all(measured: Mapping[str, Mapping[str, Any]], plot: Path) -> None:
+    """A panel a study."""
     rows = (len(measured) + 1) // 2
     figure, panels = plt.subplots(rows, 2, figsize=(8, 2.6 * rows + 0.7), squeeze=False)
     for panel, (name, content) in zip(panels.flat, measured.items(), strict=False):
         draw(panel, name, content)
     figure.legend(handles=legend(), loc="lower center", ncols=5, frameon=False)
     figure.tight_layout(rect=(0, 0.4 / (2.6 * rows + 0.7) + 0.02, 1, 1))
-    figure.savefig(told.plot, metadata={"Date": None})
-    print(table(measured))
+    figure.savefig(plot, metadata={"Date": None})
 
 
 def legend() -> list[Artist]:
@@ -71,13 +79,17 @@ def table(measured: Mapping[str, Mapping[str, Any]]) -> str:
     lines = [
         f"| strategy | `--select` | {' | '.join(measured)} |",
         "|---" * (2 + len(measured)) + "|",
-        f"| noise floor | | {' | '.join(format(content['noise_floor'], '.4f') for content in measured.values())} |",
+        f"| noise floor | | {' | '.join(_floor(content['noise_floor']) for content in measured.values())} |",
     ]
     columns = [{(told, rule): own for told, rule, own in grouped(content)} for content in measured.values()]
     for told, rule in columns[0]:
         cells = [_cell(column[told, rule]) for column in columns]
         lines.append(f"| {told} | {rule} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _floor(floor: float | None) -> str:
+    return "one seed" if floor is None else f"{floor:.4f}"
 
 
 def _cell(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -112,7 +124,7 @@ def draw(panel: Axes, name: str, content: Mapping[str, Any]) -> None:
     panel.set_xticks([], minor=True)
     panel.set_xlim(0.25, 13)
     panel.set_xlabel("cost in whole fine-tunes")
-    panel.set_ylabel("regret in test AUPRC")
+    panel.set_ylabel(f"regret in test {'Dice' if content.get('metric') == 'dice' else 'AUPRC'}")
     panel.set_ylim(-0.0008, 1.1 * max(0.01, *(row["regret"] for row in content["rows"])))
 
 
