@@ -3,10 +3,11 @@
     python benchmarks/unet_coverage.py                  # smp's, and of timm the shortest name of each prefix
     python benchmarks/unet_coverage.py --only 'tu-*'    # some
 
-Random weights, 64 pixels. An encoder is *exact* when, at its first, middle and last point, what it hands to the
-decoder equals the whole U-Net's, bit for bit; the last point equals smp's own U-Net, bit for bit; params and MACs
-are those of a walk of the cut U-Net; and every parameter gets a gradient. Each runs in a process of its own with a time
-limit. Pure transformers of timm are left out, and so is what smp can't build a U-Net on, which is counted.
+Random weights, 64 pixels (256 or 224 where an encoder with attention takes nothing else). An encoder is *exact* when,
+at its first, middle and last point, what it hands to the decoder equals the whole U-Net's, bit for bit; the last point
+equals smp's own U-Net, bit for bit; params and MACs are those of a walk of the cut U-Net; and every parameter gets a
+gradient. Each runs in a process of its own with a time limit. Pure transformers of timm are left out, and so is what
+smp can't build a U-Net on, which is counted.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from zoo_coverage import convolves, sweep
 RESULTS = Path(__file__).parent / "results" / "unet_coverage.json"
 LARGEST_PARAMS = 150e6
 """Above it an encoder is left out, for want of memory and time, and that is said."""
-SIDE = 64
+SIDES = (64, 256, 224)
 
 
 def main() -> None:
@@ -68,7 +69,7 @@ def check(name: str) -> dict[str, Any]:
     import torch
 
     from ttl.graph import walk
-    from ttl.points import UNetPoint, truncation_points
+    from ttl.points import UNetPoint
     from ttl.truncation import truncate
 
     torch.set_num_threads(1)
@@ -86,12 +87,12 @@ def check(name: str) -> dict[str, Any]:
     params = sum(p.numel() for p in unet.parameters())
     if params > LARGEST_PARAMS:
         return {**row, "status": "left out", "cause": "too large"}
-    points = truncation_points(unet, image_size=SIDE)
-    row |= {"params": params, "points": len(points), "first": points[0].name, "last": points[-1].name}
-    images, wrong = torch.randn(2, 3, SIDE, SIDE), []
+    side, points = points_of(unet)
+    row |= {"side": side, "params": params, "points": len(points), "first": points[0].name, "last": points[-1].name}
+    images, wrong = torch.randn(2, 3, side, side), []
     for point in {0: points[0], 1: points[len(points) // 2], 2: points[-1]}.values():
         small = truncate(unet, point, num_classes=1)
-        ops = walk(small, image_size=SIDE).ops
+        ops = walk(small, image_size=side).ops
         if sum(op.macs for op in ops if "segmentation_head" not in op.modules) != point.macs:
             wrong.append(f"MACs of {point.name}")
         small.train()(images).square().mean().backward()
@@ -103,6 +104,23 @@ def check(name: str) -> dict[str, Any]:
                 if not torch.equal(whole(images), unet(images)):
                     wrong.append("the whole isn't smp's")
     return {**row, "status": "wrong" if wrong else "exact", **({"cause": "; ".join(wrong)} if wrong else {})}
+
+
+def points_of(unet: Any) -> tuple[int, Any]:
+    """The points at the first of the sizes that the encoder can be run at, and that size.
+
+    Raises:
+        ModelError: at none of them.
+    """
+    from ttl.errors import ModelError
+    from ttl.points import truncation_points
+
+    for side in SIDES[:-1]:
+        try:
+            return side, truncation_points(unet, image_size=side)
+        except ModelError:
+            continue
+    return SIDES[-1], truncation_points(unet, image_size=SIDES[-1])
 
 
 if __name__ == "__main__":
