@@ -87,6 +87,7 @@ def test_the_presets_are_named_by_their_key() -> None:
         "none": "none",
         "ttl": "ttl",
         "partial-transfusion": "partial-transfusion",
+        "microscopy": "microscopy",
     }
 
 

@@ -64,7 +64,7 @@ def test_every_recipe_can_be_followed(name: str) -> None:
     assert row.summary
     assert row.source
     assert row.augment in AUGMENTATIONS
-    assert row.monitor in (*METRICS, "loss")
+    assert row.monitor in (*METRICS, "dice", "loss")
     # Phases are told apart by name in `Fit.trainable`, and only the last may go on until its stop rule.
     assert len({phase.name for phase in row.phases}) == len(row.phases)
     assert all(phase.epochs for phase in row.phases[:-1])
@@ -73,7 +73,9 @@ def test_every_recipe_can_be_followed(name: str) -> None:
 
 
 def test_an_unknown_recipe_is_answered_with_the_nearest() -> None:
-    with pytest.raises(UsageError, match=r"^There is no recipe 'fulll': did you mean full\? There are full, fc, "):
+    with pytest.raises(
+        UsageError, match=r"^There is no recipe 'fulll': did you mean full\? There are full, unet, fc, "
+    ):
         recipe("fulll")
 
 

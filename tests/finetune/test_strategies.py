@@ -34,6 +34,7 @@ class Expected:
 
 EXPECTED: dict[str, tuple[Expected, ...]] = {
     "full": (Expected("all", MOVING),),
+    "unet": (Expected("all", MOVING),),
     "fc": (Expected("head", STILL),),
     "fc-then-full": (Expected("head", STILL), Expected("all", STILL)),
     "fc-then-bn": (Expected("head", STILL), Expected("head and norms", STILL)),
@@ -140,8 +141,9 @@ def test_what_trains_is_counted_and_printed(name: str) -> None:
 def test_the_published_protocol(name: str) -> None:
     recipe = RECIPES[name]
     if not recipe.source.startswith("Kanavati"):
-        assert (recipe.dropout, recipe.monitor, recipe.augment) == (0.0, "auprc", "ttl")
-        assert {phase.lr for phase in recipe.phases} == {1e-4}
+        watched = "dice" if name == "unet" else "auprc"
+        assert (recipe.dropout, recipe.monitor, recipe.augment) == (0.0, watched, "ttl")
+        assert {phase.lr for phase in recipe.phases} == {1e-3 if name == "unet" else 1e-4}
         return
     assert (recipe.dropout, recipe.monitor, recipe.augment) == (0.5, "loss", "partial-transfusion")
     for phase in recipe.phases:

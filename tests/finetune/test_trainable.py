@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import pytest
+import segmentation_models_pytorch as smp
 import torch
 from torch import nn
 
 from networks import TinyResNet, network
-from ttl.finetune import Phase
+from ttl.finetune import Phase, recipe
 from ttl.finetune.trainable import batch_norms, select, train_mode
 from ttl.points import truncation_points
 from ttl.truncation import truncate
@@ -85,3 +86,18 @@ def test_statistics_move_in_train_mode_and_not_in_eval_mode() -> None:
     train_mode(model, Phase(train=("all",), bn="train", lr=1e-3))
     model(images)
     assert not any(torch.equal(value, before[name]) for name, value in model.named_buffers())
+
+
+def test_a_unets_head_is_its_decoder_whose_batch_norms_always_train() -> None:
+    unet = smp.Unet("resnet18", encoder_weights=None)
+    model = truncate(unet, truncation_points(unet, image_size=32)[3], num_classes=1)
+    (phase,) = recipe("fc").phases
+    chosen = {id(parameter) for parameter in select(model, phase)}
+    new = ("decoder.", "segmentation_head.")
+    assert {name for name, p in model.named_parameters() if id(p) in chosen} == {
+        name for name, _ in model.named_parameters() if name.startswith(new)
+    }
+    train_mode(model, phase)
+    norms = {name: m.training for name, m in model.named_modules() if isinstance(m, nn.BatchNorm2d)}
+    assert set(norms.values()) == {True, False}
+    assert all(trains is name.startswith("decoder.") for name, trains in norms.items())
