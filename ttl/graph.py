@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -104,6 +104,11 @@ class BlockGraph:
             return None
         others = {self._order[op.node] for op in live[:-1]}
         return live[-1:] if others <= self._sources[self._order[live[-1].node]] else None
+
+    def below(self, names: Collection[str]) -> list[Op]:
+        """The operations that the values of these names are computed from, and those that give them, in order."""
+        last = {i for i, op in enumerate(self.ops) if op.node.name in names}
+        return [self.ops[i] for i in sorted(last.union(*(self._sources[i] for i in last)))]
 
     def is_norm(self, op: Op) -> bool:
         """Whether it is a normalisation, of torch or of a library's own."""

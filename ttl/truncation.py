@@ -63,10 +63,11 @@ def truncate(
     if isinstance(point, UNetPoint):
         if num_classes is not None:
             return _shortened(model, point, num_classes=num_classes, seed=seed)
-        model, point = Encoder(model), point.of_encoder
+        model = Encoder(model)
     graph, constants, values = _walked(model, point)
     small = extract(model, graph, constants, joined(graph, values), class_name="TruncatedModel")
-    _check_params(model, point, small)
+    if not isinstance(point, UNetPoint):  # whose params are of more than the encoder
+        _check_params(model, point, small)
     _check(model, graph, constants, point, small)
     if num_classes is not None:
         head = new_head(point, num_classes, pool=pool, dropout=dropout, seed=seed)

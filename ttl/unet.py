@@ -81,6 +81,8 @@ class Decoder:
     stages: tuple[Stage, ...]
     params: int
     macs: int
+    graph: BlockGraph
+    """Of the whole U-Net."""
 
     def entered(self, number: int, channels: int) -> tuple[int, int]:
         """Params and MACs of the stages from `number` on, where `channels` come from below."""
@@ -109,7 +111,7 @@ def decoder(graph: BlockGraph) -> Decoder:
         if (stage := _stage(op.modules)) is not None:
             runs[names.index(stage)].append(op)
     stages = [_measured(graph, node, run) for node, run in zip(starts, runs, strict=True)]
-    return Decoder(tuple(stages), _params(inside), sum(op.macs for op in inside))
+    return Decoder(tuple(stages), *costs(inside), graph)
 
 
 def _measured(graph: BlockGraph, upsampling: fx.Node, run: Sequence[Op]) -> Stage:
@@ -121,14 +123,15 @@ def _measured(graph: BlockGraph, upsampling: fx.Node, run: Sequence[Op]) -> Stag
     skips = [node for node in join.node.all_input_nodes if node is not upsampling] if join else []
     weight = next(parameter for parameter in entry.parameters if parameter.dim() > 1)
     shape = below.shape or ()
+    params, macs = costs(run)
     return Stage(
         entry=str(entry.node.target),
         entry_channels=weight.shape[1],
         side=shape[2],
         channels=shape[1],
         skip=skips[0].name if skips else None,
-        params=_params(run),
-        macs=sum(op.macs for op in run),
+        params=params,
+        macs=macs,
         params_per_channel=weight[:, 0].numel(),
         macs_per_channel=entry.macs // weight.shape[1] + enlarged.macs // shape[1],
     )
@@ -142,5 +145,7 @@ def _stage(paths: Iterable[str]) -> str | None:
     return None
 
 
-def _params(ops: Sequence[Op]) -> int:
-    return sum({id(p): p.numel() for op in ops for p in op.parameters}.values())
+def costs(ops: Sequence[Op]) -> tuple[int, int]:
+    """Params and MACs of some operations; a shared parameter counts once."""
+    params = sum({id(p): p.numel() for op in ops for p in op.parameters}.values())
+    return params, sum(op.macs for op in ops)

@@ -66,12 +66,6 @@ class UNetPoint(TruncationPoint):
     entry_is_new: bool
     """Whether that isn't its width in the whole network: then it starts with new weights, the only one that does."""
 
-    @property
-    def of_encoder(self) -> TruncationPoint:
-        """The same place as a point of the encoder by itself."""
-        values = {field.name: getattr(self, field.name) for field in fields(TruncationPoint)}
-        return TruncationPoint(**values | {"params": self.encoder_params, "macs": self.encoder_macs})
-
 
 def point_from_json(told: Mapping[str, Any]) -> TruncationPoint:
     """The point whose `asdict` was written as JSON; other keys are left alone."""

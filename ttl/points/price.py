@@ -22,7 +22,7 @@ class Cut:
 
 def priced(graph: BlockGraph, cuts: list[Cut], missing: Collection[str]) -> list[TruncationPoint]:
     """The points behind `cuts`, lowest first; `missing` names what the loaded weights had not."""
-    params, macs = running_costs(graph)
+    params, macs = _running_costs(graph)
     axes = [graph.channel_axis(cut.values[0]) for cut in cuts]
     shapes = [shape_of(graph, cut.values) for cut in cuts]
     reductions = reductions_of(shapes, axes, graph.image_size)
@@ -57,7 +57,7 @@ def priced(graph: BlockGraph, cuts: list[Cut], missing: Collection[str]) -> list
     return points
 
 
-def running_costs(graph: BlockGraph) -> tuple[list[int], list[int]]:
+def _running_costs(graph: BlockGraph) -> tuple[list[int], list[int]]:
     """Params and MACs of everything up to and including each operation; a shared parameter counts once."""
     seen: set[int] = set()
     params, macs = [], []

@@ -7,8 +7,8 @@ from dataclasses import fields, replace
 
 from ttl.graph import BlockGraph
 from ttl.points.point import TruncationPoint, UNetPoint
-from ttl.points.price import reductions_of, running_costs, shape_of
-from ttl.unet import Decoder
+from ttl.points.price import reductions_of, shape_of
+from ttl.unet import Decoder, costs
 
 
 def left_of(found: Sequence[TruncationPoint], encoder: BlockGraph, decoder: Decoder) -> list[UNetPoint]:
@@ -33,14 +33,17 @@ def _left(point: TruncationPoint, decoder: Decoder, enters: int | None, *, index
     """What is left of a U-Net that is cut at a point of its encoder, whose feature enters that decoder stage."""
     params, macs = decoder.entered(enters, point.channels) if enters is not None else (decoder.params, decoder.macs)
     stages = decoder.stages[enters or 0 :]
+    skips = tuple(stage.skip for stage in stages if stage.skip)
+    # Not the point's own costs: some encoders (CoaT) end each skip connection with a norm that nothing else needs.
+    own_params, own_macs = costs(decoder.graph.below({*point.values, *skips}))
     more = 0 if enters is None else point.channels - stages[0].channels
     known = {field.name: getattr(point, field.name) for field in fields(TruncationPoint)}
     return UNetPoint(
-        **known | {"index": index, "params": point.params + params, "macs": point.macs + macs},
-        encoder_params=point.params,
-        encoder_macs=point.macs,
+        **known | {"index": index, "params": own_params + params, "macs": own_macs + macs},
+        encoder_params=own_params,
+        encoder_macs=own_macs,
         enters=enters,
-        skips=tuple(stage.skip for stage in stages if stage.skip),
+        skips=skips,
         skip_channels=tuple(stage.entry_channels - stage.channels for stage in stages if stage.skip),
         entry=stages[0].entry,
         entry_channels=stages[0].entry_channels + more,
@@ -54,7 +57,7 @@ def _pooled_on(graph: BlockGraph, last: TruncationPoint) -> list[TruncationPoint
     if last.values[-1] == output.name:
         return []
     op = next(op for op in graph.ops if op.node is output)
-    params, macs = (costs[-1] for costs in running_costs(graph))
+    params, macs = costs(graph.ops)
     shape = shape_of(graph, (op,))
     rest = replace(
         last,
