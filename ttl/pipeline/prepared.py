@@ -28,7 +28,6 @@ from ttl.truncation import truncate
 if TYPE_CHECKING:
     from ttl.pipeline.budget import LatencyBudget
 
-SPLITS = ("train", "val", "test")
 MARGIN, MARGIN_OF_DICE = 0.01, 0.02
 
 
