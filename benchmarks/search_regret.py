@@ -33,7 +33,7 @@ from transferability import SCORES
 
 from ttl.config import load_config
 from ttl.pipeline.events import unwatched
-from ttl.pipeline.joint import curve_of_heads
+from ttl.pipeline.joint import curve_of_heads, joint_start
 from ttl.pipeline.known import Paused
 from ttl.pipeline.prepare import prepare
 from ttl.pipeline.prepared import Prepared
@@ -47,7 +47,7 @@ from ttl.points import TruncationPoint, UNetPoint
 from ttl.search.engine import Trial
 from ttl.search.probe import Curve, one_standard_error
 from ttl.search.select import choose_best, choose_smallest
-from ttl.search.strategy import Batch, Chooser, Scores, Start, Strategy, drive
+from ttl.search.strategy import Batch, Chooser, Scores, Strategy, drive
 from ttl.search.study import CACHE, Study
 from ttl.search.svcca import Similarity
 
@@ -154,8 +154,7 @@ class Follower:
         name, _, first = told.partition(" --halving ")
         asked = {"strategy": name, "halving": int(first) if first else None}
         config = self.prepared.config.model_copy(update=asked)
-        start: Start = "pretrained" if self.prepared.segments else "joint"
-        sources = Sources(self.probe, self.joint, self.similarities, start)
+        sources = Sources(self.probe, self.joint, self.similarities, joint_start(self.prepared))
         return strategy_of(config, self.prepared.candidates, choose, sources, margin=self.prepared.margin)
 
     def evaluate(self, batch: Batch) -> Scores:

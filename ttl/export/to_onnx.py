@@ -34,6 +34,8 @@ class ExportResult:
     opset: int
     precision: str
     parity: Parity
+    free_sides: bool
+    """Whether it takes images of any size."""
 
 
 def export_onnx(
@@ -147,7 +149,7 @@ def _write(
         raise ExportError(f"{path} can't be written: {error.strerror or error}; free it or name another.") from error
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ExportError(f"The ONNX checker refuses the exported graph: {_first_line(error)}") from error
-    return ExportResult(path, size_bytes, _opset(graph), "fp32", parity)
+    return ExportResult(path, size_bytes, _opset(graph), "fp32", parity, divisor is not None)
 
 
 def _oblong(images: torch.Tensor, divisor: int) -> torch.Tensor:

@@ -93,7 +93,7 @@ def export_trial(prepared: Prepared, study: Study, record: Record, path: Path) -
         "parity_tolerance": result.parity.tolerance,
         "parity_batches": list(result.parity.batches),
         "parity_metric_delta": delta,
-        **({"divisor": bundle.divisor, "free_sides": OnnxModel(path).metadata.free_sides} if prepared.segments else {}),
+        **({"divisor": bundle.divisor, "free_sides": result.free_sides} if prepared.segments else {}),
     }
 
 

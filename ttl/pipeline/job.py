@@ -8,7 +8,7 @@ from typing import Any
 from ttl.errors import TrainingError
 from ttl.pipeline.deliver import CHOSEN, FULL, export_trial, measure_latency
 from ttl.pipeline.events import BatchStarted, Due, Note, TrialFailed, TrialPaused, Watch
-from ttl.pipeline.joint import curve_of_heads, joint_epochs
+from ttl.pipeline.joint import curve_of_heads, joint_epochs, joint_start
 from ttl.pipeline.known import Known, Paused
 from ttl.pipeline.overlays import draw_cases
 from ttl.pipeline.prepared import Prepared
@@ -23,7 +23,7 @@ from ttl.report.metric import metric
 from ttl.search.engine import Engine, Trial
 from ttl.search.probe import Curve
 from ttl.search.select import choose_best, choose_smallest
-from ttl.search.strategy import Batch, Chooser, Found, Scores, Start, drive
+from ttl.search.strategy import Batch, Chooser, Found, Scores, drive
 from ttl.search.study import Study
 from ttl.search.svcca import Similarity
 
@@ -60,9 +60,7 @@ class Job:
             TrainingError: the whole network failed: there would be nothing to compare with.
         """
         prepared = self.prepared
-        # A U-Net's decoder has learned nothing in the joint network, and needs all of its epochs.
-        start: Start = "pretrained" if prepared.segments else "joint"
-        sources = Sources(self._probe, self._joint, self._similarities, start)
+        sources = Sources(self._probe, self._joint, self._similarities, joint_start(prepared))
         asked = strategy_of(prepared.config, prepared.candidates, self._chooser(), sources, margin=prepared.margin)
         found = drive(asked, self.evaluate)
         self.evaluate(Batch("reference", (self.prepared.points[-1],)))

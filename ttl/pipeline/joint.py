@@ -23,6 +23,7 @@ from ttl.pipeline.probing import linear_probe
 from ttl.pipeline.sampled import sampled_pixels
 from ttl.points import TruncationPoint, UNetPoint
 from ttl.search.probe import Probed
+from ttl.search.strategy import Start
 from ttl.search.study import Study
 from ttl.stats import metrics, paired_difference
 
@@ -42,14 +43,21 @@ def joint_epochs(prepared: Prepared) -> int | None:
     return None if cap is None else max(1, round(JOINT_SHARE * cap))
 
 
+def joint_start(prepared: Prepared) -> Start:
+    """What the point that a joint search picks begins with."""
+    # A U-Net's decoder has learned nothing in the joint network, and needs all of its epochs.
+    return "pretrained" if prepared.segments else "joint"
+
+
 def joint_network(prepared: Prepared, seed: int) -> nn.Module:
     """The network up to the highest candidate, with a head at each of them.
 
     Each head begins as a linear probe: random ones would need more steps than a small data set has in half the epochs,
     and pull the trunk about meanwhile (linear probing, then fine-tuning: Kumar et al., ICLR 2022).
     """
+    network = prepared.network(seed)
     joint = with_heads(
-        prepared.network(seed),
+        network,
         prepared.candidates,
         num_classes=prepared.outputs,
         pool=prepared.config.pool,
@@ -61,7 +69,7 @@ def joint_network(prepared: Prepared, seed: int) -> nn.Module:
     heads = list(joint.get_submodule(HEAD).children())
     task = prepared.task
     if prepared.segments:
-        _probe_pixels(prepared, heads, seed)
+        _probe_pixels(prepared, network, heads)
         return joint
     for head, features in zip(heads, _head_inputs(prepared, joint, heads), strict=True):
         probe = linear_probe(task.kind, len(task.class_names), features, np.asarray(task.train.labels), HEADS)
@@ -72,9 +80,9 @@ def joint_network(prepared: Prepared, seed: int) -> nn.Module:
     return joint
 
 
-def _probe_pixels(prepared: Prepared, heads: Sequence[nn.Module], seed: int) -> None:
-    """Linear probes of pixels, for the heads to begin as."""
-    pixels = sampled_pixels(prepared, prepared.network(seed))
+def _probe_pixels(prepared: Prepared, network: nn.Module, heads: Sequence[nn.Module]) -> None:
+    """Linear probes of the pixels of `network`, for the heads to begin as."""
+    pixels = sampled_pixels(prepared, network)
     for head, point in zip(heads, prepared.candidates, strict=True):
         classes = len(prepared.task.class_names)
         kind = "binary" if classes == 2 else "multiclass"

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ttl.data.task import IGNORE
+
 Pixels = npt.NDArray[np.uint8]
 
-UNLABELLED = 255
 LONGEST = 320
 """Of a picture's longer side, in pixels: larger images are scaled down."""
 SHORTEST = 160
@@ -79,15 +80,15 @@ def overlay(pixels: Pixels, mask: npt.NDArray[np.integer], *, classes: int) -> b
     """
     if mask.shape != pixels.shape[1:]:
         raise ValueError(f"the mask is {mask.shape}, and the image is {pixels.shape[1:]}")
-    highest = int(mask[mask != UNLABELLED].max(initial=0))
+    highest = int(mask[mask != IGNORE].max(initial=0))
     if highest > classes or mask.min(initial=0) < 0:
         raise ValueError(f"the mask holds class {highest if highest > classes else mask.min()} of {classes}")
     image = _scaled(pixels)
     mask = _resized(Image.fromarray(mask.astype(np.uint8)), Image.Resampling.NEAREST)
     colours = np.array([(0, 0, 0), *map(_rgb, class_colours(classes))], np.uint8)
-    drawn = (mask > 0) & (mask != UNLABELLED)
+    drawn = (mask > 0) & (mask != IGNORE)
     image[drawn] = np.round((1 - FILL) * image[drawn] + FILL * colours[mask[drawn]])
-    _hatch(image, mask == UNLABELLED)
+    _hatch(image, mask == IGNORE)
     outlined = np.where(drawn, mask, 0) * _edges(mask, 2 if max(mask.shape) > SHORTEST else 1)
     return _png(_reduced(image, outlined, colours))
 
