@@ -34,6 +34,9 @@ class Metadata:
         mean: what is subtracted from pixels scaled to 0..1, one number for each of the 3 input channels.
         std: what they are divided by afterwards.
         interpolation: how images are resized: `bilinear` or `bicubic`, with antialiasing.
+        precision: of the weights: `fp32`, `fp16` or `int8`; inputs and outputs are float32 in each.
+        embeds_preprocessing: whether the file takes decoded images, uint8 `(n, height, width, channels)` of any size,
+            and gives probabilities; else normalised ones of its input size, and gives logits.
         window: centre and width of the values of DICOM files that are shown; null is their headers'.
         backbone: name of the network it was cut from.
         weights: where the network's weights came from, in words.
@@ -63,6 +66,8 @@ class Metadata:
     data_fingerprint: str
     divisor: int = 1
     free_sides: bool = False
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    embeds_preprocessing: bool = False
     window: tuple[float, float] | None = None
     metrics: Mapping[str, Mapping[str, Mapping[str, float | None]]] = field(default_factory=dict)
 

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from ttl.report.blocks import Section
 from ttl.report.reading import Report
 from ttl.report.sections.choice import at_a_glance, why_this_point
-from ttl.report.sections.evidence import data, export_checks, latency, weights
+from ttl.report.sections.evidence import data, weights
+from ttl.report.sections.exported import export_checks
+from ttl.report.sections.latency import latency
 from ttl.report.sections.overlays import what_is_drawn
 from ttl.report.sections.repeat import do_it_again
 from ttl.report.sections.training import fine_tuning, search_cost

@@ -1,4 +1,4 @@
-"""What the figures stand on: the data, the weights, the exported files and how they were timed."""
+"""What the figures stand on: the data and the weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from ttl.report import units
 from ttl.report.blocks import Block, Facts, Listing, Prose, Row, Section, Table, facts, row
 from ttl.report.estimate import number
 from ttl.report.reading import SEVERAL_CLASSES, Report, items, mapping
-from ttl.report.sections.choice import ratio_cell
 
 TASK_LABELS = {
     "kind": "Kind",
@@ -22,14 +21,6 @@ INPUT_LABELS = {
     "interpolation": "Resized by",
     "mean": "Mean",
     "std": "Std",
-}
-EXPORT_LABELS = {
-    "path": "File",
-    "precision": "Precision",
-    "opset": "Opset",
-    "parity_max_abs": "Largest difference from PyTorch",
-    "parity_metric_delta": "Metric recomputed from the ONNX file, less PyTorch's",
-    "full_path": "Whole network, for comparison",
 }
 
 
@@ -107,41 +98,3 @@ def weights(report: Report) -> Section | None:
     blocks += [Listing(names, summary) for names, summary in named if names]
     blocks.append(facts(model, INPUT_LABELS, leave_out=("name", "weights")))
     return Section("weights", "The network and its weights", tuple(blocks))
-
-
-def export_checks(report: Report) -> Section | None:
-    """What was checked on the exported files."""
-    export = mapping(report.raw, "export")
-    if not export:
-        return None
-    sizes = ("size_bytes", "full_size_bytes")
-    checks = facts(export, EXPORT_LABELS, leave_out=sizes)
-    shown = [("File size", "size_bytes"), ("File size, whole network", "full_size_bytes")]
-    pairs = tuple((label, units.size(number(export[key]))) for label, key in shown if key in export)
-    return Section("export", "Checks of the exported file", (Facts(checks.pairs + pairs),))
-
-
-def latency(report: Report) -> Section | None:
-    """Every timing, and the sentence on what the ratio means."""
-    if not report.latency:
-        return None
-    rows = tuple(
-        row(
-            timing.model,
-            timing.runtime,
-            timing.device,
-            units.whole(timing.batch),
-            units.whole(timing.threads),
-            units.milliseconds(timing.p50_ms),
-            units.milliseconds(timing.p90_ms),
-            units.whole(timing.runs),
-            "reference" if timing.is_full else ratio_cell(timing.ratio),
-        )
-        for timing in report.latency
-    )
-    columns = ("Model", "Runtime", "Device", "Batch", "Threads", "p50", "p90", "Runs", "Time against whole")
-    caption = (
-        "Time per batch. The last column is the time divided by the whole network's, with its 95% interval: "
-        "below 1 is faster; where the interval holds 1.0 there is no measurable speed-up."
-    )
-    return Section("latency", "Latency", (Table(caption, columns, rows, n_text=3),))
