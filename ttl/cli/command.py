@@ -1,0 +1,91 @@
+"""The command, what every verb shares: errors as one line, and what to type next."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+import typer.core
+
+from ttl import processes
+from ttl.errors import TTLError, UsageError
+
+VERBS = ("points", "plan", "run", "search", "finetune", "export", "bench", "predict", "report", "demo")
+
+
+class _InOrder(typer.core.TyperGroup):
+    """Lists the verbs in the order that a person needs them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names."""
+        return list(VERBS)
+
+
+app = typer.Typer(
+    name="ttl",
+    cls=_InOrder,
+    help="Truncated transfer learning: find the smallest cut of a pretrained network that is as good as the whole, "
+    "and get it as a checked ONNX file.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+INTERRUPTED = 130
+
+
+def verb(work: Callable[..., None]) -> Callable[..., None]:
+    """One line on stderr and the right exit status for every error a user can cause."""
+
+    @wraps(work)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        if not processes.is_main():
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # of several, one speaks
+        try:
+            work(*args, **kwargs)
+        except TTLError as error:
+            complain(str(error))
+            raise typer.Exit(2 if isinstance(error, UsageError) else 1) from error
+        except KeyboardInterrupt as error:
+            complain("Stopped. What was finished is kept: the same command again goes on from there.")
+            raise typer.Exit(INTERRUPTED) from error
+        except BrokenPipeError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from error
+        except OSError as error:
+            place = f" ({error.filename})" if error.filename else ""
+            complain(f"{error.strerror or error}{place}: nothing already written was lost.")
+            raise typer.Exit(1) from error
+
+    return wrapped
+
+
+def complain(text: str) -> None:
+    """A line on stderr."""
+    typer.echo(f"ttl: {' '.join(text.split())}", err=True)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from ttl import __version__
+
+        typer.echo(f"ttl {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def show_next(*commands: str) -> None:
+    """The commands that come next."""
+    typer.echo("\nNext:")
+    for command in commands:
+        typer.echo(f"  {command}")
