@@ -81,7 +81,6 @@ def test_devices(device: str) -> None:
             {"strategy": "guess"},
             "--strategy is 'guess', and should be 'joint', 'two-stage', 'exhaustive', 'svcca' or 'probe'.",
         ),
-        ({"precision": "fp64"}, "--precision is 'fp64', and should be 'fp32'."),
         ({"skip_bad": "yes"}, "--skip-bad is 'yes', and should be true or false."),
         ({"splits": 3}, "--splits is 3, and should be a path."),
         ({"model": " "}, "--model is ' ', and should not be empty."),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -47,6 +47,8 @@ REWORDED = {
     "path_type": "should be a path",
     "extra_forbidden": "is no option",
 }
+
+Options = TypeVar("Options", bound=BaseModel)
 
 
 def _device(value: str) -> str:
@@ -140,7 +142,6 @@ class RunConfig(BaseModel):
         track: what else is told of each epoch: `tensorboard`, under the run folder.
         margin: the loss in the metric that doesn't matter: in choosing, and in the non-inferiority sentence; None is
             0.01 of AUPRC, and 0.02 of Dice.
-        precision: of the exported file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -193,7 +194,6 @@ class RunConfig(BaseModel):
     accumulate: Count = 1
     track: Literal["none", "tensorboard"] = "none"
     margin: Annotated[float, Field(gt=0, lt=1)] | None = None
-    precision: Literal["fp32"] = "fp32"
 
     @model_validator(mode="after")
     def _something_left_to_train_on(self) -> Self:
@@ -260,18 +260,35 @@ def load_config(path: Path | None, flags: Mapping[str, object]) -> RunConfig:
     Raises:
         UsageError: an unreadable file, an unknown option, a bad value, or no `data` or `model`.
     """
+    return read_options(RunConfig, path, flags, arguments=("data",))
+
+
+def read_options(
+    model: type[Options], path: Path | None, flags: Mapping[str, object], *, arguments: Sequence[str] = ()
+) -> Options:
+    """Options of one kind from a TOML file and from flags; see `load_config`.
+
+    Args:
+        model: what they are.
+        path: the TOML file.
+        flags: option name -> value; None means not given.
+        arguments: names of those that have no flag.
+
+    Raises:
+        UsageError: an unreadable file, an unknown option, a bad or a missing value.
+    """
     given = {_snake(name): value for name, value in flags.items() if value is not None}
-    _refuse_unknown(given, "on the command line")
-    options = _read_toml(path) if path is not None else {}
+    _refuse_unknown(model, given, "on the command line")
+    options = _read_toml(model, path) if path is not None else {}
     origin = {name: f"{_kebab(name)} in {path}" for name in options}
-    origin |= {name: "DATA" if name == "data" else f"--{_kebab(name)}" for name in given}
+    origin |= {name: name.upper() if name in arguments else f"--{_kebab(name)}" for name in given}
     try:
-        return RunConfig.model_validate(options | given)
+        return model.model_validate(options | given)
     except ValidationError as error:
         raise UsageError(f"{_sentence(error, origin)}.") from None
 
 
-def _read_toml(path: Path) -> dict[str, object]:
+def _read_toml(model: type[BaseModel], path: Path) -> dict[str, object]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -285,12 +302,12 @@ def _read_toml(path: Path) -> dict[str, object]:
                 f"The option {_kebab(key)} is given twice in {path}, as {_kebab(key)} and as {_snake(key)}: keep one."
             )
         options[_snake(key)] = value
-    _refuse_unknown(options, f"in {path}")
+    _refuse_unknown(model, options, f"in {path}")
     return options
 
 
-def _refuse_unknown(options: Mapping[str, object], where: str) -> None:
-    known = [_kebab(name) for name in RunConfig.model_fields]
+def _refuse_unknown(model: type[BaseModel], options: Mapping[str, object], where: str) -> None:
+    known = [_kebab(name) for name in model.model_fields]
     for name in map(_kebab, options):
         if name in known:
             continue

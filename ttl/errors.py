@@ -35,6 +35,10 @@ class ExportError(TTLError):
     """The exported file can't be written, or doesn't compute what the model computes."""
 
 
+class GateError(ExportError):
+    """A file was exported and didn't pass a check, so it wasn't kept."""
+
+
 class WorkerError(TTLError):
     """A process that runs fine-tunes ended again and again, or can't be had."""
 

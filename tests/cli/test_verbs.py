@@ -37,7 +37,7 @@ def test_every_verb_has_help_with_an_example(verb: str) -> None:
 def test_every_option_of_a_run_can_be_given_as_a_flag() -> None:
     named_otherwise = {"label_columns": "label_column"}
     fields = {named_otherwise.get(name, name) for name in RunConfig.model_fields}
-    assert RUN_OPTIONS.keys() - {"config"} == fields - {"precision"}  # which `ttl export` takes
+    assert RUN_OPTIONS.keys() - {"config"} == fields
 
 
 def test_help_and_version() -> None:
@@ -82,7 +82,21 @@ def test_bench_report_and_export_of_a_run(finished: tuple[Path, Result], tmp_pat
     assert ttl("report", folder).output.strip() == str(folder / "report.html")
     exported = ttl("export", folder, "--out", tmp_path / "again.onnx")
     assert exported.exit_code == 0
-    assert "at batch 1, 2 and 7" in exported.output
+    assert "batches of 1, 2, 7" in exported.output
+    assert re.search(r"^again\.onnx +fp32 +passed +\d", exported.output, re.MULTILINE)
+    assert f"ttl predict {tmp_path / 'again.onnx'} IMAGE" in exported.output
+
+
+def test_an_export_that_fails_a_check_ends_with_1_and_says_which(
+    finished: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("ttl.pipeline.exporting.METRIC_TOLERANCE", -1.0)
+    result = ttl("export", finished[0], "--program", "--out", tmp_path)
+    assert result.exit_code == 1
+    assert re.search(r"^model\.onnx +fp32 +failed", result.output, re.MULTILINE)
+    assert "ttl: model.onnx failed: The file gives a test " in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pt2"]
+    assert ttl("export", finished[0], "--precision", "fp8").exit_code == 2
 
 
 def test_the_next_command_repeats_what_was_given(tmp_path: Path) -> None:

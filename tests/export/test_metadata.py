@@ -33,7 +33,7 @@ def test_nan_is_written_as_null(metadata: Metadata) -> None:
 
 
 def test_what_a_later_version_adds_is_left_alone(metadata: Metadata) -> None:
-    later = to_properties(metadata) | {"ttl.licence": '"none"', "author": "someone"}
+    later = to_properties(metadata) | {"ttl.colour": '"none"', "author": "someone"}
     assert from_properties(later, FILE) == metadata
 
 

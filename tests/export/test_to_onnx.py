@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import copy
 import errno
+import hashlib
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
 import onnxruntime as ort
 import pytest
 import torch
+from PIL import Image
 from torch import fx, nn
 
-from ttl.errors import ExportError
+from ttl.errors import ExportError, GateError, UsageError
 from ttl.export import to_onnx
+from ttl.export.gate import Check, Judgement
 from ttl.export.metadata import Metadata, read_metadata
 from ttl.export.to_onnx import ExportResult, export_onnx
 
@@ -97,13 +101,16 @@ def test_file_holds_nothing_unused_and_no_paths(exported: ExportResult) -> None:
 
 def test_result_describes_the_file(exported: ExportResult) -> None:
     assert exported.size_bytes == exported.path.stat().st_size
+    assert exported.sha256 == hashlib.sha256(exported.path.read_bytes()).hexdigest()
     assert exported.opset == onnx.load(exported.path).opset_import[0].version
     assert exported.parity.batches == (1, 2, 7)
     assert 0 <= exported.parity.max_abs <= exported.parity.tolerance < 1e-3 * exported.parity.scale
 
 
 def test_metadata_travels_in_the_file(exported: ExportResult, metadata: Metadata) -> None:
-    assert read_metadata(exported.path) == metadata
+    parity = exported.parity
+    found = {"max_abs": parity.max_abs, "tolerance": parity.tolerance, "float64_max_abs": parity.float64_max_abs}
+    assert read_metadata(exported.path) == replace(metadata, parity=found)
 
 
 def test_runs_at_a_batch_that_was_never_tried(exported: ExportResult, resnet: fx.GraphModule) -> None:
@@ -174,7 +181,7 @@ def test_unfit_model_is_refused(model: nn.Module, message: str, tmp_path: Path) 
 def test_nan_is_refused(tmp_path: Path) -> None:
     model = Flat()
     nn.init.constant_(model.fc.bias, float("nan"))
-    with pytest.raises(ExportError, match=r"model returns NaN or infinity on a real image at batch 1"):
+    with pytest.raises(ExportError, match=r"model returns NaN or infinity on a real image in its own precision"):
         export_onnx(model, tmp_path / "m.onnx", check_on=small_images())
     assert names(tmp_path) == []
 
@@ -185,8 +192,8 @@ def test_file_of_another_model_is_refused_and_the_old_file_stays(
     path, other = tmp_path / "m.onnx", Flat()
     export_onnx(Flat(), path, check_on=small_images())
     before = path.read_bytes()
-    translate = to_onnx._translate
-    monkeypatch.setattr(to_onnx, "_translate", lambda model, *rest: translate(other.eval(), *rest))
+    translate = to_onnx.translate
+    monkeypatch.setattr(to_onnx, "translate", lambda model, images, **told: translate(other.eval(), images, **told))
     with pytest.raises(ExportError, match=r"differs from the model by \d.* more than the .* rounding explains"):
         export_onnx(Flat(), path, check_on=small_images())
     assert path.read_bytes() == before
@@ -205,7 +212,7 @@ def test_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_interrupt_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*args: object) -> None:
+    def interrupt(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(to_onnx, "check_parity", interrupt)
@@ -224,6 +231,63 @@ def test_too_large_for_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(to_onnx, "ONE_FILE_LIMIT_BYTES", 100)
     with pytest.raises(ExportError, match="one ONNX file holds 2 GB"):
         export_onnx(Flat(), tmp_path / "m.onnx", check_on=small_images())
+
+
+def test_half_precision_is_smaller_and_keeps_its_ends(
+    resnet: fx.GraphModule, images: torch.Tensor, exported: ExportResult, metadata: Metadata, tmp_path: Path
+) -> None:
+    half = export_onnx(resnet, tmp_path / "h.onnx", check_on=images, metadata=metadata, precision="fp16")
+    assert half.size_bytes < 0.55 * exported.size_bytes
+    graph = onnx.load(half.path).graph
+    ends = [value.type.tensor_type.elem_type for value in (graph.input[0], graph.output[0])]
+    assert ends == [onnx.TensorProto.FLOAT] * 2
+    assert {t.data_type for t in graph.initializer if len(t.dims) == 4} == {onnx.TensorProto.FLOAT16}
+    assert "BatchNormalization" not in [node.op_type for node in graph.node]
+    assert half.parity.max_abs <= half.parity.tolerance
+    assert half.parity.rounding > exported.parity.rounding
+    assert read_metadata(half.path).precision == "fp16"
+
+
+def test_a_model_beyond_half_precision_is_refused(tmp_path: Path) -> None:
+    model = Flat()
+    nn.init.constant_(model.fc.bias, 1e5)
+    with pytest.raises(ExportError, match="NaN or infinity on a real image in half precision, whose numbers end at"):
+        export_onnx(model, tmp_path / "m.onnx", check_on=small_images(), precision="fp16")
+    assert names(tmp_path) == []
+
+
+def test_the_judge_sees_the_file_and_may_refuse_it(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def accept(path: Path) -> Judgement:
+        seen.append(len(ort.InferenceSession(path).get_inputs()))
+        return Judgement((Check("Metric", "as good"),), {"test": 1.0})
+
+    def refuse(path: Path) -> Judgement:
+        raise GateError("It is worse.")
+
+    result = export_onnx(Flat(), tmp_path / "m.onnx", check_on=small_images(), judge=accept)
+    assert (seen, result.checks[-1].found, result.judgement.figures) == ([1], "as good", {"test": 1.0})
+    before = result.path.read_bytes()
+    with pytest.raises(GateError, match="It is worse"):
+        export_onnx(Flat(), tmp_path / "m.onnx", check_on=small_images(), judge=refuse)
+    assert result.path.read_bytes() == before
+    assert names(tmp_path) == ["m.onnx"]
+
+
+def test_a_provider_that_is_not_here_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(to_onnx.ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    asked = ["CUDAExecutionProvider"]
+    result = export_onnx(Flat(), tmp_path / "m.onnx", check_on=small_images(), providers=asked)
+    assert result.checks[-1].name == "On CUDAExecutionProvider"
+    assert result.checks[-1].found.startswith("not checked: this onnxruntime")
+
+
+def test_options_that_do_not_go_together(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="int8 needs a calibration"):
+        export_onnx(Flat(), tmp_path / "m.onnx", check_on=small_images(), precision="int8")
+    with pytest.raises(UsageError, match="needs metadata"):
+        export_onnx(Flat(), tmp_path / "m.onnx", check_on=small_images(), decoded=[Image.new("RGB", (4, 4))])
 
 
 @pytest.mark.parametrize(

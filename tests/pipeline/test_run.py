@@ -14,6 +14,7 @@ from networks import network
 from ttl.bundle import load_bundle
 from ttl.config import RunConfig
 from ttl.errors import DataError, RunFolderError, TrainingError, TTLError, UsageError
+from ttl.export.options import ExportConfig
 from ttl.export.run import OnnxModel
 from ttl.finetune import resume
 from ttl.pipeline import (
@@ -183,9 +184,9 @@ def test_a_trial_can_be_loaded_and_exported_by_itself(finished: Path, tmp_path: 
     model, bundle = load_bundle(folder)
     assert not model.training
     assert bundle.backbone == "resnet10t"
-    path, result = export(folder, tmp_path / "one.onnx")
-    assert path.is_file()
-    assert result.parity.max_abs <= result.parity.tolerance
+    (record,) = export(folder, ExportConfig(), out=tmp_path / "one.onnx")
+    assert (tmp_path / "one.onnx").is_file()
+    assert record["parity_max_abs"] <= record["parity_tolerance"]
 
 
 def test_finetune_runs_one_point(tmp_path: Path) -> None:

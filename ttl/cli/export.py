@@ -2,37 +2,79 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
-import typer.core
-
-from ttl.cli.tables import listed
-from ttl.errors import UsageError
-
-if TYPE_CHECKING:
-    pass
 
 from ttl.cli.command import app, show_next, verb
+from ttl.cli.options import Config, Json
+from ttl.cli.tables import checks_table, files_table
+from ttl.errors import ExportError
 
 
-@app.command(short_help="a checked ONNX file of a fine-tuned model", epilog="Example: ttl export ttl-run")
+@app.command(
+    short_help="checked ONNX files of a fine-tuned model",
+    epilog="Example: ttl export ttl-run --precision fp32 --precision int8",
+)
 @verb
 def export(
     source: Annotated[Path, typer.Argument(metavar="RUN|BUNDLE", help="A run folder, or a trial's folder.")],
-    out: Annotated[Path | None, typer.Option(help="The file. [default: model.onnx in that folder]")] = None,
-    data: Annotated[str | None, typer.Option(help="Images to check the file on. [default: the run's]")] = None,
-    precision: Annotated[str, typer.Option(help="fp32.")] = "fp32",
+    precision: Annotated[
+        list[str] | None, typer.Option(help="fp32, fp16 or int8; given again, a file each. [default: fp32]")
+    ] = None,
+    embed_preprocessing: Annotated[
+        bool,
+        typer.Option("--embed-preprocessing", help="The file takes decoded images of any size, gives probabilities."),
+    ] = False,
+    program: Annotated[bool, typer.Option("--program", help="A torch.export program (.pt2), too.")] = False,
+    opset: Annotated[int | None, typer.Option(help="Of ONNX operators. [default: the exporter's choice]")] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="The loss in the metric against fp32 that doesn't matter. [default: the run's]")
+    ] = None,
+    config: Config = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder, or the file where it is one. [default: RUN; model.onnx]")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Labelled images to judge by. [default: the run's]")] = None,
+    as_json: Json = False,
 ) -> None:
-    """Write the fine-tuned model as an ONNX file, and check that it computes the same."""
-    if precision != "fp32":
-        raise UsageError(f"--precision is {precision}, and only fp32 is there: leave it out")
+    """Write the fine-tuned model as ONNX files. A file that fails a check is not kept, and the command fails."""
+    from ttl.config import read_options
+    from ttl.export.options import ExportConfig
     from ttl.pipeline import export as export_to
 
-    path, result = export_to(source, out, data=data)
-    typer.echo(
-        f"{path}: {result.size_bytes / 1e6:.2f} MB, opset {result.opset}; differs from PyTorch by at most "
-        f"{result.parity.max_abs:.2g} (allowed {result.parity.tolerance:.2g}) at batch {listed(result.parity.batches)}"
-    )
-    show_next(f"ttl predict {path} IMAGE", f"ttl bench {path}")
+    flags = {
+        "precision": tuple(precision) if precision else None,
+        "embed_preprocessing": embed_preprocessing or None,
+        "program": program or None,
+        "opset": opset,
+        "margin": margin,
+    }
+    told = read_options(ExportConfig, config, flags)
+
+    def watch(event: Any) -> None:
+        if not as_json:
+            typer.echo(event.text)
+
+    records = export_to(source, told, out=out, data=data, watch=watch)
+    _show(records, as_json)
+    kept = [record for record in records if record["state"] == "passed"]
+    if len(kept) < len(records):
+        reasons = "; ".join(f"{r['file']} {r['state']}: {r['why'].rstrip('.')}" for r in records if r not in kept)
+        raise ExportError(f"{reasons}.")
+    if not as_json:
+        folder = out if out and not out.suffix else (out.parent if out else source)
+        files = [str(folder / record["file"]) for record in kept if record["file"].endswith(".onnx")]
+        show_next(f"ttl predict {files[0]} IMAGE", f"ttl bench {' '.join(files)}")
+
+
+def _show(records: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(records, indent=1))
+        return
+    for record in records:
+        if record["state"] == "passed":
+            typer.echo(f"\n{record['file']}\n{checks_table(record['checks'])}")
+    typer.echo(f"\n{files_table(records)}")

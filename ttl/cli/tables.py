@@ -106,10 +106,24 @@ def written(value: float | None, known: Metric) -> str:
     return known.text(value) if known.is_distance else f"{value:.4f}"
 
 
-def listed(numbers: tuple[int, ...]) -> str:
-    """`1, 2 and 7`."""
-    *first, last = map(str, numbers)
-    return f"{', '.join(first)} and {last}" if first else last
+def checks_table(checks: list[dict[str, str]]) -> str:
+    """What was checked on a file: what was found, and what was wanted."""
+    width = max(len(check["name"]) for check in checks)
+    return "\n".join(
+        f"  {check['name']:<{width}}  {check['found']}" + (f"  (wanted: {check['wanted']})" if check["wanted"] else "")
+        for check in checks
+    )
+
+
+def files_table(records: list[dict[str, Any]]) -> str:
+    """Each file that was asked for: passed, failed or not exported, and what is known of it."""
+    width = max(len(record["file"]) for record in records)
+    lines = [f"{'file':<{width}}  {'precision':<12}  {'state':<12}  {'MB':>7}  what was found"]
+    for record in records:
+        size = f"{record['size_bytes'] / 1e6:7.2f}" if "size_bytes" in record else "      -"
+        said = record.get("why") or record.get("sentence") or f"differs from PyTorch by {record['parity_max_abs']:.2g}"
+        lines.append(f"{record['file']:<{width}}  {record['precision']:<12}  {record['state']:<12}  {size}  {said}")
+    return "\n".join(lines)
 
 
 def duration(seconds: float) -> str:

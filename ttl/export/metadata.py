@@ -46,7 +46,13 @@ class Metadata:
         macs: multiply-adds of one image.
         ttl_version: version of the tool that wrote the file.
         data_fingerprint: SHA-256 of the data it was fine-tuned on.
-        metrics: split → metric → {`value`, `ci_low`, `ci_high`}; NaN is written as null.
+        metrics: split → metric → {`value`, `ci_low`, `ci_high`}, of the fine-tuned model in PyTorch; NaN is written
+            as null. What the file itself gives on the test images is in the JSON beside it.
+        parity: what comparing the file with PyTorch found: `max_abs`, `tolerance`, `float64_max_abs`.
+        data_name: what the data it was fine-tuned on is called.
+        recipe: how it was fine-tuned.
+        versions: of the tools that made the file, by name.
+        licence: what is known of the terms that the weights stand under.
     """
 
     kind: Literal["binary", "multiclass", "multilabel", "segmentation"]
@@ -70,6 +76,11 @@ class Metadata:
     embeds_preprocessing: bool = False
     window: tuple[float, float] | None = None
     metrics: Mapping[str, Mapping[str, Mapping[str, float | None]]] = field(default_factory=dict)
+    parity: Mapping[str, float | None] = field(default_factory=dict)
+    data_name: str = ""
+    recipe: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    licence: str = ""
 
 
 def to_properties(metadata: Metadata) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import onnx
@@ -29,6 +30,15 @@ def strip(model: onnx.ModelProto) -> None:
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info, *model.graph.initializer):
         del value.metadata_props[:]
         value.doc_string = ""
+
+
+def unfolded_norms(model: onnx.ModelProto) -> tuple[int, int]:
+    """How many batch norms are left, and how many of them right after a convolution that nothing else reads."""
+    made_by = {name: node for node in _nodes(model.graph) for name in node.output}
+    readers = Counter(name for node in _nodes(model.graph) for name in node.input)
+    norms = [node for node in _nodes(model.graph) if node.op_type == "BatchNormalization"]
+    fed = [made_by[n.input[0]] for n in norms if n.input[0] in made_by and readers[n.input[0]] == 1]
+    return len(norms), sum(node.op_type == "Conv" for node in fed)
 
 
 def check_structure(model: onnx.ModelProto, *, free_sides: bool = False) -> None:

@@ -3,26 +3,47 @@
 from __future__ import annotations
 
 import copy
-import io
-import logging
-import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import onnx
+import onnxruntime as ort
 import torch
+from PIL import Image
 from torch import nn
 
-from ttl.errors import ExportError
+from ttl.errors import ExportError, UsageError
+from ttl.export.files import provisional
+from ttl.export.gate import Check, Judge, Judgement, check_graph, elsewhere, no_judge, parity_checks
+from ttl.export.half import Half
 from ttl.export.metadata import Metadata, to_properties
 from ttl.export.parity import Parity, check_parity
-from ttl.export.structure import INPUT, OUTPUT, check_structure, strip
+from ttl.export.preprocessing import check_preprocessing, embed_preprocessing
+from ttl.export.quantize import Quantized, Verdict, quantize
+from ttl.export.run import OnnxModel
+from ttl.export.translate import opset_of, translate
 
 ONE_FILE_LIMIT_BYTES = 2**31 - 1  # protobuf's limit for a message
+
+Precision = Literal["fp32", "fp16", "int8"]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What int8 is made with.
+
+    Attributes:
+        images: `(n, 3, h, w)` float32, normalised training images: no other data may shape the file.
+        accept: recomputes the metric on validation data from a candidate; where it refuses, layers stay in float.
+        weight_bits: 8, or 7 for processors whose 16-bit sums would overflow (x86 without VNNI).
+    """
+
+    images: torch.Tensor
+    accept: Callable[[onnx.ModelProto], Verdict]
+    weight_bits: Literal[7, 8] = 7
 
 
 @dataclass(frozen=True)
@@ -31,11 +52,15 @@ class ExportResult:
 
     path: Path
     size_bytes: int
+    sha256: str
     opset: int
-    precision: str
+    precision: Precision
     parity: Parity
     free_sides: bool
     """Whether it takes images of any size."""
+    checks: tuple[Check, ...]
+    judgement: Judgement
+    quantized: Quantized | None = None
 
 
 def export_onnx(
@@ -46,12 +71,19 @@ def export_onnx(
     metadata: Metadata | None = None,
     opset: int | None = None,
     divisor: int | None = None,
+    precision: Precision = "fp32",
+    calibration: Calibration | None = None,
+    decoded: Sequence[Image.Image] = (),
+    judge: Judge = no_judge,
+    providers: Sequence[str] = (),
 ) -> ExportResult:
     """Write a model as ONNX: input `image`, output `logits`, any batch size, weights inside the file.
 
-    The file is written under a temporary name beside `path` and renamed when the ONNX checker and the
-    comparison with PyTorch have passed, so what stands under `path` is checked; after a failure, what stood
-    there before still does. The model is copied: its mode, device and weights stay as they are.
+    The file is written under a temporary name beside `path` and renamed when it has passed: the ONNX checker;
+    names, shapes and a batch size that is free; the comparison with PyTorch in float32 and float64 on real images,
+    at several batch sizes, with graph optimisation off and on (`check_parity`); and `judge`. So what stands under
+    `path` is checked; after a failure, what stood there before still does. The model is copied: its mode, device and
+    weights stay as they are.
 
     Args:
         model: takes `(n, 3, h, w)` float32 normalised images, returns logits `(n, classes)`, or `(n, outputs, h, w)`.
@@ -61,10 +93,19 @@ def export_onnx(
         opset: version of the ONNX operators; the exporter's own choice by default.
         divisor: of a network that takes images of any size with sides that are multiples of it: the file does, too.
             None fixes the sides to those of `check_on`.
+        precision: of the weights and of what is computed; inputs and outputs are float32 in each.
+        calibration: what int8 needs, and only int8.
+        decoded: images as a decoder returns them. Where given, the file takes such images, uint8
+            `(n, height, width, channels)` of any size, and gives `probabilities`; it needs `metadata`, and is checked
+            on them against the training pipeline.
+        judge: a last check of the written file, with data of the task.
+        providers: other onnxruntime providers than the CPU's that the file is meant for; it is run on those that are
+            here, and the result says which aren't.
 
     Raises:
-        ExportError: when the model can't be exported with a free batch size, the file can't be written, or
-            it doesn't compute what the model computes.
+        ExportError: the model can't be exported with a free batch size, or the file can't be written.
+        GateError: the file doesn't compute what the model computes, or was refused.
+        UsageError: options that don't go together.
 
     Example:
         >>> import tempfile, torch
@@ -73,15 +114,42 @@ def export_onnx(
         >>> export_onnx(model, f"{folder}/model.onnx", check_on=torch.rand(3, 3, 2, 2)).parity.batches
         (1, 2, 7)
     """
-    path = Path(path)
-    images = _checked(check_on)
-    still = copy.deepcopy(model).cpu().eval()
-    graph = _translate(still, images, opset, divisor)
-    strip(graph)
-    check_structure(graph, free_sides=divisor is not None)
+    if (precision == "int8") != (calibration is not None):
+        raise UsageError("int8 needs a calibration, and the other precisions have none.")
+    if decoded and metadata is None:
+        raise UsageError("A file that takes decoded images needs metadata, which says how to make pixels of them.")
+    path, images = Path(path), _checked(check_on)
     if metadata is not None:
-        onnx.helper.set_model_props(graph, to_properties(metadata))
-    return _write(graph, path, still, images, divisor)
+        metadata = replace(metadata, precision=precision)
+    still = copy.deepcopy(model).cpu().eval()
+    graph = translate(Half(still).eval() if precision == "fp16" else still, images, opset=opset, divisor=divisor)
+    _describe(graph, metadata)
+    quantized = None
+    if calibration is not None:
+        quantized = quantize(graph, calibration.images.numpy(), calibration.accept, weight_bits=calibration.weight_bits)
+        graph = quantized.graph
+    with provisional(path) as unchecked:
+        parity, checks = _gate(graph, unchecked, still, images, divisor=divisor, precision=precision)
+        checks += tuple(_on_provider(provider, still, unchecked, images, precision) for provider in providers)
+        if decoded and metadata is not None:
+            metadata = replace(metadata, embeds_preprocessing=True)
+            graph, more = _embedded(graph, metadata, unchecked, decoded)
+            checks += more
+        judgement = judge(unchecked)
+        content = _finished(graph, metadata, parity)
+        unchecked.write_bytes(content)
+    return ExportResult(
+        path=path,
+        size_bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        opset=opset_of(graph),
+        precision=precision,
+        parity=parity,
+        free_sides=divisor is not None,
+        checks=(*checks, *judgement.checks),
+        judgement=judgement,
+        quantized=quantized,
+    )
 
 
 def _checked(images: torch.Tensor) -> torch.Tensor:
@@ -93,63 +161,33 @@ def _checked(images: torch.Tensor) -> torch.Tensor:
     return images.detach().to("cpu", torch.float32)
 
 
-def _free(divisor: int | None) -> dict[int, Any]:
-    """The free dimensions of the input."""
-    free: dict[int, Any] = {0: torch.export.Dim("batch")}
+def _describe(graph: onnx.ModelProto, metadata: Metadata | None) -> None:
+    if metadata is not None:
+        onnx.helper.set_model_props(graph, to_properties(metadata))
+
+
+def _gate(
+    graph: onnx.ModelProto,
+    unchecked: Path,
+    model: nn.Module,
+    images: torch.Tensor,
+    *,
+    divisor: int | None,
+    precision: Precision,
+) -> tuple[Parity, tuple[Check, ...]]:
+    """Write the graph and compare it with the model."""
+    _write(graph, unchecked)
+    checks = check_graph(unchecked)
+    parity = check_parity(model, unchecked, images, precision=precision)
     if divisor is not None:
-        for axis, name in ((2, "height"), (3, "width")):
-            side = torch.export.Dim(name if divisor == 1 else f"{name}_{divisor}", min=1, max=2**20 // divisor)
-            free[axis] = side if divisor == 1 else divisor * side
-    return free
+        check_parity(model, unchecked, _oblong(images, divisor), batches=(1,), precision=precision)
+    return parity, (*checks, *parity_checks(parity))
 
 
-def _translate(model: nn.Module, images: torch.Tensor, opset: int | None, divisor: int | None) -> onnx.ModelProto:
-    # Two images: a batch of one would be taken for a constant.
-    example = images[torch.arange(2) % len(images)]
-    if divisor is not None and min(images.shape[2:]) < 2 * divisor:  # so would be a side of one divisor
-        example = example.repeat(1, 1, 2, 2)
-    try:
-        with _quiet(), torch.no_grad():
-            program = torch.onnx.export(
-                model,
-                (example,),
-                dynamo=True,
-                verbose=False,
-                input_names=[INPUT],
-                output_names=[OUTPUT],
-                dynamic_shapes=(_free(divisor),),
-                opset_version=opset,
-            )
-    except Exception as error:  # the exporter raises whatever the model's forward or an operator raises
-        raise ExportError(f"The model can't be exported to ONNX: {_first_cause(error)}") from error
-    if program is None:
-        raise ExportError("The model can't be exported to ONNX: the exporter returned nothing.")
-    graph = program.model_proto
-    if opset is not None and _opset(graph) != opset:
-        raise ExportError(f"Opset {opset} can't be had for this model: the exporter gives {_opset(graph)}; use that.")
-    return graph
-
-
-def _write(
-    graph: onnx.ModelProto, path: Path, model: nn.Module, images: torch.Tensor, divisor: int | None
-) -> ExportResult:
+def _write(graph: onnx.ModelProto, path: Path) -> None:
     if graph.ByteSize() > ONE_FILE_LIMIT_BYTES:
-        raise ExportError(f"{path} would be {graph.ByteSize()} bytes: one ONNX file holds 2 GB; cut the model lower.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _provisional(path) as unchecked:
-            unchecked.write_bytes(graph.SerializeToString())
-            onnx.checker.check_model(str(unchecked), full_check=True)
-            parity = check_parity(model, unchecked, images)
-            if divisor is not None:
-                check_parity(model, unchecked, _oblong(images, divisor), batches=(1,))
-            size_bytes = unchecked.stat().st_size
-            os.replace(unchecked, path)
-    except OSError as error:
-        raise ExportError(f"{path} can't be written: {error.strerror or error}; free it or name another.") from error
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ExportError(f"The ONNX checker refuses the exported graph: {_first_line(error)}") from error
-    return ExportResult(path, size_bytes, _opset(graph), "fp32", parity, divisor is not None)
+        raise ExportError(f"The file would be {graph.ByteSize()} bytes: one ONNX file holds 2 GB; cut the model lower.")
+    path.write_bytes(graph.SerializeToString())
 
 
 def _oblong(images: torch.Tensor, divisor: int) -> torch.Tensor:
@@ -159,39 +197,29 @@ def _oblong(images: torch.Tensor, divisor: int) -> torch.Tensor:
     return images[:, :, :height, :width]
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter from printing, logging and warning: what fails is raised, what it made is checked."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)
+def _on_provider(provider: str, model: nn.Module, path: Path, images: torch.Tensor, precision: Precision) -> Check:
+    if provider not in ort.get_available_providers():
+        return elsewhere(provider, None)
+    return elsewhere(provider, check_parity(model, path, images, precision=precision, provider=provider))
 
 
-@contextmanager
-def _provisional(path: Path) -> Iterator[Path]:
-    """A name in the same folder, free again afterwards: also after a KeyboardInterrupt."""
-    unchecked = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield unchecked
-    finally:
-        unchecked.unlink(missing_ok=True)
+def _embedded(
+    graph: onnx.ModelProto, metadata: Metadata, unchecked: Path, decoded: Sequence[Image.Image]
+) -> tuple[onnx.ModelProto, tuple[Check, ...]]:
+    """The graph that takes decoded images, in place of the plain one that was checked."""
+    plain = OnnxModel(unchecked)  # loaded whole: the file may be written again
+    embedded = embed_preprocessing(graph, metadata)
+    _write(embedded, unchecked)
+    checks = check_graph(unchecked)
+    found = check_preprocessing(OnnxModel(unchecked), plain, decoded)
+    said = f"differ by {found.max_abs:.2g} on {found.images} images"
+    return embedded, (*checks, Check("Probabilities from decoded images", said, f"{found.tolerance:.2g}"))
 
 
-def _opset(graph: onnx.ModelProto) -> int:
-    return next(int(item.version) for item in graph.opset_import if item.domain in ("", "ai.onnx"))
-
-
-def _first_cause(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return _first_line(error)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+def _finished(graph: onnx.ModelProto, metadata: Metadata | None, parity: Parity) -> bytes:
+    """The file's bytes, with what the checks found among its metadata."""
+    if metadata is not None:
+        measured = {"max_abs": parity.max_abs, "tolerance": parity.tolerance, "float64_max_abs": parity.float64_max_abs}
+        _describe(graph, replace(metadata, parity=measured))
+    content: bytes = graph.SerializeToString()
+    return content

@@ -47,6 +47,9 @@ class Split(Protocol):
     def numbers(self) -> int:
         """How many random numbers decide what is taken of an image, its augmentation left aside."""
 
+    def crops(self) -> torch.Tensor:
+        """Of each image what fits into the network's square: `(n, 1 or 3, side, side)` uint8."""
+
     def share(self, rank: int, ranks: int) -> Self:
         """The part of one of several processes; their parts one after another are the whole, in its order."""
 
@@ -94,6 +97,10 @@ class Images:
     def samples(self) -> torch.Tensor:
         """Each image once."""
         return torch.arange(len(self.labels))
+
+    def crops(self) -> torch.Tensor:
+        """See `Split`: all of it."""
+        return self.pixels
 
     def share(self, rank: int, ranks: int) -> Images:
         """See `Split`."""

@@ -70,7 +70,7 @@ class MaskedImages:
         )
 
     def crops(self) -> torch.Tensor:
-        """The middle of each image, `(n, 1 or 3, side, side)` uint8."""
+        """See `Split`: its middle."""
         return torch.stack([_crop(image, self.side, MIDDLE) for image in self.pixels])
 
     def crops_of_masks(self) -> torch.Tensor:

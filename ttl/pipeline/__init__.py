@@ -13,7 +13,8 @@ from ttl.pipeline.events import (
     TrialStarted,
     Watch,
 )
-from ttl.pipeline.flow import Finished, Planned, export, finetune, plan, rebuild_report, run
+from ttl.pipeline.files import export
+from ttl.pipeline.flow import Finished, Planned, finetune, plan, rebuild_report, run
 from ttl.pipeline.library import SearchResult, search
 
 __all__ = [

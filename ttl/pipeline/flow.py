@@ -11,18 +11,13 @@ from typing import Any
 import torch
 
 from ttl import processes
-from ttl.bundle import DESCRIPTION, Bundle, load_bundle
 from ttl.config import RunConfig
-from ttl.data import decode, decode_pairs, load_task
-from ttl.errors import DataError, RunFolderError
-from ttl.export.to_onnx import ExportResult
 from ttl.finetune import Images, MaskedImages, Split, fit
 from ttl.pipeline.budget import within_latency
-from ttl.pipeline.deliver import CHOSEN, export_model
 from ttl.pipeline.engines import check_engine, engine_of
 from ttl.pipeline.events import Note, Numbered, Watch, unwatched
-from ttl.pipeline.job import REPORT, Job
-from ttl.pipeline.prepare import prepare, task_of
+from ttl.pipeline.job import Job
+from ttl.pipeline.prepare import prepare
 from ttl.pipeline.prepared import Prepared
 from ttl.pipeline.provenance import open_run
 from ttl.pipeline.repeats import Repeats
@@ -34,7 +29,7 @@ from ttl.report import write_report
 from ttl.search.engine import Trial
 from ttl.search.probe import Curve, Probed
 from ttl.search.strategy import Found, drive, one_by_one
-from ttl.search.study import CACHE, RUN, Study
+from ttl.search.study import CACHE, Study
 from ttl.search.svcca import Similarity
 
 
@@ -107,48 +102,6 @@ def finetune(config: RunConfig, cut: str, *, watch: Watch = unwatched) -> Tuned:
         ]
         repeats = Repeats(tuple(records))
         return Tuned(study.trial_folder(repeats.best["id"]), repeats)
-
-
-def export(source: Path, path: Path | None = None, *, data: str | None = None) -> tuple[Path, ExportResult]:
-    """Export the chosen model of a run folder, or a trial's folder, to a checked ONNX file.
-
-    Args:
-        source: a run folder, or a folder with a saved model.
-        path: the file; `model.onnx` in `source` by default.
-        data: images to check the file on; the run's own by default.
-
-    Raises:
-        TTLError: nothing to export there, no images to check on, or a file that failed its checks.
-    """
-    folder = source if (source / DESCRIPTION).is_file() else _chosen_trial(source)
-    model, bundle = load_bundle(folder)
-    images = _validation_images(folder, bundle, data)
-    target = path or source / CHOSEN
-    return target, export_model(model, bundle, target, images)
-
-
-def _chosen_trial(run_folder: Path) -> Path:
-    study = Study(run_folder)
-    content = study.read(REPORT)
-    if content is None or "chosen" not in content:
-        raise RunFolderError(
-            f"{run_folder} holds neither a finished run nor a saved model: give a run folder or one of its trials"
-        )
-    return study.trial_folder(content["chosen"]["trial"])
-
-
-def _validation_images(folder: Path, bundle: Bundle, data: str | None) -> torch.Tensor:
-    options = next((known for place in (folder, *folder.parents[:2]) if (known := Study(place).read(RUN))), None)
-    if data is None and options is None:
-        raise DataError(f"{folder} doesn't say what data it was trained on: give images to check on with --data")
-    config = RunConfig.from_json(options["config"]) if options else None
-    is_the_runs = config is not None and data in (None, config.data)
-    task = task_of(config) if config is not None and is_the_runs else load_task(str(data))
-    if bundle.kind == "segmentation":
-        pairs = decode_pairs(task.val)
-        unknown = [None] * len(pairs)
-        return MaskedImages(pairs.pixels, pairs.masks, task.val.labels, bundle.image_size, unknown).crops()
-    return decode(task.val, image_size=bundle.image_size, interpolation=bundle.interpolation)
 
 
 def rebuild_report(folder: Path) -> Path:

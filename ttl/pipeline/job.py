@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ttl.errors import TrainingError
-from ttl.pipeline.deliver import CHOSEN, FULL, export_trial, measure_latency
+from ttl.export.options import ExportConfig
+from ttl.pipeline.deliver import CHOSEN, FULL, measure_latency
 from ttl.pipeline.events import BatchStarted, Due, Note, TrialFailed, TrialPaused, Watch
+from ttl.pipeline.exporting import FileRecord, Wanted, export_file, remember, remembered
 from ttl.pipeline.joint import curve_of_heads, joint_epochs, joint_start
 from ttl.pipeline.known import Known, Paused
 from ttl.pipeline.overlays import draw_cases
@@ -16,6 +18,7 @@ from ttl.pipeline.probing import probe_curve
 from ttl.pipeline.repeats import Repeats
 from ttl.pipeline.similar import similarities
 from ttl.pipeline.strategies import Sources, strategy_of
+from ttl.pipeline.subject import REPORT, subject_of
 from ttl.pipeline.trial import JOINT, Record, finished_trial, identity
 from ttl.pipeline.verdict import compared, latency_json, report
 from ttl.points import TruncationPoint
@@ -28,7 +31,6 @@ from ttl.search.study import Study
 from ttl.search.svcca import Similarity
 
 LATENCY_SECONDS = 20.0
-REPORT = "report.json"
 DELIVERED = "delivered.json"
 
 
@@ -196,7 +198,9 @@ class Job:
     def publish(self, found: Found | None, **delivered: Any) -> dict[str, Any]:
         """Write report.json from what is known so far."""
         delivered = {"exported": None, "latency": (), **delivered}
+        trials = {record["id"] for record in self.known.records}
         content = report(self.prepared, self.known, found=found, run=self.started, **delivered)
+        content["exports"] = remembered(self.study, trials)
         self.study.write(REPORT, content)
         return content
 
@@ -221,9 +225,10 @@ class Job:
     def _delivered(self, chosen: Record, whole: Record, sources: list[str]) -> dict[str, Any]:
         folder, config = self.study.folder, self.prepared.config
         self.watch(Note(f"Exporting {CHOSEN} ({chosen['cut']}) and {FULL} ({whole['cut']}), and checking them"))
-        exported = export_trial(self.prepared, self.study, chosen, folder / CHOSEN)
-        full = export_trial(self.prepared, self.study, whole, folder / FULL)
-        exported |= {f"full_{key}": full[key] for key in ("path", "size_bytes", "parity_max_abs")}
+        made, full = self._export(chosen, CHOSEN), self._export(whole, FULL)
+        remember(self.study, [made, full])
+        exported = {"path": made["file"], **made, "full_path": full["file"]}
+        exported |= {f"full_{key}": full[key] for key in ("size_bytes", "parity_max_abs")}
         self.watch(Note("Timing them against each other on the CPU"))
         rows = measure_latency(
             folder,
@@ -241,3 +246,8 @@ class Job:
         files = {name: folder / file for name, (file, _) in networks.items()}
         records = {name: record for name, (_, record) in networks.items()}
         return content | {"overlays": draw_cases(self.prepared, folder, files, records)}
+
+    def _export(self, record: Record, name: str) -> FileRecord:
+        path = self.study.folder / name
+        path.unlink(missing_ok=True)
+        return export_file(subject_of(self.prepared, self.study, record), Wanted(path, "fp32"), ExportConfig())

@@ -18,7 +18,7 @@ from torch import nn
 
 from ttl.backbones import Backbone, load_backbone
 from ttl.config import RunConfig
-from ttl.data import Samples, Task, decode, decode_pairs
+from ttl.data import Pairs, Samples, Task, decode, decode_pairs
 from ttl.errors import UsageError
 from ttl.finetune import Images, MaskedImages, Recipe, Settings, Split
 from ttl.points import TruncationPoint, TruncationPoints
@@ -152,7 +152,7 @@ class Prepared:
 
     def stills(self, split: str) -> torch.Tensor:
         """`(n, 1 or 3, image_size, image_size)` uint8: the images of a split; in segmentation their middles."""
-        return self.masked[split].crops() if self.segments else self.images[split].pixels
+        return self.decoded[split].crops()
 
     @property
     def shown(self) -> int:
@@ -174,19 +174,12 @@ class Prepared:
 
     def _decoded_pairs(self, samples: Samples) -> MaskedImages:
         pairs = decode_pairs(samples, cache_dir=self.cache_dir, key=self.task.fingerprint)
-        known = [None if isnan(down) else (down, across) for down, across in self._spacing[samples.index].tolist()]
-        return MaskedImages(pairs.pixels, pairs.masks, samples.labels, self.image_size, known)
-
-    @property
-    def _spacing(self) -> npt.NDArray[np.float64]:
-        """`(images, 2)` mm; unknown of all where it is of one: millimetres and pixels have no mean."""
-        found = self.task.train.source.spacing_mm
-        return np.full_like(found, np.nan) if np.isnan(found).any() else found
+        return masked_images(pairs, samples, self.task, self.image_size)
 
     @property
     def distance_unit(self) -> str:
         """Of Hausdorff distances."""
-        return "px" if np.isnan(self._spacing).any() else "mm"
+        return "px" if np.isnan(_spacing(self.task)).any() else "mm"
 
     @cached_property
     def split_digest(self) -> str:
@@ -275,3 +268,15 @@ class Prepared:
             "accumulate": config.accumulate,
             **({"loss": self.loss} if self.segments else {}),
         }
+
+
+def masked_images(pairs: Pairs, samples: Samples, task: Task, side: int) -> MaskedImages:
+    """A decoded split of a segmentation; `side` is that of crops and windows, in pixels."""
+    known = [None if isnan(down) else (down, across) for down, across in _spacing(task)[samples.index].tolist()]
+    return MaskedImages(pairs.pixels, pairs.masks, samples.labels, side, known)
+
+
+def _spacing(task: Task) -> npt.NDArray[np.float64]:
+    """`(images, 2)` mm; unknown of all where it is of one: millimetres and pixels have no mean."""
+    found = task.train.source.spacing_mm
+    return np.full_like(found, np.nan) if np.isnan(found).any() else found

@@ -2,28 +2,79 @@
 
 from __future__ import annotations
 
-from ttl.report import units
-from ttl.report.blocks import Facts, Section, facts
-from ttl.report.estimate import number
-from ttl.report.reading import Report, mapping
+from collections.abc import Mapping
+from typing import Any
 
-EXPORT_LABELS = {
-    "path": "File",
-    "precision": "Precision",
-    "opset": "Opset",
-    "parity_max_abs": "Largest difference from PyTorch",
-    "parity_metric_delta": "Metric recomputed from the ONNX file, less PyTorch's",
-    "full_path": "Whole network, for comparison",
-}
+from ttl.report import units
+from ttl.report.blocks import Block, Cell, Prose, Section, Table, row
+from ttl.report.estimate import number
+from ttl.report.reading import Report, items, mapping, records
+
+INTRODUCTION = (
+    "A file gets its name when it has passed every check; one that fails a check is removed. The metric is computed "
+    "again from the file itself, on the test images."
+)
 
 
 def export_checks(report: Report) -> Section | None:
-    """What was checked on the exported files."""
+    """Every file in three states, then what each that passed was checked for."""
     export = mapping(report.raw, "export")
-    if not export:
+    files = records(report.raw, "exports") or ((export,) if export else ())
+    if not files:
         return None
-    sizes = ("size_bytes", "full_size_bytes")
-    checks = facts(export, EXPORT_LABELS, leave_out=sizes)
-    shown = [("File size", "size_bytes"), ("File size, whole network", "full_size_bytes")]
-    pairs = tuple((label, units.size(number(export[key]))) for label, key in shown if key in export)
-    return Section("export", "Checks of the exported file", (Facts(checks.pairs + pairs),))
+    blocks: list[Block] = [Prose(INTRODUCTION), _files_table(report, files)]
+    blocks += [_checks_table(file, folded=i > 0) for i, file in enumerate(f for f in files if items(f, "checks"))]
+    return Section("export", "The exported files and their checks", tuple(blocks))
+
+
+def _files_table(report: Report, files: tuple[Mapping[str, Any], ...]) -> Table:
+    rows = (
+        row(
+            Cell(_name(file), str(file.get("precision") or "")),
+            Cell(_state(file), str(file.get("why") or "")),
+            units.size(number(file.get("size_bytes"))),
+            units.significant(number(file.get("parity_max_abs"))),
+            report.score.text(number(mapping(file, "test").get(report.metric))),
+            _difference(report, file),
+            mark="chosen" if _name(file) == mapping(report.raw, "export").get("path") else "",
+        )
+        for file in files
+    )
+    columns = (
+        "File",
+        "State",
+        "Size",
+        "Largest difference from PyTorch",
+        f"Test {report.metric_name} of the file",
+        "Against fp32",
+    )
+    return Table(
+        "Files of this run, whatever became of them: passed, failed, or not exported.", columns, tuple(rows), 2
+    )
+
+
+def _name(file: Mapping[str, Any]) -> str:
+    return str(file.get("file") or file.get("path") or "?")
+
+
+def _state(file: Mapping[str, Any]) -> str:
+    return {"failed": "exported, but failed"}.get(str(file.get("state")), str(file.get("state") or "passed"))
+
+
+def _difference(report: Report, file: Mapping[str, Any]) -> Cell:
+    """The metric's difference from fp32 with its interval."""
+    gap = mapping(mapping(file, "comparison"), "difference")
+    value, low, high = (number(gap.get(key)) for key in ("value", "ci_low", "ci_high"))
+    if value != value:
+        return Cell(units.MISSING)
+    signed = report.score.signed
+    words = "not inferior" if mapping(file, "comparison").get("non_inferior") else "not shown to be non-inferior"
+    return Cell(signed(value), f"{signed(low)} to {signed(high)}: {words}")
+
+
+def _checks_table(file: Mapping[str, Any], *, folded: bool) -> Table:
+    rows = tuple(
+        row(str(check.get("name")), str(check.get("found")), str(check.get("wanted") or ""))
+        for check in records(file, "checks")
+    )
+    return Table(f"Checks of {_name(file)}", ("Check", "Found", "Wanted"), rows, n_text=3, folded=folded)

@@ -1,0 +1,97 @@
+"""What a file has to pass before it gets its name, in words that can be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime as ort
+
+from ttl.errors import GateError
+from ttl.export.parity import Parity
+from ttl.export.quiet import first_line
+from ttl.export.structure import unfolded_norms
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was checked and passed: what was found, and what was wanted."""
+
+    name: str
+    found: str
+    wanted: str = ""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What was found with data of the task: checks in words, and their figures as JSON values."""
+
+    checks: tuple[Check, ...] = ()
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+Judge = Callable[[Path], Judgement]
+"""Looks at a file that is written and not yet under its name; raises GateError to refuse it."""
+
+
+def no_judge(path: Path) -> Judgement:
+    """Where there is no data to judge by."""
+    return Judgement()
+
+
+def check_graph(path: Path) -> tuple[Check, ...]:
+    """The ONNX checker with full type and shape inference, and what of the graph is worth telling.
+
+    Raises:
+        GateError: the checker refuses it.
+    """
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise GateError(f"The ONNX checker refuses the exported graph: {first_line(error)}") from error
+    graph = onnx.load(str(path))
+    left, foldable = unfolded_norms(graph)
+    ends = " -> ".join(_shape(value) for value in (graph.graph.input[0], graph.graph.output[0]))
+    folded = f"{left} left, {foldable} of them right after a convolution" if left else "none left"
+    return (
+        Check("ONNX checker, full", "passed"),
+        Check("Names and shapes", ends, "one input, one output, the batch free"),
+        Check("Batch norms", folded, "folded where they follow a convolution"),
+        Check("Unused weights, training operators, second files", "none", "none"),
+    )
+
+
+def _shape(value: onnx.ValueInfoProto) -> str:
+    dims = (dim.dim_param or str(dim.dim_value) for dim in value.type.tensor_type.shape.dim)
+    return f"{value.name} ({', '.join(dims)})"
+
+
+def parity_checks(parity: Parity) -> tuple[Check, ...]:
+    """What the comparison with PyTorch found."""
+    allowed = "" if parity.tolerance is None else f"{parity.tolerance:.2g}"
+    batches = ", ".join(map(str, parity.batches))
+    return (
+        Check("Run with graph optimisation off and on", f"batches of {batches}", "finite, the model's shapes"),
+        Check("Largest difference from PyTorch float32", f"{parity.max_abs:.2g}", allowed or "the metric decides"),
+        Check(
+            "Largest difference from PyTorch float64",
+            f"{parity.float64_max_abs:.2g} (PyTorch's own rounding {parity.rounding:.2g}, largest logit "
+            f"{parity.scale:.2g})",
+        ),
+        Check(
+            "Decisions that differ from PyTorch's",
+            f"{parity.changed} of {parity.decided}",
+            "the metric decides" if parity.tolerance is None else "where two classes are as good as level",
+        ),
+    )
+
+
+def elsewhere(provider: str, parity: Parity | None) -> Check:
+    """What was found on another provider than the CPU's, or that it isn't there."""
+    name = f"On {provider}"
+    if parity is None:
+        return Check(name, f"not checked: this onnxruntime {ort.__version__} doesn't have it")
+    return Check(name, f"differs from PyTorch by {parity.max_abs:.2g}", f"{parity.tolerance or float('nan'):.2g}")
