@@ -42,7 +42,8 @@ def test_folding_changes_nothing_but_where_the_numbers_are(net: fx.GraphModule) 
     with torch.no_grad():
         torch.testing.assert_close(folded(images), net(images), rtol=1e-5, atol=1e-5)
     folds, stays = folded.get_submodule("folds"), folded.get_submodule("stays")
-    assert isinstance(folds, nn.BatchNorm2d) and isinstance(stays, nn.BatchNorm2d)
+    assert isinstance(folds, nn.BatchNorm2d)
+    assert isinstance(stays, nn.BatchNorm2d)
     assert (folds.eps, folds.weight.tolist(), folds.bias.tolist()) == (0.0, [1.0] * 4, [0.0] * 4)
     assert torch.equal(stays.weight, net.get_submodule("stays").weight)
 
@@ -63,7 +64,8 @@ def test_a_norm_with_an_activation_keeps_it() -> None:
 def test_a_variance_below_half_precision_survives(net: fx.GraphModule) -> None:
     """Unfolded, a variance of 1e-9 and an epsilon of 1e-12 are 0 in half precision."""
     folds = net.get_submodule("folds")
-    assert isinstance(folds, nn.BatchNorm2d) and folds.running_var is not None
+    assert isinstance(folds, nn.BatchNorm2d)
+    assert folds.running_var is not None
     with torch.no_grad():
         net.get_submodule("first").weight.mul_(1e-4)
         folds.running_var.fill_(1e-9)

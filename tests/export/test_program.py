@@ -40,7 +40,7 @@ def test_another_program_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         return loaded
 
     monkeypatch.setattr(program.torch.export, "load", shifted)
-    with pytest.raises(GateError, match="differs from the model by 1, more than the .* of rounding"):
+    with pytest.raises(GateError, match=r"differs from the model by 1, more than the .* of rounding"):
         export_program(net(), tmp_path / "m.pt2", check_on=IMAGES)
     assert list(tmp_path.iterdir()) == []
 
