@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import torch
 from PIL import Image
 
 from ttl.cost.session import open_session, resolve_threads
-from ttl.data.image import to_pixels
+from ttl.data.image import GREY_MODES, channels_first, to_pixels
 from ttl.errors import ExportError
 from ttl.export.metadata import Metadata, from_properties
 from ttl.windows import segment
@@ -22,7 +23,7 @@ Probabilities = npt.NDArray[np.float64]
 
 
 class OnnxModel:
-    """A file that `ttl export` wrote, ready to run on the CPU.
+    """A file that `ttl export` wrote, ready to run on the CPU, whether it takes decoded images or normalised ones.
 
     Args:
         path: the file.
@@ -60,16 +61,18 @@ class OnnxModel:
             ExportError: when the pixels have another type or shape.
         """
         images = self._checked(pixels)
-        logits = [self._logits(images[start : start + batch_size]) for start in range(0, len(images), batch_size)]
-        stacked = np.concatenate(logits) if logits else np.zeros((0, len(self.metadata.class_names)))
-        return _sigmoid(stacked) if self.metadata.kind == "multilabel" else _softmax(stacked)
+        starts = range(0, len(images), batch_size)
+        return self._stacked([self._probabilities(images[start : start + batch_size]) for start in starts])
 
-    def maps(self, images: Iterable[npt.NDArray[np.uint8] | torch.Tensor]) -> Iterator[Maps]:
+    def maps(
+        self, images: Iterable[npt.NDArray[np.uint8] | torch.Tensor], *, in_windows: bool = True
+    ) -> Iterator[Maps]:
         """Of a segmentation, the probability of each class at each pixel of each image.
 
         Args:
-            images: each `(c, h, w)` uint8 of any size, c = 1 (grey) or 3. Those with a side beyond the file's
-                `image_size` are done in windows.
+            images: each `(c, h, w)` uint8 of any size, c = 1 (grey) or 3.
+            in_windows: whether those with a side beyond the file's `image_size` are done in windows; a file that
+                takes decoded images never does that.
 
         Yields:
             `(classes, h, w)` float32.
@@ -77,32 +80,34 @@ class OnnxModel:
         Raises:
             ExportError: the file is of a classifier.
         """
-        said = self.metadata
-        if said.kind != "segmentation":
+        if self.metadata.kind != "segmentation":
             raise ExportError(f"{self.path} is of a classifier and draws no masks: use predict.")
-        divisor = said.divisor if said.free_sides else said.image_size
         for image in images:
             pixels = image.numpy(force=True) if isinstance(image, torch.Tensor) else np.asarray(image)
-            logits = segment(self._normalised(pixels[None])[0], self._run, window=said.image_size, divisor=divisor)
-            yield _pixel_probabilities(logits)
+            yield self._map(pixels, in_windows=in_windows)
 
     def predict_images(self, images: Sequence[Image.Image], *, batch_size: int = 64) -> Probabilities:
         """The same for images of any size and mode, made into pixels as they were for training.
 
         Args:
             images: what a decoder returns.
-            batch_size: images resized and run at a time.
+            batch_size: images resized and run at a time; a file that takes decoded images gets each by itself.
 
         Returns:
             `(n, classes)` float64.
         """
-        if not images:
-            return self.predict(np.zeros((0, COLOURS, *self._size), np.uint8))
+        if self.metadata.embeds_preprocessing:
+            return self._stacked([self._probabilities(decoded(image)[None]) for image in images])
         parts = []
         for start in range(0, len(images), batch_size):
             pixels = np.stack([self._pixels(image) for image in images[start : start + batch_size]])
             parts.append(self.predict(pixels, batch_size=batch_size))
-        return np.concatenate(parts)
+        return self._stacked(parts)
+
+    def run(self, batch: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """The file's one output for its one input, both as they are in it."""
+        result: npt.NDArray[np.float32] = self._session.run(None, {self._session.get_inputs()[0].name: batch})[0]
+        return result
 
     @property
     def _size(self) -> tuple[int, int]:
@@ -123,8 +128,26 @@ class OnnxModel:
             )
         return images
 
-    def _logits(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-        return self._run(self._normalised(images)).astype(np.float64)
+    def _stacked(self, parts: list[Probabilities]) -> Probabilities:
+        return np.concatenate([np.zeros((0, len(self.metadata.class_names))), *parts])
+
+    def _probabilities(self, images: npt.NDArray[np.uint8]) -> Probabilities:
+        """`(n, classes)` of `(n, c, h, w)`: of the network's size, or decoded images of one size."""
+        if self.metadata.embeds_preprocessing:
+            return self.run(images.transpose(0, 2, 3, 1)).astype(np.float64)
+        logits = self.run(self._normalised(images)).astype(np.float64)
+        return _sigmoid(logits) if self.metadata.kind == "multilabel" else _softmax(logits)
+
+    def _map(self, pixels: npt.NDArray[np.uint8], *, in_windows: bool) -> Maps:
+        """`(classes, h, w)` of `(c, h, w)`."""
+        said = self.metadata
+        if said.embeds_preprocessing:
+            (drawn,) = self.run(pixels.transpose(1, 2, 0)[None])
+            return np.asarray(drawn)
+        window = said.image_size if in_windows else max(pixels.shape[1:])
+        divisor = said.divisor if said.free_sides else said.image_size
+        logits = segment(self._normalised(pixels[None])[0], self.run, window=window, divisor=divisor)
+        return _pixel_probabilities(logits)
 
     def _normalised(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         colour = np.broadcast_to(images, (len(images), COLOURS, *images.shape[2:])).astype(np.float32)
@@ -132,9 +155,10 @@ class OnnxModel:
         std = np.array(self.metadata.std, np.float32).reshape(1, COLOURS, 1, 1)
         return np.asarray((colour / np.float32(255) - mean) / std)
 
-    def _run(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        result: npt.NDArray[np.float32] = self._session.run(None, {self._session.get_inputs()[0].name: images})[0]
-        return result
+
+def decoded(image: Image.Image) -> npt.NDArray[np.uint8]:
+    """What a file that takes decoded images is fed, channels first: `(c, h, w)` uint8, grey where the image is."""
+    return channels_first(image, 1 if image.mode in GREY_MODES else COLOURS)
 
 
 def _pixel_probabilities(logits: Maps) -> Maps:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ def draw_masks(model: OnnxModel, paths: Sequence[Path], root: Path, out: Path) -
     """Write a mask and an overlay for each image, under its place below `root`.
 
     A mask has the image's size. Of two classes it is grey, 255 the second one; of more its pixels are the classes'
-    numbers, shown in colours. Both can be read again as masks to learn from.
+    numbers, shown in colours. Both can be read again as masks to learn from. It has the image's name, without its
+    extension where no other image has the same one without.
 
     Args:
         model: of a segmentation.
@@ -38,16 +40,27 @@ def draw_masks(model: OnnxModel, paths: Sequence[Path], root: Path, out: Path) -
         ExportError: the folder can't be written.
     """
     said = model.metadata
-    for path in paths:
+    for path, place in _places(paths, root).items():
         pixels = channels_first(open_image(path, said.window), said.channels)
         found = next(model.maps([pixels])).argmax(0).astype(np.uint8)
-        place = path.relative_to(root).with_suffix(".png") if path != root else Path(f"{path.stem}.png")
         mask, drawn = out / "masks" / place, out / "overlays" / place
         _write(mask, _png(found, len(said.class_names)))
         _write(drawn, overlay(pixels, found, classes=len(said.class_names) - 1))
         counts = np.bincount(found.ravel(), minlength=len(said.class_names)) / found.size
         shares = dict(zip(said.class_names, counts.tolist(), strict=True))
         yield {"image": str(path), "mask": str(mask), "overlay": str(drawn), "shares": shares}
+
+
+def _places(paths: Sequence[Path], root: Path) -> dict[Path, Path]:
+    """Where each image's mask goes, below the folder of masks; no two to one place."""
+    files = {path: path.relative_to(root) if path != root else Path(path.name) for path in paths}
+    stems = Counter(file.with_suffix("") for file in files.values())
+    places = {}
+    for path, file in files.items():
+        stem = file.with_suffix("")
+        name = file if stems[stem] > 1 or stem in files.values() else stem
+        places[path] = name.with_name(f"{name.name}.png")
+    return places
 
 
 def _png(mask: npt.NDArray[np.uint8], classes: int) -> bytes:

@@ -1,0 +1,62 @@
+"""What docs/deployment.md tells a program without ttl to do gives what ttl gives."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from PIL import Image
+
+from ttl.export.metadata import Metadata
+from ttl.export.preprocessing import embed_preprocessing
+from ttl.export.run import OnnxModel
+from ttl.export.to_onnx import ExportResult
+
+DOC = Path(__file__).parents[2] / "docs" / "deployment.md"
+
+
+@pytest.fixture
+def scan(tmp_path: Path) -> Image.Image:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 61, 3), dtype=np.uint8))
+    image.save(tmp_path / "scan.png")
+    return image
+
+
+def test_the_python_there_runs(
+    exported: ExportResult,
+    metadata: Metadata,
+    scan: Image.Image,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    onnx.save(embed_preprocessing(onnx.load(exported.path), metadata), tmp_path / "model.onnx")
+    monkeypatch.chdir(tmp_path)
+    (snippet,) = re.findall(r"```python\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(snippet, str(DOC), "exec"), {})
+    said = ast.literal_eval(capsys.readouterr().out)
+    (wanted,) = OnnxModel(exported.path, threads=1).predict_images([scan])
+    assert said == pytest.approx(dict(zip(metadata.class_names, wanted.tolist(), strict=True)), abs=1e-3)
+
+
+def test_the_steps_there_without_embedding(exported: ExportResult, scan: Image.Image) -> None:
+    session = ort.InferenceSession(str(exported.path), providers=["CPUExecutionProvider"])
+    told = session.get_modelmeta().custom_metadata_map
+    said = {key.removeprefix("ttl."): json.loads(value) for key, value in told.items()}
+    red, green, blue = np.asarray(scan).astype(np.int64).transpose(2, 0, 1)
+    grey = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
+    size, filters = said["image_size"], {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+    assert said["channels"] == 1
+    squashed = Image.fromarray(grey.astype(np.uint8)).resize((size, size), filters[said["interpolation"]])
+    channels = zip(said["mean"], said["std"], strict=True)
+    image = np.stack([(np.asarray(squashed) / 255 - mean) / std for mean, std in channels])[None].astype(np.float32)
+    (logits,) = session.run(None, {"image": image})
+    powers = np.exp(logits[0])
+    (wanted,) = OnnxModel(exported.path, threads=1).predict_images([scan])
+    np.testing.assert_allclose(powers / powers.sum(), wanted, atol=1e-6)

@@ -1,0 +1,259 @@
+"""A file that takes decoded images sees them as training did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import PIL
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+from torch import nn
+
+from ttl.data.image import channels_first, open_image, to_pixels
+from ttl.errors import ExportError
+from ttl.export import decoded
+from ttl.export.decoded import check_preprocessing
+from ttl.export.metadata import Metadata, from_properties, to_properties
+from ttl.export.preprocessing import PIXELS, embed_preprocessing, pixels_of
+from ttl.export.run import OnnxModel
+from ttl.export.to_onnx import ExportResult, export_onnx
+
+SIZE = 32
+SHAPES = [(1, 1), (1, 500), (500, 1), (90, 40), (40, 90), (33, 31), (31, 33), (7, 5), (320, 317), (32, 32), (64, 32)]
+Files = Callable[..., tuple[OnnxModel, OnnxModel]]
+
+
+def image_of(height: int, width: int, mode: str, *, seed: int = 0) -> Image.Image:
+    """Noise of black and white: where a bicubic filter overshoots most."""
+    shape = (height, width) if mode == "L" else (height, width, 3)
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 2, shape, dtype=np.uint8) * np.uint8(255))
+
+
+IMAGES = [image_of(*shape, mode, seed=seed) for seed, shape in enumerate(SHAPES) for mode in ("L", "RGB")]
+
+
+def fed(image: Image.Image) -> np.ndarray:
+    """(1, h, w, 1 or 3) uint8, as a program without ttl would do it."""
+    pixels = np.asarray(image)
+    return pixels[None, ..., None] if image.mode == "L" else pixels[None]
+
+
+def session_of(graph: onnx.ModelProto) -> ort.InferenceSession:
+    onnx.checker.check_model(graph, full_check=True)
+    return ort.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+@pytest.fixture(scope="module")
+def files(exported: ExportResult, metadata: Metadata, tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """The file with embedded preprocessing and the plain one, of the same network."""
+
+    def make(**said: object) -> tuple[OnnxModel, OnnxModel]:
+        folder = tmp_path_factory.mktemp("embedded")
+        told = replace(metadata, **said)
+        plain = onnx.load(exported.path)
+        helper.set_model_props(plain, to_properties(told))
+        onnx.save(plain, folder / "plain.onnx")
+        onnx.save(embed_preprocessing(plain, told), folder / "embedded.onnx")
+        return OnnxModel(folder / "embedded.onnx", threads=1), OnnxModel(folder / "plain.onnx", threads=1)
+
+    return make
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("interpolation", "levels"), [("bilinear", 1), ("bicubic", 2)])
+def test_pixels_are_pillows_but_for_rounding(files: Files, channels: int, interpolation: str, levels: int) -> None:
+    embedded, _ = files(channels=channels, interpolation=interpolation)
+    session = session_of(pixels_of(onnx.load(embedded.path)))
+    wrong = 0.0
+    for image in IMAGES:
+        wanted = to_pixels(image, channels=channels, image_size=SIZE, interpolation=interpolation).astype(int)
+        (got,) = session.run(None, {"image": fed(image)})[0]
+        differences = np.abs(got - wanted)
+        assert differences.max() <= levels, image
+        wrong += float((differences > 0).mean()) / len(IMAGES)
+    assert wrong < 0.02
+
+
+def test_an_older_pillow_resizes_horizontally_first(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PIL, "__version__", "12.3.0")
+    embedded, _ = files(interpolation="bicubic")
+    image = image_of(90, 40, "L")
+    narrowed = image.resize((SIZE, 90), Image.Resampling.BICUBIC)
+    wanted = np.asarray(narrowed.resize((SIZE, SIZE), Image.Resampling.BICUBIC)).astype(int)
+    (got,) = session_of(pixels_of(onnx.load(embedded.path))).run(None, {"image": fed(image)})[0]
+    assert np.abs(got[0] - wanted).max() <= 2
+    assert np.abs(got[0] - np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BICUBIC))).max() > 2
+
+
+def test_grey_is_pillows_exactly(files: Files) -> None:
+    """At the network's own size, where nothing is resized."""
+    embedded, _ = files(channels=1)
+    colours = np.random.default_rng(3).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    colours[0, :3] = np.eye(3) * 255
+    image = Image.fromarray(colours)
+    (got,) = session_of(pixels_of(onnx.load(embedded.path))).run(None, {"image": fed(image)})[0]
+    np.testing.assert_array_equal(got[0], np.asarray(image.convert("L")))
+
+
+@pytest.mark.parametrize("kind", ["binary", "multilabel"])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_probabilities_are_the_training_pipelines(files: Files, kind: str, interpolation: str) -> None:
+    embedded, plain = files(kind=kind, interpolation=interpolation, channels=3)
+    parity = check_preprocessing(embedded, plain, IMAGES)
+    assert parity.images == len(IMAGES)
+    assert parity.grey_levels <= 2
+    np.testing.assert_allclose(embedded.predict_images(IMAGES), plain.predict_images(IMAGES), atol=parity.max_abs)
+    assert np.ptp(plain.predict_images(IMAGES)[:, 0]) > 10 * parity.max_abs  # it could have been otherwise
+
+
+def test_exact_pixels_give_the_same_probabilities_to_rounding(files: Files) -> None:
+    embedded, plain = files(channels=3)
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 3, SIZE, SIZE), dtype=np.uint8)
+    np.testing.assert_allclose(embedded.predict(pixels, batch_size=2), plain.predict(pixels), atol=1e-6)
+    images = [Image.fromarray(one.transpose(1, 2, 0)) for one in pixels]
+    np.testing.assert_allclose(embedded.predict_images(images), plain.predict(pixels), atol=1e-6)
+    assert embedded.predict(pixels[:0]).shape == embedded.predict_images([]).shape == (0, 2)
+
+
+def test_the_file_says_what_it_is_and_keeps_what_it_was(files: Files, exported: ExportResult) -> None:
+    embedded, plain = files()
+    graph, before = onnx.load(embedded.path), onnx.load(plain.path)
+    (image,), (probabilities,) = graph.graph.input, graph.graph.output
+    assert (image.name, image.type.tensor_type.elem_type) == ("image", TensorProto.UINT8)
+    assert [dim.dim_param for dim in image.type.tensor_type.shape.dim] == ["batch", "height", "width", "channels"]
+    dims = probabilities.type.tensor_type.shape.dim
+    assert (probabilities.name, dims[0].dim_param, dims[1].dim_value) == ("probabilities", "batch", 2)
+    assert graph.ir_version == before.ir_version
+    assert {item.domain: item.version for item in graph.opset_import}[""] == exported.opset
+    properties = {item.key: item.value for item in graph.metadata_props}
+    assert from_properties(properties, embedded.path) == replace(plain.metadata, embeds_preprocessing=True)
+    used = {name for node in graph.graph.node for name in node.input}
+    assert {tensor.name for tensor in graph.graph.initializer} <= used
+    outputs = [name for node in graph.graph.node for name in node.output]
+    assert len(set(outputs)) == len(outputs)
+
+
+def test_two_channels_are_refused_by_the_file(files: Files) -> None:
+    embedded, _ = files()
+    with pytest.raises(Exception, match="preprocessing"):
+        embedded.run(np.zeros((1, 9, 9, 2), np.uint8))
+
+
+def test_another_filter_is_found(files: Files) -> None:
+    embedded, plain = files(interpolation="bicubic")
+    embedded.metadata = replace(embedded.metadata, interpolation="bilinear")
+    with pytest.raises(ExportError, match=r"differs from training's by \d+ of 255 grey levels"):
+        check_preprocessing(embedded, plain, IMAGES[6:8])
+    with pytest.raises(ExportError, match="There is no image to check"):
+        check_preprocessing(embedded, plain, [])
+
+
+def test_another_mean_is_found(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedded, _ = files()
+    _, plain = files(mean=(9.0, 9.0, 9.0))
+    with pytest.raises(ExportError, match=r"by 0 of 255 grey levels and the probabilities by"):
+        check_preprocessing(embedded, plain, [image_of(SIZE, SIZE, "L")])
+    monkeypatch.setattr(decoded, "PROBABILITY", 1.0)
+    assert check_preprocessing(embedded, plain, [image_of(SIZE, SIZE, "L")]).max_abs > 0.05
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "lanczos"])
+def test_filters_that_onnx_has_not(exported: ExportResult, metadata: Metadata, interpolation: str) -> None:
+    with pytest.raises(ExportError, match=rf"resizes by '{interpolation}' can't be embedded.*bilinear or bicubic"):
+        embed_preprocessing(onnx.load(exported.path), replace(metadata, interpolation=interpolation))
+
+
+def test_graphs_that_it_cannot_be_embedded_into(files: Files, metadata: Metadata, exported: ExportResult) -> None:
+    embedded, _ = files()
+    with pytest.raises(ExportError, match="only into a graph from 'image' to 'logits'"):
+        embed_preprocessing(onnx.load(embedded.path), metadata)
+    old = onnx.load(exported.path)
+    old.opset_import[0].version = 17
+    with pytest.raises(ExportError, match=r"can't be embedded at opset 17.*opset 18 or newer"):
+        embed_preprocessing(old, metadata)
+
+
+def test_names_inside_branches_are_kept_apart(metadata: Metadata) -> None:
+    """A network that calls its own tensors as the preprocessing's, also in a branch."""
+    branch = helper.make_graph([helper.make_node("Flatten", [PIXELS], ["height"])], "branch", [], [
+        helper.make_tensor_value_info("height", TensorProto.FLOAT, None)])  # fmt: skip
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["image"], [PIXELS]),
+        helper.make_node("If", ["probabilities"], ["flat"], then_branch=branch, else_branch=branch),
+        helper.make_node("MatMul", ["flat", "weight"], ["logits"]),
+    ]
+    constants = [
+        numpy_helper.from_array(np.array(True), "probabilities"),
+        numpy_helper.from_array(np.array([[1, 0], [0, 1], [0, 0]], np.float32), "weight"),
+    ]
+    ends = [("image", ["batch", 3, SIZE, SIZE]), ("logits", ["batch", 2])]
+    image, logits = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in ends)
+    graph = helper.make_model(
+        helper.make_graph(nodes, "by hand", [image], [logits], constants),
+        opset_imports=[helper.make_opsetid("", 20)],
+        ir_version=10,
+    )
+    plain = replace(metadata, channels=3, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    red = np.zeros((1, 40, 50, 3), np.uint8)
+    red[..., 0] = 255
+    (got,) = session_of(embed_preprocessing(graph, plain)).run(None, {"image": red})[0]
+    np.testing.assert_allclose(got, np.exp([1, 0]) / np.exp([1, 0]).sum(), rtol=1e-6)
+
+
+class Segmenter(nn.Module):
+    """Takes multiples of 8 only; sees 5 x 5 pixels, so that a wrong padding changes what lies at the edge."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, outputs, 5, padding=2)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        n, _, h, w = images.shape
+        return self.conv(images.reshape(n, 3, h // 8, 8, w // 8, 8).reshape(n, 3, h, w))
+
+
+@pytest.fixture(scope="module", params=[1, 3])
+def drawing(
+    request: pytest.FixtureRequest, metadata: Metadata, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[OnnxModel, OnnxModel]:
+    folder = tmp_path_factory.mktemp("drawing")
+    torch.manual_seed(0)
+    names = ("background", "one", "two")[: max(2, request.param)]
+    said = replace(metadata, kind="segmentation", class_names=names, divisor=8, free_sides=True, channels=1)
+    net = Segmenter(request.param)
+    export_onnx(net, folder / "plain.onnx", check_on=torch.randn(2, 3, 16, 16), metadata=said, divisor=8)
+    onnx.save(embed_preprocessing(onnx.load(folder / "plain.onnx"), said), folder / "embedded.onnx")
+    return OnnxModel(folder / "embedded.onnx", threads=1), OnnxModel(folder / "plain.onnx", threads=1)
+
+
+@pytest.mark.parametrize("shape", [(16, 24), (13, 19), (3, 3), (1, 1), (1, 50), (4, 5), (61, 35)])
+def test_a_segmentation_is_padded_and_cropped(drawing: tuple[OnnxModel, OnnxModel], shape: tuple[int, int]) -> None:
+    embedded, plain = drawing
+    image = image_of(*shape, "RGB")
+    assert check_preprocessing(embedded, plain, [image, image.convert("L")]).max_abs < 1e-6
+    (wanted,) = plain.maps([channels_first(image, 1)], in_windows=False)
+    (got,) = embedded.maps([channels_first(image, 3)])
+    assert got.shape == wanted.shape == (len(plain.metadata.class_names), *shape)
+    np.testing.assert_allclose(got, wanted, atol=1e-6)
+    np.testing.assert_allclose(got.sum(axis=0), 1, rtol=1e-6)
+
+
+def test_a_segmentation_of_fixed_sides(exported: ExportResult, metadata: Metadata) -> None:
+    with pytest.raises(ExportError, match="takes only 32 x 32 pixels, so that larger images need windows"):
+        embed_preprocessing(onnx.load(exported.path), replace(metadata, kind="segmentation"))
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_on_real_images(files: Files, realdata: Path, interpolation: str) -> None:
+    embedded, plain = files(interpolation=interpolation)
+    images = [open_image(path) for path in sorted((realdata / "xray").rglob("*.jpg"))[::25]]
+    parity = check_preprocessing(embedded, plain, images)
+    assert (parity.images, parity.grey_levels <= 1, parity.max_abs < 1e-3) == (40, True, True)

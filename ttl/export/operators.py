@@ -1,0 +1,108 @@
+"""What training does to an image before the network, and to logits behind it, as nodes of an ONNX graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import PIL
+from onnx import TensorProto
+
+from ttl.export.nodes import ABSENT, Nodes
+
+MODES = {"bilinear": "linear", "bicubic": "cubic"}
+"""Pillow's filters that ONNX has too, and their names there."""
+FILTER = {"antialias": 1, "axes": [2, 3], "cubic_coeff_a": -0.5, "exclude_outside": 1}
+"""Of a Resize that does what Pillow does."""
+LUMA = np.array([19595, 38470, 7471], np.int32)
+"""Pillow's weights of red, green and blue; they sum to 2^16."""
+ZERO, ONE, TWO, THREE, LAST = (np.array([value], np.int64) for value in (0, 1, 2, 3, -1))
+REST = LAST
+"""In a shape, what is left over."""
+HEIGHT_AND_WIDTH = np.array([2, 3], np.int64)
+
+
+def sides(made: Nodes, images: str) -> tuple[str, str]:
+    """Height and width of `(n, height, width, c)`, each `(1,)` int64."""
+    shape = made.add("Shape", images)
+    return made.add("Gather", shape, ONE), made.add("Gather", shape, TWO)
+
+
+def grey(made: Nodes, images: str) -> str:
+    """`(n, h, w, 1)` of `(n, h, w, 1 or 3)` uint8, in Pillow's integers; grey stays as it is."""
+    weighted = made.add("Mul", made.add("Cast", images, to=TensorProto.INT32), LUMA)
+    rounded = made.add("Add", made.add("ReduceSum", weighted, LAST), np.int32(1 << 15))
+    return made.add("Cast", made.add("Div", rounded, np.int32(1 << 16)), to=TensorProto.UINT8)
+
+
+def channels_first(made: Nodes, images: str, *, output: str | None = None) -> str:
+    """`(n, c, h, w)` of `(n, h, w, c)`."""
+    return made.add("Transpose", images, perm=[0, 3, 1, 2], output=output)
+
+
+def resized(made: Nodes, images: str, *, size: int, interpolation: str, output: str) -> str:
+    """`(n, c, size, size)` of `(n, h, w, c)` uint8, squashed as the Pillow does it that is installed.
+
+    onnxruntime's Resize follows Pillow: horizontally, then vertically, on uint8, rounded in between. From version 13
+    on Pillow begins vertically where more than twice as many rows as columns go (its pull request 9549). There the
+    first Resize does the rows, else nothing.
+    """
+    kind: dict[str, Any] = FILTER | {"mode": MODES[interpolation]}
+    side = np.array([size], np.int64)
+    height, width = sides(made, images)
+    channels = made.add("Gather", made.add("Shape", images), THREE)
+    # Each channel an image by itself: onnxruntime moves a Transpose behind a Resize, and forgets the axes of `sizes`.
+    planes = made.add("Reshape", channels_first(made, images), made.add("Concat", REST, ONE, height, width, axis=0))
+    if int(PIL.__version__.partition(".")[0]) >= 13:
+        columns_twice = made.add("Mul", made.add("Sub", width, side), TWO)
+        tall = made.add("Greater", made.add("Sub", height, side), columns_twice)
+        rows_first = made.add("And", tall, made.add("Greater", height, side))
+        rows = made.add("Where", rows_first, side, height)
+        planes = made.add("Resize", planes, ABSENT, ABSENT, made.add("Concat", rows, width, axis=0), **kind)
+    squashed = made.add("Resize", planes, ABSENT, ABSENT, np.repeat(side, 2), **kind)
+    return made.add("Reshape", squashed, made.add("Concat", REST, channels, side, side, axis=0), output=output)
+
+
+def padded(made: Nodes, images: str, height: str, width: str, *, divisor: int) -> str:
+    """`(n, h, w, c)` with sides that are multiples of the divisor, enlarged as `ttl.windows` does it."""
+    taller = made.add("Gather", images, _places(made, height, divisor), axis=1)
+    return made.add("Gather", taller, _places(made, width, divisor), axis=2)
+
+
+def _places(made: Nodes, side: str, divisor: int) -> str:
+    """Of a padded side, the pixels that it is made of: reflected, or where too few the last one again."""
+    unit = np.array([divisor], np.int64)
+    whole = made.add("Mul", made.add("Div", made.add("Add", side, unit - 1), unit), unit)
+    places = made.add("Range", np.int64(0), made.add("Squeeze", whole), np.int64(1))
+    last = made.add("Sub", side, ONE)
+    reflected = made.add("Min", places, made.add("Sub", made.add("Mul", last, TWO), places))
+    repeated = made.add("Min", places, last)
+    return made.add("Where", made.add("Less", made.add("Sub", whole, side), side), reflected, repeated)
+
+
+def cropped(made: Nodes, logits: str, height: str, width: str) -> str:
+    """The first rows and columns of `(n, outputs, h, w)`."""
+    return made.add("Slice", logits, np.repeat(ZERO, 2), made.add("Concat", height, width, axis=0), HEIGHT_AND_WIDTH)
+
+
+def normalised(made: Nodes, pixels: str, *, mean: tuple[float, ...], std: tuple[float, ...], output: str) -> str:
+    """`(n, 3, h, w)` float32 of `(n, c, h, w)` uint8, c = 1 (which the means spread over 3) or 3."""
+    centre, spread = (np.array(values, np.float32).reshape(1, -1, 1, 1) for values in (mean, std))
+    shares = made.add("Div", made.add("Cast", pixels, to=TensorProto.FLOAT), np.float32(255))
+    return made.add("Div", made.add("Sub", shares, centre), spread, output=output)
+
+
+def softmax(made: Nodes, logits: str, *, output: str) -> str:
+    """Probabilities that sum to 1 over the classes, axis 1."""
+    return made.add("Softmax", logits, axis=1, output=output)
+
+
+def sigmoid(made: Nodes, logits: str, *, output: str) -> str:
+    """A probability of each class by itself."""
+    return made.add("Sigmoid", logits, output=output)
+
+
+def foreground(made: Nodes, logits: str, *, output: str) -> str:
+    """Both classes of logits `(n, 1, h, w)` of the second one."""
+    second = made.add("Sigmoid", logits)
+    return made.add("Concat", made.add("Sub", np.float32(1), second), second, axis=1, output=output)
