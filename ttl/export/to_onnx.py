@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import copy
-import io
-import logging
 import os
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ from torch import nn
 from ttl.errors import ExportError
 from ttl.export.metadata import Metadata, to_properties
 from ttl.export.parity import Parity, check_parity
+from ttl.export.quiet import quiet
 from ttl.export.structure import INPUT, OUTPUT, check_structure, strip
 
 ONE_FILE_LIMIT_BYTES = 2**31 - 1  # protobuf's limit for a message
@@ -109,7 +107,7 @@ def _translate(model: nn.Module, images: torch.Tensor, opset: int | None, diviso
     if divisor is not None and min(images.shape[2:]) < 2 * divisor:  # so would be a side of one divisor
         example = example.repeat(1, 1, 2, 2)
     try:
-        with _quiet(), torch.no_grad():
+        with quiet(), torch.no_grad():
             program = torch.onnx.export(
                 model,
                 (example,),
@@ -157,19 +155,6 @@ def _oblong(images: torch.Tensor, divisor: int) -> torch.Tensor:
     shares = zip((0.5, 0.75), images.shape[2:], strict=True)
     height, width = (max(1, round(share * side / divisor)) * divisor for share, side in shares)
     return images[:, :, :height, :width]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter from printing, logging and warning: what fails is raised, what it made is checked."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)
 
 
 @contextmanager
