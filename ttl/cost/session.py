@@ -80,11 +80,24 @@ def open_session(path: Path, *, threads: int, optimize: bool = True) -> ort.Infe
     """
     if not path.is_file():
         raise ExportError(f"{path} doesn't exist or isn't a file: give the path of an ONNX file.")
+    return _session(str(path), str(path), threads, optimize)
+
+
+def session_of(content: bytes, name: str, *, threads: int, optimize: bool = True) -> ort.InferenceSession:
+    """The same of a file's content that was never written; `name` stands for it in messages.
+
+    Raises:
+        ExportError: when onnxruntime can't run it.
+    """
+    return _session(content, name, threads, optimize)
+
+
+def _session(model: str | bytes, name: str, threads: int, optimize: bool) -> ort.InferenceSession:
     try:
-        return ort.InferenceSession(str(path), _options(threads, optimize), providers=[PROVIDER])
+        return ort.InferenceSession(model, _options(threads, optimize), providers=[PROVIDER])
     except Exception as error:  # onnxruntime has a dozen unrelated exception classes and exports no base
         reason = str(error).strip().splitlines()[0].rpartition(" failed:")[2]
-        raise ExportError(f"{path} can't be run as an ONNX model: {reason}") from error
+        raise ExportError(f"{name} can't be run as an ONNX model: {reason}") from error
 
 
 def _options(threads: int, optimize: bool) -> ort.SessionOptions:
