@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from ttl.cost.session import open_session
 from ttl.data.image import channels_first, to_pixels
-from ttl.errors import ExportError
+from ttl.errors import ExportError, GateError
 from ttl.export.metadata import Metadata
 from ttl.export.preprocessing import pixels_of
 from ttl.export.run import OnnxModel, decoded
@@ -57,7 +57,8 @@ def check_preprocessing(embedded: OnnxModel, plain: OnnxModel, images: Sequence[
         images: what a decoder returns, at least one; of several sizes where there are.
 
     Raises:
-        ExportError: there is no image, or a difference is larger.
+        ExportError: there is no image.
+        GateError: a difference is larger.
     """
     if not images:
         raise ExportError("There is no image to check the embedded preprocessing on: give some of the data's.")
@@ -70,7 +71,7 @@ def check_preprocessing(embedded: OnnxModel, plain: OnnxModel, images: Sequence[
         images=len(images),
     )
     if parity.grey_levels > GREY_LEVELS or not parity.max_abs <= PROBABILITY:  # NaN is no agreement
-        raise ExportError(
+        raise GateError(
             f"The embedded preprocessing differs from training's by {parity.grey_levels} of 255 grey levels and the "
             f"probabilities by {parity.max_abs:.2g}, more than the {GREY_LEVELS} and {PROBABILITY} that rounding "
             "explains: export without it, and report the images' sizes."

@@ -16,12 +16,13 @@ from PIL import Image
 from torch import nn
 
 from ttl.errors import ExportError, UsageError
+from ttl.export.decoded import GREY_LEVELS, PROBABILITY, check_preprocessing
 from ttl.export.files import provisional
 from ttl.export.gate import Check, Judge, Judgement, check_graph, elsewhere, no_judge, parity_checks
 from ttl.export.half import Half
 from ttl.export.metadata import Metadata, to_properties
 from ttl.export.parity import Parity, check_parity
-from ttl.export.preprocessing import check_preprocessing, embed_preprocessing
+from ttl.export.preprocessing import embed_preprocessing
 from ttl.export.quantize import Quantized, Verdict, quantize
 from ttl.export.run import OnnxModel
 from ttl.export.translate import opset_of, translate
@@ -212,8 +213,11 @@ def _embedded(
     _write(embedded, unchecked)
     checks = check_graph(unchecked)
     found = check_preprocessing(OnnxModel(unchecked), plain, decoded)
-    said = f"differ by {found.max_abs:.2g} on {found.images} images"
-    return embedded, (*checks, Check("Probabilities from decoded images", said, f"{found.tolerance:.2g}"))
+    said = (
+        f"pixels differ by {found.grey_levels} of 255, probabilities by {found.max_abs:.2g}, on {found.images} images"
+    )
+    wanted = f"{GREY_LEVELS} and {PROBABILITY}"
+    return embedded, (*checks, Check("Decoded images against the training pipeline", said, wanted))
 
 
 def _finished(graph: onnx.ModelProto, metadata: Metadata | None, parity: Parity) -> bytes:

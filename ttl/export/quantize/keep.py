@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from ttl.errors import ExportError, UsageError
+from ttl.errors import ExportError, GateError, UsageError
 from ttl.export.quantize.calibrate import Calibrated, Images, calibrate
 from ttl.export.quantize.qdq import Unit, finish, quantised
 from ttl.export.quantize.sensitivity import most_sensitive_first, outputs
@@ -72,7 +72,8 @@ def quantize(
             overflows with 8-bit weights: the file would give other numbers there. 8 is for machines known to have it.
 
     Raises:
-        ExportError: nothing in the graph can be quantised, it can't be run on the images, or no graph was accepted.
+        ExportError: nothing in the graph can be quantised, or it can't be run on the images.
+        GateError: no graph was accepted.
         UsageError: no such number of bits.
     """
     _check(images, weight_bits)
@@ -87,7 +88,7 @@ def quantize(
             _check_runs(candidate, images)
             names = tuple(unit.name for unit in kept)
             return Quantized(candidate, names, len(calibrated.units), tuple(attempts), len(images))
-    raise ExportError(_refusal(attempts, len(calibrated.units)))
+    raise GateError(_refusal(attempts, len(calibrated.units)))
 
 
 def _growing(calibrated: Calibrated, images: Images, weight_bits: int) -> Iterator[tuple[Unit, ...]]:
