@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -86,6 +87,45 @@ def test_a_file_that_is_inferior_is_not_kept(folder: Path, monkeypatch: pytest.M
     assert isinstance(files, list)
     assert [(file["file"], file["state"]) for file in files][-1] == ("model.fp16.onnx", "failed")
     assert "exported, but failed" in (folder / "report.html").read_text()
+
+
+def test_a_file_that_decides_otherwise_is_not_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranks are as they were, so AUPRC is, and every decision is another."""
+    from_file = Subject.from_file
+
+    def shifted(subject: Subject, path: Path, split: str) -> object:
+        rows = from_file(subject, path, split)
+        positive = rows[:, 1] / 2 + (0.5 if rows[:, 1].mean() < 0.5 else 0.0)
+        return np.stack([1 - positive, positive], axis=1)
+
+    monkeypatch.setattr(Subject, "from_file", shifted)
+    (record,) = export(folder, ExportConfig(precision=("fp16",)))
+    assert record["state"] == "failed"
+    assert re.match(r"The file decides \d+ of \d+ test images otherwise than fp32, more than 5%", record["why"])
+    (record,) = export(folder, ExportConfig(precision=("fp16",), max_changed=1.0))
+    assert record["state"] == "passed"
+    assert record["decisions_changed"][0] > 0
+
+
+def test_int8_is_calibrated_and_says_what_it_kept(folder: Path) -> None:
+    (record,) = export(folder, ExportConfig(precision=("int8",), calibration_images=24))
+    assert record["state"] == "passed", record["why"]
+    assert record["calibration_images"] == 24
+    assert len(record["kept_in_float"]) <= record["quantizable"] // 2
+    assert record["size_bytes"] < 0.6 * (folder / "model.onnx").stat().st_size
+    assert read_metadata(folder / "model.int8.onnx").precision == "int8"
+
+
+def test_a_file_for_decoded_images_gives_the_same_probabilities(folder: Path) -> None:
+    (record,) = export(folder, ExportConfig(embed_preprocessing=True))
+    assert (record["file"], record["state"]) == ("model.embedded.onnx", "passed")
+    assert record["decisions_changed"][0] == 0
+    subject = subject_in(folder, None)
+    plain, embedded = (subject.from_file(folder / name, "test") for name in ("model.onnx", "model.embedded.onnx"))
+    np.testing.assert_allclose(embedded, plain, atol=0.05)
+    names = [check["name"] for check in record["checks"]]
+    assert names.count("ONNX checker, full") == 1
+    assert "Decoded images against the training pipeline" in names
 
 
 def test_what_cannot_be_exported_says_why_and_the_others_are_made(folder: Path) -> None:

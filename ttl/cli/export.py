@@ -33,6 +33,10 @@ def export(
     margin: Annotated[
         float | None, typer.Option(help="The loss in the metric against fp32 that doesn't matter. [default: the run's]")
     ] = None,
+    max_changed: Annotated[
+        float | None,
+        typer.Option(help="The share of test images that fp16 and int8 may decide otherwise. [default: 0.05]"),
+    ] = None,
     config: Config = None,
     out: Annotated[
         Path | None, typer.Option(help="The folder, or the file where it is one. [default: RUN; model.onnx]")
@@ -51,6 +55,7 @@ def export(
         "program": program or None,
         "opset": opset,
         "margin": margin,
+        "max_changed": max_changed,
     }
     told = read_options(ExportConfig, config, flags)
 

@@ -25,6 +25,8 @@ class ExportConfig(BaseModel):
         weight_bits: of int8: 7 where 16-bit sums would overflow (x86 without VNNI), else 8.
         calibration_images: training images that int8 is calibrated on, at most.
         margin: the loss in the metric, against fp32, that doesn't matter; None is the run's.
+        max_changed: the share of test images that fp16 and int8 may decide otherwise than fp32. A metric of ranks, as
+            AUPRC is, doesn't see a file that shifts all probabilities.
         providers: of onnxruntime, beside the CPU's, that the files are meant for: they are run on those that are here.
     """
 
@@ -37,6 +39,7 @@ class ExportConfig(BaseModel):
     weight_bits: Literal[7, 8] = 7
     calibration_images: Annotated[int, Field(ge=1)] = 128
     margin: Annotated[float, Field(gt=0, lt=1)] | None = None
+    max_changed: Annotated[float, Field(gt=0, le=1)] = 0.05
     providers: Annotated[tuple[Provider, ...], Strict(False), BeforeValidator(_several)] = ()
 
     @model_validator(mode="after")

@@ -130,12 +130,15 @@ def export_onnx(
         quantized = quantize(graph, calibration.images.numpy(), calibration.accept, weight_bits=calibration.weight_bits)
         graph = quantized.graph
     with provisional(path) as unchecked:
-        parity, checks = _gate(graph, unchecked, still, images, divisor=divisor, precision=precision)
-        checks += tuple(_on_provider(provider, still, unchecked, images, precision) for provider in providers)
+        _write(graph, unchecked)
+        checks = check_graph(unchecked)
+        parity = _compare(still, unchecked, images, divisor=divisor, precision=precision)
+        compared = parity_checks(parity) + _kept(quantized)
+        compared += tuple(_on_provider(name, still, unchecked, images, precision) for name in providers)
         if decoded and metadata is not None:
             metadata = replace(metadata, embeds_preprocessing=True)
-            graph, more = _embedded(graph, metadata, unchecked, decoded)
-            checks += more
+            graph, embedded = _embedded(graph, metadata, unchecked, decoded)
+            checks, compared = check_graph(unchecked), (*compared, embedded)
         judgement = judge(unchecked)
         content = _finished(graph, metadata, parity)
         unchecked.write_bytes(content)
@@ -147,7 +150,7 @@ def export_onnx(
         precision=precision,
         parity=parity,
         free_sides=divisor is not None,
-        checks=(*checks, *judgement.checks),
+        checks=(*checks, *compared, *judgement.checks),
         judgement=judgement,
         quantized=quantized,
     )
@@ -167,28 +170,26 @@ def _describe(graph: onnx.ModelProto, metadata: Metadata | None) -> None:
         onnx.helper.set_model_props(graph, to_properties(metadata))
 
 
-def _gate(
-    graph: onnx.ModelProto,
-    unchecked: Path,
-    model: nn.Module,
-    images: torch.Tensor,
-    *,
-    divisor: int | None,
-    precision: Precision,
-) -> tuple[Parity, tuple[Check, ...]]:
-    """Write the graph and compare it with the model."""
-    _write(graph, unchecked)
-    checks = check_graph(unchecked)
-    parity = check_parity(model, unchecked, images, precision=precision)
+def _compare(
+    model: nn.Module, path: Path, images: torch.Tensor, *, divisor: int | None, precision: Precision
+) -> Parity:
+    parity = check_parity(model, path, images, precision=precision)
     if divisor is not None:
-        check_parity(model, unchecked, _oblong(images, divisor), batches=(1,), precision=precision)
-    return parity, (*checks, *parity_checks(parity))
+        check_parity(model, path, _oblong(images, divisor), batches=(1,), precision=precision)
+    return parity
 
 
 def _write(graph: onnx.ModelProto, path: Path) -> None:
     if graph.ByteSize() > ONE_FILE_LIMIT_BYTES:
         raise ExportError(f"The file would be {graph.ByteSize()} bytes: one ONNX file holds 2 GB; cut the model lower.")
     path.write_bytes(graph.SerializeToString())
+
+
+def _kept(quantized: Quantized | None) -> tuple[Check, ...]:
+    if quantized is None:
+        return ()
+    kept = f"{len(quantized.kept_in_float)} of {quantized.of_nodes}"
+    return (Check("Layers kept in float", f"{kept}, by the metric on the validation images"),)
 
 
 def _oblong(images: torch.Tensor, divisor: int) -> torch.Tensor:
@@ -206,18 +207,17 @@ def _on_provider(provider: str, model: nn.Module, path: Path, images: torch.Tens
 
 def _embedded(
     graph: onnx.ModelProto, metadata: Metadata, unchecked: Path, decoded: Sequence[Image.Image]
-) -> tuple[onnx.ModelProto, tuple[Check, ...]]:
+) -> tuple[onnx.ModelProto, Check]:
     """The graph that takes decoded images, in place of the plain one that was checked."""
     plain = OnnxModel(unchecked)  # loaded whole: the file may be written again
     embedded = embed_preprocessing(graph, metadata)
     _write(embedded, unchecked)
-    checks = check_graph(unchecked)
     found = check_preprocessing(OnnxModel(unchecked), plain, decoded)
     said = (
         f"pixels differ by {found.grey_levels} of 255, probabilities by {found.max_abs:.2g}, on {found.images} images"
     )
     wanted = f"{GREY_LEVELS} and {PROBABILITY}"
-    return embedded, (*checks, Check("Decoded images against the training pipeline", said, wanted))
+    return embedded, Check("Decoded images against the training pipeline", said, wanted)
 
 
 def _finished(graph: onnx.ModelProto, metadata: Metadata | None, parity: Parity) -> bytes:

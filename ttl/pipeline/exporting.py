@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +21,7 @@ from ttl.export.program import export_program
 from ttl.export.quantize import Verdict
 from ttl.export.to_onnx import Calibration, ExportResult, Precision, export_onnx
 from ttl.pipeline.subject import Subject
+from ttl.pipeline.trial import Rows
 from ttl.report.card import write_beside
 from ttl.report.metric import metric
 from ttl.search.study import Study
@@ -108,7 +109,8 @@ def _onnx(subject: Subject, path: Path, precision: Precision, config: ExportConf
     calibration = None
     if precision == "int8":
         images = subject.to_calibrate(config.calibration_images)
-        calibration = Calibration(images, _acceptance(subject, margin), config.weight_bits)
+        accept = _acceptance(subject, margin, config.max_changed / 2)
+        calibration = Calibration(images, accept, config.weight_bits)
 
     def export(free_sides: bool) -> ExportResult:
         return export_onnx(
@@ -121,7 +123,7 @@ def _onnx(subject: Subject, path: Path, precision: Precision, config: ExportConf
             precision=precision,
             calibration=calibration,
             decoded=subject.decoded() if config.embed_preprocessing else (),
-            judge=_judge(subject, precision, margin),
+            judge=_judge(subject, precision, margin, config.max_changed),
             providers=config.providers,
         )
 
@@ -165,20 +167,25 @@ def describe_file(subject: Subject, *, free_sides: bool = False) -> Metadata:
     )
 
 
-def _acceptance(subject: Subject, margin: float) -> Any:
-    """Whether a candidate is not inferior to float32 on the validation images."""
+def _acceptance(subject: Subject, margin: float, most_changed: float) -> Callable[[onnx.ModelProto], Verdict]:
+    """Whether a candidate is not inferior to float32 on the validation images, and decides them alike.
+
+    Half of what the test images are allowed: they are others, and shall rarely refuse what these accepted.
+    """
 
     def accept(graph: onnx.ModelProto) -> Verdict:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "candidate.onnx"
             path.write_bytes(graph.SerializeToString())
-            found = subject.compared(subject.from_file(path, "val"), "val", margin)
-        return Verdict(found.shown, _sentence(subject, found, "validation"))
+            rows = subject.from_file(path, "val")
+        found, (changed, of) = subject.compared(rows, "val", margin), _changed(subject, rows, "val")
+        words = f"{_sentence(subject, found, 'validation')}; {changed} of {of} decided otherwise"
+        return Verdict(found.shown and changed <= most_changed * of, words)
 
     return accept
 
 
-def _judge(subject: Subject, precision: Precision, margin: float) -> Judge:
+def _judge(subject: Subject, precision: Precision, margin: float, most_changed: float) -> Judge:
     """Recomputes the task's metrics on the test images from the final file."""
 
     def judge(path: Path) -> Judgement:
@@ -186,16 +193,26 @@ def _judge(subject: Subject, precision: Precision, margin: float) -> Judge:
         labels, kind = subject.task.test.labels, subject.task.kind
         own, torchs = metrics(kind, labels, rows), metrics(kind, labels, subject.predicted["test"])
         deltas = {name: own[name] - torchs[name] for name in own if torchs[name] == torchs[name]}
+        changed, of = _changed(subject, rows, "test")
         if precision == "fp32":
             _refuse_another_model(deltas, own, torchs)
+        elif changed > most_changed * of:
+            raise GateError(
+                f"The file decides {changed} of {of} test images otherwise than fp32, more than "
+                f"{most_changed:.0%}: keep fp32, or allow more with --max-changed; the file was removed"
+            )
         found = subject.compared(rows, "test", margin)
         sentence = _sentence(subject, found, "test", "PyTorch" if precision == "fp32" else "fp32")
         if precision != "fp32" and not found.shown:
             raise GateError(
                 f"{sentence}: raise --margin ({margin:g}) if more may be lost, or keep fp32; the file was removed"
             )
-        checks = (*_decisions(subject, rows), Check(f"Test {metric(subject.metric, '').name} of the file", sentence))
+        allowed = "" if precision == "fp32" else f"at most {most_changed:.0%}"
+        decided = Check("Decisions on the test images that differ", f"{changed} of {of}", allowed)
+        judged = Check(f"Test {metric(subject.metric, '').name} of the file", sentence)
+        checks = (judged,) if subject.segments else (decided, judged)
         figures = {
+            "decisions_changed": [changed, of],
             "test": {name: _plain(value) for name, value in own.items()},
             "parity_metric_delta": deltas,
             "sentence": f"{sentence}.",
@@ -215,16 +232,17 @@ def _refuse_another_model(deltas: Mapping[str, float], own: Mapping[str, float],
         )
 
 
-def _decisions(subject: Subject, rows: Any) -> tuple[Check, ...]:
-    """How many test images are decided otherwise; of a segmentation the metric says it."""
-    if subject.segments:
-        return ()
-    wanted, n = subject.predicted["test"], len(rows)
-    if subject.task.kind == "multilabel":
-        changed = int(((rows > 0.5) != (wanted > 0.5)).sum())
-        return (Check("Decisions on the test images that differ", f"{changed} of {rows.size}"),)
-    changed = int((rows.argmax(1) != wanted.argmax(1)).sum())
-    return (Check("Decisions on the test images that differ", f"{changed} of {n}"),)
+def _changed(subject: Subject, rows: Rows, split: str) -> tuple[int, int]:
+    """How many images (in multi-label tasks labels) are decided otherwise than in PyTorch, and of how many.
+
+    None of a segmentation: its metric is one of decisions.
+    """
+    wanted, kind = subject.predicted[split], subject.task.kind
+    if kind == "segmentation":
+        return 0, len(rows)
+    if kind == "multilabel":
+        return int(((rows > 0.5) != (wanted > 0.5)).sum()), rows.size
+    return int((rows.argmax(1) != wanted.argmax(1)).sum()), len(rows)
 
 
 def _sentence(subject: Subject, found: NonInferiority, split: str, reference: str = "fp32") -> str:
