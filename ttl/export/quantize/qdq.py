@@ -49,15 +49,14 @@ def units(graph: onnx.ModelProto) -> tuple[Unit, ...]:
     names: list[list[str]] = []
     made_by: dict[str, int] = {}
     for node in graph.graph.node:
-        product = node.op_type in WEIGHTED
-        if product and node.input[1] in constants:
-            names.append([])
-            owner = len(names) - 1
+        if node.op_type in WEIGHTED and node.input[1] in constants:
+            owner = len(names)
+            names.append([node.name])
         else:
             owner = max((made_by.get(tensor, -1) for tensor in node.input), default=-1)
+            if owner >= 0 and node.op_type not in WEIGHTED:
+                names[owner].append(node.name)
         made_by |= dict.fromkeys(node.output, owner)
-        if owner >= 0 and (not product or not names[owner]):
-            names[owner].append(node.name)
     return tuple(Unit(nodes[0], tuple(nodes)) for nodes in names)
 
 
