@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ttl.errors import TrainingError
+from ttl.pipeline.cams import draw_cams
 from ttl.pipeline.deliver import CHOSEN, FULL, export_trial, measure_latency
 from ttl.pipeline.events import BatchStarted, Due, Note, TrialFailed, TrialPaused, Watch
 from ttl.pipeline.joint import curve_of_heads, joint_epochs, joint_start
@@ -215,7 +216,11 @@ class Job:
             earlier = self._delivered(chosen, whole, sources)
             self.study.write(DELIVERED, earlier)
         return self.publish(
-            found, exported=earlier["export"], latency=earlier["latency"], overlays=earlier.get("overlays")
+            found,
+            exported=earlier["export"],
+            latency=earlier["latency"],
+            overlays=earlier.get("overlays"),
+            cams=earlier.get("cams"),
         )
 
     def _delivered(self, chosen: Record, whole: Record, sources: list[str]) -> dict[str, Any]:
@@ -233,11 +238,20 @@ class Job:
             seed=config.seed,
         )
         content = {"trials": sources, "export": exported, "latency": [latency_json(row) for row in rows]}
-        if not self.prepared.segments:
-            return content
         networks = {"chosen": (CHOSEN, chosen), "full": (FULL, whole)}
         if chosen["id"] == whole["id"]:
             del networks["chosen"]
+        if not self.prepared.segments:
+            return content | {"cams": self._cams({name: record for name, (_, record) in networks.items()})}
         files = {name: folder / file for name, (file, _) in networks.items()}
         records = {name: record for name, (_, record) in networks.items()}
         return content | {"overlays": draw_cases(self.prepared, folder, files, records)}
+
+    def _cams(self, records: Mapping[str, Record]) -> dict[str, Any]:
+        """Grad-CAM of some test images; what goes wrong with it is told, for the run is complete without."""
+        self.watch(Note("Drawing what the networks look at (Grad-CAM)"))
+        try:
+            return draw_cams(self.prepared, self.study, records)
+        except Exception as error:
+            self.watch(Note(f"No Grad-CAM: {error}"))
+            return {"missing": str(error)}

@@ -1,6 +1,9 @@
 """Metrics with confidence intervals, comparisons of two models, and ratios of latencies."""
 
 from ttl.stats.bootstrap import NonInferiority, intervals, non_inferior, paired_difference
+from ttl.stats.calibration import Bin, Calibration, calibration, wilson
+from ttl.stats.confusion import confusion
+from ttl.stats.curves import THRESHOLD, ClassCurves, Line, curves
 from ttl.stats.delong import PairedAUROC, delong, delong_paired
 from ttl.stats.estimate import Estimate
 from ttl.stats.kinds import (
@@ -27,14 +30,22 @@ __all__ = [
     "LOWER_IS_BETTER",
     "METRICS",
     "SEGMENTATION_METRICS",
+    "THRESHOLD",
     "UNLABELLED",
+    "Bin",
+    "Calibration",
+    "ClassCurves",
     "Estimate",
+    "Line",
     "NonInferiority",
     "PairedAUROC",
     "accuracy",
     "all_metrics",
     "auprc",
     "auroc",
+    "calibration",
+    "confusion",
+    "curves",
     "delong",
     "delong_paired",
     "headline",
@@ -47,4 +58,5 @@ __all__ = [
     "primary",
     "ratio_interval",
     "segmentation_log_loss",
+    "wilson",
 ]
