@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from networks import TinyResNet
 from torch import nn
 
+from networks import TinyResNet
 from ttl.errors import ModelError
 from ttl.gradcam import grad_cam
 from ttl.head import HEAD, Head
