@@ -124,7 +124,7 @@ def picked(cases: Cases) -> list[tuple[int, str]]:
             EACH,
         )
     return [
-        (at, f"{why}, 1 of {int(way.sum())}") for why, way in ways.items() for at in _surest(cases, judge, way, each)
+        (at, f"{why}, one of {int(way.sum())}") for why, way in ways.items() for at in _surest(cases, judge, way, each)
     ]
 
 

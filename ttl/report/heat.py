@@ -1,7 +1,7 @@
-"""A map of shares drawn over an image as a small PNG file: clear where it is 0, from red to bright yellow towards 1.
+"""A map of shares drawn over an image as a small PNG file: clear where it is 0, one hue that thickens towards 1.
 
-Both opacity and lightness rise with the share, so that the order can be seen without telling the hues apart. The two
-ends are colours of Okabe & Ito (2008).
+One hue, of Okabe & Ito (2008): the order is in how much there is of it, which any colour vision can tell, on dark
+and on bright images.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from PIL import Image
 
 from ttl.report.overlay import Pixels, png, reduced, rgb, scaled
 
-LOW, HIGH = "#D55E00", "#F0E442"
-OPAQUE = 0.7
-"""Of the colour where the share is 1: the image stays visible beneath."""
+HUE = "#D55E00"
+OPAQUE = 0.75
+"""Of the hue where the share is 1: the image stays visible beneath."""
 STEPS = (0.25, 0.5, 0.75, 1.0)
+GREY = 150.0
 
 
 def heat_colour(share: float) -> str:
-    """The colour of a share, before it is laid over the image, as `#RRGGBB`."""
-    low, high = rgb(LOW), rgb(HIGH)
-    return "#" + "".join(f"{round(a + share * (b - a)):02X}" for a, b in zip(low, high, strict=True))
+    """How a share looks over mid-grey, as `#RRGGBB`."""
+    return "#" + "".join(f"{round(GREY + OPAQUE * share * (value - GREY)):02X}" for value in rgb(HUE))
 
 
 def heat(pixels: Pixels, shares: npt.NDArray[np.float32]) -> bytes:
@@ -40,6 +40,5 @@ def heat(pixels: Pixels, shares: npt.NDArray[np.float32]) -> bytes:
     size = (image.shape[1], image.shape[0])
     grown = np.asarray(Image.fromarray(shares.astype(np.float32)).resize(size, Image.Resampling.BILINEAR))
     share = np.clip(grown, 0, 1)[..., None].astype(np.float64)
-    low, high = (np.array(rgb(colour), np.float64) for colour in (LOW, HIGH))
-    drawn = image + OPAQUE * share * (low + share * (high - low) - image)
+    drawn = image + OPAQUE * share * (np.array(rgb(HUE), np.float64) - image)
     return png(reduced(np.round(drawn).astype(np.uint8)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ttl.report import svg, units
-from ttl.report.blocks import Figure, Table, estimate_cell, row
+from ttl.report.blocks import Cell, Figure, Table, estimate_cell, row
 from ttl.report.estimate import Estimate, number
 from ttl.report.reading import Report, items, mapping, records
 
@@ -200,22 +200,39 @@ def classes_table(report: Report, classes: Mapping[str, Sequence[Judged]]) -> Ta
     """AUROC and AUPRC of each class and network, and what happens at 0.5."""
     rows = tuple(
         row(
-            name,
+            _counted(side),
             side.words,
-            units.whole(side.positives),
-            units.whole(side.negatives),
             estimate_cell(side.auroc, report.measure("auroc")),
             estimate_cell(side.auprc, report.measure("auprc")),
             *map(units.percent, (side.sensitivity, 1 - side.false_positive_rate, side.precision)),
         )
-        for name, sides in classes.items()
+        for sides in classes.values()
         for side in sides
     )
     areas = ("AUROC", "AUPRC")
     shares = ("Sensitivity", "Specificity", "Precision")
-    columns = ("Positive", "Network", "Positive images", "Other images", *areas, *shares)
+    columns = ("Positive", "Network", *areas, *shares)
     caption = (
         "Test images. Sensitivity, specificity (the share of the other images that is left alone) and precision are "
         "those where a probability from 0.5 on counts as positive. Smaller figures are 95% intervals."
     )
     return Table(caption, columns, rows, n_text=2)
+
+
+def _counted(side: Judged) -> Cell:
+    total = side.positives + side.negatives
+    if not math.isfinite(total):
+        return Cell(side.name)
+    note = f"{units.whole(side.positives)} of {units.whole(total)} images"
+    return Cell(side.name, note, parts=(("positive images", side.positives), ("other images", side.negatives)))
+
+
+def at_half(side: Judged) -> str:
+    """What the network does where a probability from 0.5 on counts as positive; nothing where it isn't known."""
+    found, alone = side.sensitivity, 1 - side.false_positive_rate
+    if not (math.isfinite(found) and math.isfinite(alone)):
+        return ""
+    return (
+        f"the {side.words} finds {units.percent(found)} of the {side.name} images and leaves {units.percent(alone)} of "
+        "the others alone"
+    )

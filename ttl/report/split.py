@@ -53,4 +53,4 @@ def tried_on(report: Report) -> str:
     said = f"Tried on {units.whole(images)} test images, {unused}."
     if "groups" not in mapping(report.raw, "task"):
         return said
-    return f"{said} Which patient each is of is not known, so images of one may be among the training images too."
+    return f"{said} It is not known which patient each is of: others of the same one may be among the training images."

@@ -101,7 +101,7 @@ class Axes:
             parts.append(element("line", class_="grid", x1=self.x.start, x2=self.x.stop, y1=at, y2=at))
             parts.append(element("text", label, x=LEFT - 8, y=at, text_anchor="end", dominant_baseline="central"))
         for tick, label in zip(xs, tick_labels(xs), strict=True):
-            parts.append(element("text", label, x=self.x(tick), y=bottom + 24, text_anchor="middle"))
+            parts.append(element("text", label, x=self.x(tick), y=bottom + 28, text_anchor="middle"))
         middle = (self.x.start + self.x.stop) / 2
         parts.append(
             element("text", x_title, class_="axis-title", x=middle, y=self.size.height - 8, text_anchor="middle")

@@ -12,6 +12,10 @@ from ttl.report.split import patients, split_sentence
 
 TASK_LABELS = {
     "kind": "Kind",
+    "images": "Images",
+    "channels": "Channels",
+    "width_px": "Width, pixels",
+    "height_px": "Height, pixels",
     "image_sizes": "Image sizes",
     "distance_unit": "Distances in",
     "fingerprint": "Fingerprint (SHA-256)",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from ttl.report import units
 from ttl.report.blocks import Block, Prose, Section
 from ttl.report.confusion import labels_table, matrices, matrix_block
 from ttl.report.estimate import number
-from ttl.report.judging import PRECISION_RECALL, ROC, classes_table, curve_figure, judged_classes
+from ttl.report.judging import PRECISION_RECALL, ROC, Judged, at_half, classes_table, curve_figure, judged_classes
 from ttl.report.reading import Report, mapping
 from ttl.report.reliability import histogram_figure, reliability_figure, weighed
 
@@ -16,7 +18,7 @@ def telling_apart(report: Report) -> Section | None:
     classes = judged_classes(report)
     if not classes:
         return None
-    blocks: list[Block] = [Prose(_positive(report, tuple(classes)))]
+    blocks: list[Block] = [Prose(_positive(report, classes))]
     for at, (name, sides) in enumerate(classes.items(), start=1):
         figures = (curve_figure(at, name, kind, sides) for kind in (ROC, PRECISION_RECALL))
         blocks += [figure for figure in figures if figure is not None]
@@ -24,16 +26,19 @@ def telling_apart(report: Report) -> Section | None:
     return Section("curves", "How well the classes are told apart", tuple(blocks))
 
 
-def _positive(report: Report, shown: tuple[str, ...]) -> str:
+def _positive(report: Report, classes: Mapping[str, Sequence[Judged]]) -> str:
     if report.kind == "binary":
-        return f"The positive class is {shown[0]}. All figures are of the test images."
+        name, sides = next(iter(classes.items()))
+        said = "; ".join(filter(None, map(at_half, sides)))
+        at = f" Where a probability from 0.5 on counts as {name}, {said}." if said else ""
+        return f"The positive class is {name}. All figures are of the test images.{at}"
     left_out = number(mapping(report.raw, "curves").get("left_out"))
     one = "Each label by itself" if report.kind == "multilabel" else "Each class against all others"
     text = f"{one}; all figures are of the test images."
     if left_out > 0:
         text += (
-            f" Shown are the {len(shown)} with the most test images; {units.whole(left_out)} with fewer, or with none, "
-            "are left out."
+            f" Shown are the {len(classes)} with the most test images; {units.whole(left_out)} with fewer, or with "
+            "none, are left out."
         )
     return text
 
