@@ -215,6 +215,10 @@ class Job:
         if earlier is None or earlier["trials"] != sources or not all(path.is_file() for path in files):
             earlier = self._delivered(chosen, whole, sources)
             self.study.write(DELIVERED, earlier)
+        if not self.prepared.segments and "cams" not in earlier:
+            same = chosen["id"] == whole["id"]
+            earlier["cams"] = self._cams({"full": whole} if same else {"chosen": chosen, "full": whole})
+            self.study.write(DELIVERED, earlier)
         return self.publish(
             found,
             exported=earlier["export"],
@@ -242,7 +246,7 @@ class Job:
         if chosen["id"] == whole["id"]:
             del networks["chosen"]
         if not self.prepared.segments:
-            return content | {"cams": self._cams({name: record for name, (_, record) in networks.items()})}
+            return content
         files = {name: folder / file for name, (file, _) in networks.items()}
         records = {name: record for name, (_, record) in networks.items()}
         return content | {"overlays": draw_cases(self.prepared, folder, files, records)}
