@@ -161,7 +161,11 @@ def curves_of(name: str, auprc: float) -> dict[str, Any]:
         "auprc": estimate(auprc, 0.014),
         "roc": dict(zip(("false_positive_rate", "sensitivity", "threshold"), map(list, first), strict=True)),
         "precision_recall": dict(zip(("recall", "precision", "threshold"), map(list, second), strict=True)),
-        "at_threshold": {"false_positive_rate": 0.04, "sensitivity": 0.87, "precision": 0.983},
+        "at_threshold": {
+            "sensitivity": estimate(0.87, 0.02),
+            "specificity": estimate(0.96, 0.02),
+            "precision": estimate(0.983, 0.01),
+        },
     }
 
 

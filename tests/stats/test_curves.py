@@ -20,7 +20,9 @@ def test_curves_of_five_images_by_hand() -> None:
     assert found.precision_recall.x.tolist() == pytest.approx([0, 1 / 3, 2 / 3, 2 / 3, 1, 1])
     assert found.precision_recall.y.tolist() == pytest.approx([1, 1, 1, 2 / 3, 3 / 4, 3 / 5])
     assert np.isinf([found.roc.thresholds[0], found.precision_recall.thresholds[0]]).all()
-    assert (found.false_positive_rate, found.sensitivity, found.precision) == (0.5, pytest.approx(2 / 3), 2 / 3)
+    shares = (found.sensitivity, found.specificity, found.precision)
+    assert [share.value for share in shares] == pytest.approx([2 / 3, 1 / 2, 2 / 3])
+    assert found.specificity == wilson(1, 2)
     assert found.auroc.value == pytest.approx(5 / 6)
 
 
@@ -41,8 +43,8 @@ def test_each_class_is_set_against_the_rest_and_one_without_positives_is_left_ou
     labels, given = [0, 0, 1, 1], np.array([[0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.2, 0.7, 0.1], [0.1, 0.8, 0.1]])
     found = curves("multiclass", labels, given)
     assert [(of.label, of.positives, of.auroc.value) for of in found] == [(0, 2, 1.0), (1, 2, 1.0)]
-    assert found[0].sensitivity == 0.5
-    assert found[1].precision == pytest.approx(2 / 3)
+    assert found[0].sensitivity.value == 0.5
+    assert found[1].precision.value == pytest.approx(2 / 3)
 
 
 def test_of_many_classes_the_six_with_the_most_positives_are_taken() -> None:
@@ -85,6 +87,7 @@ def test_wilson_by_hand() -> None:
     # 8 of 10: (0.8 + z^2/20 +- z sqrt(0.016 + z^2/400)) / (1 + z^2/10), z = 1.96
     found = wilson(8, 10)
     assert (found.value, found.ci_low, found.ci_high) == pytest.approx((0.8, 0.4902, 0.9433), abs=1e-4)
+    assert np.isnan(wilson(0, 0).value)
     assert wilson(5, 5).ci_high == 1
     assert wilson(5, 5).ci_low == pytest.approx(0.5655, abs=1e-4)
 

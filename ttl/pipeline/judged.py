@@ -29,15 +29,16 @@ def judged(prepared: Prepared, records: Mapping[str, Record]) -> dict[str, Any]:
         network: curves(kind, test.labels, given, groups=test.groups, seed=prepared.config.seed)
         for network, given in rows.items()
     }
+    grouped = test.groups is not None
     drawn = len(next(iter(found.values())))
     shown = {network: [_class(names, of) for of in each] for network, each in found.items()}
     counted = {network: confusion(kind, test.labels, given).tolist() for network, given in rows.items()}
     weighed = {network: _calibration(calibration(kind, test.labels, given)) for network, given in rows.items()}
     left_out = 0 if kind == "binary" else len(names) - drawn
     return {
-        "curves": {"split": "test", "threshold": THRESHOLD, "left_out": left_out, **shown},
+        "curves": {"split": "test", "threshold": THRESHOLD, "grouped": grouped, "left_out": left_out, **shown},
         "confusion": {"split": "test", "threshold": THRESHOLD, **counted},
-        "calibration": {"split": "test", "grouped": test.groups is not None, **weighed},
+        "calibration": {"split": "test", "grouped": grouped, **weighed},
     }
 
 
@@ -51,9 +52,9 @@ def _class(names: Sequence[str], of: ClassCurves) -> dict[str, Any]:
         "roc": _line(of.roc, "false_positive_rate", "sensitivity"),
         "precision_recall": _line(of.precision_recall, "recall", "precision"),
         "at_threshold": {
-            "false_positive_rate": of.false_positive_rate,
-            "sensitivity": of.sensitivity,
-            "precision": None if np.isnan(of.precision) else of.precision,
+            "sensitivity": of.sensitivity.to_json(),
+            "specificity": of.specificity.to_json(),
+            "precision": of.precision.to_json(),
         },
     }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ttl.report import svg, units
-from ttl.report.blocks import Cell, Figure, Table, estimate_cell, row
+from ttl.report.blocks import Cell, Figure, Table, ends, estimate_cell, row
 from ttl.report.estimate import Estimate, number
 from ttl.report.reading import Report, items, mapping, records
 
@@ -33,9 +33,9 @@ class Judged:
     auprc: Estimate
     roc: tuple[tuple[float, ...], ...]
     precision_recall: tuple[tuple[float, ...], ...]
-    false_positive_rate: float
-    sensitivity: float
-    precision: float
+    sensitivity: Estimate
+    specificity: Estimate
+    precision: Estimate
 
     @classmethod
     def read(cls, network: str, words: str, value: Mapping[str, Any]) -> Judged:
@@ -51,9 +51,9 @@ class Judged:
             auprc=Estimate.read(mapping(value, "auprc")),
             roc=_line(mapping(value, "roc"), "false_positive_rate", "sensitivity"),
             precision_recall=_line(mapping(value, "precision_recall"), "recall", "precision"),
-            false_positive_rate=number(at.get("false_positive_rate")),
-            sensitivity=number(at.get("sensitivity")),
-            precision=number(at.get("precision")),
+            sensitivity=Estimate.read(mapping(at, "sensitivity")),
+            specificity=Estimate.read(mapping(at, "specificity")),
+            precision=Estimate.read(mapping(at, "precision")),
         )
 
 
@@ -163,8 +163,8 @@ def _key_class(network: str) -> str:
 
 def _operating(kind: Kind, side: Judged) -> tuple[float, float]:
     if kind is ROC:
-        return side.false_positive_rate, side.sensitivity
-    return side.sensitivity, side.precision
+        return 1 - side.specificity.value, side.sensitivity.value
+    return side.sensitivity.value, side.precision.value
 
 
 def _at_threshold(axes: svg.Axes, kind: Kind, side: Judged) -> str:
@@ -204,7 +204,7 @@ def classes_table(report: Report, classes: Mapping[str, Sequence[Judged]]) -> Ta
             side.words,
             estimate_cell(side.auroc, report.measure("auroc")),
             estimate_cell(side.auprc, report.measure("auprc")),
-            *map(units.percent, (side.sensitivity, 1 - side.false_positive_rate, side.precision)),
+            *(_share_cell(share) for share in (side.sensitivity, side.specificity, side.precision)),
         )
         for sides in classes.values()
         for side in sides
@@ -212,9 +212,11 @@ def classes_table(report: Report, classes: Mapping[str, Sequence[Judged]]) -> Ta
     areas = ("AUROC", "AUPRC")
     shares = ("Sensitivity", "Specificity", "Precision")
     columns = ("Positive", "Network", *areas, *shares)
+    grouped = mapping(report.raw, "curves").get("grouped")
+    alone = "; those of the three shares take images of one patient for independent" if grouped else ""
     caption = (
         "Test images. Sensitivity, specificity (the share of the other images that is left alone) and precision are "
-        "those where a probability from 0.5 on counts as positive. Smaller figures are 95% intervals."
+        f"those where a probability from 0.5 on counts as positive. Smaller figures are 95% intervals{alone}."
     )
     return Table(caption, columns, rows, n_text=2)
 
@@ -227,9 +229,18 @@ def _counted(side: Judged) -> Cell:
     return Cell(side.name, note, parts=(("positive images", side.positives), ("other images", side.negatives)))
 
 
+def _share_cell(share: Estimate) -> Cell:
+    """A share as a percentage, with its interval below it."""
+    if not share.has_interval:
+        return Cell(units.percent(share.value))
+    return Cell(
+        units.percent(share.value), f"{units.percent(share.low)} to {units.percent(share.high)}", parts=ends(share)
+    )
+
+
 def at_half(side: Judged) -> str:
     """What the network does where a probability from 0.5 on counts as positive; nothing where it isn't known."""
-    found, alone = side.sensitivity, 1 - side.false_positive_rate
+    found, alone = side.sensitivity.value, side.specificity.value
     if not (math.isfinite(found) and math.isfinite(alone)):
         return ""
     return (

@@ -1,7 +1,7 @@
 """Metrics with confidence intervals, comparisons of two models, and ratios of latencies."""
 
 from ttl.stats.bootstrap import NonInferiority, intervals, non_inferior, paired_difference
-from ttl.stats.calibration import Bin, Calibration, calibration, wilson
+from ttl.stats.calibration import Bin, Calibration, calibration
 from ttl.stats.confusion import confusion
 from ttl.stats.curves import THRESHOLD, ClassCurves, Line, curves
 from ttl.stats.delong import PairedAUROC, delong, delong_paired
@@ -22,6 +22,7 @@ from ttl.stats.latency import ratio_interval
 from ttl.stats.masks import COLUMNS, UNLABELLED, overlap
 from ttl.stats.scoring import ALL_METRICS, METRICS
 from ttl.stats.segmentation import SEGMENTATION_METRICS, segmentation_log_loss
+from ttl.stats.wilson import wilson
 
 __all__ = [
     "ALL_METRICS",

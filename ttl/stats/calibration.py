@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
 from ttl.stats.estimate import Array, Estimate
 from ttl.stats.scoring import checked
+from ttl.stats.wilson import wilson
 
 BINS = 10
 SMALLEST_BIN = 20
@@ -91,18 +90,3 @@ def _bins(sure: Array, right: npt.NDArray[np.bool_]) -> tuple[Bin, ...]:
 
 def _bin(sure: Array, right: npt.NDArray[np.bool_]) -> Bin:
     return Bin(len(sure), float(sure[0]), float(sure[-1]), float(sure.mean()), wilson(int(right.sum()), len(right)))
-
-
-def wilson(hits: int, n: int, confidence: float = 0.95) -> Estimate:
-    """A share with its score interval (Wilson 1927), which stays within 0..1 and isn't empty at its ends.
-
-    Args:
-        hits: of `n`.
-        n: at least 1.
-        confidence: of the interval, in (0, 1).
-    """
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share = hits / n
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return Estimate(share, max(0.0, middle - half), min(1.0, middle + half))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ttl.stats.bootstrap import intervals
 from ttl.stats.estimate import Array, Estimate
 from ttl.stats.scoring import checked
+from ttl.stats.wilson import wilson
 
 THRESHOLD = 0.5
 MOST_POINTS = 200
@@ -46,9 +47,9 @@ class ClassCurves:
         auprc: average precision, with its 95% bootstrap interval.
         roc: false positive rate and sensitivity.
         precision_recall: recall and precision.
-        false_positive_rate: where probabilities from 0.5 on count as positive.
-        sensitivity: there.
-        precision: there; nan where nothing is called positive.
+        sensitivity: where probabilities from 0.5 on count as positive, with its 95% Wilson interval.
+        specificity: there, likewise.
+        precision: there, likewise; nan where nothing is called positive.
     """
 
     label: int
@@ -58,9 +59,9 @@ class ClassCurves:
     auprc: Estimate
     roc: Line
     precision_recall: Line
-    false_positive_rate: float
-    sensitivity: float
-    precision: float
+    sensitivity: Estimate
+    specificity: Estimate
+    precision: Estimate
 
 
 def curves(
@@ -124,9 +125,9 @@ def _of_class(
         roc=shortened(Line(false_alarms, hits, from_)),
         # scikit-learn gives it from recall 1 down, and ends it at recall 0 with no threshold.
         precision_recall=shortened(Line(recall[::-1], precision[::-1], np.append(steps, np.inf)[::-1])),
-        false_positive_rate=float(called[~truth].mean()),
-        sensitivity=float(called[truth].mean()),
-        precision=float(truth[called].mean()) if called.any() else float("nan"),
+        sensitivity=wilson(int(called[truth].sum()), int(truth.sum())),
+        specificity=wilson(int((~called[~truth]).sum()), int((~truth).sum())),
+        precision=wilson(int(truth[called].sum()), int(called.sum())),
     )
 
 

@@ -7,6 +7,7 @@ import math
 from ttl.report import units
 from ttl.report.blocks import Block, Cell, Listing, Prose, Row, Section, Table, ends, estimate_cell, row
 from ttl.report.estimate import Estimate, number
+from ttl.report.judging import judged_classes
 from ttl.report.looks import looks
 from ttl.report.pareto import pareto_figure
 from ttl.report.plots import depth_figure, role
@@ -26,7 +27,7 @@ def at_a_glance(report: Report) -> Section | None:
     if report.keeps_whole:
         columns, title = ("", whole), f"The whole {report.noun}"
     rows = [*_size_rows(report, report.chosen), *_latency_rows(report), *_metric_rows(report, report.chosen)]
-    rows += _spread_rows(report, report.chosen)
+    rows += [*_spread_rows(report, report.chosen), *_at_half_rows(report)]
     if report.keeps_whole:
         rows = [Row(r.cells[:2]) for r in rows]
     tested = report.images("test")
@@ -89,6 +90,28 @@ def _metric_rows(report: Report, chosen: Candidate) -> list[Row]:
             _difference_cell(report, name, chosen.test.get(name, Estimate()), whole.get(name, Estimate())),
         )
         for name in names
+    ]
+
+
+def _at_half_rows(report: Report) -> list[Row]:
+    """Of two classes, what is found and what is left alone where 0.5 decides; nothing elsewhere."""
+    sides = next(iter(judged_classes(report).values()), []) if report.kind == "binary" else []
+    by_network = {side.network: side for side in sides}
+    whole, cut = by_network.get("full"), by_network.get("full" if report.keeps_whole else "chosen")
+    if whole is None or cut is None:
+        return []
+    pairs = (
+        ("sensitivity", f"{cut.name} found, from probability 0.5 on", cut.sensitivity, whole.sensitivity),
+        ("specificity", "others left alone, likewise", cut.specificity, whole.specificity),
+    )
+    return [
+        row(
+            Cell(f"Test {name}", note),
+            estimate_cell(own, report.measure(name)),
+            estimate_cell(other, report.measure(name)),
+            Cell(report.measure(name).signed(own.value - other.value)),
+        )
+        for name, note, own, other in pairs
     ]
 
 
