@@ -60,6 +60,11 @@ def test_where_patients_are_not_known_that_is_said_and_an_old_report_is_silent()
         ),
         (1.1, [1.05, 1.16], "needs 110% of the whole network's time per image (95% interval 105% to 116%)"),
         (0.75, None, "needs 75% of the whole network's time per image"),
+        (
+            0.463,
+            [0.4612, 0.4648],
+            "needs 46% of the whole network's time per image (95% interval 46.1% to 46.5%)",
+        ),
         (None, None, "has not been timed"),
     ],
 )
@@ -80,6 +85,13 @@ def test_non_inferiority_is_a_sentence_of_its_own(shown: bool, sentence: str) ->
     report = example.finished()
     report["comparison"] |= {"margin": 0.01, "non_inferior": shown}
     assert verdict_of(report).remark.endswith(sentence)
+
+
+def test_a_better_network_is_not_called_non_inferior_too() -> None:
+    report = example.finished()
+    report["comparison"] |= {"margin": 0.01, "non_inferior": True}
+    report["comparison"]["difference"] |= {"ci_low": 0.001, "ci_high": 0.005}
+    assert "inferior" not in verdict_of(report).remark
 
 
 @pytest.mark.parametrize(

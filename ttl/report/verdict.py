@@ -103,11 +103,19 @@ def _speed_clause(report: Report) -> str:
         return "has not been timed"
     share, interval = units.percent(timing.ratio.value), ""
     if timing.ratio.has_interval:
-        interval = f"{units.percent(timing.ratio.low)} to {units.percent(timing.ratio.high)}"
+        interval = _between(timing.ratio)
     if timing.no_speed_up:
         return f"shows no measurable speed-up ({share} of the whole {report.noun}'s time, 95% interval {interval})"
     brackets = f" (95% interval {interval})" if interval else ""
     return f"needs {share} of the whole {report.noun}'s time per image{brackets}"
+
+
+def _between(ratio: Estimate) -> str:
+    """An interval in percent, with as many digits as tell its ends apart."""
+    ends: list[str] = [units.percent(end) for end in (ratio.low, ratio.high)]
+    if ends[0] == ends[1] and ratio.low < ratio.high:
+        ends = [f"{units.significant(100 * end)}%" for end in (ratio.low, ratio.high)]
+    return " to ".join(ends)
 
 
 def _ability(report: Report) -> str:
@@ -133,9 +141,10 @@ def _certainty(report: Report) -> str:
     if gap.low <= 0 <= gap.high:
         told = f"The {_test_images(report)} don't tell the two {report.noun}s apart: {figures}."
         return f"{told}{_non_inferiority(report)}"
-    better = "better" if gap.low > 0 else "worse"
-    told = f"On the {_test_images(report)} the truncated {report.noun} is {better} than the whole one: {figures}."
-    return f"{told}{_non_inferiority(report)}"
+    told = f"On the {_test_images(report)} the truncated {report.noun} is"
+    if gap.low > 0:
+        return f"{told} better than the whole one: {figures}."
+    return f"{told} worse than the whole one: {figures}.{_non_inferiority(report)}"
 
 
 def _non_inferiority(report: Report) -> str:
