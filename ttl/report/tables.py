@@ -139,9 +139,9 @@ def _value(cell: Cell) -> Value:
     return None if cell.text in ("", MISSING) else cell.text
 
 
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+def _finite(value: Value) -> Value:
+    return value if isinstance(value, str) or (value is not None and math.isfinite(value)) else None
 
 
 def _unit(cell: Cell) -> str:
-    return cell.text.unit if isinstance(cell.text, Written) and math.isfinite(cell.text.raw) else ""
+    return cell.text.unit if isinstance(cell.text, Written) and _finite(cell.text.raw) is not None else ""

@@ -6,6 +6,7 @@ can be shown as it is. What it gives remembers the number: the CSV and JSON of a
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
@@ -22,14 +23,14 @@ class Written(str):
     """A number as it is written, and the number itself.
 
     Attributes:
-        raw: as it was given, unrounded.
+        raw: as it was given, unrounded; of several numbers in one text, their JSON.
         unit: of `raw`: `s`, `ms`, `bytes`; empty of what has none.
     """
 
-    raw: float
+    raw: float | str
     unit: str
 
-    def __new__(cls, text: str, raw: float, unit: str = "") -> Written:
+    def __new__(cls, text: str, raw: float | str, unit: str = "") -> Written:
         """The text, remembering the number."""
         written = super().__new__(cls, text)
         written.raw, written.unit = raw, unit
@@ -169,7 +170,11 @@ def plain(value: Any) -> str:
     if isinstance(value, int):
         return Written(str(value), value)
     if isinstance(value, Mapping):
-        return "; ".join(f"{key}: {plain(item)}" for key, item in value.items()) or MISSING
+        return _several("; ".join(f"{key}: {plain(item)}" for key, item in value.items()), value)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(plain(item) for item in value) or MISSING
+        return _several(", ".join(plain(item) for item in value), value)
     return str(value)
+
+
+def _several(text: str, value: Mapping[str, Any] | Sequence[Any]) -> str:
+    return Written(text, json.dumps(value, default=str)) if text else MISSING
