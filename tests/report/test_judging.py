@@ -90,7 +90,7 @@ def test_of_many_classes_what_is_left_out_is_said() -> None:
         "roc-1", "precision-recall-1", "roc-2", "precision-recall-2",
     ]  # fmt: skip
     words = " ".join(Page(render(study)).words)
-    assert "Shown are the 2 with the most test images; 1 with fewer, or with none, are left out." in words
+    assert "Shown are the 2 with the most test images; left out: 1 with as many or fewer." in words
 
 
 def test_the_matrix_shows_counts_and_shares_of_rows() -> None:

@@ -66,7 +66,7 @@ def _cells(names: Sequence[str], counts: Counts, network: str) -> list[Markup]:
     for at, name in enumerate(names):
         middle_x, middle_y = LEFT + (at + 0.5) * step_x, TOP + (at + 0.5) * step_y
         column = str(at + 1) if numbered else _short(name)
-        label = _short(f"{at + 1} {name}" if numbered else name)
+        label = _short(f"{at + 1}: {name}" if numbered else name)
         parts.append(_label(name, column, middle_x, TOP - 12, "middle"))
         parts.append(_label(name, label, LEFT - 10, middle_y, "end"))
         total = sum(counts[at])

@@ -127,7 +127,7 @@ def curve_figure(number_: int, name: str, kind: Kind, sides: Sequence[Judged]) -
     for side in drawn:
         xs, ys, _ = lines[side.network]
         along, up = (xs, ys) if kind is ROC else stepped(xs, ys)
-        layers.append(axes.path(along, up, f"{side.network}{' dashed' if side.network == 'full' else ''}"))
+        layers.append(axes.path(along, up, _line_class(side, drawn)))
     layers += [_at_threshold(axes, kind, side) for side in drawn if math.isfinite(_operating(kind, side)[1])]
     title = f"{kind.title}: {name}"
     said = "; ".join(f"{side.words}: {_area(kind, side)}, {_at_words(kind, side)}" for side in drawn)
@@ -137,7 +137,7 @@ def curve_figure(number_: int, name: str, kind: Kind, sides: Sequence[Judged]) -
         plot_name,
         svg.plot(plot_name, title, f"{said}.", *layers, size=svg.SQUARE),
         f"{meaning} Marked: where a probability from 0.5 on counts as {name}.",
-        tuple((_key_class(side.network), f"{side.words}: {_area(kind, side)}") for side in drawn),
+        tuple((f"line-key {_line_class(side, drawn)}", f"{side.words}: {_area(kind, side)}") for side in drawn),
         _points(kind, drawn),
         title=title,
         half=True,
@@ -157,8 +157,9 @@ def _guessing(axes: svg.Axes, kind: Kind, side: Judged) -> str:
     return axes.path((0.0, 1.0), level, "guessing")
 
 
-def _key_class(network: str) -> str:
-    return f"line-key {network}{' dashed' if network == 'full' else ''}"
+def _line_class(side: Judged, drawn: Sequence[Judged]) -> str:
+    """Of two networks the whole one is dashed: in print they are told apart by that."""
+    return f"{side.network}{' dashed' if side.network == 'full' and len(drawn) > 1 else ''}"
 
 
 def _operating(kind: Kind, side: Judged) -> tuple[float, float]:

@@ -37,8 +37,8 @@ def _positive(report: Report, classes: Mapping[str, Sequence[Judged]]) -> str:
     text = f"{one}; all figures are of the test images."
     if left_out > 0:
         text += (
-            f" Shown are the {len(classes)} with the most test images; {units.whole(left_out)} with fewer, or with "
-            "none, are left out."
+            f" Shown are the {len(classes)} with the most test images; left out: {units.whole(left_out)} "
+            "with as many or fewer."
         )
     return text
 
