@@ -109,11 +109,11 @@ def judged_classes(report: Report) -> dict[str, list[Judged]]:
     return found
 
 
-def curve_figure(number_: int, name: str, kind: Kind, sides: Sequence[Judged]) -> Figure | None:
+def curve_figure(place: int, name: str, kind: Kind, sides: Sequence[Judged]) -> Figure | None:
     """One plot of one class; None where there is no curve.
 
     Args:
-        number_: of the class on the page, which makes the plot's name unique.
+        place: of the class on the page, which makes the plot's name unique.
         name: of the class.
         kind: `ROC` or `PRECISION_RECALL`.
         sides: the networks.
@@ -131,7 +131,7 @@ def curve_figure(number_: int, name: str, kind: Kind, sides: Sequence[Judged]) -
     layers += [_at_threshold(axes, kind, side) for side in drawn if math.isfinite(_operating(kind, side)[1])]
     title = f"{kind.title}: {name}"
     said = "; ".join(f"{side.words}: {_area(kind, side)}, {_at_words(kind, side)}" for side in drawn)
-    plot_name = f"{kind.key.replace('_', '-')}-{number_}"
+    plot_name = f"{kind.key.replace('_', '-')}-{place}"
     meaning = kind.meaning.format(name=name)
     return Figure(
         plot_name,
