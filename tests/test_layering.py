@@ -21,7 +21,7 @@ LEVELS = (
     {"blocks", "head", "unet"},
     {"points"},
     {"surgery"},
-    {"truncation", "joint", "bundle"},
+    {"truncation", "joint", "bundle", "gradcam"},
     {"finetune"},
     {"search", "export"},
     {"report"},

@@ -180,3 +180,17 @@ def test_bad_input_ends_in_one_line_and_the_right_status(
     assert sentence in result.stderr
     assert result.stderr.count("\n") == 1
     assert "Traceback" not in result.output
+
+
+def test_the_tables_of_a_report_as_files_and_as_json(finished: tuple[Path, Result], tmp_path: Path) -> None:
+    folder, _ = finished
+    told = ttl("report", folder, "--csv", tmp_path / "tables")
+    assert told.exit_code == 0, told.output
+    files = {path.name for path in (tmp_path / "tables").iterdir()}
+    assert {"why-depth.csv", "why-pareto.csv", "errors-confusion-full.csv", "curves-roc-1.csv"} <= files
+    content = json.loads(ttl("report", folder, "--json").output)
+    assert {f"{table['name']}.csv" for table in content["tables"]} == files
+    test = json.loads((folder / "report.json").read_text())["full"]["test"]["auprc"]
+    (card,) = (table for table in content["tables"] if table["name"].startswith("card-"))
+    (line,) = (line for line in card["rows"] if line[0] == "Test AUPRC")
+    assert {test["value"], test["ci_low"], test["ci_high"]} <= set(line)

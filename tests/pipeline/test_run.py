@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from ttl.pipeline import (
     TrialStarted,
     export,
     finetune,
+    job,
     plan,
     run,
     trial,
@@ -84,6 +86,46 @@ def test_every_trial_is_tried_once_and_kept_with_its_predictions(finished: Path)
         trial = json.loads((finished / "trials" / candidate["trials"][0] / "trial.json").read_text())
         assert trial["status"] == "finished"
         assert np.shape(trial["predictions"]["test"]) == (sum(content["task"]["counts"]["test"].values()), 2)
+
+
+def test_the_report_has_curves_confusion_calibration_and_maps_of_the_test_images(finished: Path) -> None:
+    content = json.loads((finished / "report.json").read_text())
+    networks = {"chosen", "full"} if content["chosen"]["cut"] != content["full"]["cut"] else {"full"}
+    n = sum(content["task"]["counts"]["test"].values())
+    for role in networks:
+        (curves,) = content["curves"][role]
+        assert curves["auroc"] == content[role]["test"]["auroc"]
+        assert curves["positives"] + curves["negatives"] == n
+        assert np.sum(content["confusion"][role]) == n
+        assert sum(of["n"] for of in content["calibration"][role]["bins"]) == n
+    assert content["cams"]["cases"]
+    for case in content["cams"]["cases"]:
+        assert set(case["files"]) == {"image", *networks}
+        assert all((finished / path).read_bytes().startswith(b"\x89PNG") for path in case["files"].values())
+    assert content["task"]["duplicates"]["pairs"] == 0
+
+
+def test_maps_that_cannot_be_drawn_do_not_lose_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("no such map")
+
+    monkeypatch.setattr(job, "draw_cams", broken)
+    events: list[Event] = []
+    content = run(tiny(tmp_path, min_point="layer4.0"), watch=events.append).report
+    assert (content["status"], content["cams"]) == ("finished", {"missing": "no such map"})
+    assert Note("No Grad-CAM: no such map") in events
+
+
+def test_a_folder_of_an_older_version_is_given_its_maps_without_a_new_export(finished: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(finished, tmp_path / "older"))
+    delivered = json.loads((folder / "delivered.json").read_text())
+    expected = delivered.pop("cams")
+    (folder / "delivered.json").write_text(json.dumps(delivered))
+    shutil.rmtree(folder / "cams")
+    before = (folder / "model.onnx").stat().st_mtime_ns
+    assert run(tiny(folder)).report["cams"] == expected
+    assert (folder / expected["cases"][0]["files"]["image"]).is_file()
+    assert (folder / "model.onnx").stat().st_mtime_ns == before
 
 
 def test_the_same_command_again_trains_nothing_and_says_the_same(finished: Path) -> None:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+from ttl.report.heat import heat
+from ttl.report.overlay import picture
 
 # name, stage, stage end, channels, reduction, params, MACs
 POINTS = [
@@ -139,6 +145,91 @@ def over_seeds() -> dict[str, Any]:
     return study
 
 
+# false positive rate, sensitivity and threshold; recall, precision and threshold
+ROC = [(0.0, 0.0, None), (0.0, 0.61, 0.93), (0.04, 0.87, 0.5), (0.3, 0.96, 0.22), (1.0, 1.0, 0.01)]
+PRECISION_RECALL = [(0.0, 1.0, None), (0.61, 1.0, 0.93), (0.87, 0.98, 0.5), (1.0, 0.73, 0.01)]
+
+
+def curves_of(name: str, auprc: float) -> dict[str, Any]:
+    """One class in one network."""
+    first, second = list(zip(*ROC, strict=True)), list(zip(*PRECISION_RECALL, strict=True))
+    return {
+        "class": name,
+        "positives": 854,
+        "negatives": 316,
+        "auroc": estimate(auprc - 0.021, 0.018),
+        "auprc": estimate(auprc, 0.014),
+        "roc": dict(zip(("false_positive_rate", "sensitivity", "threshold"), map(list, first), strict=True)),
+        "precision_recall": dict(zip(("recall", "precision", "threshold"), map(list, second), strict=True)),
+        "at_threshold": {
+            "sensitivity": estimate(0.87, 0.02),
+            "specificity": estimate(0.96, 0.02),
+            "precision": estimate(0.983, 0.01),
+        },
+    }
+
+
+def calibrated(shift: float) -> dict[str, Any]:
+    """Three bins of 390 images, and the histogram of their confidence."""
+    bins = [
+        {"n": 390, "low": c - 0.05, "high": c + 0.05, "confidence": c, "accuracy": estimate(c + shift, 0.04)}
+        for c in (0.62, 0.81, 0.94)
+    ]
+    histogram = {"edges": [0.5, 0.6, 0.7, 0.8, 0.9, 1.0], "counts": [120, 140, 160, 290, 460]}
+    return {"bins": bins, "histogram": histogram}
+
+
+def judged() -> dict[str, Any]:
+    """How the two networks judge the test images."""
+    return {
+        "curves": {
+            "split": "test",
+            "threshold": 0.5,
+            "left_out": 0,
+            "chosen": [curves_of("pneumonia", 0.963)],
+            "full": [curves_of("pneumonia", 0.960)],
+        },
+        "confusion": {
+            "split": "test",
+            "threshold": 0.5,
+            "chosen": [[303, 13], [111, 743]],
+            "full": [[300, 16], [108, 746]],
+        },
+        "calibration": {"split": "test", "grouped": True, "chosen": calibrated(-0.03), "full": calibrated(-0.05)},
+    }
+
+
+def looked() -> dict[str, Any]:
+    """Two cases of Grad-CAM, the second one wrong in the truncated network."""
+    sizes = {"chosen": [14, 14], "full": [4, 4]}
+    cases = []
+    for number, (name, right) in enumerate((("pneumonia/12.png", True), ("normal/7.png", False))):
+        said = {"class": "pneumonia", "probability": 0.974, "right": right}
+        full = {"class": name.split("/")[0], "probability": 0.81, "right": True}
+        cases.append(
+            {
+                "id": name,
+                "why": "both right, one of 990" if right else "truncated wrong, whole right, one of 41",
+                "truth": name.split("/")[0],
+                "says": {"chosen": said, "full": full},
+                "map_of": {"chosen": "pneumonia", "full": full["class"]},
+                "map_size": sizes,
+                "files": {key: f"cams/{number}-{key}.png" for key in ("image", "full", "chosen")},
+            }
+        )
+    return {"split": "test", "cases": cases}
+
+
+def draw_looks(folder: Path) -> None:
+    """The pictures of the two cases."""
+    (folder / "cams").mkdir()
+    pixels = np.full((1, 8, 8), 60, np.uint8)
+    for number in range(2):
+        (folder / f"cams/{number}-image.png").write_bytes(picture(pixels))
+        for key in ("full", "chosen"):
+            (folder / f"cams/{number}-{key}.png").write_bytes(heat(pixels, np.eye(4, dtype=np.float32)))
+
+
 def finished() -> dict[str, Any]:
     """The search chose layer3.1; the cut is faster, and the test images don't tell the two apart."""
     candidates = [candidate(index) for index in TRIED]
@@ -160,6 +251,23 @@ def finished() -> dict[str, Any]:
                 "split 64/16/20 at random, seed 0: no patient ids were given",
                 "2 unreadable images skipped",
             ],
+            "groups": {"train": 1204, "val": 301, "test": 377},
+            "groups_shared": 0,
+            "duplicates": {
+                "pairs": 3,
+                "identical": 1,
+                "images": 2,
+                "first": [
+                    {
+                        "a": "normal/3.png",
+                        "b": "normal/903.png",
+                        "a_split": "train",
+                        "b_split": "test",
+                        "kind": "identical",
+                        "distance": 0,
+                    },
+                ],
+            },
             "fingerprint": "9b74c9897bac770ffc029102a200c5de" * 2,
             "image_sizes": "127 x 384 to 2713 x 2517",
         },
@@ -217,6 +325,8 @@ def finished() -> dict[str, Any]:
                 ],
             },
         },
+        **judged(),
+        "cams": looked(),
         "probe": seen("probe"),
         "joint": seen("joint"),
         "svcca": compared(),
@@ -275,6 +385,8 @@ def whole_network() -> dict[str, Any]:
     for whole in (report["chosen"], report["full"], report["candidates"][-1]):
         whole["val"]["auprc"] = estimate(0.981, 0.012)
     report["comparison"]["difference"] = {"value": 0.0, "ci_low": 0.0, "ci_high": 0.0}
+    for key in ("curves", "confusion", "calibration"):
+        del report[key]["chosen"]
     report["export"]["size_bytes"] = report["export"]["full_size_bytes"]
     report["latency"] = report["latency"][1:]
     report["search"]["reason"] = "The whole network has the best validation AUPRC of the 7 candidates tried."
@@ -284,7 +396,7 @@ def whole_network() -> dict[str, Any]:
 def unfinished() -> dict[str, Any]:
     """The same study, stopped after three candidates."""
     report = finished()
-    for key in ("chosen", "full", "comparison", "export", "latency"):
+    for key in ("chosen", "full", "comparison", "export", "latency", "curves", "confusion", "calibration", "cams"):
         del report[key]
     report["status"] = "unfinished"
     report["candidates"] = report["candidates"][:3]

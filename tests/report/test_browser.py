@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from ttl.report.reading import read
 from ttl.report.verdict import verdict
 
 from . import example, segmented
+from .test_page import PLOTS
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -45,7 +47,7 @@ def test_chromium_shows_the_verdict_and_asks_for_nothing(browser: str, tmp_path:
     report = example.finished()
     dom = dumped(browser, tmp_path, render(report))
     assert f"<h1>{verdict(read(report)).sentence}</h1>" in dom
-    assert dom.count("<svg") == 5
+    assert dom.count("<svg") == len(PLOTS)
     assert re.findall(r"https?://|\ssrc=|url\(", dom) == []
 
 
@@ -64,3 +66,29 @@ def test_chromium_draws_every_picture_two_by_two_on_a_phone(browser: str, tmp_pa
     assert [width for width, _ in measured] == [160] * 8
     assert [left for _, left in measured] == [measured[0][1], measured[1][1]] * 4
     assert measured[0][1] < measured[1][1]
+
+
+WIDTH = 390
+# What lies to the right of the page, but for what is in a table that scrolls by itself.
+OUTSIDE = """<script>addEventListener("load", () => {
+  const page = document.querySelector("iframe").contentDocument;
+  for (const details of page.querySelectorAll("details")) details.open = true;
+  const outside = [...page.querySelectorAll("main *, svg *")].filter(
+    element => !element.closest(".wide") && element.getBoundingClientRect().right > %d + 0.5);
+  document.title = JSON.stringify([page.documentElement.scrollWidth, page.querySelectorAll("svg text").length,
+    outside.map(element => element.tagName + ": " + element.textContent.slice(0, 40))]);
+})</script>"""
+
+
+@pytest.mark.parametrize("study", [example.finished, example.whole_network, segmented.finished])
+def test_nothing_is_wider_than_a_phone(browser: str, tmp_path: Path, study: Any) -> None:
+    """In a frame: no window of Chromium's is as narrow."""
+    report = study()
+    (segmented.draw if "overlays" in report else example.draw_looks)(tmp_path)
+    framed = html.escape(render(report, tmp_path))
+    content = f'<iframe width="{WIDTH}" height="800" style="border: 0" srcdoc="{framed}"></iframe>{OUTSIDE % WIDTH}'
+    done = dumped(browser, tmp_path, f"<!doctype html><title></title>{content}")
+    width, texts, outside = json.loads(re.findall("<title>(.*)</title>", done)[0])
+    assert outside == []
+    assert width <= WIDTH
+    assert texts > 50

@@ -17,9 +17,13 @@ Dedupe = Literal["together", "drop"]
 SHOWN = 3
 
 
-def leaks(task: Task) -> tuple[str, ...]:
-    """A sentence on images, and one on groups (patients), that are in two splits."""
+def checked_for_leaks(task: Task) -> Task:
+    """The task with the duplicates across its splits, and notes on them and on groups (patients) in two splits."""
     found = find_duplicates(task.splits)
+    return replace(task, duplicates=tuple(found), notes=(*task.notes, *_leaks(task, found)))
+
+
+def _leaks(task: Task, found: list[Duplicate]) -> tuple[str, ...]:
     told = [_told(found) if found else "Leak check: no image is in two splits, not even saved anew."]
     shared = shared_groups(task)
     if shared is not None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from ttl.data.splits_file import groups_across
 from ttl.data.task import Samples, Task, class_counts
+
+DUPLICATES_NAMED = 20
 
 
 def describe(task: Task) -> dict[str, Any]:
@@ -19,6 +22,8 @@ def describe(task: Task) -> dict[str, Any]:
         `splits`: split -> {`images`, `classes`: class -> images that are known to have it, `groups`: number or None};
         `width_px` and `height_px`: {`min`, `median`, `max`};
         `groups_shared`: groups that lie in more than one split, None where there are no groups;
+        `duplicates`: {`pairs`, `identical` (byte for byte), `images` (of a later split that an earlier one has too),
+        `first`: the first pairs}, None where nobody looked for them;
         of segmentation tasks also `pixel_share`: class -> its share of the labelled pixels of all masks, and
         `unlabelled_share`: of all pixels.
     """
@@ -33,9 +38,22 @@ def describe(task: Task) -> dict[str, Any]:
         "width_px": _spread(sizes[:, 0]),
         "height_px": _spread(sizes[:, 1]),
         "groups_shared": shared_groups(task),
+        "duplicates": _duplicates(task),
         "fingerprint": task.fingerprint,
         "notes": list(task.notes),
         **_pixel_shares(task),
+    }
+
+
+def _duplicates(task: Task) -> dict[str, Any] | None:
+    found = task.duplicates
+    if found is None:
+        return None
+    return {
+        "pairs": len(found),
+        "identical": sum(pair.kind == "identical" for pair in found),
+        "images": len({pair.b for pair in found}),
+        "first": [asdict(pair) for pair in found[:DUPLICATES_NAMED]],
     }
 
 

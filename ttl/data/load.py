@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ttl.data.assign import Assignment, assign, thinned
 from ttl.data.builtin import BUILTIN, is_builtin, read_builtin
-from ttl.data.dedupe import Dedupe, deduplicated, leaks
+from ttl.data.dedupe import Dedupe, checked_for_leaks, deduplicated
 from ttl.data.dicom import Window
 from ttl.data.folder import read_folder
 from ttl.data.manifest import read_manifest
@@ -100,8 +100,7 @@ def load_task(
     assignment = assign(records, fractions, seed=seed, splits_file=splits)
     if train_fraction < 1:
         assignment = thinned(records, assignment, train_fraction, seed=seed)
-    task = _task(records, assignment)
-    return replace(task, notes=(*task.notes, *leaks(task)))
+    return checked_for_leaks(_task(records, assignment))
 
 
 def _read(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+if TYPE_CHECKING:
+    from ttl.data.duplicates import Duplicate
 
 Kind = Literal["binary", "multiclass", "multilabel", "segmentation"]
 Labels = npt.NDArray[np.int64]
@@ -127,6 +130,7 @@ class Task:
         fingerprint: SHA-256 (hex) over ids, labels and the bytes of every image and mask, whatever the split.
         notes: what a person should know about how the data was read, a sentence each.
         unused: what is in none of the three; None where all is used.
+        duplicates: pairs of images in different splits that show the same; None where nobody looked for them.
     """
 
     name: str
@@ -138,6 +142,7 @@ class Task:
     fingerprint: str
     notes: tuple[str, ...] = ()
     unused: Samples | None = None
+    duplicates: tuple[Duplicate, ...] | None = None
 
     @property
     def splits(self) -> dict[str, Samples]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ttl.errors import TrainingError
 from ttl.export.options import ExportConfig
+from ttl.pipeline.cams import draw_cams
 from ttl.pipeline.deliver import CHOSEN, FULL, measure_latency
 from ttl.pipeline.events import BatchStarted, Due, Note, TrialFailed, TrialPaused, Watch
 from ttl.pipeline.exporting import FileRecord, Wanted, export_file, remember, remembered
@@ -213,16 +214,26 @@ class Job:
         chosen = self.known.tried[found.choice.point.name].best
         whole = self.known.tried[self.prepared.points[-1].name].best
         sources = [chosen["id"], whole["id"]]
+        records = {"full": whole} if chosen["id"] == whole["id"] else {"chosen": chosen, "full": whole}
         earlier = self.study.read(DELIVERED)
         files = [self.study.folder / CHOSEN, self.study.folder / FULL]
         if earlier is None or earlier["trials"] != sources or not all(path.is_file() for path in files):
-            earlier = self._delivered(chosen, whole, sources)
+            earlier = self._delivered(records, sources)
+            self.study.write(DELIVERED, earlier)
+        if not self.prepared.segments and "cams" not in earlier:
+            earlier["cams"] = self._cams(records)
             self.study.write(DELIVERED, earlier)
         return self.publish(
-            found, exported=earlier["export"], latency=earlier["latency"], overlays=earlier.get("overlays")
+            found,
+            exported=earlier["export"],
+            latency=earlier["latency"],
+            overlays=earlier.get("overlays"),
+            cams=earlier.get("cams"),
         )
 
-    def _delivered(self, chosen: Record, whole: Record, sources: list[str]) -> dict[str, Any]:
+    def _delivered(self, records: Mapping[str, Record], sources: list[str]) -> dict[str, Any]:
+        whole = records["full"]
+        chosen = records.get("chosen", whole)
         folder, config = self.study.folder, self.prepared.config
         self.watch(Note(f"Exporting {CHOSEN} ({chosen['cut']}) and {FULL} ({whole['cut']}), and checking them"))
         made, full = self._export(chosen, CHOSEN), self._export(whole, FULL)
@@ -240,14 +251,19 @@ class Job:
         content = {"trials": sources, "export": exported, "latency": [latency_json(row) for row in rows]}
         if not self.prepared.segments:
             return content
-        networks = {"chosen": (CHOSEN, chosen), "full": (FULL, whole)}
-        if chosen["id"] == whole["id"]:
-            del networks["chosen"]
-        files = {name: folder / file for name, (file, _) in networks.items()}
-        records = {name: record for name, (_, record) in networks.items()}
+        files = {name: folder / file for name, file in {"chosen": CHOSEN, "full": FULL}.items() if name in records}
         return content | {"overlays": draw_cases(self.prepared, folder, files, records)}
 
     def _export(self, record: Record, name: str) -> FileRecord:
         path = self.study.folder / name
         path.unlink(missing_ok=True)
         return export_file(subject_of(self.prepared, self.study, record), Wanted(path, "fp32"), ExportConfig())
+
+    def _cams(self, records: Mapping[str, Record]) -> dict[str, Any]:
+        """Grad-CAM of some test images; what goes wrong with it is told, for the run is complete without."""
+        self.watch(Note("Drawing what the networks look at (Grad-CAM)"))
+        try:
+            return draw_cams(self.prepared, self.study, records)
+        except Exception as error:
+            self.watch(Note(f"No Grad-CAM: {error}"))
+            return {"missing": str(error)}

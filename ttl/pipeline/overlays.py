@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ttl.errors import RunFolderError
 from ttl.export.run import OnnxModel
+from ttl.pipeline.pictures import write_pictures
 from ttl.pipeline.prepared import Prepared
 from ttl.pipeline.trial import Record, predictions
 from ttl.report.overlay import overlay, picture
@@ -50,7 +50,7 @@ def draw_cases(prepared: Prepared, folder: Path, files: Mapping[str, Path], reco
                 "id": test.ids[position],
                 "why": why,
                 "figures": {name: {"dice": _plain(found[position])} for name, found in dice.items()},
-                "files": _written(folder, number, pictures),
+                "files": write_pictures(folder, FOLDER, number, pictures),
             }
         )
     return {"split": "test", "classes": list(prepared.task.class_names), "cases": cases}
@@ -68,21 +68,6 @@ def _picked(dice: list[float]) -> list[tuple[int, str]]:
     worst = [(position, f"worst {rank} of {len(defined)}") for rank, position in enumerate(defined[:WORST], start=1)]
     median = defined[len(defined) // 2] if defined else None
     return worst + [(median, "median")] * (median is not None and len(defined) > WORST)
-
-
-def _written(folder: Path, number: int, pictures: Mapping[str, bytes]) -> dict[str, str]:
-    """The paths of the pictures, relative to the run folder."""
-    paths = {name: f"{FOLDER}/{number}-{name}.png" for name in pictures}
-    try:
-        (folder / FOLDER).mkdir(exist_ok=True)
-        for name, path in paths.items():
-            (folder / path).write_bytes(pictures[name])
-    except OSError as error:
-        raise RunFolderError(
-            f"The pictures in {folder / FOLDER} can't be written ({error.strerror}): make room and give the same "
-            "command again, what was computed is kept"
-        ) from error
-    return paths
 
 
 def _plain(value: float) -> float | None:

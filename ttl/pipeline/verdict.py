@@ -11,6 +11,7 @@ import numpy as np
 from ttl import processes
 from ttl.cost.latency import Latency
 from ttl.data import Task, describe
+from ttl.pipeline.judged import judged
 from ttl.pipeline.known import Known
 from ttl.pipeline.prepared import Prepared
 from ttl.pipeline.repeats import Repeats
@@ -33,6 +34,7 @@ def report(
     latency: Iterable[Mapping[str, Any]],
     run: Mapping[str, Any],
     overlays: Mapping[str, Any] | None = None,
+    cams: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The content of report.json, from what is known so far.
 
@@ -44,6 +46,7 @@ def report(
         latency: rows of the latency table.
         run: the content of run.json.
         overlays: of a segmentation, the pictures of some cases; None before the export.
+        cams: of a classification, the Grad-CAM of some cases; None before the export.
     """
     content: dict[str, Any] = {
         "schema": SCHEMA,
@@ -73,13 +76,18 @@ def report(
         content["chosen"] = _figures(chosen)
         if whole is not None:
             content["comparison"] = _comparison(prepared, chosen.best, whole.best)
-            if prepared.segments:
-                networks = {"chosen": chosen.best, "full": whole.best}
+            networks = {"chosen": chosen.best, "full": whole.best}
+            if not prepared.segments:
+                same = chosen.best["id"] == whole.best["id"]
+                content |= judged(prepared, {"full": whole.best} if same else networks)
+            else:
                 content["per_class"] = {name: _per_class(prepared, record) for name, record in networks.items()}
     if exported is not None:
         content["export"] = dict(exported)
     if overlays is not None:
         content["overlays"] = dict(overlays)
+    if cams is not None:
+        content["cams"] = dict(cams)
     return content
 
 

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from ttl.report.page import render, summary, write_report
+from ttl.report.tables import Grid, read_tables, write_csv
 
-__all__ = ["render", "summary", "write_report"]
+__all__ = ["Grid", "read_tables", "render", "summary", "write_csv", "write_report"]

@@ -15,10 +15,19 @@ from ttl.report.metric import Metric
 
 @dataclass(frozen=True)
 class Cell:
-    """A table cell: its text, and smaller lines below it (an interval, a setting)."""
+    """A table cell: its text, and smaller lines below it (an interval, a setting).
+
+    Attributes:
+        text: of `ttl.report.units` where it is a number, so that the number isn't lost.
+        note: the smaller lines.
+        raw: the number, where `text` doesn't remember it.
+        parts: name -> number of what `note` tells: the ends of an interval. A column each in CSV and JSON.
+    """
 
     text: str
     note: str = ""
+    raw: float | None = None
+    parts: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,13 +86,22 @@ class Code:
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot, the key to its marks as (CSS class, label), and the table of what it shows."""
+    """A plot, the key to its marks as (CSS class, label), and the table of what it shows.
+
+    Attributes:
+        name: unique on the page, and the name of its table as a file.
+        title: above it; may be empty.
+        half: two of them stand side by side where there is room.
+    """
 
     kind: ClassVar[str] = "figure"
+    name: str
     svg: Markup
     caption: str
     key: tuple[tuple[str, str], ...]
     data: Table
+    title: str = ""
+    half: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,7 +156,12 @@ def estimate_cell(estimate: Estimate | None, metric: Metric) -> Cell:
     """A metric's value with its interval below it."""
     if estimate is None or not estimate.known:
         return Cell(units.MISSING)
-    return Cell(metric.text(estimate.value), metric.interval(estimate))
+    return Cell(metric.text(estimate.value), metric.interval(estimate), parts=ends(estimate))
+
+
+def ends(estimate: Estimate) -> tuple[tuple[str, float], ...]:
+    """The ends of an interval as parts of a cell; nothing where there is none."""
+    return (("low", estimate.low), ("high", estimate.high)) if estimate.has_interval else ()
 
 
 def facts(values: Mapping[str, Any], labels: Mapping[str, str], leave_out: tuple[str, ...] = ()) -> Facts:

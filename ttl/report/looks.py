@@ -85,7 +85,9 @@ def looks(report: Report) -> Figure | Table | None:
         f"{report.metric_name} at every point before a fine-tune of its own, with a band of one standard error to "
         f"either side. {_meaning(found)} Such a look says where a fine-tune is worth it."
     )
-    return Figure(_picture(report, drawn), caption, _key(report, drawn), _data(report, found, "Data of this plot"))
+    return Figure(
+        "looks", _picture(report, drawn), caption, _key(report, drawn), _data(report, found, "Data of this plot")
+    )
 
 
 def _read(report: Report) -> Looks:

@@ -42,10 +42,11 @@ def class_colours(n: int) -> list[str]:
 
 def _lighter(colour: str, share: float) -> str:
     """A colour with a share of white."""
-    return "#" + "".join(f"{round(value + share * (255 - value)):02X}" for value in _rgb(colour))
+    return "#" + "".join(f"{round(value + share * (255 - value)):02X}" for value in rgb(colour))
 
 
-def _rgb(colour: str) -> tuple[int, ...]:
+def rgb(colour: str) -> tuple[int, ...]:
+    """Red, green and blue of `#RRGGBB`, 0..255."""
     return tuple(bytes.fromhex(colour.removeprefix("#")))
 
 
@@ -58,9 +59,9 @@ def picture(pixels: Pixels) -> bytes:
     Raises:
         ValueError: another shape.
     """
-    image = _scaled(pixels)
+    image = scaled(pixels)
     grey = bool((image == image[..., :1]).all())
-    return _png(Image.fromarray(image[..., 0])) if grey else _png(_reduced(image))
+    return png(Image.fromarray(image[..., 0])) if grey else png(reduced(image))
 
 
 def overlay(pixels: Pixels, mask: npt.NDArray[np.integer], *, classes: int) -> bytes:
@@ -83,18 +84,22 @@ def overlay(pixels: Pixels, mask: npt.NDArray[np.integer], *, classes: int) -> b
     highest = int(mask[mask != IGNORE].max(initial=0))
     if highest > classes or mask.min(initial=0) < 0:
         raise ValueError(f"the mask holds class {highest if highest > classes else mask.min()} of {classes}")
-    image = _scaled(pixels)
+    image = scaled(pixels)
     mask = _resized(Image.fromarray(mask.astype(np.uint8)), Image.Resampling.NEAREST)
-    colours = np.array([(0, 0, 0), *map(_rgb, class_colours(classes))], np.uint8)
+    colours = np.array([(0, 0, 0), *map(rgb, class_colours(classes))], np.uint8)
     drawn = (mask > 0) & (mask != IGNORE)
     image[drawn] = np.round((1 - FILL) * image[drawn] + FILL * colours[mask[drawn]])
     _hatch(image, mask == IGNORE)
     outlined = np.where(drawn, mask, 0) * _edges(mask, 2 if max(mask.shape) > SHORTEST else 1)
-    return _png(_reduced(image, outlined, colours))
+    return png(reduced(image, outlined, colours))
 
 
-def _scaled(pixels: Pixels) -> Pixels:
-    """`(c, h, w)` -> `(height, width, 3)`, in the size of the picture."""
+def scaled(pixels: Pixels) -> Pixels:
+    """`(c, h, w)` -> `(height, width, 3)`, in the size of the picture.
+
+    Raises:
+        ValueError: another shape.
+    """
     if pixels.ndim != 3 or pixels.shape[0] not in (1, 3):
         raise ValueError(f"an image is (1, h, w) or (3, h, w), and this one is {pixels.shape}")
     image = np.broadcast_to(pixels, (3, *pixels.shape[1:])).transpose(1, 2, 0)
@@ -129,7 +134,7 @@ def _edges(mask: Pixels, width: int) -> npt.NDArray[np.bool_]:
     return found
 
 
-def _reduced(image: Pixels, outlined: Pixels | None = None, colours: Pixels | None = None) -> Image.Image:
+def reduced(image: Pixels, outlined: Pixels | None = None, colours: Pixels | None = None) -> Image.Image:
     """The image in few colours, and over it the outlines in exactly theirs: `colours[c]` where `outlined` is c."""
     drawn = [] if outlined is None else np.unique(outlined[outlined > 0]).tolist()
     most = min(PALETTE, 256 - len(drawn))
@@ -146,7 +151,8 @@ def _reduced(image: Pixels, outlined: Pixels | None = None, colours: Pixels | No
     return final
 
 
-def _png(image: Image.Image) -> bytes:
+def png(image: Image.Image) -> bytes:
+    """The image as a PNG file."""
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return file.getvalue()

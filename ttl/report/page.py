@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -13,12 +12,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from ttl.errors import RunFolderError
+from ttl.report.load import load
 from ttl.report.reading import read
 from ttl.report.sections import SECTIONS
 from ttl.report.verdict import verdict
-
-SCHEMA = 1
 
 
 def render(report: Mapping[str, Any], folder: Path | None = None) -> str:
@@ -41,7 +38,7 @@ def render(report: Mapping[str, Any], folder: Path | None = None) -> str:
 def summary(report: Mapping[str, Any]) -> tuple[str, ...]:
     """The sentences at the top of the page, for a terminal."""
     said = verdict(read(report))
-    return tuple(sentence for sentence in (said.sentence, said.remark) if sentence)
+    return tuple(sentence for sentence in (said.sentence, said.remark, said.tried) if sentence)
 
 
 def write_report(run_folder: Path) -> Path:
@@ -56,28 +53,11 @@ def write_report(run_folder: Path) -> Path:
     Raises:
         RunFolderError: there is no report.json, or it is not one that this version reads.
     """
-    page = render(_load(Path(run_folder) / "report.json"), Path(run_folder))
+    page = render(load(run_folder), Path(run_folder))
     final = Path(run_folder) / "report.html"
     unfinished = final.with_suffix(".html.tmp")
     unfinished.write_text(page, encoding="utf-8")
     return unfinished.replace(final)
-
-
-def _load(path: Path) -> Mapping[str, Any]:
-    if not path.is_file():
-        raise RunFolderError(f"{path} does not exist: give the folder of a `ttl run` or `ttl search`.")
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RunFolderError(f"{path} is not JSON ({error}): run the command that made it again.") from error
-    if not isinstance(report, dict):
-        raise RunFolderError(f"{path} holds a {type(report).__name__}, not an object: run the command again.")
-    schema = report.get("schema", SCHEMA)
-    if schema != SCHEMA:
-        raise RunFolderError(
-            f"{path} has schema {schema}, and this ttl reads schema {SCHEMA}: use the ttl that wrote it."
-        )
-    return report
 
 
 def _breakable(text: str) -> Markup:

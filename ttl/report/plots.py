@@ -23,11 +23,11 @@ LOSSES = "Dashed: training loss. Solid: validation loss."
 
 def depth_figure(report: Report) -> Figure | None:
     """The validation metric of every candidate against its depth; None if there is nothing to draw."""
-    tried = [c for c in report.candidates if math.isfinite(c.index) and _val(report, c).known]
+    tried = [c for c in report.candidates if math.isfinite(c.index) and validation(report, c).known]
     if not tried:
         return None
     last = report.points[-1].index if report.points else int(max(c.index for c in tried))
-    estimates = [_val(report, c) for c in tried]
+    estimates = [validation(report, c) for c in tried]
     values = [bound for e in estimates for bound in (e.value, e.low, e.high)]
     axes = svg.Axes.spanning((0.5, last + 0.5), svg.padded(values, 0.0, report.score.ceiling), above=26)
     metric = f"validation {report.metric_name}"
@@ -38,13 +38,13 @@ def depth_figure(report: Report) -> Figure | None:
         stages(axes, report.points),
         axes.frame(DEPTH, f"validation {report.score.titled}"),
         _guides(axes, report, tried),
-        *(_candidate_mark(axes, report, c) for c in sorted(tried, key=report.is_chosen)),
+        *(candidate_mark(axes, report, c, c.index) for c in sorted(tried, key=report.is_chosen)),
     )
     caption = (
         f"{metric[0].upper()}{metric[1:]} of every truncation point that was tried, with 95% intervals. "
         "Shaded bands are the network's resolution stages; the axis does not start at 0."
     )
-    return Figure(picture, caption, _depth_key(report, tried), _depth_data(report, tried))
+    return Figure("depth", picture, caption, candidates_key(report, tried), _depth_data(report, tried))
 
 
 def role(report: Report, candidate: Candidate) -> str:
@@ -54,12 +54,15 @@ def role(report: Report, candidate: Candidate) -> str:
     return "full" if report.is_full(candidate) else "other"
 
 
-def _val(report: Report, candidate: Candidate) -> Estimate:
+def validation(report: Report, candidate: Candidate) -> Estimate:
+    """The metric that chooses, on the validation images."""
     return candidate.val.get(report.metric, Estimate())
 
 
 def _describe_depth(report: Report, tried: Sequence[Candidate]) -> str:
-    points = (f"{c.cut} {report.score.text(_val(report, c).value)} {ROLES[role(report, c)]}".strip() for c in tried)
+    points = (
+        f"{c.cut} {report.score.text(validation(report, c).value)} {ROLES[role(report, c)]}".strip() for c in tried
+    )
     return f"{len(tried)} candidates from the lowest to the highest: {', '.join(points)}."
 
 
@@ -85,7 +88,7 @@ def _guides(axes: svg.Axes, report: Report, tried: Sequence[Candidate]) -> Marku
     """A line down from the chosen point, and one across at the whole network's value."""
     lines = []
     for candidate in tried:
-        x, y = axes.x(candidate.index), axes.y(_val(report, candidate).value)
+        x, y = axes.x(candidate.index), axes.y(validation(report, candidate).value)
         if report.is_full(candidate):
             lines.append(svg.element("line", class_="guide full", x1=axes.x.start, x2=axes.x.stop, y1=y, y2=y))
         if report.is_chosen(candidate):
@@ -93,16 +96,18 @@ def _guides(axes: svg.Axes, report: Report, tried: Sequence[Candidate]) -> Marku
     return svg.element("g", *lines)
 
 
-def _candidate_mark(axes: svg.Axes, report: Report, candidate: Candidate) -> Markup:
-    estimate, class_ = _val(report, candidate), role(report, candidate)
+def candidate_mark(axes: svg.Axes, report: Report, candidate: Candidate, x: float) -> Markup:
+    """A candidate's validation metric with its interval, at `x`."""
+    estimate, class_ = validation(report, candidate), role(report, candidate)
     label = f"{candidate.cut}: {report.score.text(estimate.value)}"
-    dot = axes.dot(candidate.index, estimate.value, class_, label, square=report.is_full(candidate))
+    dot = axes.dot(x, estimate.value, class_, label, square=report.is_full(candidate))
     if not estimate.has_interval:
         return dot
-    return svg.element("g", axes.error_bar(candidate.index, estimate.low, estimate.high, class_), dot)
+    return svg.element("g", axes.error_bar(x, estimate.low, estimate.high, class_), dot)
 
 
-def _depth_key(report: Report, tried: Sequence[Candidate]) -> tuple[tuple[str, str], ...]:
+def candidates_key(report: Report, tried: Sequence[Candidate]) -> tuple[tuple[str, str], ...]:
+    """The key to the marks of candidates."""
     labels = {
         "chosen": "chosen: {}",
         "full": "whole network: {}",
@@ -117,7 +122,9 @@ def _depth_key(report: Report, tried: Sequence[Candidate]) -> tuple[tuple[str, s
 
 def _depth_data(report: Report, tried: Sequence[Candidate]) -> Table:
     rows = (
-        row(c.cut, ROLES[role(report, c)], units.plain(int(c.index)), estimate_cell(_val(report, c), report.score))
+        row(
+            c.cut, ROLES[role(report, c)], units.plain(int(c.index)), estimate_cell(validation(report, c), report.score)
+        )
         for c in tried
     )
     columns = ("Point", "Role", "Index", f"Validation {report.metric_name}")
@@ -188,7 +195,7 @@ def _curve_figure(
     picture = svg.plot(name, f"{y_title} by epoch", f"{description}.", *layers)
     key = tuple((f"line-key {line.class_}", line.label) for line in drawn)
     caption = f"{y_title[0].upper()}{y_title[1:]} after each epoch. {hint}"
-    return Figure(picture, caption, key, _curve_data(drawn))
+    return Figure(name, picture, caption, key, _curve_data(drawn))
 
 
 def _first_and_last(ys: Sequence[float]) -> str:

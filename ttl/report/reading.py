@@ -240,6 +240,12 @@ class Report:
         return "U-Net" if self.is_segmentation else "network"
 
     @property
+    def networks(self) -> dict[str, str]:
+        """Key in report.json -> what it is called; the whole network alone if it was chosen."""
+        names = {"full": f"whole {self.noun}", "chosen": f"truncated {self.noun}"}
+        return {key: name for key, name in names.items() if key == "full" or not self.keeps_whole}
+
+    @property
     def drawn_classes(self) -> tuple[str, ...]:
         """Of a segmentation, the classes without class 0, the background."""
         return self.class_names[1:] or self.class_names

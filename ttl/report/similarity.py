@@ -79,7 +79,7 @@ def similarity(report: Report) -> Figure | Table | None:
         "same up to a linear map). Box: the middle half, with a line at the median; whiskers: from the 5th to the "
         f"95th percentile. Shaded: random features, their middle half darker. {_test(compared)}"
     )
-    return Figure(_picture(report, compared), caption, _key(report, compared), _data(report, compared))
+    return Figure("similarity", _picture(report, compared), caption, _key(report, compared), _data(report, compared))
 
 
 def _test(compared: Compared) -> str:

@@ -12,15 +12,28 @@ from itertools import groupby, pairwise
 
 from markupsafe import Markup, escape
 
-WIDTH, HEIGHT = 640, 380
 LEFT, RIGHT, TOP, BOTTOM = 68, 16, 36, 66
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of a picture, in user units; `name` is a CSS class of its own."""
+
+    width: int
+    height: int
+    name: str = ""
+
+
+WIDE = Size(640, 380)
+SQUARE = Size(480, 480, "square")
 
 
 def element(tag: str, *children: str, **attributes: object) -> Markup:
     """One element. `class_` is `class`, `stroke_width` is `stroke-width`; text and values are escaped."""
-    pairs = ((name.rstrip("_").replace("_", "-"), _attribute(value)) for name, value in attributes.items())
-    opening = Markup("").join(Markup(' {}="{}"').format(name, value) for name, value in pairs)
-    return Markup("<{0}{1}>{2}</{0}>").format(tag, opening, Markup("").join(escape(child) for child in children))
+    pairs = ((name.rstrip("_").replace("_", "-"), escape(_attribute(value))) for name, value in attributes.items())
+    opening = "".join(f' {name}="{value}"' for name, value in pairs)
+    # Plain strings of what is escaped already: formatting with Markup is five times as slow.
+    return Markup(f"<{tag}{opening}>{''.join(map(escape, children))}</{tag}>")
 
 
 def _attribute(value: object) -> str:
@@ -72,25 +85,28 @@ class Axes:
 
     x: Scale
     y: Scale
+    size: Size = WIDE
 
     @classmethod
-    def spanning(cls, x: tuple[float, float], y: tuple[float, float], *, above: float = 0.0) -> Axes:
+    def spanning(cls, x: tuple[float, float], y: tuple[float, float], *, above: float = 0.0, size: Size = WIDE) -> Axes:
         """Axes over the ranges `x` and `y`, each (low, high) with low < high; `above` is left free on top."""
-        return cls(Scale(*x, LEFT, WIDTH - RIGHT), Scale(*y, HEIGHT - BOTTOM, TOP + above))
+        return cls(Scale(*x, LEFT, size.width - RIGHT), Scale(*y, size.height - BOTTOM, TOP + above), size)
 
-    def frame(self, x_title: str, y_title: str) -> Markup:
-        """Grid, tick labels and axis titles; x ticks are whole numbers (a point's index, an epoch)."""
+    def frame(self, x_title: str, y_title: str, *, whole: bool = True) -> Markup:
+        """Grid, tick labels and axis titles; x ticks are `whole` numbers (a point's index, an epoch) or any."""
         bottom, ys = self.y.start, nice_ticks(self.y.low, self.y.high)
-        xs = nice_ticks(self.x.low, self.x.high, 12, whole=True)
+        xs = nice_ticks(self.x.low, self.x.high, 12 if whole else 5, whole=whole)
         parts = [element("text", y_title, class_="axis-title", x=4, y=20)]
         for tick, label in zip(ys, tick_labels(ys), strict=True):
             at = self.y(tick)
             parts.append(element("line", class_="grid", x1=self.x.start, x2=self.x.stop, y1=at, y2=at))
             parts.append(element("text", label, x=LEFT - 8, y=at, text_anchor="end", dominant_baseline="central"))
         for tick, label in zip(xs, tick_labels(xs), strict=True):
-            parts.append(element("text", label, x=self.x(tick), y=bottom + 24, text_anchor="middle"))
+            parts.append(element("text", label, x=self.x(tick), y=bottom + 28, text_anchor="middle"))
         middle = (self.x.start + self.x.stop) / 2
-        parts.append(element("text", x_title, class_="axis-title", x=middle, y=HEIGHT - 8, text_anchor="middle"))
+        parts.append(
+            element("text", x_title, class_="axis-title", x=middle, y=self.size.height - 8, text_anchor="middle")
+        )
         parts.append(element("line", class_="axis", x1=self.x.start, x2=self.x.stop, y1=bottom, y2=bottom))
         return element("g", *parts)
 
@@ -161,15 +177,15 @@ class Axes:
         return element("circle", title, class_=f"dot {class_}", cx=at_x, cy=at_y, r=7 if class_ == "chosen" else 5)
 
 
-def plot(name: str, title: str, description: str, *layers: str) -> Markup:
+def plot(name: str, title: str, description: str, *layers: str, size: Size = WIDE) -> Markup:
     """The finished picture; `name` makes the ids of its alternative text unique on the page."""
     return element(
         "svg",
         element("title", title, id=f"{name}-title"),
         element("desc", description, id=f"{name}-desc"),
         *layers,
-        class_="plot",
+        class_=f"plot {size.name}".rstrip(),
         role="img",
-        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        viewBox=f"0 0 {size.width} {size.height}",
         aria_labelledby=f"{name}-title {name}-desc",
     )

@@ -9,15 +9,20 @@ from ttl.report import units
 from ttl.report.estimate import Estimate, number
 from ttl.report.metric import Metric
 from ttl.report.reading import Candidate, Report, items, mapping
+from ttl.report.split import tried_on
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the top of the page says; `tone` is `cut`, `keep` or `open` (no verdict yet)."""
+    """What the top of the page says: what was chosen, how sure that is, and what it was tried on.
+
+    `tone` is `cut`, `keep` or `open` (no verdict yet).
+    """
 
     tone: str
     sentence: str
     remark: str = ""
+    tried: str = ""
 
 
 def verdict(report: Report) -> Verdict:
@@ -25,10 +30,11 @@ def verdict(report: Report) -> Verdict:
     if report.chosen is None:
         return Verdict("open", _so_far(report), "The same command again runs only what is missing.")
     tone, sentence = ("keep", _keep(report)) if report.keeps_whole else ("cut", _cut(report, report.chosen))
+    tried = tried_on(report) if report.chosen.test else ""
     if report.finished:
-        return Verdict(tone, sentence, _certainty(report))
+        return Verdict(tone, sentence, _certainty(report), tried)
     missing = "Unfinished: later steps are missing, so figures may be too."
-    return Verdict("open", sentence, f"{missing} {_certainty(report)}".strip())
+    return Verdict("open", sentence, f"{missing} {_certainty(report)}".strip(), tried)
 
 
 def with_interval(metric: Metric, estimate: Estimate, *, spelled: bool = False) -> str:
@@ -51,12 +57,8 @@ def _so_far(report: Report) -> str:
 
 
 def _cut(report: Report, chosen: Candidate) -> str:
-    clauses = [_size_clause(report, chosen), _metric_clause(report, chosen), _speed_clause(report)]
-    return f"Cut {report.model} at {chosen.cut}: the {_shortened(report)} {_listed([c for c in clauses if c])}."
-
-
-def _shortened(report: Report) -> str:
-    return "truncated U-Net" if report.is_segmentation else "shortened network"
+    clauses = [_size_clause(report, chosen), _speed_clause(report), _metric_clause(report, chosen)]
+    return f"Cut {report.model} at {chosen.cut}: the truncated {report.noun} {_listed([c for c in clauses if c])}."
 
 
 def _keep(report: Report) -> str:
@@ -99,13 +101,21 @@ def _speed_clause(report: Report) -> str:
     timing, _ = report.setting()
     if timing is None or not timing.ratio.known:
         return "has not been timed"
-    ratio, interval = units.ratio(timing.ratio.value), ""
+    share, interval = units.percent(timing.ratio.value), ""
     if timing.ratio.has_interval:
-        interval = f"{units.ratio(timing.ratio.low)} to {units.ratio(timing.ratio.high)}"
+        interval = _between(timing.ratio)
     if timing.no_speed_up:
-        return f"shows no measurable speed-up ({ratio} times the whole {report.noun}'s time, 95% interval {interval})"
+        return f"shows no measurable speed-up ({share} of the whole {report.noun}'s time, 95% interval {interval})"
     brackets = f" (95% interval {interval})" if interval else ""
-    return f"takes {ratio} times as long per image{brackets}"
+    return f"needs {share} of the whole {report.noun}'s time per image{brackets}"
+
+
+def _between(ratio: Estimate) -> str:
+    """An interval in percent, with as many digits as tell its ends apart."""
+    ends: list[str] = [units.percent(end) for end in (ratio.low, ratio.high)]
+    if ends[0] == ends[1] and ratio.low < ratio.high:
+        ends = [f"{units.significant(100 * end)}%" for end in (ratio.low, ratio.high)]
+    return " to ".join(ends)
 
 
 def _ability(report: Report) -> str:
@@ -124,16 +134,17 @@ def _certainty(report: Report) -> str:
     gap = report.difference
     if report.keeps_whole or not gap.known:
         return ""
-    figures = f"difference in test {report.metric_name}, cut less whole, {report.score.signed(gap.value)}"
+    figures = f"difference in test {report.metric_name}, truncated less whole, {report.score.signed(gap.value)}"
     if not gap.has_interval:
-        return f"How sure: not known; {figures}, without an interval."
+        return f"How sure that is, is not known: {figures}, without an interval."
     figures += f" (95% interval {report.score.signed(gap.low)} to {report.score.signed(gap.high)})"
     if gap.low <= 0 <= gap.high:
         told = f"The {_test_images(report)} don't tell the two {report.noun}s apart: {figures}."
         return f"{told}{_non_inferiority(report)}"
-    better = "better" if gap.low > 0 else "worse"
-    told = f"On the {_test_images(report)} the cut {report.noun} is {better} than the whole one: {figures}."
-    return f"{told}{_non_inferiority(report)}"
+    told = f"On the {_test_images(report)} the truncated {report.noun} is"
+    if gap.low > 0:
+        return f"{told} better than the whole one: {figures}."
+    return f"{told} worse than the whole one: {figures}.{_non_inferiority(report)}"
 
 
 def _non_inferiority(report: Report) -> str:

@@ -1,6 +1,9 @@
 """Metrics with confidence intervals, comparisons of two models, and ratios of latencies."""
 
 from ttl.stats.bootstrap import NonInferiority, intervals, non_inferior, paired_difference
+from ttl.stats.calibration import Bin, Calibration, calibration
+from ttl.stats.confusion import confusion
+from ttl.stats.curves import THRESHOLD, ClassCurves, Line, curves
 from ttl.stats.delong import PairedAUROC, delong, delong_paired
 from ttl.stats.estimate import Estimate
 from ttl.stats.kinds import (
@@ -19,6 +22,7 @@ from ttl.stats.latency import ratio_interval
 from ttl.stats.masks import COLUMNS, UNLABELLED, overlap
 from ttl.stats.scoring import ALL_METRICS, METRICS
 from ttl.stats.segmentation import SEGMENTATION_METRICS, segmentation_log_loss
+from ttl.stats.wilson import wilson
 
 __all__ = [
     "ALL_METRICS",
@@ -27,14 +31,22 @@ __all__ = [
     "LOWER_IS_BETTER",
     "METRICS",
     "SEGMENTATION_METRICS",
+    "THRESHOLD",
     "UNLABELLED",
+    "Bin",
+    "Calibration",
+    "ClassCurves",
     "Estimate",
+    "Line",
     "NonInferiority",
     "PairedAUROC",
     "accuracy",
     "all_metrics",
     "auprc",
     "auroc",
+    "calibration",
+    "confusion",
+    "curves",
     "delong",
     "delong_paired",
     "headline",
@@ -47,4 +59,5 @@ __all__ = [
     "primary",
     "ratio_interval",
     "segmentation_log_loss",
+    "wilson",
 ]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 from ttl.report import units
-from ttl.report.blocks import Block, Cell, Listing, Prose, Row, Section, Table, estimate_cell, row
+from ttl.report.blocks import Block, Cell, Listing, Prose, Row, Section, Table, ends, estimate_cell, row
 from ttl.report.estimate import Estimate, number
+from ttl.report.judging import judged_classes
 from ttl.report.looks import looks
+from ttl.report.pareto import pareto_figure
 from ttl.report.plots import depth_figure, role
 from ttl.report.reading import Candidate, Report, mapping, records
 from ttl.report.sections.glossary import glossary
@@ -19,17 +21,20 @@ def at_a_glance(report: Report) -> Section | None:
     """The card: chosen and whole network side by side."""
     if report.chosen is None:
         return None
-    columns: tuple[str, ...] = ("", "Cut", "Whole network", "Cut against whole")
-    title = "The cut against the whole network"
+    whole, truncated = (f"{which} {report.noun}" for which in ("Whole", "Truncated"))
+    columns: tuple[str, ...] = ("", truncated, whole, "Truncated against whole")
+    title = f"The truncated {report.noun} against the whole one"
     if report.keeps_whole:
-        columns, title = ("", "Whole network"), "The whole network"
+        columns, title = ("", whole), f"The whole {report.noun}"
     rows = [*_size_rows(report, report.chosen), *_latency_rows(report), *_metric_rows(report, report.chosen)]
-    rows += _spread_rows(report, report.chosen)
+    rows += [*_spread_rows(report, report.chosen), *_at_half_rows(report)]
     if report.keeps_whole:
         rows = [Row(r.cells[:2]) for r in rows]
-    caption = f"Cut: {report.model} up to {report.chosen.cut}. Smaller figures are 95% intervals."
-    if report.keeps_whole:
-        caption = "Smaller figures are 95% intervals."
+    tested = report.images("test")
+    on = f" Test figures are of {units.whole(tested)} images." if tested > 0 else ""
+    caption = f"Smaller figures are 95% intervals.{on}"
+    if not report.keeps_whole:
+        caption = f"Truncated: {report.model} up to {report.chosen.cut}. {caption}"
     table = Table(caption, columns, tuple(rows))
     return Section("card", title, (table, glossary(report)))
 
@@ -67,11 +72,11 @@ def ratio_cell(ratio: Estimate) -> Cell:
     if not ratio.known:
         return Cell(units.MISSING)
     if not ratio.has_interval:
-        return Cell(f"× {units.ratio(ratio.value)}")  # noqa: RUF001
+        return Cell(f"× {units.ratio(ratio.value)}", raw=ratio.value)  # noqa: RUF001
     interval = f"{units.ratio(ratio.low)} to {units.ratio(ratio.high)}"
     if ratio.low <= 1.0 <= ratio.high:
         interval += ": no measurable speed-up"
-    return Cell(f"× {units.ratio(ratio.value)}", interval)  # noqa: RUF001
+    return Cell(f"× {units.ratio(ratio.value)}", interval, raw=ratio.value, parts=ends(ratio))  # noqa: RUF001
 
 
 def _metric_rows(report: Report, chosen: Candidate) -> list[Row]:
@@ -85,6 +90,28 @@ def _metric_rows(report: Report, chosen: Candidate) -> list[Row]:
             _difference_cell(report, name, chosen.test.get(name, Estimate()), whole.get(name, Estimate())),
         )
         for name in names
+    ]
+
+
+def _at_half_rows(report: Report) -> list[Row]:
+    """Of two classes, what is found and what is left alone where 0.5 decides; nothing elsewhere."""
+    sides = next(iter(judged_classes(report).values()), []) if report.kind == "binary" else []
+    by_network = {side.network: side for side in sides}
+    whole, cut = by_network.get("full"), by_network.get("full" if report.keeps_whole else "chosen")
+    if whole is None or cut is None:
+        return []
+    pairs = (
+        ("sensitivity", f"{cut.name} found, from probability 0.5 on", cut.sensitivity, whole.sensitivity),
+        ("specificity", "others left alone, likewise", cut.specificity, whole.specificity),
+    )
+    return [
+        row(
+            Cell(f"Test {name}", note),
+            estimate_cell(own, report.measure(name)),
+            estimate_cell(other, report.measure(name)),
+            Cell(report.measure(name).signed(own.value - other.value)),
+        )
+        for name, note, own, other in pairs
     ]
 
 
@@ -103,7 +130,7 @@ def _difference_cell(report: Report, metric: str, cut: Estimate, whole: Estimate
     gap, signed = report.difference, report.measure(metric).signed
     if metric != report.metric or not gap.has_interval:
         return Cell(signed(cut.value - whole.value))
-    return Cell(signed(gap.value), f"{signed(gap.low)} to {signed(gap.high)}")
+    return Cell(signed(gap.value), f"{signed(gap.low)} to {signed(gap.high)}", parts=ends(gap))
 
 
 def why_this_point(report: Report) -> Section | None:
@@ -112,12 +139,10 @@ def why_this_point(report: Report) -> Section | None:
     reason = mapping(report.raw, "search").get("reason")
     if reason:
         blocks.append(Prose(str(reason)))
-    figure = depth_figure(report)
-    if figure:
-        blocks.append(figure)
+    figures = (depth_figure(report), pareto_figure(report), looks(report), similarity(report))
+    blocks += [block for block in figures if block is not None]
     if report.candidates:
         blocks += [_candidates_table(report), _all_metrics_table(report)]
-    blocks += [block for block in (looks(report), similarity(report)) if block is not None]
     blocks += _latency_budget(report)
     failed = tuple(f"{f.get('cut')}: {f.get('cause')}" for f in records(report.raw, "failed"))
     if failed:
@@ -189,7 +214,8 @@ def _spread_cell(report: Report, candidate: Candidate, split: str) -> Cell:
     if candidate.spread is None:
         return Cell(units.MISSING)
     mean, sd = candidate.spread.of(split, report.metric)
-    return Cell(f"{report.score.text(mean)} ± {report.score.text(sd)}", f"{len(candidate.spread.seeds)} seeds")
+    text = f"{report.score.text(mean)} ± {report.score.text(sd)}"
+    return Cell(text, f"{len(candidate.spread.seeds)} seeds", raw=mean, parts=(("standard deviation", sd),))
 
 
 def _all_metrics_table(report: Report) -> Table:

@@ -16,6 +16,10 @@ GENERAL = (
     " give any of them. Where that of a difference holds 0, the images don't tell the two apart.",
     "Parameters and MACs: the numbers a network holds, and the multiply-adds that one image costs.",
 )
+OF_CLASSES = (
+    "Sensitivity (recall): the share of the positive images that is found. Specificity: the share of the others that is"
+    " left alone. Precision: the share of the images called positive that are.",
+)
 POINT = {
     "network": "Truncation point (cut): the block after which the pretrained network ends; a small head follows it.",
     "U-Net": "Truncation point (cut): the block after which the pretrained encoder ends; the decoder is shortened with"
@@ -27,7 +31,8 @@ POINT = {
 def glossary(report: Report) -> Listing:
     """The metrics of the task's kind, and the other words."""
     keys = [key for key in METRICS if (key in OF_PIXELS) == report.is_segmentation and METRICS[key].meaning]
-    lines = (*(_line(report, key) for key in keys), *GENERAL, POINT[report.noun])
+    of_classes = () if report.is_segmentation else OF_CLASSES
+    lines = (*(_line(report, key) for key in keys), *of_classes, *GENERAL, POINT[report.noun])
     return Listing(lines, summary="What the words mean")
 
 

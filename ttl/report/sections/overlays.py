@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from typing import Any
 
-from ttl.report.blocks import Block, Case, Gallery, Picture, Section, Table, row
+from ttl.report.blocks import Block, Case, Gallery, Section, Table, row
 from ttl.report.estimate import number
 from ttl.report.overlay import class_colours
+from ttl.report.pictures import embedded
 from ttl.report.reading import Report, items, mapping, records
 
-PNG = b"\x89PNG\r\n\x1a\n"
 NETWORKS = ("full", "chosen")
 
 
@@ -24,12 +23,6 @@ def what_is_drawn(report: Report) -> Section | None:
         blocks.append(classes)
     title = "What the network draws" if report.keeps_whole else "What the networks draw"
     return Section("drawn", title, tuple(blocks)) if blocks else None
-
-
-def _networks(report: Report) -> dict[str, str]:
-    """Key in report.json -> what it is called; the whole network once if it was chosen."""
-    names = {"full": f"whole {report.noun}", "chosen": f"truncated {report.noun}"}
-    return {key: name for key, name in names.items() if key == "full" or not report.keeps_whole}
 
 
 def _gallery(report: Report, overlays: Mapping[str, Any]) -> Gallery:
@@ -54,29 +47,15 @@ def _key(report: Report, overlays: Mapping[str, Any]) -> tuple[tuple[str, str], 
 def _case(report: Report, case: Mapping[str, Any]) -> Case:
     name = str(case.get("id", "?"))
     pictures = [
-        _picture(report, case, "image", "image", f"The image {name}."),
-        _picture(report, case, "truth", "truth", f"The truth, outlined on {name}."),
+        embedded(report, case, "image", "image", f"The image {name}."),
+        embedded(report, case, "truth", "truth", f"The truth, outlined on {name}."),
     ]
-    for network, words in _networks(report).items():
+    for network, words in report.networks.items():
         value = report.score.text(number(mapping(mapping(case, "figures"), network).get(report.metric)))
         said = f"{report.score.name} {value}"
         alt = f"What the {words} gives, outlined on {name}: {said}."
-        pictures.append(_picture(report, case, network, words, alt, said))
+        pictures.append(embedded(report, case, network, words, alt, said))
     return Case(name, str(case.get("why") or ""), tuple(pictures))
-
-
-def _picture(report: Report, case: Mapping[str, Any], key: str, caption: str, alt: str, note: str = "") -> Picture:
-    file = mapping(case, "files").get(key)
-    if not isinstance(file, str):
-        return Picture(caption, alt, note=note, missing="There is no picture.")
-    try:
-        content = (report.folder / file).read_bytes() if report.folder else b""
-    except OSError:
-        content = b""
-    if not content.startswith(PNG):
-        return Picture(caption, alt, note=note, missing=f"{file} is missing, or is no PNG file.")
-    uri = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
-    return Picture(caption, alt, uri, note)
 
 
 def _figures_table(report: Report, cases: tuple[Mapping[str, Any], ...]) -> Table:
@@ -107,7 +86,7 @@ def _classes_table(report: Report) -> Table | None:
 
 def _side_by_side(report: Report, figures: list[Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns and cells of network -> metric -> value: for each metric the whole network, then the cut one."""
-    networks = {key: name.split()[0] for key, name in _networks(report).items()}
+    networks = {key: name.split()[0] for key, name in report.networks.items()}
     keys = tuple(dict.fromkeys(str(key) for f in figures for network in networks for key in mapping(f, network)))
     pairs = [(key, network) for key in keys for network in networks]
     alone = len(networks) == 1

@@ -1,0 +1,148 @@
+"""ROC and precision-recall curves of each class against the rest, short enough to be drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ttl.stats.bootstrap import intervals
+from ttl.stats.estimate import Array, Estimate
+from ttl.stats.scoring import checked
+from ttl.stats.wilson import wilson
+
+THRESHOLD = 0.5
+MOST_POINTS = 200
+MOST_CLASSES = 6
+
+Known = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A curve, point by point; all shares are fractions.
+
+    Attributes:
+        x: `(points,)`, rising or level.
+        y: `(points,)`.
+        thresholds: `(points,)`: from this probability on an image counts as positive; inf where none does.
+    """
+
+    x: Array
+    y: Array
+    thresholds: Array
+
+
+@dataclass(frozen=True, eq=False)
+class ClassCurves:
+    """One class against the rest.
+
+    Attributes:
+        label: index of the class.
+        positives: samples that are of it.
+        negatives: samples that are known not to be.
+        auroc: with its 95% bootstrap interval.
+        auprc: average precision, with its 95% bootstrap interval.
+        roc: false positive rate and sensitivity.
+        precision_recall: recall and precision.
+        sensitivity: where probabilities from 0.5 on count as positive, with its 95% Wilson interval.
+        specificity: there, likewise.
+        precision: there, likewise; nan where nothing is called positive.
+    """
+
+    label: int
+    positives: int
+    negatives: int
+    auroc: Estimate
+    auprc: Estimate
+    roc: Line
+    precision_recall: Line
+    sensitivity: Estimate
+    specificity: Estimate
+    precision: Estimate
+
+
+def curves(
+    kind: str,
+    labels: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    *,
+    groups: Sequence[str] | None = None,
+    seed: int = 0,
+) -> tuple[ClassCurves, ...]:
+    """ROC and precision-recall curves: of a binary task those of class 1, else of each class against the rest.
+
+    Of more than 6 classes the 6 with the most positives are taken. A class without positives or without negatives has
+    no curve and is left out. Labels that are unknown (-1, in `multilabel`) are left out.
+
+    Args:
+        kind: `binary`, `multiclass` or `multilabel`.
+        labels: `(n,)`; `(n, classes)` for `multilabel`.
+        probabilities: `(n, classes)`.
+        groups: the group (patient) of each sample, redrawn whole for the intervals; None takes each for its own.
+        seed: of the resampling.
+
+    Raises:
+        UsageError: shapes that don't fit.
+        DataError: a probability is not finite, or a label is outside the classes.
+    """
+    found, scores = checked(kind, labels, probabilities)
+    sides = {label: _side(kind, found, label) for label in ([1] if kind == "binary" else range(scores.shape[1]))}
+    defined = [label for label, (known, positive) in sides.items() if 0 < positive.sum() < known.sum()]
+    defined.sort(key=lambda label: -int(sides[label][1].sum()))
+    return tuple(
+        _of_class(label, *sides[label], scores[:, label], groups, seed) for label in sorted(defined[:MOST_CLASSES])
+    )
+
+
+def _side(kind: str, labels: npt.NDArray[np.int64], label: int) -> tuple[Known, Known]:
+    """Which samples are known to be of the class or not, and which of all are."""
+    if kind == "multilabel":
+        return labels[:, label] >= 0, labels[:, label] == 1
+    return np.ones(len(labels), bool), labels == label
+
+
+def _of_class(
+    label: int, known: Known, positive: Known, scores: Array, groups: Sequence[str] | None, seed: int
+) -> ClassCurves:
+    from sklearn.metrics import precision_recall_curve, roc_curve
+
+    truth, given = positive[known], scores[known]
+    own = None if groups is None else [groups[i] for i in np.flatnonzero(known).tolist()]
+    pairs = np.column_stack([1 - given, given])
+    figures = intervals("binary", truth, pairs, names=("auroc", "auprc"), groups=own, seed=seed)
+    false_alarms, hits, from_ = roc_curve(truth, given)
+    precision, recall, steps = precision_recall_curve(truth, given, drop_intermediate=True)
+    called = given >= THRESHOLD
+    return ClassCurves(
+        label=label,
+        positives=int(truth.sum()),
+        negatives=int((~truth).sum()),
+        auroc=figures["auroc"],
+        auprc=figures["auprc"],
+        roc=shortened(Line(false_alarms, hits, from_)),
+        # scikit-learn gives it from recall 1 down, and ends it at recall 0 with no threshold.
+        precision_recall=shortened(Line(recall[::-1], precision[::-1], np.append(steps, np.inf)[::-1])),
+        sensitivity=wilson(int(called[truth].sum()), int(truth.sum())),
+        specificity=wilson(int((~called[~truth]).sum()), int((~truth).sum())),
+        precision=wilson(int(truth[called].sum()), int(called.sum())),
+    )
+
+
+def shortened(line: Line, most: int = MOST_POINTS) -> Line:
+    """The line through at most `most` of its points, evenly spread along its length, both ends among them.
+
+    No point that is left out lies farther along the line from its neighbours than a `most`th of the whole length.
+
+    Args:
+        line: of shares.
+        most: at least 2.
+    """
+    if len(line.x) <= most:
+        return line
+    gone = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(line.x)) + np.abs(np.diff(line.y)))])
+    kept = np.unique(np.searchsorted(gone, np.linspace(0, gone[-1], most)))
+    kept[-1] = len(line.x) - 1
+    return Line(line.x[kept], line.y[kept], line.thresholds[kept])
