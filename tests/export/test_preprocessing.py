@@ -140,10 +140,12 @@ def test_the_file_says_what_it_is_and_keeps_what_it_was(files: Files, exported: 
     assert len(set(outputs)) == len(outputs)
 
 
-def test_two_channels_are_refused_by_the_file(files: Files) -> None:
-    embedded, _ = files()
-    with pytest.raises(Exception, match="preprocessing"):
-        embedded.run(np.zeros((1, 9, 9, 2), np.uint8))
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("given", [2, 4])
+def test_the_file_refuses_other_channels(files: Files, channels: int, given: int) -> None:
+    embedded, _ = files(channels=channels)
+    with pytest.raises(Exception, match=r"preprocessing/(Expand|Sub)"):
+        embedded.run(np.zeros((1, 9, 9, given), np.uint8))
 
 
 def test_another_filter_is_found(files: Files) -> None:

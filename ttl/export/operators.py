@@ -14,45 +14,51 @@ MODES = {"bilinear": "linear", "bicubic": "cubic"}
 """Pillow's filters that ONNX has too, and their names there."""
 FILTER = {"antialias": 1, "axes": [2, 3], "cubic_coeff_a": -0.5, "exclude_outside": 1}
 """Of a Resize that does what Pillow does."""
-LUMA = np.array([19595, 38470, 7471], np.int32)
+LUMA = (19595, 38470, 7471)
 """Pillow's weights of red, green and blue; they sum to 2^16."""
-ZERO, ONE, TWO, THREE, LAST = (np.array([value], np.int64) for value in (0, 1, 2, 3, -1))
-REST = LAST
-"""In a shape, what is left over."""
+ZERO, ONE, TWO, THREE, REST = (np.array([value], np.int64) for value in (0, 1, 2, 3, -1))
+"""REST: in a shape, what is left over."""
 HEIGHT_AND_WIDTH = np.array([2, 3], np.int64)
 
 
-def sides(made: Nodes, images: str) -> tuple[str, str]:
-    """Height and width of `(n, height, width, c)`, each `(1,)` int64."""
-    shape = made.add("Shape", images)
-    return made.add("Gather", shape, ONE), made.add("Gather", shape, TWO)
-
-
-def grey(made: Nodes, images: str) -> str:
-    """`(n, h, w, 1)` of `(n, h, w, 1 or 3)` uint8, in Pillow's integers; grey stays as it is."""
-    weighted = made.add("Mul", made.add("Cast", images, to=TensorProto.INT32), LUMA)
-    rounded = made.add("Add", made.add("ReduceSum", weighted, LAST), np.int32(1 << 15))
-    return made.add("Cast", made.add("Div", rounded, np.int32(1 << 16)), to=TensorProto.UINT8)
-
-
-def channels_first(made: Nodes, images: str, *, output: str | None = None) -> str:
+def channels_first(made: Nodes, images: str) -> str:
     """`(n, c, h, w)` of `(n, h, w, c)`."""
-    return made.add("Transpose", images, perm=[0, 3, 1, 2], output=output)
+    return made.add("Transpose", images, perm=[0, 3, 1, 2])
 
 
-def resized(made: Nodes, images: str, *, size: int, interpolation: str, output: str) -> str:
-    """`(n, c, size, size)` of `(n, h, w, c)` uint8, squashed as the Pillow does it that is installed.
+def sides(made: Nodes, pixels: str) -> tuple[str, str]:
+    """Height and width of `(n, c, h, w)`, each `(1,)` int64."""
+    shape = made.add("Shape", pixels)
+    return made.add("Gather", shape, TWO), made.add("Gather", shape, THREE)
+
+
+def grey(made: Nodes, pixels: str) -> str:
+    """`(n, 1, h, w)` of `(n, 1 or 3, h, w)` uint8, as Pillow's integers have it; grey stays as it is.
+
+    In float32, which is exact: no sum reaches 2^24, and the cast back cuts off as Pillow's shift does.
+    """
+    colours = made.add("Expand", pixels, np.array([1, len(LUMA), 1, 1], np.int64))  # fails with any other number
+    total: str | np.float32 = np.float32(1 << 15)
+    for channel, weight in enumerate(LUMA):
+        plane = made.add("Gather", colours, np.array([channel], np.int64), axis=1)
+        weighted = made.add("Mul", made.add("Cast", plane, to=TensorProto.FLOAT), np.float32(weight))
+        total = made.add("Add", weighted, total)
+    return made.add("Cast", made.add("Mul", total, np.float32(2**-16)), to=TensorProto.UINT8)
+
+
+def resized(made: Nodes, pixels: str, *, size: int, interpolation: str, output: str) -> str:
+    """`(n, c, size, size)` of `(n, c, h, w)` uint8, squashed as the Pillow does it that is installed.
 
     onnxruntime's Resize follows Pillow: horizontally, then vertically, on uint8, rounded in between. From version 13
-    on Pillow begins vertically where more than twice as many rows as columns go (its pull request 9549). There the
-    first Resize does the rows, else nothing.
+    on Pillow begins vertically where more than twice as many rows as columns go (its pull request 9549; that this is
+    the rule was found by trying 10 000 sizes). There the first Resize does the rows, else nothing.
     """
     kind: dict[str, Any] = FILTER | {"mode": MODES[interpolation]}
     side = np.array([size], np.int64)
-    height, width = sides(made, images)
-    channels = made.add("Gather", made.add("Shape", images), THREE)
+    height, width = sides(made, pixels)
+    channels = made.add("Gather", made.add("Shape", pixels), ONE)
     # Each channel an image by itself: onnxruntime moves a Transpose behind a Resize, and forgets the axes of `sizes`.
-    planes = made.add("Reshape", channels_first(made, images), made.add("Concat", REST, ONE, height, width, axis=0))
+    planes = made.add("Reshape", pixels, made.add("Concat", REST, ONE, height, width, axis=0))
     if int(PIL.__version__.partition(".")[0]) >= 13:
         columns_twice = made.add("Mul", made.add("Sub", width, side), TWO)
         tall = made.add("Greater", made.add("Sub", height, side), columns_twice)
@@ -63,10 +69,10 @@ def resized(made: Nodes, images: str, *, size: int, interpolation: str, output: 
     return made.add("Reshape", squashed, made.add("Concat", REST, channels, side, side, axis=0), output=output)
 
 
-def padded(made: Nodes, images: str, height: str, width: str, *, divisor: int) -> str:
-    """`(n, h, w, c)` with sides that are multiples of the divisor, enlarged as `ttl.windows` does it."""
-    taller = made.add("Gather", images, _places(made, height, divisor), axis=1)
-    return made.add("Gather", taller, _places(made, width, divisor), axis=2)
+def padded(made: Nodes, pixels: str, height: str, width: str, *, divisor: int, output: str) -> str:
+    """`(n, c, h, w)` with sides that are multiples of the divisor, enlarged as `ttl.windows` does it."""
+    taller = made.add("Gather", pixels, _places(made, height, divisor), axis=2)
+    return made.add("Gather", taller, _places(made, width, divisor), axis=3, output=output)
 
 
 def _places(made: Nodes, side: str, divisor: int) -> str:

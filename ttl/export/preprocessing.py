@@ -47,17 +47,16 @@ def embed_preprocessing(graph: onnx.ModelProto, metadata: Metadata) -> onnx.Mode
     """
     _check(graph, metadata)
     before, behind = Nodes("preprocessing/"), Nodes("probabilities/")
-    images, logits = INPUT, NETWORK + OUTPUT
+    pixels, logits = operators.channels_first(before, INPUT), NETWORK + OUTPUT
     if metadata.channels == 1:
-        images = operators.grey(before, images)
+        pixels = operators.grey(before, pixels)
     if metadata.kind == "segmentation":
-        height, width = operators.sides(before, INPUT)
-        filled = operators.padded(before, images, height, width, divisor=metadata.divisor)
-        operators.channels_first(before, filled, output=PIXELS)
+        height, width = operators.sides(before, pixels)
+        operators.padded(before, pixels, height, width, divisor=metadata.divisor, output=PIXELS)
         logits = operators.cropped(behind, logits, height, width)
     else:
         size, interpolation = metadata.image_size, metadata.interpolation
-        operators.resized(before, images, size=size, interpolation=interpolation, output=PIXELS)
+        operators.resized(before, pixels, size=size, interpolation=interpolation, output=PIXELS)
     operators.normalised(before, PIXELS, mean=metadata.mean, std=metadata.std, output=NETWORK + INPUT)
     _decide(behind, logits, metadata, outputs=_dims(graph.graph.output[0])[1].dim_value)
     return _surrounded(graph, before, behind, metadata)
