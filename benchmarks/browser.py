@@ -68,7 +68,7 @@ try {
     }
     results.push({outputs, times});
   }
-  await send({results, agent: navigator.userAgent});
+  await send({results, browser: navigator.userAgent});
 } catch (error) { await send({error: String(error)}); }
 </script>"""
 
@@ -117,7 +117,7 @@ def main() -> None:
     rows = [row(*each) for each in zip(models, fed, answer["results"], strict=True)]
     version = json.loads((args.package / "package.json").read_text())["version"]
     content = {
-        "browser": answer["agent"],
+        "browser": answer["browser"],
         "onnxruntime_web": version,
         "backend": "wasm, 1 thread",
         "inputs": "images" if args.images else "noise",
