@@ -104,6 +104,7 @@ def bench(
     seconds: float = 60.0,
     device: str = CPU,
     image_size: int | None = None,
+    inspect: bool = True,
     seed: int = 0,
     tell: Tell = lambda text: None,
 ) -> Bench:
@@ -121,6 +122,7 @@ def bench(
             starting processes, opening and compiling models come on top.
         device: `cpu` or `cuda`.
         image_size: height and width, for files that leave them open.
+        inspect: whether to measure peak memory and see which provider runs, too, in a process for each model.
         seed: of the order of models, and of the random images.
         tell: is told, in a few words, what begins.
 
@@ -137,7 +139,7 @@ def bench(
     groups = [group for group in _by_library(subjects) if group]
     work = [Request(group, setting, ceil(runs / processes)) for setting in settings for group in groups]
     machine, before = hardware(), load_average()
-    inspected = {key: ask(request) for key, request in _alone(subjects, settings, tell)}
+    inspected = {key: ask(request) for key, request in _alone(subjects if inspect else (), settings, tell)}
     answers: list[list[dict[str, Any]]] = [[] for _ in work]
     left, used = len(work) * processes, 0.0
     for process, (number, request) in product(range(processes), enumerate(work)):
