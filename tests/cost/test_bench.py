@@ -28,9 +28,10 @@ IN_TORCH, TORCH_FULL = Subject("a", Path("a"), EAGER, "x:y", (3, 4, 4)), Subject
 class Processes:
     """Answers requests: each call takes as many ms as the process's number plus the model's, each process 4 s."""
 
-    def __init__(self, failed: str = "", runs: int | None = None) -> None:
+    def __init__(self) -> None:
         self.asked: list[Request] = []
-        self.failed, self.runs = failed, runs
+        self.failed = ""
+        self.runs: int | None = None
 
     def ask(self, request: Request) -> dict[str, Any]:
         self.asked.append(request)
@@ -54,6 +55,7 @@ class Processes:
 def processes(monkeypatch: pytest.MonkeyPatch) -> Processes:
     fake = Processes()
     monkeypatch.setattr(protocol, "ask", fake.ask)
+    monkeypatch.setattr(protocol, "check_file", lambda path: None)
     return fake
 
 
@@ -101,15 +103,15 @@ def test_memory_may_be_left_out(processes: Processes) -> None:
     assert processes.asked == processes.timing
 
 
-def test_what_can_not_be_compiled_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "ask", Processes(failed="no compiler").ask)
+def test_what_can_not_be_compiled_is_told(processes: Processes) -> None:
+    processes.failed = "no compiler"
     eager, compiled = bench([IN_TORCH, TORCH_FULL], threads=[1], runs=6).times
     assert (eager.failed, eager.runs) == ("", 6)
     assert (compiled.failed, compiled.runs, compiled.cold_starts_ms) == ("no compiler", 0, ())
 
 
-def test_fewer_runs_than_asked_for_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "ask", Processes(runs=5).ask)
+def test_fewer_runs_than_asked_for_are_told(processes: Processes) -> None:
+    processes.runs = 5
     assert bench([A], threads=[1], runs=200).cut_short
     assert not bench([A], threads=[1], runs=15).cut_short
 
@@ -159,6 +161,8 @@ def test_files_are_timed_in_fresh_processes(tmp_path: Path) -> None:
 
 
 def test_a_refusal_of_the_process_is_the_callers_error(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="doesn't exist or isn't a file"):
+        bench([Subject("a", tmp_path / "a.onnx")])
     with pytest.raises(ExportError, match="doesn't exist or isn't a file"):
         ask(Request((Subject("a", tmp_path / "a.onnx"),), Setting(1, 1)))
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ttl.cost.fresh import ask
-from ttl.cost.session import Hardware, hardware, load_average, provider_of, resolve_threads
+from ttl.cost.session import Hardware, check_file, hardware, load_average, provider_of, resolve_threads
 from ttl.cost.subject import COMPILED, CPU, CUDA, ONNXRUNTIME, Request, Setting, Subject
 from ttl.errors import UsageError
 
@@ -160,6 +160,9 @@ def _check(subjects: Sequence[Subject], device: str, above_zero: dict[str, Seque
             if value <= 0:
                 raise UsageError(f"{name} is {value}: it must be above 0.")
     provider_of(device)
+    for subject in subjects:
+        if subject.runtime == ONNXRUNTIME:
+            check_file(subject.path)
 
 
 def _by_library(subjects: Sequence[Subject]) -> tuple[tuple[Subject, ...], tuple[Subject, ...]]:

@@ -84,6 +84,16 @@ def resolve_threads(threads: int | None) -> int:
     return threads
 
 
+def check_file(path: Path) -> None:
+    """Refuse what can't be a model.
+
+    Raises:
+        ExportError: there is no such file.
+    """
+    if not path.is_file():
+        raise ExportError(f"{path} doesn't exist or isn't a file: give the path of an ONNX file.")
+
+
 def open_session(
     path: Path,
     *,
@@ -109,8 +119,7 @@ def open_session(
         ExportError: when there is no such file, or onnxruntime can't run it.
         LatencyError: CUDA was asked for and can't be had.
     """
-    if not path.is_file():
-        raise ExportError(f"{path} doesn't exist or isn't a file: give the path of an ONNX file.")
+    check_file(path)
     provider = provider_of(device)
     options = _options(threads, optimize)
     if device == CUDA:
