@@ -21,6 +21,7 @@ from ttl.errors import UsageError
 
 Array = npt.NDArray[np.float64]
 Tell = Callable[[str], None]
+Answer = dict[str, Any]
 PROCESSES = 3
 BUSY_LOAD = 0.5
 """A load average above it: others compute. A process that always computes makes 1, an idle machine's chores 0.1."""
@@ -132,24 +133,35 @@ def bench(
         LatencyError: CUDA was asked for and can't be had; or a process died.
     """
     _check(subjects, device, {"batch": batches, "runs": [runs], "processes": [processes], "seconds": [seconds]})
-    counts = [resolve_threads(count) for count in threads or (None,)]
-    if not threads:
-        counts = [1] if device == CUDA else sorted({1, *counts})
-    settings = [Setting(batch, count, device, image_size) for batch, count in product(batches, counts)]
+    settings = [
+        Setting(batch, count, device, image_size) for batch, count in product(batches, _counts(threads, device))
+    ]
     groups = [group for group in _by_library(subjects) if group]
     work = [Request(group, setting, ceil(runs / processes)) for setting in settings for group in groups]
     machine, before = hardware(), load_average()
     inspected = {key: ask(request) for key, request in _alone(subjects if inspect else (), settings, tell)}
-    answers: list[list[dict[str, Any]]] = [[] for _ in work]
+    answers = _repeated(work, processes, seconds, seed, tell)
+    times = (found for request, of in zip(work, answers, strict=True) for found in _gathered(request, of, inspected))
+    warm = all(one["warm"] for of in answers for one in of)
+    return Bench(tuple(times), Conditions(machine, before, load_average()), runs, processes, warm)
+
+
+def _counts(threads: Sequence[int] | None, device: str) -> list[int]:
+    if threads:
+        return [resolve_threads(count) for count in threads]
+    return [1] if device == CUDA else sorted({1, resolve_threads(None)})
+
+
+def _repeated(work: Sequence[Request], processes: int, seconds: float, seed: int, tell: Tell) -> list[list[Answer]]:
+    """For each request what each of its processes says; what one leaves of its share of the seconds the others have."""
+    answers: list[list[Answer]] = [[] for _ in work]
     left, used = len(work) * processes, 0.0
     for process, (number, request) in product(range(processes), enumerate(work)):
         tell(f"{_words(request)}: process {process + 1} of {processes}")
         share = max(seconds - used, 0.0) / left
         answers[number].append(ask(replace(request, seconds=share, seed=(seed, process))))
         used, left = used + answers[number][-1]["seconds"], left - 1
-    times = (found for request, of in zip(work, answers, strict=True) for found in _gathered(request, of, inspected))
-    warm = all(one["warm"] for of in answers for one in of)
-    return Bench(tuple(times), Conditions(machine, before, load_average()), runs, processes, warm)
+    return answers
 
 
 def _check(subjects: Sequence[Subject], device: str, above_zero: dict[str, Sequence[float]]) -> None:
@@ -189,9 +201,7 @@ def _words(request: Request) -> str:
     return f"{library}, batch {request.setting.batch}, threads {request.setting.threads}"
 
 
-def _gathered(
-    request: Request, answers: Sequence[dict[str, Any]], inspected: dict[Key, dict[str, Any]]
-) -> Iterator[Times]:
+def _gathered(request: Request, answers: Sequence[Answer], inspected: dict[Key, Answer]) -> Iterator[Times]:
     setting = request.setting
     for position, subject in enumerate(request.subjects):
         models = [answer["models"][position] for answer in answers]
