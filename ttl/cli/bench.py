@@ -12,7 +12,7 @@ import typer
 import typer.core
 
 from ttl.cli.command import app, verb
-from ttl.cli.options import ImageSize, Json
+from ttl.cli.options import Json
 from ttl.cli.tables import latency_table
 from ttl.errors import ExportError, UsageError
 
@@ -53,7 +53,10 @@ def bench(
     compiled: Annotated[
         bool, typer.Option("--compiled/--no-compiled", help="Of a run folder: time torch.compile, too.")
     ] = True,
-    image_size: ImageSize = None,
+    image_size: Annotated[
+        int | None,
+        typer.Option(help="Side of the images, for files that leave it open. [default: the crops' of the run]"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Time models in turns, in several fresh processes, with ratios and their 95 % intervals."""
