@@ -25,7 +25,9 @@ import numpy.typing as npt
 import onnx
 from onnxruntime.quantization.calibrate import CalibrationMethod
 
-from ttl.cost.latency import bench, latency_rows
+from ttl.cost.bench import bench
+from ttl.cost.latency import latency_rows
+from ttl.cost.subject import Subject
 from ttl.data.cache import decode
 from ttl.data.load import load_task
 from ttl.data.pairs import decode_pairs
@@ -96,9 +98,10 @@ def measure(path: Path, said: Metadata, train: npt.NDArray[np.float32], val: Spl
         }
         row["kept"], done = by_kept(graph, images, figures)
         onnx.save(done, str(file))
-        timings = bench({"fp32": path, "int8": file}, threads=1, image_size=said.image_size, budget_seconds=20)
-    rows = latency_rows(timings, reference="fp32", ratio=ratio_interval)
-    return {**row, "latency": [asdict(each) for each in rows], "hardware": asdict(timings.hardware)}
+        files = (Subject("int8", file), Subject("fp32", path))
+        timed = bench(files, threads=(1,), image_size=said.image_size, seconds=20)
+    rows = latency_rows(timed, reference="fp32", ratio=ratio_interval)
+    return {**row, "latency": [asdict(each) for each in rows], "hardware": asdict(timed.conditions.hardware)}
 
 
 def by_method(

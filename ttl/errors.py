@@ -45,3 +45,7 @@ class WorkerError(TTLError):
 
 class RunFolderError(TTLError):
     """A run folder that disagrees with the command, is in use, or is incomplete."""
+
+
+class LatencyError(TTLError):
+    """A latency can't be measured: no such device, or a process that timed models ended."""

@@ -52,3 +52,39 @@ def test_distances_have_their_unit_and_shares_four_decimals() -> None:
     ]
     undefined = {"value": None, "ci_low": None, "ci_high": None}
     assert tables.metrics({"hd95": undefined}, None, "test") == "  HD95  undefined"
+
+
+def timed(model: str, **more: Any) -> dict[str, Any]:
+    row = {"model": model, "runtime": "onnxruntime 1.0", "device": "cpu", "provider": "CPUExecutionProvider"}
+    row |= {"batch": 1, "threads": 2, "p50_ms": 4.3, "p90_ms": 5.25, "p95_ms": None, "images_per_second": 231.4}
+    row |= {"cold_start_ms": 70.0, "peak_memory_bytes": 19_374_080, "ratio_to_full": 1.0, "ratio_ci": None}
+    return row | {"failed": "", **more}
+
+
+def test_latencies_stand_in_columns_those_of_which_nothing_is_known_left_out() -> None:
+    rows = [
+        timed("a.onnx", p50_ms=123.456, ratio_to_full=0.75, ratio_ci=(0.7, 0.8)),
+        timed("b.onnx", ratio_to_full=0.98, ratio_ci=(0.9, 1.1), device="cuda, copies"),
+        timed("c.onnx", p50_ms=None, peak_memory_bytes=None, failed="no compiler"),
+        timed("full.onnx"),
+    ]
+    head = "model      runtime          ran on                        batch  threads  p50 ms  p90 ms  images/s  cold ms"
+    start = "onnxruntime 1.0  CPUExecutionProvider"
+    assert tables.latency_table(rows).splitlines() == [
+        f"{head}  peak MB  time against the last (95 % interval)",
+        f"a.onnx     {start}              1        2  123.46    5.25     231.4     70.0     19.4  "
+        "0.750 (0.700 to 0.800)",
+        f"b.onnx     {start}, copies      1        2    4.30    5.25     231.4     70.0     19.4  "
+        "0.980 (0.900 to 1.100), no measurable speed-up",
+        f"c.onnx     {start}              1        2       -    5.25     231.4     70.0        -  "
+        "not measured: no compiler",
+        f"full.onnx  {start}              1        2    4.30    5.25     231.4     70.0     19.4  1",
+    ]
+
+
+def test_latencies_of_an_older_report_and_without_a_reference() -> None:
+    row = {key: timed("a.onnx")[key] for key in ("model", "runtime", "device", "batch", "threads", "p50_ms")}
+    assert tables.latency_table([row | {"ratio_to_full": None, "ratio_ci": None}]).splitlines() == [
+        "model   runtime          ran on  batch  threads  p50 ms  time against the last (95 % interval)",
+        "a.onnx  onnxruntime 1.0  cpu         1        2    4.30  -",
+    ]

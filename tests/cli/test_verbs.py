@@ -76,9 +76,12 @@ def test_predict_on_a_file_and_on_a_folder(finished: tuple[Path, Result], tmp_pa
 
 def test_bench_report_and_export_of_a_run(finished: tuple[Path, Result], tmp_path: Path) -> None:
     folder, _ = finished
-    bench = ttl("bench", folder / "model.onnx", folder / "full.onnx", "--runs", "70", "--json")
-    rows = json.loads(bench.output)
-    assert [row["ratio_to_full"] is None for row in rows] == [False, False]
+    told = ("--processes", 1, "--threads", 1, "--seconds", 2)
+    bench = ttl("bench", folder / "model.onnx", folder / "full.onnx", *told, "--batch", 1, "--batch", 4, "--json")
+    content = json.loads(bench.stdout)
+    assert [row["ratio_to_full"] is None for row in content["rows"]] == [False] * 4
+    assert [row["batch"] for row in content["rows"]] == [1, 1, 4, 4]
+    assert {"hardware", "load_average_before", "load_average_after", "versions"} <= content.keys()
     assert ttl("report", folder).output.strip() == str(folder / "report.html")
     exported = ttl("export", folder, "--out", tmp_path / "again.onnx")
     assert exported.exit_code == 0
@@ -97,6 +100,31 @@ def test_an_export_that_fails_a_check_ends_with_1_and_says_which(
     assert "ttl: model.onnx failed: The file gives a test " in result.output
     assert [path.name for path in tmp_path.iterdir()] == ["model.pt2"]
     assert ttl("export", finished[0], "--precision", "fp8").exit_code == 2
+
+
+def test_bench_of_a_run_folder_times_its_models_in_pytorch_too(finished: tuple[Path, Result]) -> None:
+    folder, _ = finished
+    told = ("--processes", 1, "--threads", 1, "--seconds", 2, "--no-compiled")
+    result = ttl("bench", folder, *told)
+    assert result.exit_code == 0, result.output
+    lines = [line for line in result.stdout.splitlines() if line.startswith(("model.onnx", "full.onnx"))]
+    assert [line.split()[:2] for line in lines] == [
+        ["model.onnx", "onnxruntime"],
+        ["full.onnx", "onnxruntime"],
+        ["model.onnx", "PyTorch"],
+        ["full.onnx", "PyTorch"],
+    ]
+    assert [line.endswith("  1") for line in lines] == [False, True, False, True]
+
+
+def test_bench_of_what_is_no_run(tmp_path: Path) -> None:
+    empty = ttl("bench", tmp_path)
+    assert (empty.exit_code, "is no folder of a finished run with model.onnx and full.onnx" in empty.output) == (
+        1,
+        True,
+    )
+    both = ttl("bench", tmp_path, "a.onnx")
+    assert (both.exit_code, "give it alone, without --image-size" in both.output) == (2, True)
 
 
 def test_the_next_command_repeats_what_was_given(tmp_path: Path) -> None:

@@ -1,20 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from math import comb
 
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
-from onnx import TensorProto, helper
 
-from ttl.cost.latency import Timings, bench, latency_rows
-from ttl.cost.rounds import Rounds
-from ttl.cost.session import Hardware, available_threads, hardware, open_session
-from ttl.errors import ExportError, UsageError
+from ttl.cost.bench import Bench, Conditions, Times
+from ttl.cost.latency import RUNS_FOR, latency_rows
+from ttl.cost.session import Hardware
+from ttl.errors import UsageError
 
-MACHINE = Hardware(cpu="a cpu", cores=2, system="a system", onnxruntime="1.0", load_average=(0.0, 0.0, 0.0))
+MACHINE = Hardware(cpu="a cpu", cores=2, system="a system")
 
 
 @dataclass
@@ -24,121 +22,87 @@ class Ratio:
     ci_high: float
 
 
-def median_ratio(a: np.ndarray, b: np.ndarray) -> Ratio:
-    per_round = a / b
+def median_ratio(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> Ratio:
+    per_round = np.concatenate(a) / np.concatenate(b)
     return Ratio(float(np.median(per_round)), float(per_round.min()), float(per_round.max()))
 
 
-def timings(**times_ms: list[float]) -> Timings:
-    arrays = {name: np.array(times) for name, times in times_ms.items()}
-    return Timings(Rounds(arrays, 10, True, 1.0), 1, 2, MACHINE)
+def times(model: str, *processes: Sequence[float], **more: object) -> Times:
+    arrays = tuple(np.array(process, np.float64) for process in processes)
+    told = {"runtime": "onnxruntime 1.0", "device": "cpu", "batch": 1, "threads": 2, **more}
+    return Times(
+        model=model,
+        provider="CPUExecutionProvider",
+        times_ms=arrays,
+        cold_starts_ms=tuple(float(10 * (n + 1)) for n in range(len(arrays))),
+        peak_memory_bytes=2_000_000,
+        **told,
+    )
 
 
-def test_percentiles() -> None:
-    (row,) = latency_rows(timings(a=list(range(1, 102))), reference=None, ratio=median_ratio)
-    assert (row.p50_ms, row.p90_ms, row.runs) == (51.0, 91.0, 101)
+def bench_of(*measured: Times, before: float | None = 0.1) -> Bench:
+    return Bench(measured, Conditions(MACHINE, before, 1.5), 4, 3, True)
+
+
+def test_percentiles_throughput_and_cold_start_are_over_all_processes() -> None:
+    """101 runs of 1 to 101 ms, of two images each: 202 images in 5.151 s; the cold starts are 10, 20, 30 ms."""
+    measured = times("a", range(1, 51), range(51, 101), [101.0], batch=2)
+    (row,) = latency_rows(bench_of(measured), reference=None, ratio=median_ratio)
+    assert (row.p50_ms, row.p90_ms, row.p95_ms, row.p99_ms) == (51.0, 91.0, None, None)
+    assert (row.runs, row.processes, row.batch, row.threads) == (101, 3, 2, 2)
+    assert row.images_per_second == pytest.approx(202 / 5.151)
+    assert (row.cold_start_ms, row.peak_memory_bytes) == (20.0, 2_000_000)
     assert (row.ratio_to_full, row.ratio_ci) == (None, None)
-    assert (row.runtime, row.device, row.batch, row.threads) == ("onnxruntime 1.0", "cpu", 1, 2)
+    assert (row.runtime, row.device, row.provider) == ("onnxruntime 1.0", "cpu", "CPUExecutionProvider")
+    assert (row.cpu, row.load_average) == ("a cpu", (0.1, 1.5))
 
 
-@pytest.mark.parametrize(("runs", "given"), [(63, False), (64, True)])
-def test_p90_needs_64_runs(runs: int, given: bool) -> None:
-    (row,) = latency_rows(timings(a=[1.0] * runs), reference=None, ratio=median_ratio)
-    assert (row.p90_ms is not None) == given
+@pytest.mark.parametrize(("percent", "runs"), [(90, 64), (95, 130), (99, 662)])
+def test_a_percentile_needs_so_many_runs(percent: int, runs: int) -> None:
+    for few, given in ((runs - 1, False), (runs, True)):
+        (row,) = latency_rows(bench_of(times("a", [1.0] * few)), reference=None, ratio=median_ratio)
+        assert (getattr(row, f"p{percent}_ms") is not None) == given
 
 
-def test_ratio_is_paired_by_round() -> None:
-    """The machine slows down eightfold on the way; in each round the small model takes half as long."""
-    rows = latency_rows(timings(small=[1.0, 2.0, 8.0], full=[2.0, 4.0, 16.0]), reference="full", ratio=median_ratio)
-    assert (rows[0].ratio_to_full, rows[0].ratio_ci) == (0.5, (0.5, 0.5))
-    assert (rows[1].ratio_to_full, rows[1].ratio_ci) == (1.0, None)
+@pytest.mark.parametrize("percent", [90, 95, 99])
+def test_the_counts_are_the_fewest_of_which_two_lie_above_with_99_percent_confidence(percent: int) -> None:
+    def at_most_one_above(n: int) -> float:
+        above = 1 - percent / 100
+        return sum(comb(n, k) * above**k * (1 - above) ** (n - k) for k in (0, 1))
+
+    assert at_most_one_above(RUNS_FOR[percent]) <= 0.01 < at_most_one_above(RUNS_FOR[percent] - 1)
+
+
+def test_ratios_are_within_one_runtime_device_and_setting() -> None:
+    eager = {"runtime": "PyTorch 2.0 eager"}
+    measured = bench_of(
+        times("small", [1.0, 2.0], [8.0]),
+        times("full", [2.0, 4.0], [16.0]),
+        times("small", [9.0], **eager),
+        times("full", [10.0], **eager),
+        times("small", [5.0], threads=1),
+    )
+    rows = latency_rows(measured, reference="full", ratio=median_ratio)
+    assert [row.ratio_to_full for row in rows] == [0.5, 1.0, 0.9, 1.0, None]
+    assert [row.ratio_ci for row in rows] == [(0.5, 0.5), None, (0.9, 0.9), None, None]
+
+
+def test_what_failed_has_no_figures_and_nothing_is_compared_with_it() -> None:
+    failed = times("full", failed="no compiler")
+    rows = latency_rows(bench_of(times("a", [1.0]), failed), reference="full", ratio=median_ratio)
+    assert [row.ratio_to_full for row in rows] == [None, None]
+    assert (rows[1].p50_ms, rows[1].images_per_second, rows[1].cold_start_ms) == (None, None, None)
+    assert (rows[1].failed, rows[1].runs) == ("no compiler", 0)
 
 
 def test_unknown_reference() -> None:
+    measured = bench_of(times("a", [1.0]), times("b", [1.0]))
     with pytest.raises(UsageError, match="No model is called 'full': the reference is one of a, b"):
-        latency_rows(timings(a=[1.0], b=[1.0]), reference="full", ratio=median_ratio)
+        latency_rows(measured, reference="full", ratio=median_ratio)
 
 
-def relu_file(path: Path, dims: list[int | str], kind: int = TensorProto.FLOAT, inputs: int = 1) -> Path:
-    names = [f"x{i}" for i in range(inputs)]
-    graph = helper.make_graph(
-        [helper.make_node("Identity" if inputs == 1 else "Sum", names, ["y"])],
-        "foreign",
-        [helper.make_tensor_value_info(name, kind, dims) for name in names],
-        [helper.make_tensor_value_info("y", kind, dims)],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("dims", "kind"),
-    [
-        (["n", 3, 4, 4], TensorProto.FLOAT),
-        (["n", 3, "h", "w"], TensorProto.FLOAT),
-        (["n", "c", "h", "w"], TensorProto.FLOAT),
-        ([2, 1, 4, 4], TensorProto.FLOAT16),
-        (["n", 7], TensorProto.DOUBLE),
-    ],
-)
-def test_foreign_files_are_fed_what_they_declare(dims: list[int | str], kind: int, tmp_path: Path) -> None:
-    path = relu_file(tmp_path / "a.onnx", dims, kind)
-    result = bench({"a": path, "again": path}, batch=2, runs=5, threads=1, image_size=6)
-    assert {name: len(times) for name, times in result.rounds.times_ms.items()} == {"a": 5, "again": 5}
-    assert (result.batch, result.threads) == (2, 1)
-    assert all((times > 0).all() for times in result.rounds.times_ms.values())
-
-
-def test_threads_are_those_of_the_cpuset_and_hardware_is_recorded(tmp_path: Path) -> None:
-    result = bench({"a": relu_file(tmp_path / "a.onnx", ["n", 3, 4, 4])}, runs=5)
-    assert result.threads == available_threads() == result.hardware.cores
-    assert result.hardware.onnxruntime == onnxruntime.__version__
-    assert hardware().cpu
-
-
-def test_sessions_stop_spinning_between_runs(tmp_path: Path) -> None:
-    options = open_session(relu_file(tmp_path / "a.onnx", ["n", 3]), threads=1).get_session_options()
-    assert options.intra_op_num_threads == 1
-    assert options.inter_op_num_threads == 1
-    assert options.get_session_config_entry("session.force_spinning_stop") == "1"
-
-
-def test_own_images_are_used(tmp_path: Path) -> None:
-    path = relu_file(tmp_path / "a.onnx", ["n", 3, 4, 4])
-    images = np.zeros((1, 3, 4, 4), np.float32)
-    assert len(bench({"a": path}, runs=5, inputs={"a": images}).rounds.times_ms["a"]) == 5
-    with pytest.raises(UsageError, match=r"a takes images of shape \(2, 3, 4, 4\) and was given \(1, 3, 4, 4\)"):
-        bench({"a": path}, batch=2, inputs={"a": images})
-
-
-@pytest.mark.parametrize(
-    ("dims", "options", "message"),
-    [
-        ([4, 3, 2, 2], {}, "a takes batches of 4 only: it can't be timed at batch 1"),
-        (["n", 3, "h", "w"], {}, r"a takes tensors of shape \['n', 3, 'h', 'w'\].*give --image-size"),
-        (["n", 3], {"batch": 0}, "batch is 0: it must be above 0"),
-        (["n", 3], {"runs": 0}, "runs is 0"),
-        (["n", 3], {"threads": 10_000}, "10000 threads can't be used: this process has"),
-        (["n", 3], {"threads": 0}, "0 threads can't be used"),
-    ],
-)
-def test_options_that_make_no_sense(
-    dims: list[int | str], options: dict[str, int], message: str, tmp_path: Path
-) -> None:
-    with pytest.raises(UsageError, match=message):
-        bench({"a": relu_file(tmp_path / "a.onnx", dims)}, **options)  # type: ignore[arg-type]
-
-
-def test_models_that_take_something_else(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"a takes x0 tensor\(int64\).*only models with one float tensor"):
-        bench({"a": relu_file(tmp_path / "a.onnx", ["n", 3], TensorProto.INT64)})
-    with pytest.raises(UsageError, match=r"two takes x0 .*, x1 .*only models with one float tensor"):
-        bench({"two": relu_file(tmp_path / "b.onnx", ["n", 3], inputs=2)})
-    with pytest.raises(UsageError, match="There is nothing to time"):
-        bench({})
-
-
-def test_file_that_is_no_model(tmp_path: Path) -> None:
-    (tmp_path / "m.onnx").write_text("not a model")
-    with pytest.raises(ExportError, match="can't be run as an ONNX model"):
-        bench({"m": tmp_path / "m.onnx"})
+@pytest.mark.parametrize(("before", "busy"), [(None, False), (0.2, False), (0.5, False), (0.51, True)])
+def test_a_machine_on_which_others_compute_is_busy(before: float | None, busy: bool) -> None:
+    assert bench_of(before=before).conditions.busy == busy
+    (row,) = latency_rows(bench_of(times("a", [1.0]), before=before), reference=None, ratio=median_ratio)
+    assert (row.load_average is None) == (before is None)

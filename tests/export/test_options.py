@@ -15,7 +15,7 @@ TARGETS = sorted((Path(__file__).parents[2] / "export").glob("*.toml"))
 def test_the_ready_targets_are_read(path: Path) -> None:
     told = read_options(ExportConfig, path, {})
     assert (told.precision == ("int8",)) == ("int8" in path.stem)
-    assert bool(told.providers) == ("gpu" in path.stem)
+    assert bool(told.devices) == ("gpu" in path.stem)
 
 
 def test_there_are_the_five_targets() -> None:

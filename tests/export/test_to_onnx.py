@@ -275,12 +275,11 @@ def test_the_judge_sees_the_file_and_may_refuse_it(tmp_path: Path) -> None:
     assert names(tmp_path) == ["m.onnx"]
 
 
-def test_a_provider_that_is_not_here_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(to_onnx.ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    asked = ["CUDAExecutionProvider"]
-    result = export_onnx(Flat(), tmp_path / "m.onnx", check_on=small_images(), providers=asked)
-    assert result.checks[-1].name == "On CUDAExecutionProvider"
-    assert result.checks[-1].found.startswith("not checked: this onnxruntime")
+def test_a_device_that_is_not_here_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    result = export_onnx(Flat(), tmp_path / "m.onnx", check_on=small_images(), devices=["cuda"])
+    assert result.checks[-1].name == "On cuda"
+    assert result.checks[-1].found.startswith("not checked: CUDA was asked for, and this onnxruntime is built without")
 
 
 def test_options_that_do_not_go_together(tmp_path: Path) -> None:

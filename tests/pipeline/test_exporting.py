@@ -17,7 +17,7 @@ from ttl.errors import DataError, RunFolderError, UsageError
 from ttl.export.metadata import read_metadata
 from ttl.export.options import ExportConfig
 from ttl.pipeline import export, run
-from ttl.pipeline.subject import Subject, subject_in
+from ttl.pipeline.deliverable import Deliverable, deliverable_in
 from ttl.stats import Estimate, NonInferiority
 
 
@@ -75,7 +75,7 @@ def test_each_file_has_its_json_and_its_card_beside(folder: Path) -> None:
 
 def test_a_file_that_is_inferior_is_not_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     worse = NonInferiority("auprc", Estimate(-0.05, -0.08, -0.02), 0.01)
-    monkeypatch.setattr(Subject, "compared", lambda *args: worse)
+    monkeypatch.setattr(Deliverable, "compared", lambda *args: worse)
     (record,) = export(folder, ExportConfig(precision=("fp16",)))
     assert record["state"] == "failed"
     assert record["why"].startswith(
@@ -91,14 +91,14 @@ def test_a_file_that_is_inferior_is_not_kept(folder: Path, monkeypatch: pytest.M
 
 def test_a_file_that_decides_otherwise_is_not_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ranks are as they were, so AUPRC is, and every decision is another."""
-    from_file = Subject.from_file
+    from_file = Deliverable.from_file
 
-    def shifted(subject: Subject, path: Path, split: str) -> object:
-        rows = from_file(subject, path, split)
+    def shifted(deliverable: Deliverable, path: Path, split: str) -> object:
+        rows = from_file(deliverable, path, split)
         positive = rows[:, 1] / 2 + (0.5 if rows[:, 1].mean() < 0.5 else 0.0)
         return np.stack([1 - positive, positive], axis=1)
 
-    monkeypatch.setattr(Subject, "from_file", shifted)
+    monkeypatch.setattr(Deliverable, "from_file", shifted)
     (record,) = export(folder, ExportConfig(precision=("fp16",)))
     assert record["state"] == "failed"
     assert re.match(r"The file decides \d+ of \d+ test images otherwise than fp32, more than 5%", record["why"])
@@ -120,8 +120,8 @@ def test_a_file_for_decoded_images_gives_the_same_probabilities(folder: Path) ->
     (record,) = export(folder, ExportConfig(embed_preprocessing=True))
     assert (record["file"], record["state"]) == ("model.embedded.onnx", "passed")
     assert record["decisions_changed"][0] == 0
-    subject = subject_in(folder, None)
-    plain, embedded = (subject.from_file(folder / name, "test") for name in ("model.onnx", "model.embedded.onnx"))
+    deliverable = deliverable_in(folder, None)
+    plain, embedded = (deliverable.from_file(folder / name, "test") for name in ("model.onnx", "model.embedded.onnx"))
     np.testing.assert_allclose(embedded, plain, atol=0.05)
     names = [check["name"] for check in record["checks"]]
     assert names.count("ONNX checker, full") == 1
@@ -160,16 +160,16 @@ def test_one_name_is_for_one_file(ran: Path, tmp_path: Path) -> None:
 
 
 def test_calibration_sees_every_class_alike_and_no_image_twice(ran: Path) -> None:
-    subject = subject_in(ran, None)
-    labels = np.asarray(subject.task.train.labels)
-    pixels = subject.splits["train"].crops()
-    images = subject.to_calibrate(10)
+    deliverable = deliverable_in(ran, None)
+    labels = np.asarray(deliverable.task.train.labels)
+    pixels = deliverable.splits["train"].crops()
+    images = deliverable.to_calibrate(10)
     assert images.shape == (10, 3, 32, 32)
-    whole = subject.network_input("train", np.arange(len(labels)))
+    whole = deliverable.network_input("train", np.arange(len(labels)))
     found = [int(torch.nonzero((whole == image).flatten(1).all(1))[0]) for image in images]
     assert len(set(found)) == len(found) == 10
     assert np.bincount(labels[found]).tolist() == [5, 5]
-    assert len(subject.to_calibrate(10**6)) == len(pixels)
+    assert len(deliverable.to_calibrate(10**6)) == len(pixels)
 
 
 def test_the_graph_holds_no_norm_after_a_convolution(ran: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ttl.errors import RunFolderError
-from ttl.report import render, write_report
+from ttl.report import render, units, write_report
 
 from . import example, segmented
 
@@ -118,6 +118,35 @@ def test_card_words_where_there_is_no_speed_up() -> None:
     report = example.finished()
     report["latency"][0] |= {"ratio_to_full": 0.99, "ratio_ci": [0.95, 1.03]}
     assert render(report).count("0.95 to 1.03: no measurable speed-up") == 2
+
+
+def test_the_latency_section_says_how_it_was_measured_and_on_what() -> None:
+    words = " ".join(Page(render(example.finished())).words)
+    assert "took turns in each of 3 fresh processes" in words
+    assert "Timed on Intel Xeon 8488C; load average 0.08 before, 0.94 after." in words
+    ratio = "\N{MULTIPLICATION SIGN} 0.75 0.72 to 0.78"
+    times = f"4.31 ms 4.65 ms 4.83 ms {units.MISSING} 227 51.7 ms 34.5 MB 201 3 processes"
+    assert f"onnxruntime 1.22.0 CPUExecutionProvider 1 2 {ratio} {times}" in words
+
+
+def test_latencies_of_an_older_report_are_shown_as_far_as_they_go() -> None:
+    report = example.finished()
+    for row in report["latency"]:
+        for key in (
+            "p95_ms",
+            "images_per_second",
+            "cold_start_ms",
+            "peak_memory_bytes",
+            "provider",
+            "cpu",
+            "processes",
+        ):
+            del row[key]
+    words = " ".join(Page(render(report)).words)
+    assert "took turns in one process," in words
+    ratio, missing = "\N{MULTIPLICATION SIGN} 0.75 0.72 to 0.78", " ".join([units.MISSING] * 5)
+    assert f"onnxruntime 1.22.0 cpu 1 2 {ratio} 4.31 ms 4.65 ms {missing} 201" in words
+    assert "Timed on" not in words
 
 
 def test_several_seeds_show_mean_and_deviation_beside_the_interval() -> None:

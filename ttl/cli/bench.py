@@ -6,53 +6,99 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.core
 
-from ttl.cli.options import ImageSize, Json, Threads
+from ttl.cli.command import app, verb
+from ttl.cli.options import Json
 from ttl.cli.tables import latency_table
-from ttl.errors import ExportError
+from ttl.errors import ExportError, UsageError
 
 if TYPE_CHECKING:
-    pass
+    from ttl.cost.bench import Bench
+    from ttl.cost.latency import Latency
+    from ttl.cost.subject import Subject
 
-from ttl.cli.command import app, verb
+RECORDED = ("torch", "onnxruntime", "numpy")
 
 
 @app.command(
-    short_help="latency of ONNX files, side by side", epilog="Example: ttl bench ttl-run/model.onnx ttl-run/full.onnx"
+    short_help="latency of models, side by side", epilog="Example: ttl bench ttl-run/model.onnx ttl-run/full.onnx"
 )
 @verb
 def bench(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="A.onnx [B.onnx ...]", help="The last is what ratios are against.")
+    models: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="A.onnx [B.onnx ...] | RUN",
+            help="The last file is what ratios are against. Of a run folder, model.onnx and full.onnx, and the same "
+            "two in PyTorch.",
+        ),
     ],
-    batch: Annotated[int, typer.Option(help="Images a call.")] = 1,
-    threads: Threads = None,
-    runs: Annotated[int, typer.Option(help="Timed calls of each file.")] = 200,
-    image_size: ImageSize = None,
+    batch: Annotated[
+        list[int] | None, typer.Option(help="Images a call; may be given several times. [default: 1]")
+    ] = None,
+    threads: Annotated[
+        list[int] | None,
+        typer.Option(help="CPU threads; may be given several times. [default: 1, and all; on CUDA 1]"),
+    ] = None,
+    runs: Annotated[int, typer.Option(help="Timed calls of each model, all processes together.")] = 200,
+    processes: Annotated[int, typer.Option(help="Fresh processes that it is repeated in.")] = 3,
+    seconds: Annotated[
+        float, typer.Option(help="Limit for warming up and timing it all; opening and compiling come on top.")
+    ] = 60.0,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    compiled: Annotated[
+        bool, typer.Option("--compiled/--no-compiled", help="Of a run folder: time torch.compile, too.")
+    ] = True,
+    image_size: Annotated[
+        int | None,
+        typer.Option(help="Side of the images, for files that leave it open. [default: the crops' of the run]"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Time ONNX files on the CPU, interleaved in one process, with ratios and their 95 % intervals."""
-    from dataclasses import asdict
-
-    from ttl.cost.latency import bench as measure
+    """Time models in turns, in several fresh processes, with ratios and their 95 % intervals."""
+    from ttl.cost.bench import bench as measure
     from ttl.cost.latency import latency_rows
     from ttl.stats import ratio_interval
 
-    models = {str(path): path for path in files}
-    side = image_size or _side(files)
-    timings = measure(models, batch=batch, threads=threads, runs=runs, image_size=side)
-    rows = latency_rows(timings, reference=str(files[-1]) if len(models) > 1 else None, ratio=ratio_interval)
-    if as_json:
-        typer.echo(json.dumps([asdict(row) for row in rows], indent=1))
-        return
-    typer.echo(
-        f"{timings.hardware.cpu}, {rows[0].threads} threads, batch {batch}, {rows[0].runtime}, {rows[0].runs} runs"
+    subjects, side = _subjects(models, compiled=compiled, image_size=image_size)
+    timed = measure(
+        subjects,
+        batches=batch or [1],
+        threads=threads,
+        runs=runs,
+        processes=processes,
+        seconds=seconds,
+        device=device,
+        image_size=side,
+        tell=lambda text: typer.echo(text, err=True),
     )
-    typer.echo(latency_table([asdict(row) for row in rows]))
+    names = [subject.name for subject in subjects]
+    rows = latency_rows(timed, reference=names[-1] if len(set(names)) > 1 else None, ratio=ratio_interval)
+    if as_json:
+        typer.echo(json.dumps(_content(timed, rows), indent=1))
+        return
+    for line in _head(timed, rows):
+        typer.echo(line)
+    typer.echo(latency_table([vars(row) for row in rows]))
+
+
+def _subjects(paths: Sequence[Path], *, compiled: bool, image_size: int | None) -> tuple[Sequence[Subject], int | None]:
+    """What is timed, and the side of images for files that leave it open."""
+    from ttl.cost.subject import Subject
+
+    folders = [path for path in paths if path.is_dir()]
+    if not folders:
+        return [Subject(str(path), path) for path in dict.fromkeys(paths)], image_size or _side(paths)
+    if len(paths) > 1 or image_size:
+        raise UsageError(f"{folders[0]} is a run folder: give it alone, without --image-size; or name ONNX files.")
+    from ttl.pipeline.timed import subjects_of
+
+    subjects = subjects_of(folders[0], compiled=compiled)
+    return subjects, _side([subject.path for subject in subjects if not subject.loader])
 
 
 def _side(files: Sequence[Path]) -> int | None:
@@ -64,3 +110,45 @@ def _side(files: Sequence[Path]) -> int | None:
         with suppress(ExportError):  # a file of somebody else's
             sides.add(read_metadata(path).image_size)
     return sides.pop() if len(sides) == 1 else None
+
+
+def _versions() -> dict[str, str]:
+    import platform
+    from importlib.metadata import version
+
+    from ttl import __version__
+
+    return {"ttl": __version__, "python": platform.python_version()} | {name: version(name) for name in RECORDED}
+
+
+def _content(timed: Bench, rows: Sequence[Latency]) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    conditions = asdict(timed.conditions)
+    return {
+        **conditions,
+        "versions": _versions(),
+        "settled": timed.warm,
+        "cut_short": timed.cut_short,
+        "rows": [asdict(row) for row in rows],
+    }
+
+
+def _head(timed: Bench, rows: Sequence[Latency]) -> list[str]:
+    """What it was measured on and how; a line for each thing that makes the figures worth less."""
+    conditions, machine = timed.conditions, timed.conditions.hardware
+    on = f"{machine.cpu}, {machine.cores} cores" + (f", {machine.gpu}" if machine.gpu else "")
+    loads = [conditions.load_average_before, conditions.load_average_after]
+    if None not in loads:
+        on += f"; load average {loads[0]} before, {loads[1]} after"
+    counts = sorted({row.runs for row in rows if not row.failed})
+    runs = "-".join(dict.fromkeys(str(count) for count in (counts[:1] + counts[-1:])))
+    versions = ", ".join(f"{name} {version}" for name, version in _versions().items())
+    lines = [on, f"{versions}; {runs} runs of each, in {timed.processes} fresh processes"]
+    if conditions.busy:
+        lines.append("Warning: others were computing when timing began. Time it again on an idle machine.")
+    if not timed.warm:
+        lines.append("Warning: times had not settled when timing began: give more --seconds, or free the machine.")
+    if timed.cut_short:
+        lines.append(f"Stopped before {timed.runs} runs of each by --seconds: percentiles that need more are left out.")
+    return [*lines, ""]

@@ -50,19 +50,64 @@ def candidates_table(content: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+LATENCY_COLUMNS = {
+    "batch": "batch",
+    "threads": "threads",
+    "p50_ms": "p50 ms",
+    "p90_ms": "p90 ms",
+    "p95_ms": "p95 ms",
+    "p99_ms": "p99 ms",
+    "images_per_second": "images/s",
+    "cold_start_ms": "cold ms",
+    "peak_memory_bytes": "peak MB",
+}
+
+
 def latency_table(rows: list[dict[str, Any]]) -> str:
-    """Milliseconds, and the ratio to the last model with its interval."""
-    width = max((len(row["model"]) for row in rows), default=0)
-    lines = [f"{'model':<{width}}  threads  p50 ms  p90 ms  time against the last (95 % interval)"]
-    for row in rows:
-        p90 = f"{row['p90_ms']:7.2f}" if row["p90_ms"] is not None else "      -"
-        ratio = "1" if row["ratio_to_full"] == 1 else "-"
-        if row["ratio_ci"]:
-            low, high = row["ratio_ci"]
-            words = ", no measurable speed-up" if low <= 1 <= high else ""
-            ratio = f"{row['ratio_to_full']:.3f} ({low:.3f} to {high:.3f}){words}"
-        lines.append(f"{row['model']:<{width}}  {row['threads']:>7} {row['p50_ms']:7.2f} {p90}  {ratio}")
-    return "\n".join(lines)
+    """Where each model ran and how fast, and the ratio to the last with its interval; `-` where it isn't known.
+
+    Columns that nothing is known of are left out.
+    """
+    named = ("model", "runtime", "provider")
+    numbers = [key for key in LATENCY_COLUMNS if any(row.get(key) is not None for row in rows)]
+    texts = [[*(_ran_on(row) if key == "provider" else row[key] for key in named)] for row in rows]
+    cells = [["model", "runtime", "ran on"], *texts]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    right = [
+        [LATENCY_COLUMNS[key] for key in numbers],
+        *([_number(key, row.get(key)) for key in numbers] for row in rows),
+    ]
+    spans = [max(map(len, column)) for column in zip(*right, strict=True)]
+    ends = ["time against the last (95 % interval)", *map(_against, rows)]
+    return "\n".join(
+        "  ".join([*map(str.ljust, left, widths), *map(str.rjust, middle, spans), end])
+        for left, middle, end in zip(cells, right, ends, strict=True)
+    )
+
+
+def _ran_on(row: dict[str, Any]) -> str:
+    """The provider; on a GPU also where images and outputs are."""
+    where, _, how = row["device"].partition(", ")
+    provider: str = row.get("provider") or where
+    return f"{provider}, {how}" if how else provider
+
+
+def _number(key: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    if key == "peak_memory_bytes":
+        return f"{value / 1e6:.1f}"
+    return str(value) if isinstance(value, int) else f"{value:.2f}" if key.startswith("p") else f"{value:.1f}"
+
+
+def _against(row: dict[str, Any]) -> str:
+    if row.get("failed"):
+        return f"not measured: {row['failed']}"
+    if not row["ratio_ci"]:
+        return "1" if row["ratio_to_full"] == 1 else "-"
+    low, high = row["ratio_ci"]
+    words = ", no measurable speed-up" if low <= 1 <= high else ""
+    return f"{row['ratio_to_full']:.3f} ({low:.3f} to {high:.3f}){words}"
 
 
 def metrics(estimates: dict[str, Any], spread: dict[str, Any] | None, split: str, unit: str = "") -> str:

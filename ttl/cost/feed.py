@@ -23,7 +23,6 @@ def image_feed(
     *,
     batch: int,
     image_size: int | None,
-    given: FloatArray | None,
     rng: np.random.Generator,
 ) -> dict[str, FloatArray]:
     """The inputs of one call.
@@ -33,8 +32,7 @@ def image_feed(
         name: what messages call the file.
         batch: images a call.
         image_size: height and width, used where the file leaves them open.
-        given: images to use, `(batch, channels, height, width)`; random normal ones when None.
-        rng: draws them.
+        rng: draws the images, random normal ones.
 
     Raises:
         UsageError: when the file takes something else, or a size that was asked for doesn't fit it.
@@ -44,12 +42,7 @@ def image_feed(
         found = ", ".join(f"{node.name} {node.type} {node.shape}" for node in nodes) or "nothing"
         raise UsageError(f"{name} takes {found}: only models with one float tensor of images can be timed.")
     shape = _resolve(nodes[0].shape, name, batch, image_size)
-    dtype = DTYPES[nodes[0].type]
-    if given is None:
-        return {nodes[0].name: rng.standard_normal(shape).astype(dtype)}
-    if given.shape != shape:
-        raise UsageError(f"{name} takes images of shape {shape} and was given {given.shape}: give some that fit.")
-    return {nodes[0].name: np.ascontiguousarray(given, dtype=dtype)}
+    return {nodes[0].name: rng.standard_normal(shape).astype(DTYPES[nodes[0].type])}
 
 
 def _resolve(dims: Sequence[int | str | None], name: str, batch: int, image_size: int | None) -> tuple[int, ...]:

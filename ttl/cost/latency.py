@@ -1,6 +1,6 @@
-"""Latency of ONNX files: milliseconds of one call, measured side by side in one process.
+"""The latency table: percentiles, throughput, and ratios with their intervals, from raw times.
 
-The ratio between two files is what can be trusted; the milliseconds are this machine's, under its load.
+The ratio between two models is what can be trusted; the milliseconds are this machine's, under its load.
 A model finds the processor's caches full of the other models' weights, as it would in a program that does
 other work between two images; a small model loses more by that, a few percent, so ratios err on the side
 of the large one.
@@ -8,24 +8,18 @@ of the large one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from ttl.cost.feed import image_feed
-from ttl.cost.rounds import Rounds, Runner, time_rounds
-from ttl.cost.session import Hardware, hardware, open_session, resolve_threads
+from ttl.cost.bench import Array, Bench, Times
 from ttl.errors import UsageError
 
-RUNS_FOR_P90 = 64
-"""Fewest runs for a 90th percentile (MLPerf Inference's early-stopping count)."""
-
-FloatArray = npt.NDArray[np.floating[Any]]
+RUNS_FOR = {50: 1, 90: 64, 95: 130, 99: 662}
+"""Fewest runs for a percentile: the counts of MLPerf Inference's early stopping. With so many, two or more runs lie
+above the true percentile with 99 % confidence; with fewer, the figure may be that of one mishap, or too low."""
 
 
 class Interval(Protocol):
@@ -44,127 +38,120 @@ class Interval(Protocol):
         """The upper end."""
 
 
-Ratio = Callable[[npt.NDArray[np.float64], npt.NDArray[np.float64]], Interval]
-
-
-@dataclass(frozen=True)
-class Timings:
-    """Raw times of several models, and what they were measured on and with.
-
-    `hardware` was read, load average included, before the first call.
-    """
-
-    rounds: Rounds
-    batch: int
-    threads: int
-    hardware: Hardware
+Ratio = Callable[[Sequence[Array], Sequence[Array]], Interval]
 
 
 @dataclass(frozen=True)
 class Latency:
-    """A row of the latency table.
+    """A row of the latency table: one model, called in one way, in one setting.
 
-    `p90_ms` is None below 64 runs. A ratio below 1 means faster than the reference; it is None where no
-    reference was named, and for the reference itself it is 1, without an interval.
+    Attributes:
+        model: its name.
+        runtime: with its version, as `PyTorch 2.15.0 compiled`.
+        device: `cpu`, `cuda, io-binding` or `cuda, copies`.
+        provider: where it really ran, in words.
+        batch: images a call.
+        threads: CPU threads.
+        p50_ms: of a call, as the other percentiles; over all processes' runs together. None where it failed.
+        p90_ms: None below 64 runs.
+        p95_ms: None below 130 runs.
+        p99_ms: None below 662 runs.
+        images_per_second: images over the total time of the calls, one caller at a time.
+        cold_start_ms: opening and first call, the median over processes; see `ttl.cost.bench.Times`.
+        peak_memory_bytes: see `ttl.cost.worker`; None where it isn't known.
+        ratio_to_full: median time over that of the reference in the same runtime and setting: below 1 is faster.
+            None where there is no reference, 1 (without an interval) for the reference itself.
+        ratio_ci: its 95 % interval.
+        runs: timed calls, all processes together.
+        processes: fresh ones that they were timed in.
+        cpu: the processor's name.
+        load_average: of the machine, before and after; None where the system doesn't tell.
+        failed: why it wasn't measured; empty where it was.
     """
 
     model: str
     runtime: str
     device: str
+    provider: str
     batch: int
     threads: int
-    p50_ms: float
+    p50_ms: float | None
     p90_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    images_per_second: float | None
+    cold_start_ms: float | None
+    peak_memory_bytes: int | None
     ratio_to_full: float | None
     ratio_ci: tuple[float, float] | None
     runs: int
+    processes: int
+    cpu: str
+    load_average: tuple[float, float] | None
+    failed: str = ""
 
 
-def bench(
-    models: Mapping[str, Path],
-    *,
-    batch: int = 1,
-    threads: int | None = None,
-    runs: int = 100,
-    budget_seconds: float = 60.0,
-    image_size: int | None = None,
-    inputs: Mapping[str, FloatArray] | None = None,
-    seed: int = 0,
-) -> Timings:
-    """Time ONNX files against each other on the CPU; `latency_rows` makes the table of it.
+def latency_rows(bench: Bench, *, reference: str | None, ratio: Ratio) -> tuple[Latency, ...]:
+    """The table of what was measured: a row for each model and way to call it, setting by setting.
 
     Args:
-        models: name → file; any ONNX file with one float input `(batch, channels, height, width)`.
-        batch: images a call.
-        threads: threads of each session; every core of the process's cpuset by default.
-        runs: timed calls of each model.
-        budget_seconds: wall-clock limit for warming up and timing; at least 5 rounds are timed.
-        image_size: height and width, for files that leave them open.
-        inputs: name → normalised images `(batch, channels, height, width)`; random ones by default (dense
-            convolutions take the same time whatever the values).
-        seed: orders the models in each round and draws random images.
-
-    Raises:
-        ExportError: when a file can't be opened.
-        UsageError: when an option makes no sense, or a file's input doesn't fit it.
-    """
-    _check_options(models, batch, runs, budget_seconds)
-    count = resolve_threads(threads)
-    rng = np.random.default_rng(seed)
-    runners: dict[str, Runner] = {}
-    for name, path in models.items():
-        session = open_session(Path(path), threads=count)
-        given = None if inputs is None else inputs.get(name)
-        feed = image_feed(session, name, batch=batch, image_size=image_size, given=given, rng=rng)
-        runners[name] = partial(session.run, None, feed)
-    machine = hardware()
-    rounds = time_rounds(runners, runs=runs, budget_seconds=budget_seconds, rng=rng)
-    return Timings(rounds, batch, count, machine)
-
-
-def latency_rows(timings: Timings, *, reference: str | None, ratio: Ratio) -> tuple[Latency, ...]:
-    """The table of what was measured: one row a model, in the order they were given.
-
-    Args:
-        timings: from `bench`.
+        bench: from `ttl.cost.bench.bench`.
         reference: the model that ratios are taken against, or None for no ratios.
-        ratio: takes the times of a model and of the reference, paired by round: `ttl.stats.ratio_interval`.
+        ratio: takes the times of a model and of the reference, an array a process, paired by round:
+            `ttl.stats.ratio_interval`.
 
     Raises:
         UsageError: when the reference isn't among the models.
     """
-    times_ms = timings.rounds.times_ms
-    if reference is not None and reference not in times_ms:
-        raise UsageError(f"No model is called {reference!r}: the reference is one of {', '.join(times_ms)}.")
-    rows = []
-    for model in times_ms:
-        compared = None
-        if reference is not None and model != reference:
-            compared = ratio(times_ms[model], times_ms[reference])
-        rows.append(_row(timings, model, compared, is_reference=model == reference))
-    return tuple(rows)
+    names = dict.fromkeys(times.model for times in bench.times)
+    if reference is not None and reference not in names:
+        raise UsageError(f"No model is called {reference!r}: the reference is one of {', '.join(names)}.")
+    against = {_place(times): times for times in bench.times if times.model == reference}
+    return tuple(_row(bench, times, against.get(_place(times)), ratio) for times in bench.times)
 
 
-def _row(timings: Timings, model: str, ratio: Interval | None, *, is_reference: bool) -> Latency:
-    times_ms = timings.rounds.times_ms[model]
-    without_ratio = 1.0 if is_reference else None
+def _place(times: Times) -> tuple[str, str, int, int]:
+    """What two models must have in common to be compared."""
+    return times.runtime, times.device, times.batch, times.threads
+
+
+def _row(bench: Bench, times: Times, against: Times | None, ratio: Ratio) -> Latency:
+    conditions = bench.conditions
+    load = conditions.load_average_before, conditions.load_average_after
+    compared = None
+    if against is not None and against is not times and not times.failed and not against.failed:
+        compared = ratio(times.times_ms, against.times_ms)
+    pooled = np.concatenate([np.empty(0), *times.times_ms])
+    p50_ms, p90_ms, p95_ms, p99_ms = (percentile(pooled, percent) for percent in RUNS_FOR)
     return Latency(
-        model=model,
-        runtime=f"onnxruntime {timings.hardware.onnxruntime}",
-        device="cpu",
-        batch=timings.batch,
-        threads=timings.threads,
-        p50_ms=float(np.percentile(times_ms, 50)),
-        p90_ms=float(np.percentile(times_ms, 90)) if len(times_ms) >= RUNS_FOR_P90 else None,
-        ratio_to_full=float(ratio.value) if ratio else without_ratio,
-        ratio_ci=(float(ratio.ci_low), float(ratio.ci_high)) if ratio else None,
-        runs=len(times_ms),
+        model=times.model,
+        runtime=times.runtime,
+        device=times.device,
+        provider=times.provider,
+        batch=times.batch,
+        threads=times.threads,
+        p50_ms=p50_ms,
+        p90_ms=p90_ms,
+        p95_ms=p95_ms,
+        p99_ms=p99_ms,
+        images_per_second=None if times.failed else float(1000 * times.batch / pooled.mean()),
+        cold_start_ms=None if times.failed else float(np.median(times.cold_starts_ms)),
+        peak_memory_bytes=times.peak_memory_bytes,
+        ratio_to_full=float(compared.value) if compared else (1.0 if against is times and not times.failed else None),
+        ratio_ci=(float(compared.ci_low), float(compared.ci_high)) if compared else None,
+        runs=times.runs,
+        processes=bench.processes,
+        cpu=conditions.hardware.cpu,
+        load_average=None if load[0] is None or load[1] is None else (load[0], load[1]),
+        failed=times.failed,
     )
 
 
-def _check_options(models: Mapping[str, Path], batch: int, runs: int, budget_seconds: float) -> None:
-    if not models:
-        raise UsageError("There is nothing to time: give at least one ONNX file.")
-    for name, value in (("batch", batch), ("runs", runs), ("budget_seconds", budget_seconds)):
-        if value <= 0:
-            raise UsageError(f"{name} is {value}: it must be above 0.")
+def percentile(times_ms: Array, percent: int) -> float | None:
+    """A percentile of `times_ms`, `(runs,)`; None where there are too few runs for it.
+
+    Args:
+        times_ms: milliseconds.
+        percent: a key of `RUNS_FOR`.
+    """
+    return float(np.percentile(times_ms, percent)) if len(times_ms) >= RUNS_FOR[percent] else None

@@ -1,33 +1,37 @@
-"""An onnxruntime session with its threads set explicitly, and the machine it runs on."""
+"""An onnxruntime session with its threads and its provider set explicitly, and the machine it runs on."""
 
 from __future__ import annotations
 
 import os
 import platform
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnxruntime as ort
 
-from ttl.errors import ExportError, UsageError
+from ttl.cost.subject import CPU, CUDA
+from ttl.errors import ExportError, LatencyError, UsageError
 
-PROVIDER = "CPUExecutionProvider"
-ERRORS_ONLY = 3
+PROVIDERS = {CPU: "CPUExecutionProvider", CUDA: "CUDAExecutionProvider"}
+ERRORS_ONLY, FATAL_ONLY = 3, 4
+NO_CUDA = (
+    "CUDA was asked for, and {why}: install a GPU build that fits its CUDA (pip install onnxruntime-gpu), or time on "
+    "--device cpu."
+)
 
 
 @dataclass(frozen=True)
 class Hardware:
     """The machine a figure was measured on.
 
-    `cores` are the ones this process may use; `load_average` is over 1, 5 and 15 minutes when it was read,
-    empty where the system has none.
+    `cores` are the ones this process may use; `gpu` is None where there is none to be seen.
     """
 
     cpu: str
     cores: int
     system: str
-    onnxruntime: str
-    load_average: tuple[float, ...]
+    gpu: str | None = None
 
 
 def available_threads() -> int:
@@ -39,13 +43,30 @@ def available_threads() -> int:
 
 def hardware() -> Hardware:
     """The machine, as it is now."""
-    return Hardware(
-        cpu=_cpu_name(),
-        cores=available_threads(),
-        system=f"{platform.system()} {platform.release()} {platform.machine()}",
-        onnxruntime=ort.__version__,
-        load_average=tuple(round(load, 2) for load in os.getloadavg()) if hasattr(os, "getloadavg") else (),
-    )
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    return Hardware(_cpu_name(), available_threads(), system, _gpu_name())
+
+
+def load_average() -> float | None:
+    """Processes that computed or waited for a core, on the average of the last minute; None where nothing counts them.
+
+    It is the whole machine's, other containers included.
+    """
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+def provider_of(device: str) -> str:
+    """The execution provider that a device stands for.
+
+    Raises:
+        UsageError: there is no such device.
+        LatencyError: this onnxruntime was built without it.
+    """
+    if device not in PROVIDERS:
+        raise UsageError(f"--device is {device}: onnxruntime is timed on {' or '.join(PROVIDERS)}.")
+    if PROVIDERS[device] not in ort.get_available_providers():
+        raise LatencyError(NO_CUDA.format(why="this onnxruntime is built without it"))
+    return PROVIDERS[device]
 
 
 def resolve_threads(threads: int | None) -> int:
@@ -63,8 +84,25 @@ def resolve_threads(threads: int | None) -> int:
     return threads
 
 
-def open_session(path: Path, *, threads: int, optimize: bool = True) -> ort.InferenceSession:
-    """Open an ONNX file on the CPU.
+def check_file(path: Path) -> None:
+    """Refuse what can't be a model.
+
+    Raises:
+        ExportError: there is no such file.
+    """
+    if not path.is_file():
+        raise ExportError(f"{path} doesn't exist or isn't a file: give the path of an ONNX file.")
+
+
+def open_session(
+    path: Path,
+    *,
+    threads: int,
+    optimize: bool = True,
+    device: str = CPU,
+    profile: Path | None = None,
+) -> ort.InferenceSession:
+    """Open an ONNX file.
 
     `threads` is the size of the one thread pool (operators run one after another). Its threads spin while
     the session runs, as onnxruntime does by default, and stop when the run ends: the spinning threads of an
@@ -72,32 +110,46 @@ def open_session(path: Path, *, threads: int, optimize: bool = True) -> ort.Infe
 
     Args:
         path: the file.
-        threads: threads within an operator, at least 1.
+        threads: CPU threads within an operator, at least 1.
         optimize: whether onnxruntime may rewrite the graph (fuse, fold) before running it.
+        device: `cpu` or `cuda`. On CUDA, operators that it doesn't have run on the CPU.
+        profile: what the name of the profile that the session writes begins with; None writes none.
 
     Raises:
         ExportError: when there is no such file, or onnxruntime can't run it.
+        LatencyError: CUDA was asked for and can't be had.
     """
-    if not path.is_file():
-        raise ExportError(f"{path} doesn't exist or isn't a file: give the path of an ONNX file.")
-    return _session(str(path), str(path), threads, optimize)
+    check_file(path)
+    return _session(str(path), str(path), _options(threads, optimize), device=device, profile=profile)
 
 
 def session_of(content: bytes, name: str, *, threads: int, optimize: bool = True) -> ort.InferenceSession:
-    """The same of a file's content that was never written; `name` stands for it in messages.
+    """The same, on the CPU, of a file's content that was never written; `name` stands for it in messages.
 
     Raises:
         ExportError: when onnxruntime can't run it.
     """
-    return _session(content, name, threads, optimize)
+    return _session(content, name, _options(threads, optimize))
 
 
-def _session(model: str | bytes, name: str, threads: int, optimize: bool) -> ort.InferenceSession:
+def _session(
+    model: str | bytes, name: str, options: ort.SessionOptions, *, device: str = CPU, profile: Path | None = None
+) -> ort.InferenceSession:
+    provider = provider_of(device)
+    if device == CUDA:
+        ort.preload_dlls()
+        options.log_severity_level = FATAL_ONLY
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
     try:
-        return ort.InferenceSession(model, _options(threads, optimize), providers=[PROVIDER])
+        session = ort.InferenceSession(model, options, providers=list(dict.fromkeys([provider, PROVIDERS[CPU]])))
     except Exception as error:  # onnxruntime has a dozen unrelated exception classes and exports no base
         reason = str(error).strip().splitlines()[0].rpartition(" failed:")[2]
         raise ExportError(f"{name} can't be run as an ONNX model: {reason}") from error
+    # A provider that doesn't load is left out by onnxruntime, and the model runs on the CPU.
+    if provider not in session.get_providers():
+        raise LatencyError(NO_CUDA.format(why="onnxruntime could not load it"))
+    return session
 
 
 def _options(threads: int, optimize: bool) -> ort.SessionOptions:
@@ -119,3 +171,13 @@ def _cpu_name() -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def _gpu_name() -> str | None:
+    """Name and driver of the first GPU, as NVIDIA's tool gives them."""
+    command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.splitlines()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return ", driver ".join(part.strip() for part in found[0].split(",")) if found else None

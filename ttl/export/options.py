@@ -7,7 +7,6 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
 
 Precisions = tuple[Literal["fp32", "fp16", "int8"], ...]
-Provider = Literal["CUDAExecutionProvider", "TensorrtExecutionProvider"]
 
 
 def _several(value: object) -> object:
@@ -27,7 +26,7 @@ class ExportConfig(BaseModel):
         margin: the loss in the metric, against fp32, that doesn't matter; None is the run's.
         max_changed: the share of test images that fp16 and int8 may decide otherwise than fp32. A metric of ranks, as
             AUPRC is, doesn't see a file that shifts all probabilities.
-        providers: of onnxruntime, beside the CPU's, that the files are meant for: they are run on those that are here.
+        devices: beside the CPU, that the files are meant for: they are run there, where this machine has them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -40,7 +39,7 @@ class ExportConfig(BaseModel):
     calibration_images: Annotated[int, Field(ge=1)] = 128
     margin: Annotated[float, Field(gt=0, lt=1)] | None = None
     max_changed: Annotated[float, Field(gt=0, le=1)] = 0.05
-    providers: Annotated[tuple[Provider, ...], Strict(False), BeforeValidator(_several)] = ()
+    devices: Annotated[tuple[Literal["cuda"], ...], Strict(False), BeforeValidator(_several)] = ()
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from ttl.cost.session import available_threads, open_session
+from ttl.cost.subject import CPU
 from ttl.errors import ExportError, GateError
 from ttl.export.half import Half
 
@@ -59,7 +60,7 @@ def check_parity(
     *,
     batches: tuple[int, ...] = BATCHES,
     precision: str = "fp32",
-    provider: str | None = None,
+    device: str = CPU,
 ) -> Parity:
     """Compare a file with the model it was exported from, on the same images, at several batch sizes.
 
@@ -79,18 +80,19 @@ def check_parity(
         images: `(n, 3, h, w)` float32, normalised; repeated when there are fewer than the largest batch.
         batches: batch sizes to try.
         precision: of the file: `fp32`, `fp16` or `int8`.
-        provider: of onnxruntime; the CPU's where None.
+        device: where onnxruntime runs it, `cpu` or `cuda`.
 
     Raises:
         GateError: a value isn't finite, the outputs differ by more than the tolerance, or a decision (the class
             with the largest logit) differs although its margin exceeds the tolerance.
+        LatencyError: the device can't be had.
         ExportError: the model's own outputs aren't finite, or too far off in half precision.
     """
     most = images[torch.arange(max(batches)) % len(images)]
     exact, rounding = _references(model, most, precision)
     pairs = []
     for optimize in (False, True):
-        session = open_session(path, threads=available_threads(), optimize=optimize, **_on(provider))
+        session = open_session(path, threads=available_threads(), optimize=optimize, device=device)
         for batch in batches:
             with torch.no_grad():
                 wanted = model(most[:batch]).numpy()
@@ -99,10 +101,6 @@ def check_parity(
     for (wanted, got), batch in zip(pairs, batches * 2, strict=True):
         _check_batch(wanted, got, parity, batch)
     return parity
-
-
-def _on(provider: str | None) -> dict[str, Any]:
-    return {} if provider is None else {"provider": provider}
 
 
 def _references(model: nn.Module, images: torch.Tensor, precision: str) -> tuple[FloatArray, float]:

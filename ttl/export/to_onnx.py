@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 import onnx
-import onnxruntime as ort
 import torch
 from PIL import Image
 from torch import nn
 
-from ttl.errors import ExportError, UsageError
+from ttl.errors import ExportError, LatencyError, UsageError
 from ttl.export.decoded import GREY_LEVELS, PROBABILITY, check_preprocessing
 from ttl.export.files import provisional
 from ttl.export.gate import Check, Judge, Judgement, check_graph, elsewhere, no_judge, parity_checks
@@ -76,7 +75,7 @@ def export_onnx(
     calibration: Calibration | None = None,
     decoded: Sequence[Image.Image] = (),
     judge: Judge = no_judge,
-    providers: Sequence[str] = (),
+    devices: Sequence[str] = (),
 ) -> ExportResult:
     """Write a model as ONNX: input `image`, output `logits`, any batch size, weights inside the file.
 
@@ -100,8 +99,8 @@ def export_onnx(
             `(n, height, width, channels)` of any size, and gives `probabilities`; it needs `metadata`, and is checked
             on them against the training pipeline.
         judge: a last check of the written file, with data of the task.
-        providers: other onnxruntime providers than the CPU's that the file is meant for; it is run on those that are
-            here, and the result says which aren't.
+        devices: beside the CPU, that the file is meant for (`cuda`): it is run there too where onnxruntime can, and
+            the result says where it can't.
 
     Raises:
         ExportError: the model can't be exported with a free batch size, or the file can't be written.
@@ -134,7 +133,7 @@ def export_onnx(
         checks = check_graph(unchecked)
         parity = _compare(still, unchecked, images, divisor=divisor, precision=precision)
         compared = parity_checks(parity) + _kept(quantized)
-        compared += tuple(_on_provider(name, still, unchecked, images, precision) for name in providers)
+        compared += tuple(_on_device(device, still, unchecked, images, precision) for device in devices)
         if decoded and metadata is not None:
             metadata = replace(metadata, embeds_preprocessing=True)
             graph, embedded = _embedded(graph, metadata, unchecked, decoded)
@@ -199,10 +198,11 @@ def _oblong(images: torch.Tensor, divisor: int) -> torch.Tensor:
     return images[:, :, :height, :width]
 
 
-def _on_provider(provider: str, model: nn.Module, path: Path, images: torch.Tensor, precision: Precision) -> Check:
-    if provider not in ort.get_available_providers():
-        return elsewhere(provider, None)
-    return elsewhere(provider, check_parity(model, path, images, precision=precision, provider=provider))
+def _on_device(device: str, model: nn.Module, path: Path, images: torch.Tensor, precision: Precision) -> Check:
+    try:
+        return elsewhere(device, check_parity(model, path, images, precision=precision, device=device))
+    except LatencyError as error:
+        return elsewhere(device, str(error))
 
 
 def _embedded(

@@ -13,8 +13,10 @@ import numpy as np
 import torch
 
 from ttl import processes
-from ttl.cost.latency import bench
+from ttl.cost.callers import open_callers
+from ttl.cost.rounds import time_rounds
 from ttl.cost.session import resolve_threads
+from ttl.cost.subject import Setting, Subject
 from ttl.data.words import counted
 from ttl.errors import ExportError, TTLError, UsageError
 from ttl.export.to_onnx import export_onnx
@@ -29,6 +31,7 @@ from ttl.search.study import Study, trial_id
 KEPT = "latency_budget.json"
 SECONDS_PER_POINT = 5.0
 """Wall-clock limit of timing one point, its export not counted."""
+RUNS_PER_POINT = 100
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,8 @@ def highest_within(
 def median_ms(prepared: Prepared, point: TruncationPoint, *, threads: int) -> float:
     """Milliseconds of one image through the network cut at `point`, head included, as an ONNX file on the CPU.
 
+    Timed in this process and by itself: whether a point is within a budget is no question of a few percent.
+
     Raises:
         UsageError: it can't be exported.
     """
@@ -194,10 +199,17 @@ def median_ms(prepared: Prepared, point: TruncationPoint, *, threads: int) -> fl
         path = Path(folder) / "cut.onnx"
         try:
             export_onnx(model, path, check_on=image)
-            timings = bench({point.name: path}, threads=threads, budget_seconds=SECONDS_PER_POINT)
+            return _time_of(Subject(point.name, path), Setting(1, threads))
         except ExportError as error:
             raise UsageError(
                 f"The latency of the cut at {point.name} can't be measured ({str(error).rstrip('.')}): "
                 "leave out --max-latency-ms"
             ) from error
-    return float(np.median(timings.rounds.times_ms[point.name]))
+
+
+def _time_of(subject: Subject, setting: Setting) -> float:
+    """The median of calls in this process, in milliseconds."""
+    rng = np.random.default_rng(0)
+    (caller,) = open_callers(subject, setting, rng)
+    rounds = time_rounds({subject.name: caller.call}, runs=RUNS_PER_POINT, budget_seconds=SECONDS_PER_POINT, rng=rng)
+    return float(np.median(rounds.times_ms[subject.name]))

@@ -20,7 +20,7 @@ from ttl.export.options import ExportConfig
 from ttl.export.program import export_program
 from ttl.export.quantize import Verdict
 from ttl.export.to_onnx import Calibration, ExportResult, Precision, export_onnx
-from ttl.pipeline.subject import Subject
+from ttl.pipeline.deliverable import Deliverable
 from ttl.pipeline.trial import Rows
 from ttl.report.card import write_beside
 from ttl.report.metric import metric
@@ -58,34 +58,34 @@ def file_name(stem: str, precision: str | None, *, embedded: bool) -> str:
     return ".".join([stem, *middle, "onnx"])
 
 
-def attempt(subject: Subject, wanted: Wanted, config: ExportConfig) -> FileRecord:
+def attempt(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) -> FileRecord:
     """Export one file, and say how it went: `state` is `passed`, `failed` or `not exported`, `why` its cause."""
     try:
-        return export_file(subject, wanted, config)
+        return export_file(deliverable, wanted, config)
     except GateError as error:
-        return _known(subject, wanted, "failed") | {"why": str(error)}
+        return _known(deliverable, wanted, "failed") | {"why": str(error)}
     except ExportError as error:
-        return _known(subject, wanted, "not exported") | {"why": str(error)}
+        return _known(deliverable, wanted, "not exported") | {"why": str(error)}
 
 
-def _known(subject: Subject, wanted: Wanted, state: str) -> FileRecord:
+def _known(deliverable: Deliverable, wanted: Wanted, state: str) -> FileRecord:
     """What is known of a file whatever became of it."""
     precision = wanted.precision or "torch.export"
-    return {"file": wanted.path.name, "state": state, "precision": precision, "trial": subject.trial}
+    return {"file": wanted.path.name, "state": state, "precision": precision, "trial": deliverable.trial}
 
 
-def export_file(subject: Subject, wanted: Wanted, config: ExportConfig) -> FileRecord:
+def export_file(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) -> FileRecord:
     """Export one file, with its JSON and its model card beside it.
 
     Raises:
         ExportError: the model can't be exported so, or the file can't be written.
         GateError: the file was made and didn't pass.
     """
-    known = _known(subject, wanted, "passed")
+    known = _known(deliverable, wanted, "passed")
     if wanted.precision is None:
-        return known | _program(subject, wanted.path)
-    result = _onnx(subject, wanted.path, wanted.precision, config)
-    record = known | _record(subject, result)
+        return known | _program(deliverable, wanted.path)
+    result = _onnx(deliverable, wanted.path, wanted.precision, config)
+    record = known | _record(deliverable, result)
     try:
         write_beside(wanted.path, read_metadata(wanted.path), record)
     except OSError as error:
@@ -93,9 +93,9 @@ def export_file(subject: Subject, wanted: Wanted, config: ExportConfig) -> FileR
     return record
 
 
-def _program(subject: Subject, path: Path) -> FileRecord:
-    divisor = subject.bundle.divisor if subject.segments else None
-    made = export_program(subject.model, path, check_on=subject.to_check(), divisor=divisor)
+def _program(deliverable: Deliverable, path: Path) -> FileRecord:
+    divisor = deliverable.bundle.divisor if deliverable.segments else None
+    made = export_program(deliverable.model, path, check_on=deliverable.to_check(), divisor=divisor)
     return {
         "size_bytes": made.size_bytes,
         "parity_max_abs": made.max_abs,
@@ -104,30 +104,30 @@ def _program(subject: Subject, path: Path) -> FileRecord:
     }
 
 
-def _onnx(subject: Subject, path: Path, precision: Precision, config: ExportConfig) -> ExportResult:
-    margin = config.margin or subject.margin
+def _onnx(deliverable: Deliverable, path: Path, precision: Precision, config: ExportConfig) -> ExportResult:
+    margin = config.margin or deliverable.margin
     calibration = None
     if precision == "int8":
-        images = subject.to_calibrate(config.calibration_images)
-        accept = _acceptance(subject, margin, config.max_changed / 2)
+        images = deliverable.to_calibrate(config.calibration_images)
+        accept = _acceptance(deliverable, margin, config.max_changed / 2)
         calibration = Calibration(images, accept, config.weight_bits)
 
     def export(free_sides: bool) -> ExportResult:
         return export_onnx(
-            subject.model,
+            deliverable.model,
             path,
-            check_on=subject.to_check(),
-            metadata=describe_file(subject, free_sides=free_sides),
+            check_on=deliverable.to_check(),
+            metadata=describe_file(deliverable, free_sides=free_sides),
             opset=config.opset,
-            divisor=subject.bundle.divisor if free_sides else None,
+            divisor=deliverable.bundle.divisor if free_sides else None,
             precision=precision,
             calibration=calibration,
-            decoded=subject.decoded() if config.embed_preprocessing else (),
-            judge=_judge(subject, precision, margin, config.max_changed),
-            providers=config.providers,
+            decoded=deliverable.decoded() if config.embed_preprocessing else (),
+            judge=_judge(deliverable, precision, margin, config.max_changed),
+            devices=config.devices,
         )
 
-    if not subject.segments:
+    if not deliverable.segments:
         return export(False)
     try:
         return export(True)
@@ -137,9 +137,9 @@ def _onnx(subject: Subject, path: Path, precision: Precision, config: ExportConf
         return export(False)
 
 
-def describe_file(subject: Subject, *, free_sides: bool = False) -> Metadata:
+def describe_file(deliverable: Deliverable, *, free_sides: bool = False) -> Metadata:
     """What a file of the model says about itself."""
-    bundle = subject.bundle
+    bundle = deliverable.bundle
     return Metadata(
         kind=bundle.kind,  # type: ignore[arg-type]
         class_names=bundle.class_names,
@@ -155,11 +155,11 @@ def describe_file(subject: Subject, *, free_sides: bool = False) -> Metadata:
         weights=bundle.weights,
         cut=bundle.point.name,
         index=bundle.point.index,
-        params=sum(parameter.numel() for parameter in subject.model.parameters()),
+        params=sum(parameter.numel() for parameter in deliverable.model.parameters()),
         macs=bundle.point.macs,
         ttl_version=__version__,
         data_fingerprint=bundle.data_fingerprint,
-        data_name=subject.task.name,
+        data_name=deliverable.task.name,
         recipe=bundle.recipe,
         metrics=bundle.metrics,
         versions={"ttl": __version__} | {name: version(name) for name in TOOLS},
@@ -167,7 +167,7 @@ def describe_file(subject: Subject, *, free_sides: bool = False) -> Metadata:
     )
 
 
-def _acceptance(subject: Subject, margin: float, most_changed: float) -> Callable[[onnx.ModelProto], Verdict]:
+def _acceptance(deliverable: Deliverable, margin: float, most_changed: float) -> Callable[[onnx.ModelProto], Verdict]:
     """Whether a candidate is not inferior to float32 on the validation images, and decides them alike.
 
     Half of what the test images are allowed: they are others, and shall rarely refuse what these accepted.
@@ -177,23 +177,23 @@ def _acceptance(subject: Subject, margin: float, most_changed: float) -> Callabl
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "candidate.onnx"
             path.write_bytes(graph.SerializeToString())
-            rows = subject.from_file(path, "val")
-        found, (changed, of) = subject.compared(rows, "val", margin), _changed(subject, rows, "val")
-        words = f"{_sentence(subject, found, 'validation')}; {changed} of {of} decided otherwise"
+            rows = deliverable.from_file(path, "val")
+        found, (changed, of) = deliverable.compared(rows, "val", margin), _changed(deliverable, rows, "val")
+        words = f"{_sentence(deliverable, found, 'validation')}; {changed} of {of} decided otherwise"
         return Verdict(found.shown and changed <= most_changed * of, words)
 
     return accept
 
 
-def _judge(subject: Subject, precision: Precision, margin: float, most_changed: float) -> Judge:
+def _judge(deliverable: Deliverable, precision: Precision, margin: float, most_changed: float) -> Judge:
     """Recomputes the task's metrics on the test images from the final file."""
 
     def judge(path: Path) -> Judgement:
-        rows = subject.from_file(path, "test")
-        labels, kind = subject.task.test.labels, subject.task.kind
-        own, torchs = metrics(kind, labels, rows), metrics(kind, labels, subject.predicted["test"])
+        rows = deliverable.from_file(path, "test")
+        labels, kind = deliverable.task.test.labels, deliverable.task.kind
+        own, torchs = metrics(kind, labels, rows), metrics(kind, labels, deliverable.predicted["test"])
         deltas = {name: own[name] - torchs[name] for name in own if torchs[name] == torchs[name]}
-        changed, of = _changed(subject, rows, "test")
+        changed, of = _changed(deliverable, rows, "test")
         if precision == "fp32":
             _refuse_another_model(deltas, own, torchs)
         elif changed > most_changed * of:
@@ -201,16 +201,16 @@ def _judge(subject: Subject, precision: Precision, margin: float, most_changed: 
                 f"The file decides {changed} of {of} test images otherwise than fp32, more than "
                 f"{most_changed:.0%}: keep fp32, or allow more with --max-changed; the file was removed"
             )
-        found = subject.compared(rows, "test", margin)
-        sentence = _sentence(subject, found, "test", "PyTorch" if precision == "fp32" else "fp32")
+        found = deliverable.compared(rows, "test", margin)
+        sentence = _sentence(deliverable, found, "test", "PyTorch" if precision == "fp32" else "fp32")
         if precision != "fp32" and not found.shown:
             raise GateError(
                 f"{sentence}: raise --margin ({margin:g}) if more may be lost, or keep fp32; the file was removed"
             )
         allowed = "" if precision == "fp32" else f"at most {most_changed:.0%}"
         decided = Check("Decisions on the test images that differ", f"{changed} of {of}", allowed)
-        judged = Check(f"Test {metric(subject.metric, '').name} of the file", sentence)
-        checks = (judged,) if subject.segments else (decided, judged)
+        judged = Check(f"Test {metric(deliverable.metric, '').name} of the file", sentence)
+        checks = (judged,) if deliverable.segments else (decided, judged)
         figures = {
             "decisions_changed": [changed, of],
             "test": {name: _plain(value) for name, value in own.items()},
@@ -232,12 +232,12 @@ def _refuse_another_model(deltas: Mapping[str, float], own: Mapping[str, float],
         )
 
 
-def _changed(subject: Subject, rows: Rows, split: str) -> tuple[int, int]:
+def _changed(deliverable: Deliverable, rows: Rows, split: str) -> tuple[int, int]:
     """How many images (in multi-label tasks labels) are decided otherwise than in PyTorch, and of how many.
 
     None of a segmentation: its metric is one of decisions.
     """
-    wanted, kind = subject.predicted[split], subject.task.kind
+    wanted, kind = deliverable.predicted[split], deliverable.task.kind
     if kind == "segmentation":
         return 0, len(rows)
     if kind == "multilabel":
@@ -245,9 +245,9 @@ def _changed(subject: Subject, rows: Rows, split: str) -> tuple[int, int]:
     return int((rows.argmax(1) != wanted.argmax(1)).sum()), len(rows)
 
 
-def _sentence(subject: Subject, found: NonInferiority, split: str, reference: str = "fp32") -> str:
+def _sentence(deliverable: Deliverable, found: NonInferiority, split: str, reference: str = "fp32") -> str:
     """The non-inferiority sentence against the model in float32."""
-    known, gap = metric(subject.metric, subject.distance_unit), found.difference
+    known, gap = metric(deliverable.metric, deliverable.distance_unit), found.difference
     between = f"{gap.ci_low:+.4f} to {gap.ci_high:+.4f}"
     verdict = (
         f"not inferior to {reference} by a margin of {found.margin:g}"
@@ -261,7 +261,7 @@ def _plain(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _record(subject: Subject, result: ExportResult) -> FileRecord:
+def _record(deliverable: Deliverable, result: ExportResult) -> FileRecord:
     parity, made = result.parity, result.quantized
     content: FileRecord = {
         "opset": result.opset,
@@ -278,11 +278,11 @@ def _record(subject: Subject, result: ExportResult) -> FileRecord:
         content["kept_in_float"] = list(made.kept_in_float)
         content["quantizable"] = made.of_nodes
         content["calibration_images"] = made.calibration_images
-    if subject.segments:
+    if deliverable.segments:
         content |= {
-            "divisor": subject.bundle.divisor,
+            "divisor": deliverable.bundle.divisor,
             "free_sides": result.free_sides,
-            "distance_unit": subject.distance_unit,
+            "distance_unit": deliverable.distance_unit,
         }
     return content
 

@@ -9,9 +9,9 @@ from ttl.errors import UsageError
 from ttl.export.options import ExportConfig
 from ttl.export.to_onnx import Precision
 from ttl.pipeline.deliver import CHOSEN
+from ttl.pipeline.deliverable import REPORT, Deliverable, deliverable_in
 from ttl.pipeline.events import Note, Watch, unwatched
 from ttl.pipeline.exporting import FileRecord, Wanted, attempt, file_name, remember, remembered
-from ttl.pipeline.subject import REPORT, Subject, subject_in
 from ttl.report import write_report
 from ttl.search.study import Study
 
@@ -40,13 +40,13 @@ def export(
     study = Study(source)
     with study.held() if study.read(REPORT) is not None else nullcontext():
         watch(Note("Loading the model and its images"))
-        subject = subject_in(source, data)
+        deliverable = deliverable_in(source, data)
         records = []
         for file in wanted:
             watch(Note(f"Exporting {file.path}, and checking it"))
-            records.append(attempt(subject, file, config))
+            records.append(attempt(deliverable, file, config))
         if out is None and study.read(REPORT) is not None:
-            _tell(study, subject, records)
+            _tell(study, deliverable, records)
         return records
 
 
@@ -60,12 +60,12 @@ def _wanted(config: ExportConfig, place: Path) -> list[Wanted]:
     return [Wanted(place / file_name(stem, kind, embedded=embedded), kind) for kind in kinds]
 
 
-def _tell(study: Study, subject: Subject, records: list[FileRecord]) -> None:
+def _tell(study: Study, deliverable: Deliverable, records: list[FileRecord]) -> None:
     """Put the files into the run's report."""
     remember(study, records)
     content = study.read(REPORT)
     if content is None:
         return
     trials = {content[name]["trial"] for name in ("chosen", "full") if name in content}
-    study.write(REPORT, content | {"exports": remembered(study, trials | {subject.trial})})
+    study.write(REPORT, content | {"exports": remembered(study, trials | {deliverable.trial})})
     write_report(study.folder)

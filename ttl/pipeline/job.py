@@ -9,6 +9,7 @@ from ttl.errors import TrainingError
 from ttl.export.options import ExportConfig
 from ttl.pipeline.cams import draw_cams
 from ttl.pipeline.deliver import CHOSEN, FULL, measure_latency
+from ttl.pipeline.deliverable import REPORT, deliverable_of
 from ttl.pipeline.events import BatchStarted, Due, Note, TrialFailed, TrialPaused, Watch
 from ttl.pipeline.exporting import FileRecord, Wanted, export_file, remember, remembered
 from ttl.pipeline.joint import curve_of_heads, joint_epochs, joint_start
@@ -19,7 +20,6 @@ from ttl.pipeline.probing import probe_curve
 from ttl.pipeline.repeats import Repeats
 from ttl.pipeline.similar import similarities
 from ttl.pipeline.strategies import Sources, strategy_of
-from ttl.pipeline.subject import REPORT, subject_of
 from ttl.pipeline.trial import JOINT, Record, finished_trial, identity
 from ttl.pipeline.verdict import compared, latency_json, report
 from ttl.points import TruncationPoint
@@ -257,7 +257,7 @@ class Job:
     def _export(self, record: Record, name: str) -> FileRecord:
         path = self.study.folder / name
         path.unlink(missing_ok=True)
-        return export_file(subject_of(self.prepared, self.study, record), Wanted(path, "fp32"), ExportConfig())
+        return export_file(deliverable_of(self.prepared, self.study, record), Wanted(path, "fp32"), ExportConfig())
 
     def _cams(self, records: Mapping[str, Record]) -> dict[str, Any]:
         """Grad-CAM of some test images; what goes wrong with it is told, for the run is complete without."""

@@ -229,5 +229,6 @@ def _per_class(prepared: Prepared, record: Record) -> dict[str, dict[str, float 
 def latency_json(row: Latency) -> dict[str, Any]:
     """A row of the latency table as JSON values."""
     content = asdict(row)
-    content["ratio_ci"] = list(row.ratio_ci) if row.ratio_ci else None
+    for pair in ("ratio_ci", "load_average"):
+        content[pair] = list(content[pair]) if content[pair] else None
     return content

@@ -151,31 +151,53 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Timing:
-    """One row of the latency table; times in milliseconds, ratio = time / the whole network's time."""
+    """One row of the latency table; times in milliseconds, ratio = time / the whole network's time.
+
+    `load_average` is the machine's before and after, `nan` where unknown, as `cpu` is empty then.
+    """
 
     model: str
     runtime: str
     device: str
+    provider: str
     batch: float
     threads: float
     p50_ms: float
     p90_ms: float
+    p95_ms: float
+    p99_ms: float
+    images_per_second: float
+    cold_start_ms: float
+    peak_memory_bytes: float
     runs: float
+    processes: float
+    cpu: str
+    load_average: tuple[float, float]
     ratio: Estimate
 
     @classmethod
     def read(cls, value: Mapping[str, Any]) -> Timing:
         """From one entry of `latency`."""
         interval = (*items(value, "ratio_ci"), None, None)
+        load = (*items(value, "load_average"), None, None)
         return cls(
             model=str(value.get("model", "?")),
             runtime=str(value.get("runtime") or "?"),
             device=str(value.get("device") or "?"),
+            provider=str(value.get("provider") or ""),
             batch=number(value.get("batch")),
             threads=number(value.get("threads")),
             p50_ms=number(value.get("p50_ms")),
             p90_ms=number(value.get("p90_ms")),
+            p95_ms=number(value.get("p95_ms")),
+            p99_ms=number(value.get("p99_ms")),
+            images_per_second=number(value.get("images_per_second")),
+            cold_start_ms=number(value.get("cold_start_ms")),
+            peak_memory_bytes=number(value.get("peak_memory_bytes")),
             runs=number(value.get("runs")),
+            processes=number(value.get("processes")),
+            cpu=str(value.get("cpu") or ""),
+            load_average=(number(load[0]), number(load[1])),
             ratio=Estimate(number(value.get("ratio_to_full")), number(interval[0]), number(interval[1])),
         )
 

@@ -30,7 +30,7 @@ REPORT = "report.json"
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class Deliverable:
     """A fine-tuned model with its data.
 
     Attributes:
@@ -122,10 +122,10 @@ def _rank_within(labels: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     return rank
 
 
-def subject_of(prepared: Prepared, study: Study, record: Record) -> Subject:
+def deliverable_of(prepared: Prepared, study: Study, record: Record) -> Deliverable:
     """A finished trial of a run under way."""
     model, bundle = load_bundle(study.trial_folder(record["id"]), backbone=prepared.backbone.model)
-    return Subject(
+    return Deliverable(
         model=model,
         bundle=bundle,
         trial=record["id"],
@@ -138,7 +138,7 @@ def subject_of(prepared: Prepared, study: Study, record: Record) -> Subject:
     )
 
 
-def subject_in(source: Path, data: str | None) -> Subject:
+def deliverable_in(source: Path, data: str | None) -> Deliverable:
     """The chosen model of a run folder, or a saved model, with the run's data or other.
 
     Raises:
@@ -163,7 +163,7 @@ def subject_in(source: Path, data: str | None) -> Subject:
     splits = {name: _decoded(samples, bundle, task, cache) for name, samples in task.splits.items()}
     record = Study(folder.parents[1]).trial(folder.name) if (folder / TRIAL).is_file() and own else None
     default = MARGIN_OF_DICE if task.kind == "segmentation" else MARGIN
-    return Subject(
+    return Deliverable(
         model=model,
         bundle=bundle,
         trial=folder.name if record else "",

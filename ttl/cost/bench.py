@@ -1,0 +1,222 @@
+"""The timing protocol: models in turns in one process, in several fresh processes, in every setting asked for.
+
+`docs/latency.md` gives the reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from math import ceil
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ttl.cost.fresh import ask
+from ttl.cost.session import Hardware, check_file, hardware, load_average, provider_of, resolve_threads
+from ttl.cost.subject import COMPILED, CPU, CUDA, ONNXRUNTIME, Request, Setting, Subject
+from ttl.errors import UsageError
+
+Array = npt.NDArray[np.float64]
+Tell = Callable[[str], None]
+Answer = dict[str, Any]
+PROCESSES = 3
+BUSY_LOAD = 0.5
+"""A load average above it: others compute. A process that always computes makes 1, an idle machine's chores 0.1."""
+
+
+@dataclass(frozen=True)
+class Times:
+    """What was measured of one model, called in one way, in one setting.
+
+    Attributes:
+        model: its name.
+        runtime: with its version.
+        device: `cpu`, `cuda, io-binding` or `cuda, copies`.
+        provider: where it really ran, in words.
+        times_ms: `(rounds,)` float64 for each process; element i was measured in round i of that process, for every
+            model of the same runtime, device and setting.
+        cold_starts_ms: one of each process: opening the model and calling it once. The file is in the system's cache,
+            the library has called a model before; compiling is part of it, where the compiler's cache doesn't help.
+        peak_memory_bytes: see `ttl.cost.worker`; None where it isn't known.
+        failed: why there are no times; empty where there are.
+    """
+
+    model: str
+    runtime: str
+    device: str
+    provider: str
+    batch: int
+    threads: int
+    times_ms: tuple[Array, ...] = field(repr=False)
+    cold_starts_ms: tuple[float, ...]
+    peak_memory_bytes: int | None
+    failed: str = ""
+
+    @property
+    def runs(self) -> int:
+        """Timed calls in all processes together."""
+        return sum(map(len, self.times_ms))
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What figures were measured on; `load_average_before` and `_after` are of the minute before and the last one."""
+
+    hardware: Hardware
+    load_average_before: float | None
+    load_average_after: float | None
+
+    @property
+    def busy(self) -> bool:
+        """Whether others computed when timing began."""
+        return self.load_average_before is not None and self.load_average_before > BUSY_LOAD
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Raw times, and how they were come by.
+
+    `runs` were asked for; `cut_short` says that the seconds didn't suffice for them, `warm` that in every process
+    times had settled when timing began.
+    """
+
+    times: tuple[Times, ...]
+    conditions: Conditions
+    runs: int
+    processes: int
+    warm: bool
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether a model has fewer runs than were asked for."""
+        return any(times.runs < self.runs for times in self.times if not times.failed)
+
+
+def bench(
+    subjects: Sequence[Subject],
+    *,
+    batches: Sequence[int] = (1,),
+    threads: Sequence[int] | None = None,
+    runs: int = 200,
+    processes: int = PROCESSES,
+    seconds: float = 60.0,
+    device: str = CPU,
+    image_size: int | None = None,
+    inspect: bool = True,
+    seed: int = 0,
+    tell: Tell = lambda text: None,
+) -> Bench:
+    """Time models against each other; `ttl.cost.latency.latency_rows` makes the table of it.
+
+    onnxruntime and PyTorch are timed in processes of their own: each has threads that would be in the other's way.
+
+    Args:
+        subjects: the models; an ONNX file has one float input `(batch, channels, height, width)`.
+        batches: images a call, each a setting.
+        threads: CPU threads, each a setting; 1 and every core of the process's cpuset by default, on CUDA 1.
+        runs: timed calls of each model in each setting, all processes together.
+        processes: fresh ones, one after another, in which each setting is measured.
+        seconds: wall-clock limit for all warming up and timing. At least 5 rounds are timed in each process;
+            starting processes, opening and compiling models come on top.
+        device: `cpu` or `cuda`.
+        image_size: height and width, for files that leave them open.
+        inspect: whether to measure peak memory and see which provider runs, too, in a process for each model.
+        seed: of the order of models, and of the random images.
+        tell: is told, in a few words, what begins.
+
+    Raises:
+        ExportError: a file can't be opened.
+        UsageError: an option makes no sense, or a file's input doesn't fit it.
+        LatencyError: CUDA was asked for and can't be had; or a process died.
+    """
+    _check(subjects, device, {"batch": batches, "runs": [runs], "processes": [processes], "seconds": [seconds]})
+    settings = [
+        Setting(batch, count, device, image_size) for batch, count in product(batches, _counts(threads, device))
+    ]
+    groups = [group for group in _by_library(subjects) if group]
+    work = [Request(group, setting, ceil(runs / processes)) for setting in settings for group in groups]
+    machine, before = hardware(), load_average()
+    inspected = {key: ask(request) for key, request in _alone(subjects if inspect else (), settings, tell)}
+    answers = _repeated(work, processes, seconds, seed, tell)
+    times = (found for request, of in zip(work, answers, strict=True) for found in _gathered(request, of, inspected))
+    warm = all(one["warm"] for of in answers for one in of)
+    return Bench(tuple(times), Conditions(machine, before, load_average()), runs, processes, warm)
+
+
+def _counts(threads: Sequence[int] | None, device: str) -> list[int]:
+    if threads:
+        return [resolve_threads(count) for count in threads]
+    return [1] if device == CUDA else sorted({1, resolve_threads(None)})
+
+
+def _repeated(work: Sequence[Request], processes: int, seconds: float, seed: int, tell: Tell) -> list[list[Answer]]:
+    """For each request what each of its processes says; what one leaves of its share of the seconds the others have."""
+    answers: list[list[Answer]] = [[] for _ in work]
+    left, used = len(work) * processes, 0.0
+    for process, (number, request) in product(range(processes), enumerate(work)):
+        tell(f"{_words(request)}: process {process + 1} of {processes}")
+        share = max(seconds - used, 0.0) / left
+        answers[number].append(ask(replace(request, seconds=share, seed=(seed, process))))
+        used, left = used + answers[number][-1]["seconds"], left - 1
+    return answers
+
+
+def _check(subjects: Sequence[Subject], device: str, above_zero: dict[str, Sequence[float]]) -> None:
+    if not subjects:
+        raise UsageError("There is nothing to time: give at least one ONNX file.")
+    for name, values in above_zero.items():
+        for value in values:
+            if value <= 0:
+                raise UsageError(f"{name} is {value}: it must be above 0.")
+    provider_of(device)
+    for subject in subjects:
+        if subject.runtime == ONNXRUNTIME:
+            check_file(subject.path)
+
+
+def _by_library(subjects: Sequence[Subject]) -> tuple[tuple[Subject, ...], tuple[Subject, ...]]:
+    return (
+        tuple(subject for subject in subjects if subject.runtime == ONNXRUNTIME),
+        tuple(subject for subject in subjects if subject.runtime != ONNXRUNTIME),
+    )
+
+
+Key = tuple[str, str, int]
+
+
+def _alone(subjects: Sequence[Subject], settings: Sequence[Setting], tell: Tell) -> Iterator[tuple[Key, Request]]:
+    """A process for each model and batch, at the most threads; the compiler's own memory would hide a model's."""
+    most = max(setting.threads for setting in settings)
+    for subject, setting in product(subjects, settings):
+        if setting.threads == most and subject.runtime != COMPILED:
+            tell(f"{subject.name}, {subject.runtime}, batch {setting.batch}: memory")
+            yield (subject.name, subject.runtime, setting.batch), Request((subject,), setting, alone=True)
+
+
+def _words(request: Request) -> str:
+    library = "onnxruntime" if request.subjects[0].runtime == ONNXRUNTIME else "PyTorch"
+    return f"{library}, batch {request.setting.batch}, threads {request.setting.threads}"
+
+
+def _gathered(request: Request, answers: Sequence[Answer], inspected: dict[Key, Answer]) -> Iterator[Times]:
+    setting = request.setting
+    for position, subject in enumerate(request.subjects):
+        models = [answer["models"][position] for answer in answers]
+        seen = inspected.get((subject.name, subject.runtime, setting.batch), {})
+        failed = next((model["failed"] for model in models if model["failed"]), "")
+        for device in models[0]["times_ms"]:
+            yield Times(
+                model=subject.name,
+                runtime=models[0]["runtime"],
+                device=device,
+                provider=seen.get("provider", setting.device),
+                batch=setting.batch,
+                threads=setting.threads,
+                times_ms=() if failed else tuple(np.array(model["times_ms"][device]) for model in models),
+                cold_starts_ms=() if failed else tuple(model["cold_start_ms"] for model in models),
+                peak_memory_bytes=seen.get("peak_memory_bytes"),
+                failed=failed,
+            )

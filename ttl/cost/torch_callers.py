@@ -1,0 +1,79 @@
+"""A PyTorch module made ready to be called, eager or compiled. Only a process that times PyTorch imports this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+import numpy as np
+import torch
+from torch import nn
+
+from ttl.cost.callers import BOUND, COPIES, Caller
+from ttl.cost.rounds import Runner
+from ttl.cost.session import NO_CUDA
+from ttl.cost.subject import COMPILED, CPU, CUDA, Setting, Subject
+from ttl.errors import LatencyError, UsageError
+
+Forward = Callable[[torch.Tensor], torch.Tensor]
+
+
+def open_torch(subject: Subject, setting: Setting, rng: np.random.Generator) -> tuple[Caller, ...]:
+    """Load a module; `torch.compile` compiles it in its first call.
+
+    Raises:
+        TTLError: what its loader raises.
+        UsageError: there is no such device.
+        LatencyError: CUDA was asked for and this PyTorch has none.
+    """
+    torch.set_num_threads(setting.threads)
+    device = _device(setting.device)
+    module = _load(subject).to(device)
+    images = torch.from_numpy(rng.standard_normal((setting.batch, *subject.shape)).astype(np.float32))
+    runtime = f"PyTorch {torch.__version__.partition('+')[0]} {subject.runtime}"
+    call: Forward = torch.compile(module) if subject.runtime == COMPILED else module
+    if setting.device == CPU:
+        return (Caller(runtime, CPU, _on_cpu(call, images)),)
+    return Caller(runtime, COPIES, _copying(call, images)), Caller(runtime, BOUND, _on_cuda(call, images.to(device)))
+
+
+def _device(name: str) -> torch.device:
+    if name not in (CPU, CUDA):
+        raise UsageError(f"--device is {name}: PyTorch is timed on {CPU} or {CUDA}.")
+    if name == CUDA and not torch.cuda.is_available():
+        raise LatencyError(NO_CUDA.format(why="PyTorch finds none"))
+    return torch.device(name)
+
+
+def _load(subject: Subject) -> nn.Module:
+    home, _, name = subject.loader.partition(":")
+    found = getattr(import_module(home), name)(subject.path)
+    module = found[0] if isinstance(found, tuple) else found
+    assert isinstance(module, nn.Module)
+    return module.eval()
+
+
+def _on_cpu(module: Forward, images: torch.Tensor) -> Runner:
+    def call() -> None:
+        with torch.inference_mode():
+            module(images)
+
+    return call
+
+
+def _on_cuda(module: Forward, images: torch.Tensor) -> Runner:
+    def call() -> None:
+        with torch.inference_mode():
+            module(images)
+        torch.cuda.synchronize()
+
+    return call
+
+
+def _copying(module: Forward, images: torch.Tensor) -> Runner:
+    def call() -> None:
+        with torch.inference_mode():
+            module(images.to(CUDA)).cpu()
+        torch.cuda.synchronize()
+
+    return call
