@@ -5,13 +5,15 @@
     python benchmarks/latency.py --only resnet50 --threads 2
 
 Each network is timed whole, truncated at every stage end, and pruned by Torch-Pruning (the same share of the channels
-of every layer, those of least magnitude) to the MACs of each of those cuts, once with the widths that this gives and
-once with widths that are multiples of 16, as fast kernels like them. ResNet-50 has another two: pruned to 0.79 of its
-MACs, beside the cut that is nearest to that. All have a linear layer for 1000 classes. By the protocol of `ttl bench`
-(docs/latency.md): in turns, in fresh processes, in onnxruntime and in PyTorch eager; every ratio is to the whole
-network in the same runtime. Weights are random: the time of a dense network doesn't depend on them.
+of every layer, those of least magnitude) to the MACs of each of those cuts. ResNet-50 has another two: pruned to 0.79
+of its MACs, beside the cut that is nearest to that, with the widths that this gives and with widths that are multiples
+of 16, as fast kernels like them (`--widths 1 16` has both everywhere). All have a linear layer for 1000 classes. By
+the protocol of `ttl bench` (docs/latency.md): in turns, in fresh processes, in onnxruntime and in PyTorch eager; every
+ratio is to the whole network in the same runtime. Weights are random: the time of a dense network doesn't depend on
+them.
 
-On two idle cores it takes about ten minutes: four each for ResNet-50 and DenseNet-121, two for EfficientNet-b0.
+On two idle cores it takes about ten minutes (estimated): four each for ResNet-50 and DenseNet-121, two for
+EfficientNet-b0. Making and exporting the networks is a third of it; `seconds` in the results has what each took.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -44,7 +47,7 @@ NETWORKS = ("resnet50", "densenet121", "efficientnet_b0")
 QUESTION = {"resnet50": 0.79}
 """Network -> the share of its MACs at which pruning was measured to be slower than the whole network."""
 WHOLE = "whole"
-WIDTHS = (1, 16)
+QUESTION_WIDTHS = (1, 16)
 CLASSES = 1000
 
 
@@ -65,10 +68,11 @@ def main() -> None:
     """Make the networks, time them, print the table, write it as JSON."""
     told = arguments()
     content: dict[str, Any] = {**describe_machine(), "networks": {}}
+    content["versions"]["torch-pruning"] = version("torch-pruning")
     for name in [name for name in told.models if fnmatch(name, told.only)]:
         began = perf_counter()
         with TemporaryDirectory() as folder:
-            rivals = list(made(name, told.image_size, Path(folder)))
+            rivals = list(made(name, told, Path(folder)))
             timed = bench(
                 [subject for rival in rivals for subject in subjects(Path(folder), rival, told.image_size)],
                 threads=told.threads,
@@ -90,6 +94,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--models", nargs="+", default=NETWORKS, help="timm names")
     parser.add_argument("--only", default="*", help="a glob of names")
     parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--widths", type=int, nargs="+", default=[1], help="pruned widths are multiples of it")
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--rounds", type=int, default=135, help="of each network, all processes together")
     parser.add_argument("--processes", type=int, default=3)
@@ -98,24 +103,25 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def made(name: str, image_size: int, folder: Path) -> Iterator[Rival]:
+def made(name: str, told: argparse.Namespace, folder: Path) -> Iterator[Rival]:
     """Every rival, the whole network last, its ONNX file and its module left in `folder`."""
     import timm
 
     torch.manual_seed(0)
-    model, image = timm.create_model(name).eval(), torch.randn(1, 3, image_size, image_size)
-    points = truncation_points(model, image_size=image_size)
+    model, image = timm.create_model(name).eval(), torch.randn(1, 3, told.image_size, told.image_size)
+    points = truncation_points(model, image_size=told.image_size)
     whole = truncate(model, points[-1], num_classes=CLASSES).eval()
     full = macs_of(whole, image)
-    aims: dict[str, float] = {}
+    aims: list[tuple[str, float, Sequence[int]]] = []
     for point in cuts(name, points):
         small = truncate(model, point, num_classes=CLASSES).eval()
-        aims[point.name] = macs_of(small, image) / full
-        yield kept(small, Rival(point.name, "truncated", point.name, aims[point.name], aims[point.name]), folder, image)
+        share = macs_of(small, image) / full
+        aims.append((point.name, share, told.widths))
+        yield kept(small, Rival(point.name, "truncated", point.name, share, share), folder, image)
     if name in QUESTION:
-        aims[f"x {QUESTION[name]}"] = QUESTION[name]
-    for aim, wanted in aims.items():
-        for widths in WIDTHS:
+        aims.append((f"x {QUESTION[name]}", QUESTION[name], QUESTION_WIDTHS))
+    for aim, wanted, multiples in aims:
+        for widths in multiples:
             narrow, found, reached = pruned_to(wanted, whole, image, widths=widths)
             way = "pruned" if widths == 1 else f"pruned, widths by {widths}"
             rival = Rival(f"{way} {aim}", way, aim, found.macs_ratio, wanted, reached, found.pruning_ratio)
