@@ -238,9 +238,9 @@ def test_long_point_names_may_break_after_a_dot_and_numbers_may_not() -> None:
 
 def test_keys_without_a_label_are_shown_too() -> None:
     report = example.finished()
-    report["export"]["onnxruntime_versions"] = ["1.22.0", "1.31.0"]
+    report["recipe"]["warm_restarts"] = ["4", "8"]
     page = Page(render(report))
-    assert page.words[page.words.index("onnxruntime versions") + 1] == "1.22.0, 1.31.0"
+    assert page.words[page.words.index("warm restarts") + 1] == "4, 8"
 
 
 def test_numbers_that_are_not_finite_are_dashes() -> None:

@@ -72,7 +72,8 @@ def export(
     if not as_json:
         folder = out if out and not out.suffix else (out.parent if out else source)
         files = [str(folder / record["file"]) for record in kept if record["file"].endswith(".onnx")]
-        show_next(f"ttl predict {files[0]} IMAGE", f"ttl bench {' '.join(files)}")
+        timed = [] if told.embed_preprocessing else [f"ttl bench {' '.join(files)}"]
+        show_next(f"ttl predict {files[0]} IMAGE", *timed)
 
 
 def _show(records: list[dict[str, Any]], as_json: bool) -> None:

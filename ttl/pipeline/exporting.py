@@ -212,7 +212,7 @@ def _judge(deliverable: Deliverable, precision: Precision, margin: float, most_c
         judged = Check(f"Test {metric(deliverable.metric, '').name} of the file", sentence)
         checks = (judged,) if deliverable.segments else (decided, judged)
         figures = {
-            "decisions_changed": [changed, of],
+            **({} if deliverable.segments else {"decisions_changed": [changed, of]}),
             "test": {name: _plain(value) for name, value in own.items()},
             "parity_metric_delta": deltas,
             "sentence": f"{sentence}.",

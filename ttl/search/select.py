@@ -33,12 +33,12 @@ def choose_best(points: Sequence[TruncationPoint], scores: Mapping[str, float]) 
         TrainingError: no point has a score.
     """
     chosen = best(points, scores)
-    score, tried = scores[chosen.name], len(points)
+    score, of = scores[chosen.name], f"{len(points)} point{'s' if len(points) > 1 else ''} tried"
     sharing = sum(scores.get(point.name) == score for point in points)
     if sharing > 1:
         words = f"is the smallest of the {sharing} points that share the highest validation score"
-        return Choice(chosen, f"{chosen.name} {words}, {score:.4f}, of {tried} points tried")
-    return Choice(chosen, f"{chosen.name} has the highest validation score, {score:.4f}, of {tried} points tried")
+        return Choice(chosen, f"{chosen.name} {words}, {score:.4f}, of {of}")
+    return Choice(chosen, f"{chosen.name} has the highest validation score, {score:.4f}, of {of}")
 
 
 def choose_smallest(evidence: Evidence) -> Chooser:

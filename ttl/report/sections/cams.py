@@ -50,7 +50,11 @@ def _caption(report: Report, cases: tuple[Mapping[str, Any], ...]) -> str:
     known = ", ".join(f"{report.networks[network]} {size}" for network, size in sizes.items() if size)
     if not known:
         return text
-    finer = "" if report.keeps_whole else " Maps of a lower cut are finer, because its feature map has more places"
+    finer = (
+        " Maps of a lower cut are finer, because its feature map has more places"
+        if len(set(sizes.values())) > 1
+        else ""
+    )
     return f"{text}{finer} ({known})." if finer else f"{text} Places of the map: {known}."
 
 

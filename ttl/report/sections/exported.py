@@ -34,6 +34,7 @@ def _files_table(report: Report, files: tuple[Mapping[str, Any], ...]) -> Table:
             Cell(_state(file), str(file.get("why") or "")),
             units.size(number(file.get("size_bytes"))),
             units.significant(number(file.get("parity_max_abs"))),
+            _changed(file),
             report.score.text(number(mapping(file, "test").get(report.metric))),
             _difference(report, file),
             mark="chosen" if _name(file) == mapping(report.raw, "export").get("path") else "",
@@ -44,13 +45,17 @@ def _files_table(report: Report, files: tuple[Mapping[str, Any], ...]) -> Table:
         "File",
         "State",
         "Size",
-        "Largest difference from PyTorch",
-        f"Test {report.metric_name} of the file",
-        "Against fp32",
+        "Off PyTorch by",
+        "Decided otherwise",
+        f"Test {report.metric_name}",
+        "Less fp32's",
     )
-    return Table(
-        "Files of this run, whatever became of them: passed, failed, or not exported.", columns, tuple(rows), 2
+    caption = (
+        "Files of this run, whatever became of them: passed, failed, or not exported. Off PyTorch by: the largest "
+        "difference of a logit. Decided otherwise: test images to which the file gives another class than PyTorch in "
+        "float32 does. The metric is the file's; the last column is its difference from fp32's, with a 95% interval."
     )
+    return Table(caption, columns, tuple(rows), n_text=2)
 
 
 def _name(file: Mapping[str, Any]) -> str:
@@ -59,6 +64,12 @@ def _name(file: Mapping[str, Any]) -> str:
 
 def _state(file: Mapping[str, Any]) -> str:
     return {"failed": "exported, but failed"}.get(str(file.get("state")), str(file.get("state") or "passed"))
+
+
+def _changed(file: Mapping[str, Any]) -> str:
+    """`3 of 200`; nothing of masks."""
+    found = tuple(number(value) for value in items(file, "decisions_changed"))
+    return f"{units.whole(found[0])} of {units.whole(found[1])}" if len(found) == 2 else units.MISSING
 
 
 def _difference(report: Report, file: Mapping[str, Any]) -> Cell:
