@@ -53,7 +53,7 @@ def test_a_run_tells_what_was_checked_on_its_files(ran: Path) -> None:
 
 
 def test_each_file_has_its_json_and_its_card_beside(folder: Path) -> None:
-    records = export(folder, ExportConfig(precision=("fp16",), program=True))
+    records = export(folder, ExportConfig(precision=("fp16",), program=True, licence="CC BY 4.0"))
     assert [(record["file"], record["state"]) for record in records] == [
         ("model.fp16.onnx", "passed"),
         ("model.pt2", "passed"),
@@ -65,7 +65,13 @@ def test_each_file_has_its_json_and_its_card_beside(folder: Path) -> None:
     beside = content_of(folder, "model.fp16.json")
     assert beside["metadata"]["data_fingerprint"] == said.data_fingerprint
     card = (folder / "model.fp16.md").read_text()
-    for part in (f"`{said.backbone}` up to `{said.cut}`", "not inferior to fp32", records[0]["sha256"], "| Licence |"):
+    assert said.licence == "CC BY 4.0"
+    for part in (
+        f"`{said.backbone}` up to `{said.cut}`",
+        "not inferior to fp32",
+        records[0]["sha256"],
+        "| Licence | CC BY 4.0 |",
+    ):
         assert part in card
     files = content_of(folder, "report.json")["exports"]
     assert isinstance(files, list)

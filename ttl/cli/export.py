@@ -37,6 +37,9 @@ def export(
         float | None,
         typer.Option(help="The share of test images that fp16 and int8 may decide otherwise. [default: 0.05]"),
     ] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="The terms that the files stand under, for their metadata and model cards.")
+    ] = None,
     config: Config = None,
     out: Annotated[
         Path | None, typer.Option(help="The folder, or the file where it is one. [default: RUN; model.onnx]")
@@ -56,6 +59,7 @@ def export(
         "opset": opset,
         "margin": margin,
         "max_changed": max_changed,
+        "licence": licence,
     }
     told = read_options(ExportConfig, config, flags)
 

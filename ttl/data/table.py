@@ -29,7 +29,7 @@ NAMES = {
     "groups": ("patient", "patientid", "subject", "group"),
     "splits": ("split", "set", "fold", "partition"),
 }
-NEEDED = {"images": "image_column", "labels": "label_columns"}
+NEEDED = {"images": "--image-column", "labels": "--label-column"}
 SHOWN = 3  # rows that a message names
 
 
@@ -179,7 +179,7 @@ def _found(path: Path, names: list[str], columns: Columns) -> Columns:
         if not found[what] and what != unwanted:
             raise DataError(
                 f"The manifest {path} has no column of {what} that is called {' or '.join(NAMES[what])}: "
-                f"give {option}, of {listed(map(repr, names))}."
+                f"name it with {option}: one of {listed(map(repr, names))}."
             )
     return found
 

@@ -26,6 +26,7 @@ class ExportConfig(BaseModel):
         margin: the loss in the metric, against fp32, that doesn't matter; None is the run's.
         max_changed: the share of test images that fp16 and int8 may decide otherwise than fp32. A metric of ranks, as
             AUPRC is, doesn't see a file that shifts all probabilities.
+        licence: the terms that the files stand under, for their metadata and cards; None says that they aren't known.
         devices: beside the CPU, that the files are meant for: they are run there, where this machine has them.
     """
 
@@ -39,6 +40,7 @@ class ExportConfig(BaseModel):
     calibration_images: Annotated[int, Field(ge=1)] = 128
     margin: Annotated[float, Field(gt=0, lt=1)] | None = None
     max_changed: Annotated[float, Field(gt=0, le=1)] = 0.05
+    licence: str | None = None
     devices: Annotated[tuple[Literal["cuda"], ...], Strict(False), BeforeValidator(_several)] = ()
 
     @model_validator(mode="after")

@@ -107,7 +107,7 @@ def _onnx(deliverable: Deliverable, path: Path, precision: Precision, config: Ex
             deliverable.model,
             path,
             check_on=deliverable.to_check(),
-            metadata=describe_file(deliverable, free_sides=free_sides),
+            metadata=describe_file(deliverable, free_sides=free_sides, licence=config.licence or LICENCE),
             opset=config.opset,
             divisor=deliverable.bundle.divisor if free_sides else None,
             precision=precision,
@@ -127,7 +127,7 @@ def _onnx(deliverable: Deliverable, path: Path, precision: Precision, config: Ex
         return export(False)
 
 
-def describe_file(deliverable: Deliverable, *, free_sides: bool = False) -> Metadata:
+def describe_file(deliverable: Deliverable, *, free_sides: bool, licence: str) -> Metadata:
     """What a file of the model says about itself."""
     bundle = deliverable.bundle
     return Metadata(
@@ -153,7 +153,7 @@ def describe_file(deliverable: Deliverable, *, free_sides: bool = False) -> Meta
         recipe=bundle.recipe,
         metrics=bundle.metrics,
         versions={"ttl": __version__} | {name: version(name) for name in TOOLS},
-        licence=LICENCE,
+        licence=licence,
     )
 
 

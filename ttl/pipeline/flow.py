@@ -185,6 +185,7 @@ def _seconds_per_epoch(prepared: Prepared) -> float:
     model = prepared.truncated(whole, config.seed)
     images = _random_images(prepared, few)
     settings = replace(prepared.settings(config.seed, whole), epochs=1, batch_size=few, balance="none")
+    fit(model, images, images, prepared.recipe, settings)  # first calls choose kernels, which takes longer than a step
     start = perf_counter()
     fit(model, images, images, prepared.recipe, settings)
     # The epoch validates too: few images forward cost a third of few images trained on.
