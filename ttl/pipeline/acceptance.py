@@ -25,7 +25,8 @@ METRIC_TOLERANCE = 1e-3
 def acceptance(deliverable: Deliverable, margin: float, most_changed: float) -> Callable[[onnx.ModelProto], Verdict]:
     """Whether a candidate is not inferior to float32 on the validation images, and decides them alike.
 
-    Half as many may be decided otherwise as of the test images: they are others, and shall rarely refuse what these accepted.
+    Half as many may be decided otherwise as of the test images: they are others, and shall rarely refuse what these
+    accepted.
     """
 
     def accept(graph: onnx.ModelProto) -> Verdict:
