@@ -12,8 +12,8 @@ the protocol of `ttl bench` (docs/latency.md): in turns, in fresh processes, in 
 ratio is to the whole network in the same runtime. Weights are random: the time of a dense network doesn't depend on
 them.
 
-On two idle cores it takes about ten minutes (estimated): four each for ResNet-50 and DenseNet-121, two for
-EfficientNet-b0. Making and exporting the networks is a third of it; `seconds` in the results has what each took.
+On two idle cores it took 18 minutes: six for ResNet-50, eight for DenseNet-121, four for EfficientNet-b0. Making and
+exporting the networks is more than half of it; `seconds` in the results has what each took.
 """
 
 from __future__ import annotations
