@@ -13,8 +13,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from ttl.cli import app
+from ttl.export.embed import embed_preprocessing
 from ttl.export.metadata import Metadata, to_properties
-from ttl.export.preprocessing import embed_preprocessing
 
 SAID = Metadata(
     kind="binary",

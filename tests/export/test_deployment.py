@@ -13,8 +13,8 @@ import onnxruntime as ort
 import pytest
 from PIL import Image
 
+from ttl.export.embed import embed_preprocessing
 from ttl.export.metadata import Metadata
-from ttl.export.preprocessing import embed_preprocessing
 from ttl.export.run import OnnxModel
 from ttl.export.to_onnx import ExportResult
 

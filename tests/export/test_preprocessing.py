@@ -19,9 +19,8 @@ from torch import nn
 from ttl.data.image import channels_first, open_image, to_pixels
 from ttl.errors import ExportError
 from ttl.export import decoded
-from ttl.export.decoded import check_preprocessing
+from ttl.export.embed import PIXELS, check_preprocessing, embed_preprocessing, pixels_of
 from ttl.export.metadata import Metadata, from_properties, to_properties
-from ttl.export.preprocessing import PIXELS, embed_preprocessing, pixels_of
 from ttl.export.run import OnnxModel
 from ttl.export.to_onnx import ExportResult, export_onnx
 

@@ -21,8 +21,8 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from torch import nn
 
+from ttl.export.embed import embed_preprocessing
 from ttl.export.metadata import Metadata, read_metadata
-from ttl.export.preprocessing import embed_preprocessing
 from ttl.export.to_onnx import export_onnx
 
 SIZE = 32

@@ -15,13 +15,12 @@ from PIL import Image
 from torch import nn
 
 from ttl.errors import ExportError, LatencyError, UsageError
-from ttl.export.decoded import GREY_LEVELS, PROBABILITY, check_preprocessing
+from ttl.export.embed import GREY_TOLERANCE, PROBABILITY_TOLERANCE, check_preprocessing, embed_preprocessing
 from ttl.export.files import provisional
 from ttl.export.gate import Check, Judge, Judgement, check_graph, elsewhere, no_judge, parity_checks
 from ttl.export.half import Half
 from ttl.export.metadata import Metadata, to_properties
 from ttl.export.parity import Parity, check_parity
-from ttl.export.preprocessing import embed_preprocessing
 from ttl.export.quantize import Quantized, Verdict, quantize
 from ttl.export.run import OnnxModel
 from ttl.export.translate import opset_of, translate
@@ -216,7 +215,7 @@ def _embedded(
     said = (
         f"pixels differ by {found.grey_levels} of 255, probabilities by {found.max_abs:.2g}, on {found.images} images"
     )
-    wanted = f"{GREY_LEVELS} and {PROBABILITY}"
+    wanted = f"{GREY_TOLERANCE} and {PROBABILITY_TOLERANCE}"
     return embedded, Check("Decoded images against the training pipeline", said, wanted)
 
 

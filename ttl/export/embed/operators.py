@@ -8,7 +8,7 @@ import numpy as np
 import PIL
 from onnx import TensorProto
 
-from ttl.export.nodes import ABSENT, Nodes
+from ttl.export.embed.nodes import ABSENT, Nodes
 
 MODES = {"bilinear": "linear", "bicubic": "cubic"}
 """Pillow's filters that ONNX has too, and their names there."""

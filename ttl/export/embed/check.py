@@ -16,12 +16,12 @@ from PIL import Image, ImageOps
 from ttl.cost.session import open_session
 from ttl.data.image import channels_first, to_pixels
 from ttl.errors import ExportError, GateError
+from ttl.export.embed.preprocessing import pixels_of
 from ttl.export.metadata import Metadata
-from ttl.export.preprocessing import pixels_of
 from ttl.export.run import OnnxModel, decoded
 
-GREY_LEVELS = 2
-PROBABILITY = 0.05
+GREY_TOLERANCE = 2
+PROBABILITY_TOLERANCE = 0.05
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -70,10 +70,10 @@ def check_preprocessing(embedded: OnnxModel, plain: OnnxModel, images: Sequence[
         grey_levels=_grey_levels(embedded, images),
         images=len(images),
     )
-    if parity.grey_levels > GREY_LEVELS or not parity.max_abs <= PROBABILITY:  # NaN is no agreement
+    if parity.grey_levels > GREY_TOLERANCE or not parity.max_abs <= PROBABILITY_TOLERANCE:  # NaN is no agreement
         raise GateError(
             f"The embedded preprocessing differs from training's by {parity.grey_levels} of 255 grey levels and the "
-            f"probabilities by {parity.max_abs:.2g}, more than the {GREY_LEVELS} and {PROBABILITY} that rounding "
+            f"probabilities by {parity.max_abs:.2g}, more than the {GREY_TOLERANCE} and {PROBABILITY_TOLERANCE} that rounding "
             "explains: export without it, and report the images' sizes."
         )
     return parity

@@ -8,9 +8,9 @@ import onnx
 from onnx import TensorProto, compose, helper
 
 from ttl.errors import ExportError
-from ttl.export import operators
+from ttl.export.embed import operators
+from ttl.export.embed.nodes import Nodes
 from ttl.export.metadata import Metadata, to_properties
-from ttl.export.nodes import Nodes
 from ttl.export.structure import INPUT, OUTPUT, strip
 
 PROBABILITIES = "probabilities"
