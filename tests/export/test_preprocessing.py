@@ -18,8 +18,7 @@ from torch import nn
 
 from ttl.data.image import channels_first, open_image, to_pixels
 from ttl.errors import ExportError
-from ttl.export import decoded
-from ttl.export.embed import PIXELS, check_preprocessing, embed_preprocessing, pixels_of
+from ttl.export.embed import PIXELS, check, check_preprocessing, embed_preprocessing, pixels_of
 from ttl.export.metadata import Metadata, from_properties, to_properties
 from ttl.export.run import OnnxModel
 from ttl.export.to_onnx import ExportResult, export_onnx
@@ -161,7 +160,7 @@ def test_another_mean_is_found(files: Files, monkeypatch: pytest.MonkeyPatch) ->
     _, plain = files(mean=(9.0, 9.0, 9.0))
     with pytest.raises(ExportError, match=r"by 0 of 255 grey levels and the probabilities by"):
         check_preprocessing(embedded, plain, [image_of(SIZE, SIZE, "L")])
-    monkeypatch.setattr(decoded, "PROBABILITY", 1.0)
+    monkeypatch.setattr(check, "PROBABILITY_TOLERANCE", 1.0)
     assert check_preprocessing(embedded, plain, [image_of(SIZE, SIZE, "L")]).max_abs > 0.05
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ttl.pipeline.cams import cases_of, picked
+from ttl.pipeline.drawn.cams import cases_of, picked
 
 
 def sure(*positive: float) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ttl.pipeline.draw import draw_masks
+from ttl.pipeline.drawn.draw import draw_masks
 
 
 class Brighter:

@@ -17,7 +17,7 @@ from ttl.errors import DataError, RunFolderError, UsageError
 from ttl.export.metadata import read_metadata
 from ttl.export.options import ExportConfig
 from ttl.pipeline import export, run
-from ttl.pipeline.deliverable import Deliverable, deliverable_in
+from ttl.pipeline.delivery.deliverable import Deliverable, deliverable_in
 from ttl.stats import Estimate, NonInferiority
 
 

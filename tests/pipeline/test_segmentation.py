@@ -22,7 +22,7 @@ from ttl.export.options import ExportConfig
 from ttl.export.run import OnnxModel
 from ttl.finetune import normalised
 from ttl.pipeline import export, finetune, plan, run
-from ttl.pipeline.draw import draw_masks
+from ttl.pipeline.drawn.draw import draw_masks
 from ttl.stats import SEGMENTATION_METRICS, metrics
 
 SIZES = ((48, 40), (32, 32), (70, 64))

@@ -7,9 +7,9 @@ import pytest
 
 from ttl.report import render
 from ttl.report.blocks import Figure, Section, Table
-from ttl.report.confusion import MOST_DRAWN
-from ttl.report.judging import stepped
-from ttl.report.pareto import front_of, pareto_figure
+from ttl.report.figures.confusion import MOST_DRAWN
+from ttl.report.figures.judging import stepped
+from ttl.report.figures.pareto import front_of, pareto_figure
 from ttl.report.reading import read
 from ttl.report.sections.judging import errors, telling_apart, trust
 

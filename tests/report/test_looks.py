@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ttl.report.blocks import Figure, Table
-from ttl.report.looks import looks
+from ttl.report.figures.looks import looks
 from ttl.report.reading import read
 
 from . import example

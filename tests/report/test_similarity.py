@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from ttl.report.blocks import Figure, Table
+from ttl.report.figures.similarity import similarity
 from ttl.report.reading import read
-from ttl.report.similarity import similarity
 
 from . import example
 from .test_page import plot

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from ttl.report import svg
+from ttl.report.figures import svg
 
 
 @pytest.mark.parametrize(

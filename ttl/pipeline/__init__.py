@@ -1,5 +1,6 @@
 """The whole job wired together: the only place that knows every step."""
 
+from ttl.pipeline.delivery.files import export
 from ttl.pipeline.events import (
     BatchStarted,
     Due,
@@ -13,7 +14,6 @@ from ttl.pipeline.events import (
     TrialStarted,
     Watch,
 )
-from ttl.pipeline.files import export
 from ttl.pipeline.flow import Finished, Planned, finetune, plan, rebuild_report, run
 from ttl.pipeline.library import SearchResult, search
 

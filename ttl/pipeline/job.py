@@ -7,14 +7,14 @@ from typing import Any
 
 from ttl.errors import TrainingError
 from ttl.export.options import ExportConfig
-from ttl.pipeline.cams import draw_cams
-from ttl.pipeline.deliver import CHOSEN, FULL, measure_latency
-from ttl.pipeline.deliverable import REPORT, deliverable_of
+from ttl.pipeline.delivery.deliverable import REPORT, deliverable_of
+from ttl.pipeline.delivery.exporting import FileRecord, Wanted, export_file, remember, remembered
+from ttl.pipeline.delivery.latency import CHOSEN, FULL, measure_latency
+from ttl.pipeline.drawn.cams import draw_cams
+from ttl.pipeline.drawn.overlays import draw_cases
 from ttl.pipeline.events import BatchStarted, Due, Note, TrialFailed, TrialPaused, Watch
-from ttl.pipeline.exporting import FileRecord, Wanted, export_file, remember, remembered
 from ttl.pipeline.joint import curve_of_heads, joint_epochs, joint_start
 from ttl.pipeline.known import Known, Paused
-from ttl.pipeline.overlays import draw_cases
 from ttl.pipeline.prepared import Prepared
 from ttl.pipeline.probing import probe_curve
 from ttl.pipeline.repeats import Repeats

@@ -73,8 +73,8 @@ def check_preprocessing(embedded: OnnxModel, plain: OnnxModel, images: Sequence[
     if parity.grey_levels > GREY_TOLERANCE or not parity.max_abs <= PROBABILITY_TOLERANCE:  # NaN is no agreement
         raise GateError(
             f"The embedded preprocessing differs from training's by {parity.grey_levels} of 255 grey levels and the "
-            f"probabilities by {parity.max_abs:.2g}, more than the {GREY_TOLERANCE} and {PROBABILITY_TOLERANCE} that rounding "
-            "explains: export without it, and report the images' sizes."
+            f"probabilities by {parity.max_abs:.2g}, more than the {GREY_TOLERANCE} and {PROBABILITY_TOLERANCE} that "
+            "rounding explains: export without it, and report the images' sizes."
         )
     return parity
 

@@ -7,14 +7,14 @@ import math
 from ttl.report import units
 from ttl.report.blocks import Block, Cell, Listing, Prose, Row, Section, Table, ends, estimate_cell, row
 from ttl.report.estimate import Estimate, number
-from ttl.report.judging import judged_classes
-from ttl.report.looks import looks
-from ttl.report.pareto import pareto_figure
-from ttl.report.plots import depth_figure, role
+from ttl.report.figures.judging import judged_classes
+from ttl.report.figures.looks import looks
+from ttl.report.figures.pareto import pareto_figure
+from ttl.report.figures.plots import depth_figure, role
+from ttl.report.figures.similarity import similarity
 from ttl.report.reading import Candidate, Report, mapping, records
 from ttl.report.sections.glossary import glossary
 from ttl.report.sections.points import HEAD_EXCLUDED, counted_cells, points_table
-from ttl.report.similarity import similarity
 
 
 def at_a_glance(report: Report) -> Section | None:

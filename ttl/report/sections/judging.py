@@ -6,11 +6,19 @@ from collections.abc import Mapping, Sequence
 
 from ttl.report import units
 from ttl.report.blocks import Block, Prose, Section
-from ttl.report.confusion import labels_table, matrices, matrix_block
 from ttl.report.estimate import number
-from ttl.report.judging import PRECISION_RECALL, ROC, Judged, at_half, classes_table, curve_figure, judged_classes
+from ttl.report.figures.confusion import labels_table, matrices, matrix_block
+from ttl.report.figures.judging import (
+    PRECISION_RECALL,
+    ROC,
+    Judged,
+    at_half,
+    classes_table,
+    curve_figure,
+    judged_classes,
+)
+from ttl.report.figures.reliability import histogram_figure, reliability_figure, weighed
 from ttl.report.reading import Report, mapping
-from ttl.report.reliability import histogram_figure, reliability_figure, weighed
 
 
 def telling_apart(report: Report) -> Section | None:

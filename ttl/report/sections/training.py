@@ -9,7 +9,7 @@ from typing import Any
 from ttl.report import units
 from ttl.report.blocks import Block, Facts, Listing, Prose, Section, Table, facts, row
 from ttl.report.estimate import number
-from ttl.report.plots import ROLES, curve_figures, epochs_table
+from ttl.report.figures.plots import ROLES, curve_figures, epochs_table
 from ttl.report.reading import Candidate, Report, items, mapping, records
 
 RECIPE_LABELS = {

@@ -10,9 +10,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ttl.report import svg, units
+from ttl.report import units
 from ttl.report.blocks import Figure, Table, estimate_cell, row
 from ttl.report.estimate import Estimate, number
+from ttl.report.figures import svg
 from ttl.report.reading import Candidate, Point, Report
 
 ROLES = {"chosen": "chosen", "full": "whole network", "other": ""}

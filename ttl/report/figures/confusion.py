@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from ttl.report import svg, units
+from ttl.report import units
 from ttl.report.blocks import Cell, Figure, Row, Table, row
 from ttl.report.estimate import number
+from ttl.report.figures import svg
 from ttl.report.reading import Report, items, mapping
 
 MOST_DRAWN = 8

@@ -14,7 +14,7 @@ from torch import nn
 from ttl.bundle import load_bundle
 from ttl.finetune import normalised
 from ttl.gradcam import grad_cam
-from ttl.pipeline.pictures import write_pictures
+from ttl.pipeline.drawn.pictures import write_pictures
 from ttl.pipeline.prepared import Prepared
 from ttl.pipeline.trial import Record, Rows, predictions
 from ttl.report.heat import heat

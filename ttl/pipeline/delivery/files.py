@@ -8,10 +8,10 @@ from pathlib import Path
 from ttl.errors import UsageError
 from ttl.export.options import ExportConfig
 from ttl.export.to_onnx import Precision
-from ttl.pipeline.deliver import CHOSEN
-from ttl.pipeline.deliverable import REPORT, Deliverable, deliverable_in
+from ttl.pipeline.delivery.deliverable import REPORT, Deliverable, deliverable_in
+from ttl.pipeline.delivery.exporting import FileRecord, Wanted, attempt, file_name, remember, remembered
+from ttl.pipeline.delivery.latency import CHOSEN
 from ttl.pipeline.events import Note, Watch, unwatched
-from ttl.pipeline.exporting import FileRecord, Wanted, attempt, file_name, remember, remembered
 from ttl.report import write_report
 from ttl.search.study import Study
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from ttl.bundle import DESCRIPTION
 from ttl.cost.subject import COMPILED, EAGER, Subject
 from ttl.errors import RunFolderError
-from ttl.pipeline.deliver import CHOSEN, FULL
-from ttl.pipeline.deliverable import REPORT
+from ttl.pipeline.delivery.deliverable import REPORT
+from ttl.pipeline.delivery.latency import CHOSEN, FULL
 from ttl.points import point_from_json
 from ttl.search.study import Study
 

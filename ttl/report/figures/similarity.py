@@ -9,11 +9,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ttl.report import svg, units
+from ttl.report import units
 from ttl.report.blocks import Cell, Figure, Row, Table, row
-from ttl.report.depth import chosen_index, index_of
 from ttl.report.estimate import number
-from ttl.report.plots import DEPTH
+from ttl.report.figures import svg
+from ttl.report.figures.depth import chosen_index, index_of
+from ttl.report.figures.plots import DEPTH
 from ttl.report.reading import Report, items, mapping, records
 
 WIDEST = 26.0

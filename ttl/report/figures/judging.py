@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ttl.report import svg, units
+from ttl.report import units
 from ttl.report.blocks import Cell, Figure, Table, ends, estimate_cell, row
 from ttl.report.estimate import Estimate, number
+from ttl.report.figures import svg
 from ttl.report.reading import Report, items, mapping, records
 
 

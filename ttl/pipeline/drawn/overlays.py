@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ttl.export.run import OnnxModel
-from ttl.pipeline.pictures import write_pictures
+from ttl.pipeline.drawn.pictures import write_pictures
 from ttl.pipeline.prepared import Prepared
 from ttl.pipeline.trial import Record, predictions
 from ttl.report.overlay import overlay, picture

@@ -14,8 +14,8 @@ from ttl.export.metadata import Metadata, read_metadata
 from ttl.export.options import ExportConfig
 from ttl.export.program import export_program
 from ttl.export.to_onnx import Calibration, ExportResult, Precision, export_onnx
-from ttl.pipeline.acceptance import acceptance, judgement_on_test
-from ttl.pipeline.deliverable import Deliverable
+from ttl.pipeline.delivery.acceptance import acceptance, judgement_on_test
+from ttl.pipeline.delivery.deliverable import Deliverable
 from ttl.report.card import write_beside
 from ttl.search.study import Study
 

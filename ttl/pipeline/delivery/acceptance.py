@@ -13,7 +13,7 @@ from ttl.errors import GateError
 from ttl.export.gate import Check, Judge, Judgement
 from ttl.export.quantize import Verdict
 from ttl.export.to_onnx import Precision
-from ttl.pipeline.deliverable import Deliverable
+from ttl.pipeline.delivery.deliverable import Deliverable
 from ttl.pipeline.trial import Rows
 from ttl.report.metric import metric
 from ttl.stats import NonInferiority, metrics

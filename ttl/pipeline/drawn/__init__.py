@@ -1,0 +1,1 @@
+"""Pictures of test images: what networks draw, and where they look."""

@@ -1,0 +1,1 @@
+"""The plots of the page, each with the table of what it shows."""
