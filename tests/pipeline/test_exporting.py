@@ -66,6 +66,8 @@ def test_each_file_has_its_json_and_its_card_beside(folder: Path) -> None:
     assert beside["metadata"]["data_fingerprint"] == said.data_fingerprint
     card = (folder / "model.fp16.md").read_text()
     assert said.licence == "CC BY 4.0"
+    assert set(records[0]["test"]) == set(said.metrics["test"])
+    assert re.search(r"^\| accuracy \| .* \| .* \| \d\.\d{3} \|$", card, re.MULTILINE)
     for part in (
         f"`{said.backbone}` up to `{said.cut}`",
         "not inferior to fp32",

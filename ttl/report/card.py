@@ -100,7 +100,8 @@ def _metrics_table(said: Metadata, record: Mapping[str, Any]) -> str:
     own = record.get("test")
     if own:
         heads.append("Test, this file")
-        rows = [[*line, _written({"value": own.get(name)}, name, unit)] for line, name in zip(rows, names, strict=True)]
+        found = [_written({"value": own[name]}, name, unit) if name in own else "" for name in names]
+        rows = [[*line, value] for line, value in zip(rows, found, strict=True)]
     return _table(heads, rows)
 
 

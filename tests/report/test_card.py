@@ -1,0 +1,98 @@
+"""The model card and the JSON beside an exported file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ttl.export.metadata import Metadata
+from ttl.report.card import model_card, write_beside
+
+SAID = Metadata(
+    kind="binary",
+    class_names=("normal", "pneu|monia"),
+    image_size=112,
+    channels=1,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.2, 0.2, 0.2),
+    interpolation="bilinear",
+    backbone="resnet18",
+    weights="ImageNet",
+    cut="layer3.1",
+    index=6,
+    params=2_783_000,
+    macs=352_000_000,
+    ttl_version="0.1.0",
+    data_fingerprint="ab" * 32,
+    data_name="xray",
+    recipe="full",
+    licence="CC0",
+    versions={"torch": "2.15.0"},
+    metrics={
+        "val": {"auprc": {"value": 0.92, "ci_low": 0.88, "ci_high": 0.95}},
+        "test": {
+            "auprc": {"value": 0.96, "ci_low": 0.94, "ci_high": 0.98},
+            "ece": {"value": None, "ci_low": None, "ci_high": None},
+        },
+    },
+)
+RECORD = {
+    "file": "model.int8.onnx",
+    "size_bytes": 2_880_000,
+    "sha256": "cd" * 32,
+    "opset": 20,
+    "sentence": "Difference in test AUPRC from fp32 -0.0024.",
+    "checks": [{"name": "ONNX checker, full", "found": "passed", "wanted": ""}],
+    "test": {"auprc": 0.958},
+}
+
+
+def test_the_card_of_a_classifier() -> None:
+    card = model_card(SAID, RECORD)
+    for part in (
+        "# model.int8.onnx: binary of xray\n",
+        "`resnet18` up to `layer3.1` (truncation point 6), 2,783,000 parameters",
+        "It is not a medical device.",
+        "112 px, resized whole (bilinear, antialiased)",
+        "Grey images are repeated to 3 channels.",
+        "softmax makes probabilities",
+        "| AUPRC | 0.920 (0.880 to 0.950) | 0.960 (0.940 to 0.980) | 0.958 |",
+        "| calibration error | undefined | undefined |  |",
+        "Difference in test AUPRC from fp32 -0.0024.",
+        "| ONNX checker, full | passed |  |",
+        f"SHA-256 {'cd' * 32}, opset 20",
+        "| Licence | CC0 |",
+    ):
+        assert part in card
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"kind": "multilabel"}, "a sigmoid makes probabilities"),
+        ({"kind": "segmentation", "free_sides": True, "divisor": 16}, "any height and width that are multiples of 16"),
+        ({"kind": "segmentation"}, "`(batch, classes, height, width)`"),
+        (
+            {"embeds_preprocessing": True},
+            "uint8 `(batch, height, width, channels)`, 1 or 3 channels (RGB), of any size",
+        ),
+    ],
+)
+def test_what_it_takes_and_gives(change: dict[str, object], words: str) -> None:
+    assert words in model_card(replace(SAID, **change), RECORD)
+
+
+def test_without_metrics_it_says_so() -> None:
+    assert "Not measured." in model_card(replace(SAID, metrics={}), RECORD)
+
+
+def test_both_files_lie_beside(tmp_path: Path) -> None:
+    described, card = write_beside(tmp_path / "model.int8.onnx", SAID, RECORD)
+    assert (described.name, card.name) == ("model.int8.json", "model.int8.md")
+    content = json.loads(described.read_text())
+    assert content["metadata"]["class_names"] == ["normal", "pneu|monia"]
+    assert content["export"] == RECORD
+    assert "pneu|monia" in card.read_text()
