@@ -12,7 +12,6 @@ from ttl.data import Samples, load_task
 from ttl.data.duplicates import (
     MAX_DISTANCE,
     MIN_CORRELATION,
-    Duplicate,
     find_duplicates,
     fine_detail,
     keep_together,
@@ -20,6 +19,7 @@ from ttl.data.duplicates import (
 )
 from ttl.data.folder import read_folder
 from ttl.data.sources import ArraySource
+from ttl.data.task import Duplicate
 from ttl.errors import DataError, UsageError
 
 from .toys import class_folders, noise

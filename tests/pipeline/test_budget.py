@@ -14,7 +14,8 @@ from several import together
 from ttl.config import RunConfig
 from ttl.errors import ExportError, RunFolderError, UsageError
 from ttl.pipeline import Event, Note, finetune, plan, run
-from ttl.pipeline.budget import KEPT, LatencyBudget, highest_within, within_latency
+from ttl.pipeline.budget import KEPT, highest_within, within_latency
+from ttl.pipeline.latency_budget import LatencyBudget
 from ttl.pipeline.prepare import prepare
 from ttl.pipeline.prepared import Prepared
 from ttl.search.study import Study

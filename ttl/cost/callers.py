@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 
+from ttl.cost.caller import BOUND, COPIES, Caller
 from ttl.cost.feed import FloatArray, image_feed
 from ttl.cost.rounds import Runner
 from ttl.cost.session import open_session
 from ttl.cost.subject import CUDA, ONNXRUNTIME, Setting, Subject
-
-BOUND, COPIES = f"{CUDA}, io-binding", f"{CUDA}, copies"
-"""The two ways to call a model on a GPU: images and outputs stay there, or come from the host and go back to it."""
-
-
-@dataclass(frozen=True)
-class Caller:
-    """One way to call a model.
-
-    Attributes:
-        runtime: with its version, as `onnxruntime 1.31.1`.
-        device: `cpu`; or on a GPU, where inputs and outputs are too: `cuda, io-binding`, or `cuda, copies`.
-        call: does the work, and returns when it is done.
-    """
-
-    runtime: str
-    device: str
-    call: Runner
 
 
 def open_callers(subject: Subject, setting: Setting, rng: np.random.Generator) -> tuple[Caller, ...]:

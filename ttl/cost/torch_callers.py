@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ttl.cost.callers import BOUND, COPIES, Caller
+from ttl.cost.caller import BOUND, COPIES, Caller
 from ttl.cost.rounds import Runner
 from ttl.cost.session import NO_CUDA
 from ttl.cost.subject import COMPILED, CPU, CUDA, Setting, Subject

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ttl.cost.callers import Caller, open_callers
+from ttl.cost.caller import Caller
+from ttl.cost.callers import open_callers
 from ttl.cost.memory import forget_peak, peak_bytes, resident_bytes
 from ttl.cost.provider import provider_that_ran
 from ttl.cost.rounds import time_rounds

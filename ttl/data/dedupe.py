@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 
 from ttl.data.describe import shared_groups
-from ttl.data.duplicates import Duplicate, find_duplicates, keep_together
+from ttl.data.duplicates import find_duplicates, keep_together
 from ttl.data.records import Records
-from ttl.data.task import Samples, Task
+from ttl.data.task import Duplicate, Samples, Task
 from ttl.data.words import counted, listed
 
 Dedupe = Literal["together", "drop"]

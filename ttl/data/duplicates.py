@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from ttl.data.image import quiet_readers, to_eight_bits
 from ttl.data.pool import in_threads
 from ttl.data.sources import FileSource
-from ttl.data.task import ImageSource, Samples
+from ttl.data.task import Duplicate, ImageSource, Samples
 from ttl.errors import UsageError
 
 Progress = Callable[[int, int], None]
@@ -40,27 +40,6 @@ MIN_CORRELATION = 0.95
 
 CELLS = 1_000_000  # pairs that are compared at a time
 CONFIRMED = 1_000  # pairs whose details are compared at a time
-
-
-@dataclass(frozen=True)
-class Duplicate:
-    """Two samples that show the same image.
-
-    Attributes:
-        a: sample id.
-        b: sample id.
-        a_split: the split that `a` is in.
-        b_split: the split that `b` is in.
-        kind: `identical` where the stored bytes are equal, `near` where the pictures are.
-        distance: bits of 256 in which their perceptual hashes differ.
-    """
-
-    a: str
-    b: str
-    a_split: str
-    b_split: str
-    kind: Literal["identical", "near"]
-    distance: int
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-
-if TYPE_CHECKING:
-    from ttl.data.duplicates import Duplicate
 
 Kind = Literal["binary", "multiclass", "multilabel", "segmentation"]
 Labels = npt.NDArray[np.int64]
@@ -89,6 +86,27 @@ class MaskSource(Protocol):
         Raises:
             DataError: it can't be read (any more).
         """
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """Two samples that show the same image.
+
+    Attributes:
+        a: sample id.
+        b: sample id.
+        a_split: the split that `a` is in.
+        b_split: the split that `b` is in.
+        kind: `identical` where the stored bytes are equal, `near` where the pictures are.
+        distance: bits of 256 in which their perceptual hashes differ.
+    """
+
+    a: str
+    b: str
+    a_split: str
+    b_split: str
+    kind: Literal["identical", "near"]
+    distance: int
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import ceil, log2
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Self, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from ttl.errors import ExportError, TTLError, UsageError
 from ttl.export.to_onnx import export_onnx
 from ttl.finetune.accelerated import accelerator, from_main
 from ttl.pipeline.events import Note, Watch
+from ttl.pipeline.latency_budget import LatencyBudget
 from ttl.pipeline.prepared import Prepared
 from ttl.pipeline.provenance import describe_machine, known_run
 from ttl.points import TruncationPoint
@@ -32,38 +33,6 @@ KEPT = "latency_budget.json"
 SECONDS_PER_POINT = 5.0
 """Wall-clock limit of timing one point, its export not counted."""
 RUNS_PER_POINT = 100
-
-
-@dataclass(frozen=True)
-class LatencyBudget:
-    """Milliseconds an image, the median of calls with one image, and the highest point within the budget."""
-
-    budget_ms: float
-    threads: int
-    highest: str
-    measured: Mapping[str, float]
-    """Point name -> milliseconds, of those measured, lowest first."""
-
-    def words(self) -> str:
-        """One line without its full stop."""
-        rows = ", ".join(f"{name} {milliseconds(p50_ms)}" for name, p50_ms in self.measured.items())
-        threads = counted(self.threads, "thread")
-        return f"At most {self.budget_ms:g} ms an image on {threads}: up to {self.highest} (measured: {rows})"
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {
-            "budget_ms": self.budget_ms,
-            "threads": self.threads,
-            "highest": self.highest,
-            "measured": [{"cut": name, "p50_ms": p50_ms} for name, p50_ms in self.measured.items()],
-        }
-
-    @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Self:
-        """What `to_json` gave; other keys are left alone."""
-        measured = {row["cut"]: row["p50_ms"] for row in told["measured"]}
-        return cls(told["budget_ms"], told["threads"], told["highest"], measured)
 
 
 def within_latency(prepared: Prepared, study: Study | None, watch: Watch) -> Prepared:

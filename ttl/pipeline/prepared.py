@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +21,10 @@ from ttl.config import RunConfig
 from ttl.data import Pairs, Samples, Task, decode, decode_pairs
 from ttl.errors import UsageError
 from ttl.finetune import Images, MaskedImages, Recipe, Settings, Split
+from ttl.pipeline.latency_budget import LatencyBudget
 from ttl.points import TruncationPoint, TruncationPoints
 from ttl.stats import primary
 from ttl.truncation import truncate
-
-if TYPE_CHECKING:
-    from ttl.pipeline.budget import LatencyBudget
 
 MARGIN, MARGIN_OF_DICE = 0.01, 0.02
 
