@@ -225,7 +225,7 @@ def test_predict_writes_masks_and_bench_knows_the_size(finished: Path, data: Pat
     assert re.search(r"00\.png  background [\d.]+%  foreground [\d.]+%  .*one/masks/00\.png", said.output)
     timed = runner.invoke(app, ["bench", str(finished / "model.onnx"), "--threads", "1", "--runs", "64", "--json"])
     assert timed.exit_code == 0, timed.output
-    assert json.loads(timed.output)[0]["batch"] == 1
+    assert json.loads(timed.stdout)["rows"][0]["batch"] == 1
 
 
 @pytest.mark.realdata
