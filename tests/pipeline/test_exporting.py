@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from ttl.config import RunConfig
-from ttl.errors import DataError, RunFolderError, UsageError
+from ttl.errors import DataError, GateError, RunFolderError, UsageError
 from ttl.export.metadata import read_metadata
 from ttl.export.options import ExportConfig
 from ttl.pipeline import export, run
@@ -84,6 +84,8 @@ def test_each_file_has_its_json_and_its_card_beside(folder: Path) -> None:
 def test_a_file_that_is_inferior_is_not_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     worse = NonInferiority("auprc", Estimate(-0.05, -0.08, -0.02), 0.01)
     monkeypatch.setattr(Deliverable, "compared", lambda *args: worse)
+    for stale in ("model.fp16.onnx", "model.fp16.json", "model.fp16.md"):
+        (folder / stale).write_text("of an earlier export")
     (record,) = export(folder, ExportConfig(precision=("fp16",)))
     assert record["state"] == "failed"
     assert record["why"].startswith(
@@ -165,6 +167,21 @@ def test_a_model_without_its_run_is_judged_on_the_data_given(ran: Path, tmp_path
 def test_one_name_is_for_one_file(ran: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is one file, and 2 were asked for"):
         export(ran, ExportConfig(precision=("fp32", "fp16")), out=tmp_path / "m.onnx")
+
+
+def test_a_program_that_is_refused_leaves_the_card_of_the_onnx_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **told: object) -> None:
+        raise GateError("It differs.")
+
+    monkeypatch.setattr("ttl.pipeline.delivery.exporting.export_program", refuse)
+    (folder / "model.pt2").write_text("of an earlier export")
+    records = export(folder, ExportConfig(program=True))
+    assert [record["state"] for record in records] == ["passed", "failed"]
+    assert not (folder / "model.pt2").exists()
+    assert (folder / "model.json").is_file()
+    assert (folder / "model.md").is_file()
 
 
 def test_calibration_sees_every_class_alike_and_no_image_twice(ran: Path) -> None:

@@ -28,10 +28,15 @@ def write_beside(path: Path, metadata: Metadata, record: Mapping[str, Any]) -> t
         OSError: they can't be written.
     """
     content = {"metadata": asdict(metadata), "export": dict(record)}
-    described, card = path.with_suffix(".json"), path.with_suffix(".md")
+    described, card = beside(path)
     described.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     card.write_text(model_card(metadata, record), encoding="utf-8")
     return described, card
+
+
+def beside(path: Path) -> tuple[Path, Path]:
+    """`NAME.json` and `NAME.md` of the file `NAME.onnx`."""
+    return path.with_suffix(".json"), path.with_suffix(".md")
 
 
 def model_card(metadata: Metadata, record: Mapping[str, Any]) -> str:

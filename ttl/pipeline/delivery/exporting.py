@@ -16,7 +16,7 @@ from ttl.export.program import export_program
 from ttl.export.to_onnx import Calibration, ExportResult, Precision, export_onnx
 from ttl.pipeline.delivery.acceptance import acceptance, judgement_on_test
 from ttl.pipeline.delivery.deliverable import Deliverable
-from ttl.report.card import write_beside
+from ttl.report.card import beside, write_beside
 from ttl.search.study import Study
 
 TOOLS = ("torch", "timm", "onnx", "onnxscript", "onnxruntime")
@@ -49,10 +49,16 @@ def file_name(stem: str, precision: str | None, *, embedded: bool) -> str:
 
 
 def attempt(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) -> FileRecord:
-    """Export one file, and say how it went: `state` is `passed`, `failed` or `not exported`, `why` its cause."""
+    """Export one file, and say how it went: `state` is `passed`, `failed` or `not exported`, `why` its cause.
+
+    Where a check refused it there is no file of that name afterwards, not an earlier one either: nobody is to ship that
+    for the one asked for.
+    """
     try:
         return export_file(deliverable, wanted, config)
     except GateError as error:
+        for stale in (wanted.path, *(beside(wanted.path) if wanted.precision else ())):
+            stale.unlink(missing_ok=True)
         return _known(deliverable, wanted, "failed") | {"why": str(error)}
     except ExportError as error:
         return _known(deliverable, wanted, "not exported") | {"why": str(error)}
