@@ -9,10 +9,10 @@ from typing import Any
 
 import onnx
 
-from ttl.errors import GateError
+from ttl.errors import ExportError, GateError
 from ttl.export.parity import Parity
 from ttl.export.quiet import first_line
-from ttl.export.structure import unfolded_norms
+from ttl.export.structure import OUTPUT, check_structure, unfolded_norms, unread_weights
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,27 @@ def no_judge(path: Path) -> Judgement:
     return Judgement()
 
 
-def check_graph(path: Path) -> tuple[Check, ...]:
-    """The ONNX checker with full type and shape inference, and what of the graph is worth telling.
+def check_graph(path: Path, *, output: str = OUTPUT) -> tuple[Check, ...]:
+    """The ONNX checker with full type and shape inference, and the structure of the graph as it is in the file.
+
+    Args:
+        path: the file.
+        output: what its one output is called.
 
     Raises:
-        GateError: the checker refuses it.
+        GateError: the checker refuses it, or its structure isn't that of a graph for inference in one file.
     """
     try:
         onnx.checker.check_model(str(path), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise GateError(f"The ONNX checker refuses the exported graph: {first_line(error)}") from error
-    graph = onnx.load(str(path))
+    graph = onnx.load(str(path), load_external_data=False)
+    try:
+        check_structure(graph, output=output)
+    except ExportError as error:
+        raise GateError(str(error)) from error
+    if unread := unread_weights(graph):
+        raise GateError(f"The exported graph holds weights that nothing reads: {', '.join(sorted(unread)[:3])}.")
     left, foldable = unfolded_norms(graph)
     ends = " -> ".join(_shape(value) for value in (graph.graph.input[0], graph.graph.output[0]))
     folded = f"{left} left, {foldable} of them right after a convolution" if left else "none left"
@@ -70,11 +80,10 @@ def _shape(value: onnx.ValueInfoProto) -> str:
 
 def parity_checks(parity: Parity) -> tuple[Check, ...]:
     """What the comparison with PyTorch found."""
-    allowed = "" if parity.tolerance is None else f"{parity.tolerance:.2g}"
     batches = ", ".join(map(str, parity.batches))
     return (
         Check("Run with graph optimisation off and on", f"batches of {batches}", "finite, the model's shapes"),
-        Check("Largest difference from PyTorch float32", f"{parity.max_abs:.2g}", allowed or "the metric decides"),
+        Check("Largest difference from PyTorch float32", f"{parity.max_abs:.2g}", _allowed(parity)),
         Check(
             "Largest difference from PyTorch float64",
             f"{parity.float64_max_abs:.2g} (PyTorch's own rounding {parity.rounding:.2g}, largest logit "
@@ -93,4 +102,8 @@ def elsewhere(device: str, found: Parity | str) -> Check:
     name = f"On {device}"
     if isinstance(found, str):
         return Check(name, f"not checked: {found}")
-    return Check(name, f"differs from PyTorch by {found.max_abs:.2g}", f"{found.tolerance or float('nan'):.2g}")
+    return Check(name, f"differs from PyTorch by {found.max_abs:.2g}", _allowed(found))
+
+
+def _allowed(parity: Parity) -> str:
+    return "the metric decides" if parity.tolerance is None else f"{parity.tolerance:.2g}"

@@ -18,10 +18,9 @@ def strip(model: onnx.ModelProto) -> None:
 
     The notes (stack traces of every node) hold paths of the machine that exported the model.
     """
-    used = {name for node in _nodes(model.graph) for name in node.input}
-    used |= {output.name for output in model.graph.output}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
-    if len(kept) != len(model.graph.initializer):
+    unread = unread_weights(model)
+    kept = [tensor for tensor in model.graph.initializer if tensor.name not in unread]
+    if unread:
         del model.graph.initializer[:]
         model.graph.initializer.extend(kept)
     for node in _nodes(model.graph):
@@ -30,6 +29,13 @@ def strip(model: onnx.ModelProto) -> None:
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info, *model.graph.initializer):
         del value.metadata_props[:]
         value.doc_string = ""
+
+
+def unread_weights(model: onnx.ModelProto) -> set[str]:
+    """Names of the initialisers that no node reads and that are no output."""
+    used = {name for node in _nodes(model.graph) for name in node.input}
+    used |= {output.name for output in model.graph.output}
+    return {tensor.name for tensor in model.graph.initializer} - used
 
 
 def unfolded_norms(model: onnx.ModelProto) -> tuple[int, int]:
@@ -41,17 +47,18 @@ def unfolded_norms(model: onnx.ModelProto) -> tuple[int, int]:
     return len(norms), sum(node.op_type == "Conv" for node in fed)
 
 
-def check_structure(model: onnx.ModelProto, *, free_sides: bool = False) -> None:
+def check_structure(model: onnx.ModelProto, *, free_sides: bool = False, output: str = OUTPUT) -> None:
     """Check names, the free batch size, and that the graph is one for inference in one file.
 
     Args:
         model: the exported graph.
         free_sides: whether height and width are to be free, too.
+        output: what the one output is called.
 
     Raises:
         ExportError: naming the first thing that isn't so.
     """
-    _check_ends(model.graph)
+    _check_ends(model.graph, output)
     for value in (model.graph.input[0], model.graph.output[0]) if free_sides else ():
         fixed = [dim.dim_value for dim in value.type.tensor_type.shape.dim[2:] if not dim.dim_param]
         if fixed:
@@ -70,8 +77,8 @@ def check_structure(model: onnx.ModelProto, *, free_sides: bool = False) -> None
         raise ExportError(f"The exported graph keeps {outside[0]} in a second file: it can't be shipped as one.")
 
 
-def _check_ends(graph: onnx.GraphProto) -> None:
-    for values, name in ((graph.input, INPUT), (graph.output, OUTPUT)):
+def _check_ends(graph: onnx.GraphProto, output: str) -> None:
+    for values, name in ((graph.input, INPUT), (graph.output, output)):
         names = [value.name for value in values]
         if names != [name]:
             raise ExportError(

@@ -15,7 +15,13 @@ from PIL import Image
 from torch import nn
 
 from ttl.errors import ExportError, LatencyError, UsageError
-from ttl.export.embed import GREY_TOLERANCE, PROBABILITY_TOLERANCE, check_preprocessing, embed_preprocessing
+from ttl.export.embed import (
+    GREY_TOLERANCE,
+    PROBABILITIES,
+    PROBABILITY_TOLERANCE,
+    check_preprocessing,
+    embed_preprocessing,
+)
 from ttl.export.files import provisional
 from ttl.export.gate import Check, Judge, Judgement, check_graph, elsewhere, no_judge, parity_checks
 from ttl.export.half import Half
@@ -136,7 +142,7 @@ def export_onnx(
         if decoded and metadata is not None:
             metadata = replace(metadata, embeds_preprocessing=True)
             graph, embedded = _embedded(graph, metadata, unchecked, decoded)
-            checks, compared = check_graph(unchecked), (*compared, embedded)
+            checks, compared = check_graph(unchecked, output=PROBABILITIES), (*compared, embedded)
         judgement = judge(unchecked)
         content = _finished(graph, metadata, parity)
         unchecked.write_bytes(content)
