@@ -36,11 +36,11 @@ from torch import nn
 from ttl.cost.bench import Bench, bench
 from ttl.cost.latency import Latency, latency_rows
 from ttl.cost.subject import EAGER, Subject
+from ttl.cut.points import TruncationPoint, truncation_points
+from ttl.cut.truncation import truncate
 from ttl.export.to_onnx import export_onnx
-from ttl.pipeline.provenance import describe_machine
-from ttl.points import TruncationPoint, truncation_points
+from ttl.run.provenance import describe_machine
 from ttl.stats import ratio_interval
-from ttl.truncation import truncate
 
 RESULTS = Path(__file__).parent / "results" / "latency.json"
 NETWORKS = ("resnet50", "densenet121", "efficientnet_b0")

@@ -56,7 +56,7 @@ def measure(name: str, *, turns: int) -> dict[str, Any]:
     import timm
     import torch
 
-    from ttl.points import truncation_points
+    from ttl.cut.points import truncation_points
 
     model = timm.create_model(name).eval()
     image = torch.randn(1, 3, 224, 224)

@@ -10,7 +10,7 @@ from math import sqrt
 import torch
 from torch import nn
 
-from ttl.cost.macs import MacCounter
+from ttl.cut.macs import MacCounter
 
 TOLERANCE = 0.02
 MOST_TRIES = 10

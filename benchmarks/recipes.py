@@ -20,14 +20,14 @@ from typing import Any
 from shared import study_config, study_parser
 
 from ttl.config import RunConfig
+from ttl.cut.truncation import truncate
 from ttl.finetune import RECIPES, fit
-from ttl.pipeline import finetune
-from ttl.pipeline.prepare import prepare
-from ttl.pipeline.prepared import Prepared
-from ttl.pipeline.provenance import describe_machine
-from ttl.pipeline.trial import predictions
+from ttl.run import finetune
+from ttl.run.prepare import prepare
+from ttl.run.prepared import Prepared
+from ttl.run.provenance import describe_machine
+from ttl.run.trial import predictions
 from ttl.stats import paired_difference
-from ttl.truncation import truncate
 
 RESULTS = Path(__file__).parent / "results" / "recipes.json"
 SHOWN = ("auroc", "auprc")

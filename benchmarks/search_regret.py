@@ -32,24 +32,24 @@ import numpy as np
 from transferability import SCORES
 
 from ttl.config import load_config
-from ttl.pipeline.events import unwatched
-from ttl.pipeline.joint import curve_of_heads, joint_start
-from ttl.pipeline.known import Paused
-from ttl.pipeline.prepare import prepare
-from ttl.pipeline.prepared import Prepared
-from ttl.pipeline.probing import pooled_features, probe_curve
-from ttl.pipeline.provenance import describe_machine
-from ttl.pipeline.similar import common_size, similarities
-from ttl.pipeline.strategies import Sources, strategy_of
-from ttl.pipeline.trial import finished_trial, identity, run_trial, score
-from ttl.pipeline.verdict import MACS_PER_TRAINING_STEP, compared
-from ttl.points import TruncationPoint, UNetPoint
-from ttl.search.engine import Trial
-from ttl.search.probe import Curve, one_standard_error
+from ttl.cut.points import TruncationPoint, UNetPoint
+from ttl.run.events import unwatched
+from ttl.run.joint import curve_of_heads, joint_start
+from ttl.run.known import Paused
+from ttl.run.prepare import prepare
+from ttl.run.prepared import Prepared
+from ttl.run.probing import pooled_features, probe_curve
+from ttl.run.provenance import describe_machine
+from ttl.run.similar import common_size, similarities
+from ttl.run.strategies import Sources, strategy_of
+from ttl.run.trial import finished_trial, identity, run_trial, score
+from ttl.run.verdict import MACS_PER_TRAINING_STEP, compared
 from ttl.search.select import choose_best, choose_smallest
+from ttl.search.strategies.probe import Curve, one_standard_error
+from ttl.search.strategies.svcca import Similarity
 from ttl.search.strategy import Batch, Chooser, Scores, Strategy, drive
-from ttl.search.study import CACHE, Study
-from ttl.search.svcca import Similarity
+from ttl.study.engines.engine import Trial
+from ttl.study.study import CACHE, Study
 
 SCREENED, SCREEN_EPOCHS = 3, 2
 RESULTS = Path(__file__).parent / "results" / "search_regret.json"

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ttl.similarity import svcca
+from ttl.stats.similarity import svcca
 
 RESULTS = Path(__file__).parent / "results" / "similarity.json"
 Array = npt.NDArray[np.float64]

@@ -34,14 +34,14 @@ from shared import study_config, study_parser
 from torch import nn
 from torch.nn import functional as F
 
+from ttl.cut.truncation import truncate
 from ttl.data import AUGMENTATIONS
 from ttl.finetune import Images, fit, recipe
 from ttl.finetune.feed import Feed
 from ttl.finetune.inference import Normalise
-from ttl.pipeline.prepare import prepare
-from ttl.pipeline.prepared import Prepared
-from ttl.pipeline.provenance import describe_machine
-from ttl.truncation import truncate
+from ttl.run.prepare import prepare
+from ttl.run.prepared import Prepared
+from ttl.run.provenance import describe_machine
 
 RESULTS = Path(__file__).parent / "results" / "training.json"
 SHOWN = ("full", "fc-bn", "fc")

@@ -68,9 +68,9 @@ def check(name: str) -> dict[str, Any]:
     import timm
     import torch
 
-    from ttl.graph import walk
-    from ttl.points import UNetPoint
-    from ttl.truncation import truncate
+    from ttl.cut.graph import walk
+    from ttl.cut.points import UNetPoint
+    from ttl.cut.truncation import truncate
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -112,8 +112,8 @@ def points_of(unet: Any) -> tuple[int, Any]:
     Raises:
         ModelError: at none of them.
     """
+    from ttl.cut.points import truncation_points
     from ttl.errors import ModelError
-    from ttl.points import truncation_points
 
     for side in SIDES[:-1]:
         try:

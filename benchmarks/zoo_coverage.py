@@ -100,7 +100,7 @@ def sweep(
 ) -> Iterator[dict[str, Any]]:
     """What `check` says of each network, each in a process of its own."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["timm", "torchvision", "ttl.truncation"])
+    context.set_forkserver_preload(["timm", "torchvision", "ttl.cut.truncation"])
     waiting, count = list(reversed(names)), 0
     running: list[Any] = []
     stop = time.monotonic() + 60 * minutes
@@ -150,7 +150,7 @@ def check(name: str, *, export: bool) -> dict[str, Any]:
     import torchvision
     from torch import nn
 
-    from ttl.points import truncation_points
+    from ttl.cut.points import truncation_points
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -198,7 +198,7 @@ def exactness(model: Any, points: Any, size: int, config: Any) -> dict[str, Any]
     """What is wrong with the cuts at a sample of points."""
     import torch
 
-    from ttl.graph import walk
+    from ttl.cut.graph import walk
 
     image = torch.randn(1, 3, size, size)
     wrong = [
@@ -244,7 +244,7 @@ def faults(
     """
     import torch
 
-    from ttl.truncation import truncate
+    from ttl.cut.truncation import truncate
 
     found = []
     small = truncate(model, point, num_classes=2).eval()
@@ -302,9 +302,9 @@ def exports(model: Any, size: int) -> str:
 
     import torch
 
+    from ttl.cut.points import truncation_points
+    from ttl.cut.truncation import truncate
     from ttl.export.to_onnx import export_onnx
-    from ttl.points import truncation_points
-    from ttl.truncation import truncate
 
     points = truncation_points(model, image_size=size)
     small = truncate(model, points[len(points) // 2], num_classes=2)

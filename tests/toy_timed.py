@@ -46,5 +46,5 @@ def load(path: Path) -> Scaled:
 
 
 def load_with_more(path: Path) -> tuple[Scaled, str]:
-    """As `ttl.bundle.load_bundle` does."""
+    """As `ttl.export.bundle.load_bundle` does."""
     return load(path), "and what it is"

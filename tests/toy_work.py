@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ttl.errors import RunFolderError, TrainingError
-from ttl.search.engine import Remote, Tell, Trial
+from ttl.study.engines.engine import Remote, Tell, Trial
 
 
 @dataclass(frozen=True)

@@ -11,40 +11,44 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ttl.backbones import load_backbone as load_backbone
-    from ttl.bundle import load_bundle as load_bundle
+    from ttl.cut.points import TruncationPoint as TruncationPoint
+    from ttl.cut.points import truncation_points as truncation_points
+    from ttl.cut.truncation import truncate as truncate
     from ttl.data import load_task as load_task
     from ttl.errors import TTLError as TTLError
+    from ttl.export.bundle import load_bundle as load_bundle
     from ttl.export.run import OnnxModel as OnnxModel
     from ttl.export.to_onnx import export_onnx as export_onnx
-    from ttl.pipeline import plan as plan
-    from ttl.pipeline import run as run
-    from ttl.points import TruncationPoint as TruncationPoint
-    from ttl.points import truncation_points as truncation_points
-    from ttl.truncation import truncate as truncate
+    from ttl.networks import load_backbone as load_backbone
+    from ttl.run import plan as plan
+    from ttl.run import run as run
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "OnnxModel": "ttl.export.run",
     "TTLError": "ttl.errors",
-    "TruncationPoint": "ttl.points",
+    "TruncationPoint": "ttl.cut.points",
     "export_onnx": "ttl.export.to_onnx",
-    "load_backbone": "ttl.backbones",
-    "load_bundle": "ttl.bundle",
+    "load_backbone": "ttl.networks",
+    "load_bundle": "ttl.export.bundle",
     "load_task": "ttl.data",
-    "plan": "ttl.pipeline",
-    "run": "ttl.pipeline",
-    "truncate": "ttl.truncation",
-    "truncation_points": "ttl.points",
+    "plan": "ttl.run",
+    "truncate": "ttl.cut.truncation",
+    "truncation_points": "ttl.cut.points",
 }
 
-__all__ = ["__version__", "search", *_HOMES]
+_ROOMS = {"similarity": "ttl.stats.similarity", "windows": "ttl.data.modality.windows"}
+"""Modules under their short public names."""
+
+__all__ = ["__version__", "run", "search", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
+    if name in _ROOMS:
+        return import_module(_ROOMS[name])
     raise AttributeError(f"module 'ttl' has no attribute {name!r}")
 
 
@@ -53,18 +57,27 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """`ttl.search` is the public function, and `ttl.search.two_stage` a module: both readings work.
+    """`ttl.search` and `ttl.run` are public functions, and rooms of the package too: both readings work.
 
-    Importing a submodule sets it as an attribute of its package; this property keeps the function there.
+    Importing a submodule sets it as an attribute of its package; these properties keep the functions there.
     """
 
     @property
     def search(self) -> Any:
-        """See `ttl.pipeline.search`."""
-        return import_module("ttl.pipeline").search
+        """See `ttl.run.search`."""
+        return import_module("ttl.run").search
 
     @search.setter
     def search(self, module: ModuleType) -> None:
+        pass
+
+    @property
+    def run(self) -> Any:
+        """See `ttl.run.run`."""
+        return import_module("ttl.run").run
+
+    @run.setter
+    def run(self, module: ModuleType) -> None:
         pass
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ttl.cli import console, progress
-from ttl.pipeline import BatchStarted, Due, EpochDone, TrialDone, TrialPaused, TrialStarted
+from ttl.run import BatchStarted, Due, EpochDone, TrialDone, TrialPaused, TrialStarted
 
 
 class Clock:

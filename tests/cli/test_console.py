@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from ttl.cli import console
-from ttl.pipeline import ImagesShown, Note, TrialFailed, Watch
+from ttl.run import ImagesShown, Note, TrialFailed, Watch
 
 from .events import Clock, batch, epoch, finished, paused, segmented, segmented_epoch, segmented_paused, started
 

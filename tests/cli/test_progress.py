@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ttl.cli.progress import FineTune, Row, RunProgress, summed
-from ttl.pipeline import BatchStarted, Due, ImagesShown, TrialFailed
+from ttl.run import BatchStarted, Due, ImagesShown, TrialFailed
 
 from .events import Clock, batch, epoch, finished, paused, segmented, segmented_epoch, segmented_paused, started
 

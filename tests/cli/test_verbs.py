@@ -93,7 +93,7 @@ def test_bench_report_and_export_of_a_run(finished: tuple[Path, Result], tmp_pat
 def test_an_export_that_fails_a_check_ends_with_1_and_says_which(
     finished: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("ttl.pipeline.delivery.acceptance.METRIC_TOLERANCE", -1.0)
+    monkeypatch.setattr("ttl.deliver.acceptance.METRIC_TOLERANCE", -1.0)
     result = ttl("export", finished[0], "--program", "--out", tmp_path)
     assert result.exit_code == 1
     assert re.search(r"^model\.onnx +fp32 +failed", result.output, re.MULTILINE)

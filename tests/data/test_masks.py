@@ -19,8 +19,8 @@ from PIL import Image
 from ttl.data import Columns, describe, load_task, write_splits
 from ttl.data.mask_file import check_mask, read_mask
 from ttl.data.mask_layout import read_mask_layout
+from ttl.data.mask_set import read_masks
 from ttl.data.records import Records
-from ttl.data.segmentation import read_masks
 from ttl.data.task import IGNORE
 from ttl.errors import DataError
 

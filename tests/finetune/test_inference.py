@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from networks import TinyResNet
+from toy_networks import TinyResNet
+from ttl.cut.points import truncation_points
+from ttl.cut.truncation import truncate
 from ttl.finetune import normalised, predict
-from ttl.points import truncation_points
-from ttl.truncation import truncate
 
 MEAN, STD = (0.5, 0.25, 0.0), (0.5, 0.25, 2.0)
 

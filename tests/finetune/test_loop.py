@@ -12,14 +12,14 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from networks import TinyResNet
 from toy_images import images
+from toy_networks import TinyResNet
+from ttl.cut.points import truncation_points
+from ttl.cut.truncation import truncate
 from ttl.errors import TrainingError, UsageError
 from ttl.finetune import Fit, Images, Phase, Recipe, Settings, fit, predict, recipe
 from ttl.finetune.objective import Objective
 from ttl.finetune.trainable import batch_norms
-from ttl.points import truncation_points
-from ttl.truncation import truncate
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 State = dict[str, torch.Tensor]

@@ -17,12 +17,12 @@ from dataclasses import replace
 from pathlib import Path
 import torch
 from torch import nn
-from networks import TinyResNet
+from toy_networks import TinyResNet
 from toy_images import images
 from ttl import processes
 from ttl.finetune import Settings, fit, from_main, recipe
-from ttl.points import truncation_points
-from ttl.truncation import truncate
+from ttl.cut.points import truncation_points
+from ttl.cut.truncation import truncate
 
 out, how, norms, accumulate, watched = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]), []
 torch.manual_seed(0)

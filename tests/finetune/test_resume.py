@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import nn
 
-from networks import TinyResNet
 from toy_images import images
+from toy_networks import TinyResNet
+from ttl.cut.points import truncation_points
+from ttl.cut.truncation import truncate
 from ttl.errors import RunFolderError
 from ttl.finetune import Fit, Settings, epochs_done, fit, recipe
 from ttl.finetune.resume import Checkpoint
-from ttl.points import truncation_points
-from ttl.truncation import truncate
 
 SETTINGS = Settings(kind="binary", mean=(0.5,) * 3, std=(0.25,) * 3, seed=3, epochs=6, batch_size=4)
 TIMES = ("seconds", "images_per_second")

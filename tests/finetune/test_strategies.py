@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import nn
 
-from networks import TinyResNet, network
 from toy_images import images
+from toy_networks import TinyResNet, network
+from ttl.cut.points import truncation_points
+from ttl.cut.truncation import truncate
 from ttl.finetune import RECIPES, Settings, fit
 from ttl.finetune.trainable import batch_norms
-from ttl.points import truncation_points
-from ttl.truncation import truncate
 
 STILL, MOVING = False, True
 OWN = None  # the network's own momentum

@@ -5,11 +5,11 @@ import segmentation_models_pytorch as smp
 import torch
 from torch import nn
 
-from networks import TinyResNet, network
+from toy_networks import TinyResNet, network
+from ttl.cut.points import truncation_points
+from ttl.cut.truncation import truncate
 from ttl.finetune import Phase, recipe
 from ttl.finetune.trainable import batch_norms, select, train_mode
-from ttl.points import truncation_points
-from ttl.truncation import truncate
 
 HEAD = {"ttl_head.fc.weight", "ttl_head.fc.bias"}
 NORMS = {f"{norm}.{part}" for norm in ("stem.1", "stage1.0.bn1") for part in ("weight", "bias")}

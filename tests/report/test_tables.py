@@ -13,7 +13,7 @@ from ttl.errors import RunFolderError
 from ttl.report import Grid, read_tables, write_csv
 from ttl.report.blocks import Cell, Facts, Prose, Section, Table, row
 from ttl.report.tables import grids
-from ttl.report.units import MISSING, duration, milliseconds, percent, plain, score
+from ttl.words.units import MISSING, duration, milliseconds, percent, plain, score
 
 from . import example, segmented
 from .test_page import PLOTS

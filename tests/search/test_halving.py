@@ -4,14 +4,14 @@ from math import isnan, nan
 
 import pytest
 
-from networks import TinyResNet
+from toy_networks import TinyResNet
+from ttl.cut.points import TruncationPoint, truncation_points
 from ttl.errors import TrainingError
-from ttl.points import TruncationPoint, truncation_points
-from ttl.search.exhaustive import exhaustive
-from ttl.search.halving import halving
 from ttl.search.select import choose_best
+from ttl.search.strategies.exhaustive import exhaustive
+from ttl.search.strategies.halving import halving
+from ttl.search.strategies.two_stage import two_stage
 from ttl.search.strategy import Batch, Found, Scores, drive
-from ttl.search.two_stage import two_stage
 
 
 @pytest.fixture(scope="module")

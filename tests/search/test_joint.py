@@ -4,12 +4,12 @@ from math import nan
 
 import pytest
 
-from networks import TinyResNet
+from toy_networks import TinyResNet
+from ttl.cut.points import TruncationPoint, truncation_points
 from ttl.errors import TrainingError
-from ttl.points import TruncationPoint, truncation_points
-from ttl.search.joint import joint
-from ttl.search.probe import Probed
 from ttl.search.select import choose_best
+from ttl.search.strategies.joint import joint
+from ttl.search.strategies.probe import Probed
 from ttl.search.strategy import Batch, Found, Scores, drive
 
 

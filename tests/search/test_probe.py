@@ -4,11 +4,11 @@ from math import nan
 
 import pytest
 
-from networks import TinyResNet
+from toy_networks import TinyResNet
+from ttl.cut.points import TruncationPoint, truncation_points
 from ttl.errors import TrainingError
-from ttl.points import TruncationPoint, truncation_points
-from ttl.search.probe import Probed, one_standard_error, probe
 from ttl.search.select import choose_best
+from ttl.search.strategies.probe import Probed, one_standard_error, probe
 from ttl.search.strategy import drive, one_by_one
 
 

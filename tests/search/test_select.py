@@ -5,11 +5,11 @@ from math import inf, nan
 
 import pytest
 
-from networks import TinyResNet
+from toy_networks import TinyResNet
+from ttl.cut.points import TruncationPoint, truncation_points
 from ttl.errors import TrainingError
-from ttl.points import TruncationPoint, truncation_points
-from ttl.search.exhaustive import exhaustive
 from ttl.search.select import best, choose_best, choose_smallest
+from ttl.search.strategies.exhaustive import exhaustive
 from ttl.search.strategy import drive, one_by_one
 
 

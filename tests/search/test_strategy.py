@@ -4,9 +4,9 @@ from math import isnan, nan
 
 import pytest
 
-from networks import TinyResNet
+from toy_networks import TinyResNet
+from ttl.cut.points import TruncationPoint, truncation_points
 from ttl.errors import TrainingError
-from ttl.points import TruncationPoint, truncation_points
 from ttl.search.strategy import Batch, Choice, Scores, Strategy, drive, one_by_one
 
 

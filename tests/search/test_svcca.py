@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
 
-from networks import TinyResNet
-from ttl.points import TruncationPoint, truncation_points
+from toy_networks import TinyResNet
+from ttl.cut.points import TruncationPoint, truncation_points
 from ttl.search.select import choose_best
+from ttl.search.strategies.svcca import Similarity, first_overlap, svcca
 from ttl.search.strategy import drive, one_by_one
-from ttl.search.svcca import Similarity, first_overlap, svcca
 
 APART = Similarity((0.9, 0.8, 0.7), (0.1, 0.2, 0.3))
 MIXED = Similarity((0.9, 0.25, 0.15), (0.1, 0.2, 0.3))

@@ -4,11 +4,11 @@ from math import nan
 
 import pytest
 
+from ttl.cut.points import TruncationPoint
 from ttl.errors import TrainingError
-from ttl.points import TruncationPoint
 from ttl.search.select import choose_best
+from ttl.search.strategies.two_stage import two_stage
 from ttl.search.strategy import Found, drive, one_by_one
-from ttl.search.two_stage import two_stage
 
 STAGE_ENDS = (2, 5, 8)
 WHOLE = 10

@@ -95,7 +95,7 @@ def _subjects(paths: Sequence[Path], *, compiled: bool, image_size: int | None) 
         return [Subject(str(path), path) for path in dict.fromkeys(paths)], image_size or _side(paths)
     if len(paths) > 1 or image_size:
         raise UsageError(f"{folders[0]} is a run folder: give it alone, without --image-size; or name ONNX files.")
-    from ttl.pipeline.delivery.timed import subjects_of
+    from ttl.deliver.timed import subjects_of
 
     subjects = subjects_of(folders[0], compiled=compiled)
     return subjects, _side([subject.path for subject in subjects if not subject.loader])

@@ -16,8 +16,7 @@ from rich.text import Text
 
 from ttl.cli.progress import FineTune, Key, Row, RunProgress, score_of, summed
 from ttl.cli.tables import written
-from ttl.data.words import counted, listed
-from ttl.pipeline import (
+from ttl.run import (
     BatchStarted,
     EpochDone,
     Event,
@@ -29,8 +28,9 @@ from ttl.pipeline import (
     TrialStarted,
     Watch,
 )
-from ttl.pipeline.known import best_score
-from ttl.report.metric import metric
+from ttl.run.known import best_score
+from ttl.words.counts import counted, listed
+from ttl.words.metric import metric
 
 QUIET_SECONDS = 30.0
 """Without a terminal an epoch is worth a line only if nothing was said for so long."""

@@ -50,7 +50,7 @@ def export(
     """Write the fine-tuned model as ONNX files. A file that fails a check is not kept, and the command fails."""
     from ttl.config import read_options
     from ttl.export.options import ExportConfig
-    from ttl.pipeline import export as export_to
+    from ttl.run import export as export_to
 
     flags = {
         "precision": tuple(precision) if precision else None,

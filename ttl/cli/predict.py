@@ -61,7 +61,7 @@ def predict(
 
 def _draw(model: OnnxModel, paths: Sequence[Path], root: Path, out: Path, as_json: bool) -> None:
     """Masks and overlays as files, and a line each."""
-    from ttl.pipeline.drawn.draw import draw_masks
+    from ttl.deliver.pictures.predicted_masks import draw_masks
 
     width, drawn = max(len(str(path)) for path in paths), []
     for row in draw_masks(model, paths, root, out):

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any, Literal
 
 from ttl.cli.tables import duration
-from ttl.pipeline import (
+from ttl.run import (
     BatchStarted,
     Due,
     EpochDone,
@@ -22,7 +22,7 @@ from ttl.pipeline import (
     TrialPaused,
     TrialStarted,
 )
-from ttl.pipeline.known import best_score
+from ttl.run.known import best_score
 from ttl.stats.kinds import KINDS, primary
 
 SCORES = tuple(dict.fromkeys(map(primary, KINDS)))

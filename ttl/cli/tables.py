@@ -6,7 +6,7 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ttl.report.metric import Metric
+    from ttl.words.metric import Metric
 
 
 def counts_table(task: dict[str, Any]) -> str:
@@ -23,14 +23,14 @@ def counts_table(task: dict[str, Any]) -> str:
 
 
 def _share(of: float | None) -> str:
-    from ttl.report import units
+    from ttl.words import units
 
     return "-" if of is None else units.percent(of)
 
 
 def candidates_table(content: dict[str, Any]) -> str:
     """The points tried: cost and metric with intervals, the chosen one marked."""
-    from ttl.report.metric import metric
+    from ttl.words.metric import metric
 
     score = content["metric"]
     known = metric(score, content.get("task", {}).get("distance_unit") or "")
@@ -115,7 +115,7 @@ def metrics(estimates: dict[str, Any], spread: dict[str, Any] | None, split: str
 
     Distances are in `unit`, `px` or `mm`.
     """
-    from ttl.report.metric import metric
+    from ttl.words.metric import metric
 
     known = {name: metric(name, unit) for name in estimates}
     width = max(len(found.name) for found in known.values())

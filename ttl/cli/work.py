@@ -34,8 +34,8 @@ def points(
     as_json: Json = False,
 ) -> None:
     """List where a network can be cut: name, stage, channels, stride, params, MACs."""
-    from ttl.backbones import load_backbone
-    from ttl.points import truncation_points
+    from ttl.cut.points import truncation_points
+    from ttl.networks import load_backbone
 
     backbone = load_backbone(model, weights=weights, image_size=image_size)
     missing = () if weights == "none" else backbone.weights.missing
@@ -72,7 +72,7 @@ def points(
 def plan(given: Given, as_json: Json = False) -> None:
     """Show what the data holds, the split, the candidates, and what a search would cost. Trains nothing."""
     told = _config(given)
-    from ttl.pipeline import plan as make_plan
+    from ttl.run import plan as make_plan
 
     planned = make_plan(told)
     capped = told.epochs
@@ -113,7 +113,7 @@ def plan(given: Given, as_json: Json = False) -> None:
 def run(given: Given, as_json: Json = False) -> None:
     """Do all of it: search, fine-tune, test, export, report. The same command again runs only what is missing."""
     told = _config(given)
-    from ttl.pipeline import run as run_all
+    from ttl.run import run as run_all
 
     with _watching(as_json) as watch:
         finished = run_all(told, watch=watch)
@@ -129,7 +129,7 @@ def run(given: Given, as_json: Json = False) -> None:
 def search(given: Given, as_json: Json = False) -> None:
     """Find the truncation point and fine-tune there; `ttl run` on the same folder exports and times it."""
     told = _config(given)
-    from ttl.pipeline import run as run_all
+    from ttl.run import run as run_all
 
     with _watching(as_json) as watch:
         finished = run_all(told, deliver=False, watch=watch)
@@ -170,7 +170,7 @@ def finetune(
 ) -> None:
     """Fine-tune at one truncation point."""
     told = _config(given)
-    from ttl.pipeline import finetune as tune
+    from ttl.run import finetune as tune
 
     with _watching(as_json) as watch:
         tuned = tune(told, cut, watch=watch)
@@ -197,7 +197,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Of everything.")] = 0,
 ) -> None:
     """Run the whole job on built-in data: offline, about two minutes on two cores."""
-    from ttl.demo import demo as run_demo
+    from ttl.run.demo import demo as run_demo
 
     with _watching(False) as watch:
         finished = run_demo(out, seed=seed, watch=watch)

@@ -12,8 +12,8 @@ from ttl.data.records import Records
 from ttl.data.split import strata, stratified_split
 from ttl.data.splits_file import groups_across, read_splits
 from ttl.data.task import SPLITS, UNUSED
-from ttl.data.words import counted, listed
 from ttl.errors import DataError
+from ttl.words.counts import counted, listed
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from ttl.data.dicom import Window
 from ttl.data.image import Facts, check_image, quiet_readers
 from ttl.data.pool import Item, Result, in_threads
-from ttl.data.words import counted, listed
+from ttl.words.counts import counted, listed
 
 Progress = Callable[[int, int], None]
 

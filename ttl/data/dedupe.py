@@ -11,7 +11,7 @@ from ttl.data.describe import shared_groups
 from ttl.data.duplicates import find_duplicates, keep_together
 from ttl.data.records import Records
 from ttl.data.task import Duplicate, Samples, Task
-from ttl.data.words import counted, listed
+from ttl.words.counts import counted, listed
 
 Dedupe = Literal["together", "drop"]
 SHOWN = 3

@@ -13,8 +13,8 @@ from ttl.data.layout import ClassFolder, Layout, read_layout
 from ttl.data.records import Records
 from ttl.data.sources import FileSource
 from ttl.data.walk import Found, find
-from ttl.data.words import counted
 from ttl.errors import DataError
+from ttl.words.counts import counted
 
 Checked = dict[Path, "Facts | str"]
 

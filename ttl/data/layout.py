@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ttl.data.walk import entries, is_image
-from ttl.data.words import counted, listed
 from ttl.errors import DataError
+from ttl.words.counts import counted, listed
 
 SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 

@@ -13,14 +13,14 @@ from ttl.data.check import Progress, check_images, oddities, skipped
 from ttl.data.dicom import Window
 from ttl.data.image import Facts
 from ttl.data.mask_classes import read_class_names
+from ttl.data.mask_set import check_masks, to_records
 from ttl.data.matching import MaskedImage, Matched
 from ttl.data.records import Records
-from ttl.data.segmentation import check_masks, to_records
 from ttl.data.sources import FileSource
 from ttl.data.table import SHOWN, Table, read_table
 from ttl.data.task import MISSING, Labels
-from ttl.data.words import counted, listed
 from ttl.errors import DataError
+from ttl.words.counts import counted, listed
 
 SPLIT_WORDS = {
     "train": "train",

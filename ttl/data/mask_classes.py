@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from ttl.data.mask_file import VALUES, MaskFacts
 from ttl.data.task import IGNORE
-from ttl.data.words import counted, listed
 from ttl.errors import DataError
+from ttl.words.counts import counted, listed
 
 FILE = "classes.txt"
 BINARY = ("background", "foreground")

@@ -8,8 +8,8 @@ from pathlib import Path
 from ttl.data.layout import split_folders
 from ttl.data.mask_classes import FILE
 from ttl.data.walk import entries
-from ttl.data.words import listed
 from ttl.errors import DataError
+from ttl.words.counts import listed
 
 
 @dataclass(frozen=True)

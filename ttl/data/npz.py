@@ -11,8 +11,8 @@ import numpy.typing as npt
 from ttl.data.records import Records
 from ttl.data.sources import ArraySource
 from ttl.data.task import SPLITS, Labels
-from ttl.data.words import listed
 from ttl.errors import DataError
+from ttl.words.counts import listed
 
 Array = npt.NDArray[Any]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ttl.data.records import Records
 from ttl.data.task import SPLITS, UNUSED, Task, label_words
-from ttl.data.words import counted, listed
 from ttl.errors import DataError
+from ttl.words.counts import counted, listed
 
 COLUMNS = ("id", "split", "label")
 GROUP = "group"

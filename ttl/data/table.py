@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ttl.data.words import counted, listed
 from ttl.errors import DataError
+from ttl.words.counts import counted, listed
 
 if TYPE_CHECKING:
     import pandas as pd

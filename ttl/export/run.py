@@ -13,9 +13,9 @@ from PIL import Image
 
 from ttl.cost.session import open_session, resolve_threads
 from ttl.data.image import GREY_MODES, channels_first, to_pixels
+from ttl.data.modality.windows import segment
 from ttl.errors import ExportError
 from ttl.export.metadata import Metadata, from_properties
-from ttl.windows import segment
 
 COLOURS = 3
 Maps = npt.NDArray[np.float32]

@@ -15,13 +15,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from ttl.data.augment import Augment
+from ttl.data.modality.windows import segment
 from ttl.data.task import IGNORE
 from ttl.finetune.feed import Labels, part_of
 from ttl.finetune.inference import Normalise
 from ttl.finetune.objective import inverse_frequency, sample_weights
 from ttl.finetune.pixels import PixelObjective, pixel_probabilities
 from ttl.stats import overlap
-from ttl.windows import segment
 
 Maps = npt.NDArray[np.float32]
 MIDDLE = torch.tensor([0.5, 0.5])

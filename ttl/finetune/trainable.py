@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ttl.cut.head import HEAD
+from ttl.cut.unet import DECODER, SEGMENTATION_HEAD
 from ttl.finetune.recipes import Phase
-from ttl.head import HEAD
-from ttl.unet import DECODER, SEGMENTATION_HEAD
 
 
 def batch_norms(model: nn.Module) -> list[_BatchNorm]:

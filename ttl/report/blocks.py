@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from markupsafe import Markup
 
-from ttl.report import units
-from ttl.report.estimate import Estimate
-from ttl.report.metric import Metric
+from ttl.words import units
+from ttl.words.estimate import Estimate
+from ttl.words.metric import Metric
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Cell:
     """A table cell: its text, and smaller lines below it (an interval, a setting).
 
     Attributes:
-        text: of `ttl.report.units` where it is a number, so that the number isn't lost.
+        text: of `ttl.words.units` where it is a number, so that the number isn't lost.
         note: the smaller lines.
         raw: the number, where `text` doesn't remember it.
         parts: name -> number of what `note` tells: the ends of an interval. A column each in CSV and JSON.

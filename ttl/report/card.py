@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ttl.export.metadata import Metadata
-from ttl.report.estimate import Estimate
-from ttl.report.metric import metric
+from ttl.words.estimate import Estimate
+from ttl.words.metric import metric
 
 
 def write_beside(path: Path, metadata: Metadata, record: Mapping[str, Any]) -> tuple[Path, Path]:

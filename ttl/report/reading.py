@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from ttl.report.estimate import Estimate, number
-from ttl.report.metric import Metric, metric
+from ttl.words.estimate import Estimate, number
+from ttl.words.metric import Metric, metric
 
 SEVERAL_CLASSES = ("segmentation", "multilabel")
 """Kinds of task in which an image may hold several classes, so that their counts don't add up to images."""

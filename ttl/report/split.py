@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from ttl.report import units
-from ttl.report.estimate import number
 from ttl.report.reading import Report, mapping
+from ttl.words import units
+from ttl.words.estimate import number
 
 
 def patients(report: Report) -> dict[str, float]:

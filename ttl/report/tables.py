@@ -15,7 +15,7 @@ from ttl.report.blocks import Block, Cell, Facts, Figure, Gallery, Section, Tabl
 from ttl.report.load import load
 from ttl.report.reading import read
 from ttl.report.sections import SECTIONS
-from ttl.report.units import MISSING, Written
+from ttl.words.units import MISSING, Written
 
 LONGEST_NAME = 60
 Value = float | str | None

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ttl.report import units
-from ttl.report.estimate import Estimate, number
-from ttl.report.metric import Metric
 from ttl.report.reading import Candidate, Report, items, mapping
 from ttl.report.split import tried_on
+from ttl.words import units
+from ttl.words.estimate import Estimate, number
+from ttl.words.metric import Metric
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from math import isnan
 
+from ttl.cut.points import TruncationPoint
 from ttl.errors import TrainingError
-from ttl.points import TruncationPoint
 from ttl.search.strategy import Choice, Chooser
 
 Evidence = Callable[[TruncationPoint, TruncationPoint], str | None]

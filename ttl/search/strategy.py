@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ttl.points import TruncationPoint
+from ttl.cut.points import TruncationPoint
 
 Scores = dict[str, float]
 """Point name -> score, the higher the better; NaN where the trial failed."""

@@ -18,8 +18,8 @@ from ttl.stats.kinds import (
     per_class,
     primary,
 )
-from ttl.stats.latency import ratio_interval
 from ttl.stats.masks import COLUMNS, UNLABELLED, overlap
+from ttl.stats.ratio import ratio_interval
 from ttl.stats.scoring import ALL_METRICS, METRICS
 from ttl.stats.segmentation import SEGMENTATION_METRICS, segmentation_log_loss
 from ttl.stats.wilson import wilson

@@ -70,7 +70,7 @@ def resized(made: Nodes, pixels: str, *, size: int, interpolation: str, output: 
 
 
 def padded(made: Nodes, pixels: str, height: str, width: str, *, divisor: int, output: str) -> str:
-    """`(n, c, h, w)` with sides that are multiples of the divisor, enlarged as `ttl.windows` does it."""
+    """`(n, c, h, w)` with sides that are multiples of the divisor, enlarged as `ttl.data.modality.windows` does it."""
     taller = made.add("Gather", pixels, _places(made, height, divisor), axis=2)
     return made.add("Gather", taller, _places(made, width, divisor), axis=3, output=output)
 

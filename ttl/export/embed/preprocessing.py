@@ -28,8 +28,9 @@ def embed_preprocessing(graph: onnx.ModelProto, metadata: Metadata) -> onnx.Mode
     trained on grey images, resized to its size with antialiasing, scaled to 0..1, mean and std. Channels are 1 or 3,
     whatever it was trained on. The file decodes nothing: images come upright, of 8 bits, without transparency.
 
-    A segmentation's images keep their size: they are padded as in `ttl.windows` to multiples of the divisor, and the
-    result is cropped back. Each is done whole: the windows in which ttl does images beyond `image_size` are not in
+    A segmentation's images keep their size: they are padded as in `ttl.data.modality.windows` to multiples of the
+    divisor, and the result is cropped back. Each is done whole: the windows in which ttl does images beyond
+    `image_size` are not in
     the file, so that near its limits a larger image comes out otherwise, and memory grows with it.
 
     Args:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from ttl.report import units
 from ttl.report.blocks import Cell, Figure, Row, Table, row
-from ttl.report.estimate import number
 from ttl.report.figures import svg
 from ttl.report.reading import Report, items, mapping
+from ttl.words import units
+from ttl.words.estimate import number
 
 MOST_DRAWN = 8
 """Classes: of more the numbers can't be read in a picture, and there is the table alone."""

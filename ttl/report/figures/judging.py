@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ttl.report import units
 from ttl.report.blocks import Cell, Figure, Table, ends, estimate_cell, row
-from ttl.report.estimate import Estimate, number
 from ttl.report.figures import svg
 from ttl.report.reading import Report, items, mapping, records
+from ttl.words import units
+from ttl.words.estimate import Estimate, number
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ttl.report import units
 from ttl.report.blocks import Figure, Table, row
-from ttl.report.estimate import number
 from ttl.report.figures import svg
 from ttl.report.figures.depth import chosen_index, index_of
 from ttl.report.figures.plots import DEPTH, stages
-from ttl.report.metric import Metric
 from ttl.report.reading import Report, records
+from ttl.words import units
+from ttl.words.estimate import number
+from ttl.words.metric import Metric
 
 KINDS = {
     "probe": (

@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
-from ttl.report import units
 from ttl.report.blocks import Cell, Figure, Table, estimate_cell, row
-from ttl.report.estimate import number
 from ttl.report.figures import svg
 from ttl.report.figures.plots import ROLES, candidate_mark, candidates_key, role, validation
 from ttl.report.reading import Candidate, Report, mapping, records
+from ttl.words import units
+from ttl.words.estimate import number
 
 
 def pareto_figure(report: Report) -> Figure | None:

@@ -10,11 +10,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ttl.report import units
 from ttl.report.blocks import Figure, Table, estimate_cell, row
-from ttl.report.estimate import Estimate, number
 from ttl.report.figures import svg
 from ttl.report.reading import Candidate, Point, Report
+from ttl.words import units
+from ttl.words.estimate import Estimate, number
 
 ROLES = {"chosen": "chosen", "full": "whole network", "other": ""}
 DEPTH = "truncation point, lowest to whole network"

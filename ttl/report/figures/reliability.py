@@ -9,12 +9,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ttl.report import units
 from ttl.report.blocks import Figure, Table, estimate_cell, row
-from ttl.report.estimate import Estimate, number
 from ttl.report.figures import svg
-from ttl.report.metric import Metric
 from ttl.report.reading import Report, items, mapping, records
+from ttl.words import units
+from ttl.words.estimate import Estimate, number
+from ttl.words.metric import Metric
 
 SHARE = Metric("share")
 

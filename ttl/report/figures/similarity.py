@@ -9,13 +9,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ttl.report import units
 from ttl.report.blocks import Cell, Figure, Row, Table, row
-from ttl.report.estimate import number
 from ttl.report.figures import svg
 from ttl.report.figures.depth import chosen_index, index_of
 from ttl.report.figures.plots import DEPTH
 from ttl.report.reading import Report, items, mapping, records
+from ttl.words import units
+from ttl.words.estimate import number
 
 WIDEST = 26.0
 """Of a box, in user units."""

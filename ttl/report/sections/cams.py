@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ttl.report import units
 from ttl.report.blocks import Case, Cell, Gallery, Picture, Prose, Section, Table, row
-from ttl.report.estimate import number
 from ttl.report.heat import STEPS, heat_colour
 from ttl.report.pictures import embedded
 from ttl.report.reading import Report, items, mapping, records
+from ttl.words import units
+from ttl.words.estimate import number
 
 
 def where_it_looks(report: Report) -> Section | None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ttl.report import units
 from ttl.report.blocks import Block, Cell, Listing, Prose, Row, Section, Table, ends, estimate_cell, row
-from ttl.report.estimate import Estimate, number
 from ttl.report.figures.judging import judged_classes
 from ttl.report.figures.looks import looks
 from ttl.report.figures.pareto import pareto_figure
@@ -15,6 +13,8 @@ from ttl.report.figures.similarity import similarity
 from ttl.report.reading import Candidate, Report, mapping, records
 from ttl.report.sections.glossary import glossary
 from ttl.report.sections.points import HEAD_EXCLUDED, counted_cells, points_table
+from ttl.words import units
+from ttl.words.estimate import Estimate, number
 
 
 def at_a_glance(report: Report) -> Section | None:

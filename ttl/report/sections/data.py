@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from ttl.report import units
 from ttl.report.blocks import Block, Facts, Listing, Prose, Row, Section, Table, facts, row
-from ttl.report.estimate import number
 from ttl.report.reading import SEVERAL_CLASSES, Report, items, mapping, records
 from ttl.report.split import patients, split_sentence
+from ttl.words import units
+from ttl.words.estimate import number
 
 TASK_LABELS = {
     "kind": "Kind",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ttl.report import units
 from ttl.report.blocks import Block, Cell, Prose, Section, Table, row
-from ttl.report.estimate import number
 from ttl.report.reading import Report, items, mapping, records
+from ttl.words import units
+from ttl.words.estimate import number
 
 INTRODUCTION = (
     "A file gets its name when it has passed every check; one that fails a check is removed. The metric is computed "

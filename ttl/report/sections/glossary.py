@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from ttl.report import units
 from ttl.report.blocks import Listing
-from ttl.report.metric import METRICS
 from ttl.report.reading import Report
 from ttl.report.verdict import chance_level
+from ttl.words import units
+from ttl.words.metric import METRICS
 
 OF_PIXELS = ("dice", "jaccard", "dice_pooled", "jaccard_pooled", "hd95")
 GENERAL = (

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ttl.report import units
 from ttl.report.blocks import Block, Prose, Section
-from ttl.report.estimate import number
 from ttl.report.figures.confusion import labels_table, matrices, matrix_block
 from ttl.report.figures.judging import (
     PRECISION_RECALL,
@@ -19,6 +17,8 @@ from ttl.report.figures.judging import (
 )
 from ttl.report.figures.reliability import histogram_figure, reliability_figure, weighed
 from ttl.report.reading import Report, mapping
+from ttl.words import units
+from ttl.words.estimate import number
 
 
 def telling_apart(report: Report) -> Section | None:

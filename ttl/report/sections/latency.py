@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from ttl.report import units
 from ttl.report.blocks import Block, Cell, Prose, Row, Section, Table, row
 from ttl.report.reading import Report, Timing
 from ttl.report.sections.choice import ratio_cell
+from ttl.words import units
 
 COLUMNS = (
     "Model",

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ttl.report.blocks import Block, Case, Gallery, Section, Table, row
-from ttl.report.estimate import number
 from ttl.report.overlay import class_colours
 from ttl.report.pictures import embedded
 from ttl.report.reading import Report, items, mapping, records
+from ttl.words.estimate import number
 
 NETWORKS = ("full", "chosen")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from ttl.report import units
 from ttl.report.blocks import Cell, Table, row
 from ttl.report.reading import Candidate, Point, Report
+from ttl.words import units
 
 HEAD_EXCLUDED = {
     "network": "everything up to the point, head excluded",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ttl.report import units
 from ttl.report.blocks import Block, Code, Facts, Section
-from ttl.report.estimate import number
 from ttl.report.reading import Report, mapping
+from ttl.words import units
+from ttl.words.estimate import number
 
 
 def do_it_again(report: Report) -> Section | None:

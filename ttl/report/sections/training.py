@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ttl.report import units
 from ttl.report.blocks import Block, Facts, Listing, Prose, Section, Table, facts, row
-from ttl.report.estimate import number
 from ttl.report.figures.plots import ROLES, curve_figures, epochs_table
 from ttl.report.reading import Candidate, Report, items, mapping, records
+from ttl.words import units
+from ttl.words.estimate import number
 
 RECIPE_LABELS = {
     "name": "Recipe",

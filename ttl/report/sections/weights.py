@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ttl.report import units
 from ttl.report.blocks import Block, Facts, Listing, Prose, Section, facts
-from ttl.report.estimate import number
 from ttl.report.reading import Report, items, mapping
+from ttl.words import units
+from ttl.words.estimate import number
 
 INPUT_LABELS = {
     "image_size": "Input size, pixels",

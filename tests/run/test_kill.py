@@ -1,0 +1,84 @@
+"""A run that is killed at any moments and started again ends with the report of one that was left alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TIMELESS = ("seconds", "images_per_second", "latency", "started", "run")
+
+# The children are forked from a process that has imported everything: a kill then meets the work, not the imports.
+SCRIPT = """
+import os, random, signal, sys, time
+from pathlib import Path
+import torch, timm, accelerate
+from ttl.config import RunConfig
+from ttl.run import run
+
+def work(folder):
+    told = {"data": "digits:0-1", "model": "resnet10t", "weights": "none", "image_size": 32, "epochs": 3}
+    told["strategy"] = sys.argv[2]
+    run(RunConfig.model_validate({**told, "out": folder}), deliver=False)
+
+def forked(folder):
+    child = os.fork()
+    if child == 0:
+        work(folder)
+        os._exit(0)
+    return child
+
+def ended(child):
+    _, status = os.waitpid(child, 0)
+    return status
+
+start = time.monotonic()
+assert ended(forked(Path("alone"))) == 0
+alone = time.monotonic() - start
+chance, killed, studies = random.Random(0), 0, 1
+while killed < int(sys.argv[1]):
+    folder = Path(f"killed-{studies}")
+    child = forked(folder)
+    time.sleep(chance.uniform(0, 0.4 * alone))
+    os.kill(child, signal.SIGKILL)
+    if os.WIFSIGNALED(ended(child)):
+        killed += 1
+        Path("moments").open("a").write(str(sorted(p.name for p in folder.glob("trials/*"))) + "\\n")
+    else:  # it had ended: the next kills are of another study
+        studies += 1
+assert ended(forked(Path(f"killed-{studies}"))) == 0
+"""
+
+
+def timeless(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: timeless(value) for key, value in content.items() if key not in TIMELESS}
+    return [timeless(value) for value in content] if isinstance(content, list) else content
+
+
+@pytest.mark.parametrize(("strategy", "kills"), [("two-stage", 20), ("joint", 10)])
+def test_killed_again_and_again_it_ends_with_the_same_report(tmp_path: Path, strategy: str, kills: int) -> None:
+    env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    command = [sys.executable, "-c", SCRIPT, str(kills), strategy]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=550, check=False)
+    assert done.returncode == 0, done.stderr
+    moments = (tmp_path / "moments").read_text().splitlines()
+    assert len(moments) == kills
+    assert len(set(moments)) > 3  # it was killed at different stages of the work
+    alone = json.loads((tmp_path / "alone" / "report.json").read_text())
+    assert "chosen" in alone  # what isn't finished of it is the export: the search is what is compared
+    killed = sorted(tmp_path.glob("killed-*"))
+    assert killed
+    for study in killed:
+        assert timeless(json.loads((study / "report.json").read_text())) == timeless(alone)
+        for record in (tmp_path / "alone" / "trials").glob("*/trial.json"):
+            other = study / "trials" / record.parent.name
+            assert timeless(json.loads((other / "trial.json").read_text())) == timeless(json.loads(record.read_text()))
+            (weights,) = record.parent.glob("*.safetensors")
+            assert (other / weights.name).read_bytes() == weights.read_bytes()
+        assert {path.name for path in study.rglob(".*")} <= {".lock"}

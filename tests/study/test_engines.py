@@ -1,0 +1,198 @@
+"""A run whose fine-tunes are done by other processes ends with the report of one that did them itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from toy_work import descendants, gone, named
+from ttl.config import RunConfig
+from ttl.errors import RunFolderError, UsageError
+from ttl.run import EpochDone, Event, Note, TrialDone, TrialPaused, TrialStarted, run
+from ttl.run.events import Numbered
+from ttl.run.known import Known, Paused
+from ttl.run.worker import Worker
+
+TIMELESS = ("seconds", "images_per_second", "latency", "started", "run")
+BESIDE = {"local": {"jobs": 2}, "ray": {"jobs": 2, "engine": "ray"}}
+PROCESS = {"local": "ttl.study.engines.workers", "ray": "ray::fine_tune"}
+
+
+def small(out: Path, **changes: object) -> RunConfig:
+    options = {"data": "digits:0-1", "model": "resnet10t", "weights": "none", "image_size": 32, "epochs": 3}
+    return RunConfig.model_validate({**options, "strategy": "two-stage", "threads": 1, "out": out, **changes})
+
+
+def timeless(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: timeless(value) for key, value in content.items() if key not in TIMELESS}
+    return [timeless(value) for value in content] if isinstance(content, list) else content
+
+
+def same(one: Path, other: Path) -> None:
+    """Report, trials and weights of two run folders are the same, and nothing is left half-written."""
+    assert timeless(json.loads((other / "report.json").read_text())) == timeless(
+        json.loads((one / "report.json").read_text())
+    )
+    trials = {path.parent.name: path for path in (one / "trials").glob("*/trial.json")}
+    assert trials.keys() == {path.name for path in (other / "trials").iterdir()}
+    for name, path in trials.items():
+        again = other / "trials" / name
+        assert timeless(json.loads((again / "trial.json").read_text())) == timeless(json.loads(path.read_text()))
+        assert (again / "model.safetensors").read_bytes() == (path.parent / "model.safetensors").read_bytes()
+    assert {path.name for path in other.rglob(".*")} <= {".lock"}
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("alone") / "run"
+    run(small(folder), deliver=False)
+    return folder
+
+
+@pytest.fixture(params=["local", "ray"])
+def engine(request: pytest.FixtureRequest) -> str:
+    if request.param == "ray":
+        pytest.importorskip("ray", reason="Ray isn't installed: pip install 'ttl[ray]'")
+    return str(request.param)
+
+
+def test_two_at_once_give_the_report_of_one_after_another(alone: Path, tmp_path: Path) -> None:
+    events: list[Event] = []
+    run(small(tmp_path / "run", jobs=2), deliver=False, watch=events.append)
+    same(alone, tmp_path / "run")
+    started = [event for event in events if isinstance(event, TrialStarted)]
+    assert [event.number for event in started] == list(range(1, len(started) + 1))
+    assert {event.cut for event in events if isinstance(event, EpochDone)} == {event.cut for event in started}
+    again = run(small(tmp_path / "run"), deliver=False)  # where its fine-tunes are done is no other command
+    assert again.trained == 0
+
+
+def test_a_worker_that_is_killed_in_a_fine_tune_changes_nothing(alone: Path, tmp_path: Path, engine: str) -> None:
+    events: list[Event] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, EpochDone) and not any(isinstance(seen, EpochDone) for seen in events):
+            workers = [pid for pid in descendants(os.getpid()) if named(pid, PROCESS[engine])]
+            assert workers
+            for pid in workers:
+                os.kill(pid, signal.SIGKILL)
+        events.append(event)
+
+    run(small(tmp_path / "run", **BESIDE[engine]), deliver=False, watch=watch)
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert any(note.startswith("The worker of the fine-tune at") for note in notes)
+    assert any(event.epochs_done for event in events if isinstance(event, TrialStarted))
+    same(alone, tmp_path / "run")
+    assert [pid for pid in descendants(os.getpid()) if named(pid, PROCESS[engine])] == []
+
+
+def test_stages_of_halving_go_on_in_workers(tmp_path: Path) -> None:
+    told = {"halving": 1, "epochs": 2, "margin": 0.01}
+    run(small(tmp_path / "alone", **told), deliver=False)
+    events: list[Event] = []
+    run(small(tmp_path / "run", jobs=2, **told), deliver=False, watch=events.append)
+    one, two = (json.loads((tmp_path / name / "report.json").read_text()) for name in ("alone", "run"))
+    assert timeless(two) == timeless(one)
+    begun = [(event.cut, event.number) for event in events if isinstance(event, TrialStarted)]
+    assert len(set(begun)) == len({cut for cut, _ in begun}) < len(begun)  # who goes on keeps its number
+    ended = [event for event in events if isinstance(event, TrialDone | TrialPaused)]
+    assert len(ended) == len(begun)
+
+
+def test_what_was_stopped_is_told_in_one_order_whichever_ended_first() -> None:
+    known = Known()
+    for name, index in (("high", 3), ("low", 1), ("middle", 2)):
+        known.paused[name] = Paused(({"index": index, "curve": []},), 1)
+    assert list(known.stopped) == ["low", "middle", "high"]
+
+
+INTERRUPTED = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from ttl.cli import console, main
+console.QUIET_SECONDS = 0.0
+sys.argv[0] = "ttl"
+main()
+"""
+
+
+def test_ctrl_c_ends_the_workers_too(tmp_path: Path) -> None:
+    told = ["--model", "resnet10t", "--weights", "none", "--image-size", "32", "--epochs", "50", "--jobs", "2"]
+    command = [sys.executable, "-c", INTERRUPTED, "search", "digits:0-1", *told, "--out", str(tmp_path / "run")]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONWARNINGS": "ignore"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=env, text=True, start_new_session=True, **pipes) as started:
+        assert started.stdout is not None
+        for line in started.stdout:
+            if line.startswith("  "):  # of an epoch
+                break
+        workers = descendants(started.pid)
+        os.killpg(started.pid, signal.SIGINT)
+        _, errors = started.communicate(timeout=120)
+    assert started.returncode == 130
+    assert errors == "ttl: Stopped. What was finished is kept: the same command again goes on from there.\n"
+    assert workers
+    assert all(gone(pid) for pid in workers)
+
+
+@pytest.mark.parametrize("options", [{"jobs": 2}, {"engine": "ray"}], ids=["jobs", "ray"])
+def test_workers_of_workers_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, object]
+) -> None:
+    monkeypatch.setattr("ttl.run.engines.find_spec", lambda name: name)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(
+        UsageError, match="starts workers of its own, and this is one of 2 processes that were launched"
+    ):
+        run(small(tmp_path / "run", **options))
+    assert not (tmp_path / "run").exists()
+
+
+def test_ray_that_isnt_installed_is_told_how_to_get(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ttl.run.engines.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"--engine ray needs Ray, which isn't installed: pip install 'ttl\[ray\]'"):
+        run(small(tmp_path / "run", engine="ray"))
+
+
+def test_a_cluster_that_isnt_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray", reason="Ray isn't installed: pip install 'ttl[ray]'")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="There is no Ray cluster at --ray-address nowhere"):
+        run(small(tmp_path / "run", engine="ray", ray_address="nowhere"))
+
+
+def test_a_cluster_that_lets_nobody_in_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray", reason="Ray isn't installed: pip install 'ttl[ray]'")
+
+    def refuse(**told: object) -> None:
+        raise ray.exceptions.AuthenticationError("InvalidAuthToken: the token is missing\nand more")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    with pytest.raises(UsageError, match=r"cluster at --ray-address auto \(.*token is missing.*\): start one with ray"):
+        run(small(tmp_path / "run", engine="ray", ray_address="auto"))
+
+
+def test_a_run_folder_that_a_machine_doesnt_have_is_told(tmp_path: Path) -> None:
+    worker = Worker(small(tmp_path / "run"), tmp_path / "run", tmp_path, 1)
+    with pytest.raises(
+        RunFolderError, match=r"isn't there on .*: name one with --out that all machines of the cluster"
+    ):
+        worker()
+
+
+def test_fine_tunes_are_numbered_as_they_begin() -> None:
+    events: list[Event] = []
+    numbered: Callable[[Event], None] = Numbered(events.append)
+    numbered(TrialDone({"cut": "a", "seed": 0}, reused=True))
+    for cut, seed in (("b", 0), ("c", 0), ("b", 1), ("b", 0)):
+        numbered(TrialStarted(cut, 1, seed, None, 0))
+    assert [event.number for event in events if isinstance(event, TrialStarted)] == [2, 3, 4, 2]

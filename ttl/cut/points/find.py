@@ -1,0 +1,107 @@
+"""Where a network can be cut and what each cut costs: `truncation_points`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from torch import nn
+
+from ttl.cut.blocks import segments
+from ttl.cut.graph import BlockGraph, walk
+from ttl.cut.points.point import TruncationPoint
+from ttl.cut.points.price import Cut, priced
+from ttl.cut.points.table import TruncationPoints
+from ttl.cut.points.unet_points import left_of
+from ttl.cut.unet import Encoder, decoder, is_unet
+from ttl.errors import ModelError, UsageError
+
+FINISHES = ("block", "norm")
+
+
+def truncation_points(
+    model: nn.Module,
+    *,
+    image_size: int = 224,
+    channels: int = 3,
+    finish: str = "block",
+    missing: Collection[str] = (),
+) -> TruncationPoints:
+    """All the places where `model` can be cut, with the cost of what lies below each.
+
+    Of a U-Net (of segmentation_models_pytorch) they are the places where its encoder can be cut, behind a map that a
+    decoder stage can take up, and the costs are of the truncated U-Net: see `UNetPoint`.
+
+    Example:
+        >>> import timm, ttl
+        >>> points = ttl.truncation_points(timm.create_model("resnet10t"), image_size=64)
+        >>> [point.name for point in points]
+        ['maxpool', 'layer1.0', 'layer2.0', 'layer3.0', 'layer4.0']
+
+    Args:
+        model: any network that takes images `(n, channels, height, width)`; it is left as it is.
+        image_size: the side of the square image that MACs and reductions are given for, in pixels.
+        channels: the image's channels.
+        finish: `block` cuts right behind the block; `norm` takes along the norm, and the activation behind
+            it, that the next block begins with (pre-activation networks; for others it changes nothing).
+        missing: names of state-dict entries that the loaded weights had not (`WeightsReport.missing`).
+
+    Raises:
+        ModelError: the model can't be walked, or can be cut nowhere.
+        UsageError: no such `finish`.
+    """
+    if finish not in FINISHES:
+        raise UsageError(f"There is no finish {finish!r}: choose one of {', '.join(FINISHES)}")
+    if not is_unet(model):
+        graph = walk(model, image_size=image_size, channels=channels)
+        return TruncationPoints(
+            _points(model, graph, finish, missing), without_formula=dict(graph.macs_without_formula)
+        )
+    whole, encoder = walk(model, image_size=image_size, channels=channels), Encoder(model)
+    alone = walk(encoder, image_size=image_size, channels=channels)
+    found = left_of(_points(encoder, alone, finish, missing), alone, decoder(whole))
+    return TruncationPoints(found, without_formula=dict(whole.macs_without_formula))
+
+
+def _points(model: nn.Module, graph: BlockGraph, finish: str, missing: Collection[str]) -> list[TruncationPoint]:
+    cuts = _cuts(graph)
+    if not cuts:
+        raise ModelError(
+            f"{type(model).__name__} can be cut nowhere: behind none of its blocks is there a single feature map"
+        )
+    if finish == "norm":
+        cuts = [_finished(graph, cut) for cut in cuts]
+    return priced(graph, cuts, missing)
+
+
+def _cuts(graph: BlockGraph) -> list[Cut]:
+    at = graph.cuts()
+    found = []
+    pieces = segments(graph)
+    for piece, above in zip(pieces, [*pieces[1:], None], strict=True):
+        values = at[piece.last]
+        if values is None and above is not None and (heir := graph.heir(piece.last)):
+            reads = any(heir[0].node in op.node.all_input_nodes for op in graph.ops[above.first : above.last + 1])
+            values = heir if reads else None
+        if values is not None:
+            found.append(Cut(piece, values))
+    return found
+
+
+def _finished(graph: BlockGraph, cut: Cut) -> Cut:
+    """The cut with the norm and the activation that the next block reads it through, if it does."""
+    beyond: list[int] = []
+    finished = False
+    for position in range(cut.segment.last + 1, len(graph.ops)):
+        op = graph.ops[position]
+        before = {graph.ops[beyond[-1]].node} if beyond else {value.node for value in cut.values}
+        if not before & set(op.node.all_input_nodes):
+            continue
+        joins = not beyond and len(cut.values) > 1
+        if not (joins or graph.is_norm(op) or (finished and graph.is_activation(op))):
+            break
+        finished = finished or graph.is_norm(op)
+        beyond.append(position)
+    if not finished:
+        return cut
+    return replace(cut, values=(graph.ops[beyond[-1]],), beyond=tuple(beyond))

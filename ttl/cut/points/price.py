@@ -1,0 +1,107 @@
+"""What lies below each cut costs, and what its feature is like."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from math import log2, prod
+
+from ttl.cut.blocks import Segment
+from ttl.cut.graph import BlockGraph, Op
+from ttl.cut.points.point import TruncationPoint
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A segment, the values that are the feature behind it, and the positions of what is taken along beyond it."""
+
+    segment: Segment
+    values: tuple[Op, ...]
+    beyond: tuple[int, ...] = ()
+
+
+def priced(graph: BlockGraph, cuts: list[Cut], missing: Collection[str]) -> list[TruncationPoint]:
+    """The points behind `cuts`, lowest first; `missing` names what the loaded weights had not."""
+    params, macs = _running_costs(graph)
+    axes = [graph.channel_axis(cut.values[0]) for cut in cuts]
+    shapes = [shape_of(graph, cut.values) for cut in cuts]
+    reductions = reductions_of(shapes, axes, graph.image_size)
+    absent = _absent(graph, missing)
+    points = []
+    stage = 1
+    for i, cut in enumerate(cuts):
+        last = cut.segment.last
+        taken_along = [graph.ops[position] for position in cut.beyond]
+        ends = i + 1 == len(cuts) or reductions[i + 1] > reductions[i]
+        points.append(
+            TruncationPoint(
+                index=i + 1,
+                name=cut.segment.name,
+                kind=cut.segment.kind,
+                stage=stage,
+                is_stage_end=ends,
+                channels=shapes[i][axes[i]],
+                reduction=reductions[i],
+                params=params[last] + sum(parameter.numel() for op in taken_along for parameter in op.parameters),
+                macs=macs[last] + sum(op.macs for op in taken_along),
+                shape=shapes[i],
+                image_size=graph.image_size,
+                channel_axis=axes[i],
+                image_channels=graph.image_channels,
+                is_finished=bool(cut.beyond),
+                is_within_weights=max((last, *cut.beyond)) < absent,
+                values=tuple(op.node.name for op in cut.values),
+            )
+        )
+        stage += ends
+    return points
+
+
+def _running_costs(graph: BlockGraph) -> tuple[list[int], list[int]]:
+    """Params and MACs of everything up to and including each operation; a shared parameter counts once."""
+    seen: set[int] = set()
+    params, macs = [], []
+    total_params = total_macs = 0
+    for op in graph.ops:
+        for parameter in op.parameters:
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                total_params += parameter.numel()
+        total_macs += op.macs
+        params.append(total_params)
+        macs.append(total_macs)
+    return params, macs
+
+
+def _absent(graph: BlockGraph, missing: Collection[str]) -> int:
+    """The position of the first operation that uses one of the tensors named in `missing`."""
+    holders = {name.rsplit(".", i)[0] for name in missing for i in range(name.count(".") + 1)}
+    uses = (i for i, op in enumerate(graph.ops) if op.node.op in ("call_module", "get_attr"))
+    return next((i for i in uses if str(graph.ops[i].node.target) in holders), len(graph.ops))
+
+
+def shape_of(graph: BlockGraph, values: tuple[Op, ...]) -> tuple[int, ...]:
+    """The shape of the concatenation of `values`, without the batch."""
+    first = (values[0].shape or (1,))[1:]
+    if len(values) == 1:
+        return first
+    return (sum(op.shape[1] for op in values if op.shape is not None), *first[1:])
+
+
+def reductions_of(shapes: list[tuple[int, ...]], axes: list[int], image_size: int) -> list[int]:
+    """The stride of each feature against the image: of the sides, were the feature's positions a square.
+
+    Unpadded convolutions, odd sizes and class tokens make the ratio of the sides no whole number: then the
+    stride is the nominal one, a power of two times the one before. Behind global pooling it stays what it was.
+    """
+    reductions: list[int] = []
+    for shape, axis in zip(shapes, axes, strict=True):
+        positions = prod(shape[:axis] + shape[axis + 1 :])
+        ratio = image_size / positions**0.5
+        before = reductions[-1] if reductions else 1
+        whole = abs(ratio - round(ratio)) <= 0.003 * ratio and round(ratio) % before == 0
+        if positions == 1 and reductions and before * 2 < ratio:
+            reductions.append(before)
+        else:
+            reductions.append(round(ratio) if whole else max(1, round(before * 2.0 ** round(log2(ratio / before)))))
+    return reductions

@@ -1,0 +1,176 @@
+"""`load_task`: from a path or a built-in name to a checked, split data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ttl.data.assign import Assignment, assign, thinned
+from ttl.data.builtin import BUILTIN, is_builtin, read_builtin
+from ttl.data.dedupe import Dedupe, checked_for_leaks, deduplicated
+from ttl.data.dicom import Window
+from ttl.data.folder import read_folder
+from ttl.data.manifest import read_manifest
+from ttl.data.mask_layout import read_mask_layout
+from ttl.data.mask_set import read_masks
+from ttl.data.npz import read_npz
+from ttl.data.records import Records
+from ttl.data.task import UNUSED, Samples, Task
+from ttl.errors import DataError, UsageError
+
+TABLES = (".csv", ".tsv", ".parquet", ".pq")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a manifest hold what; None where their names tell."""
+
+    image: str | None = None
+    labels: tuple[str, ...] = ()
+    """One of class names, or several of 1 and 0: a class each."""
+    group: str | None = None
+    split: str | None = None
+    mask: str | None = None
+    """In place of labels."""
+
+
+NO_COLUMNS = Columns()
+
+
+def load_task(
+    data: str | Path,
+    *,
+    seed: int = 0,
+    val_fraction: float = 0.16,
+    test_fraction: float = 0.20,
+    splits: Path | None = None,
+    skip_bad: bool = False,
+    train_fraction: float = 1.0,
+    columns: Columns = NO_COLUMNS,
+    window: Window | None = None,
+    dedupe: Dedupe | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Task:
+    """Reads, checks and splits a labelled set of images.
+
+    Every image is decoded once, so that what comes later meets no bad one.
+
+    Args:
+        data: a folder of class folders, or of images/ and masks/ (both with or without train/ val/ test/), a CSV or
+            Parquet manifest, a MedMNIST-style .npz, or a built-in name (`digits`, `digits:5-9`; `./digits` is a folder
+            of that name).
+        seed: of the split.
+        val_fraction: share of all samples that validate. Where the data bring only one of val and test, the
+            other is drawn from train in the same proportion to it.
+        test_fraction: share of all samples that test, likewise.
+        splits: a file that `write_splits` wrote; it wins over everything else.
+        skip_bad: leave out the images that can't be read, or whose masks don't fit them, with a note, instead of
+            refusing the data.
+        columns: of a CSV or Parquet manifest, where their names don't tell.
+        window: centre and width of the values of DICOM files that are shown, in place of their headers'.
+        dedupe: what to do with images that show the same, byte for byte or saved anew: `together` keeps them in
+            one split, `drop` keeps one of them. None leaves them, and a note tells of those in two splits.
+        train_fraction: share of the training samples to keep, stratified; groups are kept or left out whole.
+        on_progress: called with how many images are checked, and of how many.
+
+    Returns:
+        the task; its notes say what was ignored, skipped or converted.
+
+    Raises:
+        DataError: the data can't be used as they are; the sentence says what to do.
+        UsageError: shares that leave nothing to train on.
+
+    Example:
+        >>> task = load_task("digits:5-9")
+        >>> task.kind, task.class_names, len(task.train), len(task.val), len(task.test)
+        ('multiclass', ('5', '6', '7', '8', '9'), 573, 144, 179)
+    """
+    if not (val_fraction > 0 and test_fraction > 0 and val_fraction + test_fraction < 1):
+        raise UsageError(
+            f"val_fraction {val_fraction:g} and test_fraction {test_fraction:g} can't both be met: both "
+            "should be above 0 and their sum below 1."
+        )
+    records = _read(data, columns, window, skip_bad, on_progress)
+    if dedupe is not None:
+        records = deduplicated(records, dedupe)
+    fractions = {"train": 1 - val_fraction - test_fraction, "val": val_fraction, "test": test_fraction}
+    assignment = assign(records, fractions, seed=seed, splits_file=splits)
+    if train_fraction < 1:
+        assignment = thinned(records, assignment, train_fraction, seed=seed)
+    return checked_for_leaks(_task(records, assignment))
+
+
+def _read(
+    data: str | Path,
+    columns: Columns,
+    window: Window | None,
+    skip_bad: bool,
+    on_progress: Callable[[int, int], None] | None,
+) -> Records:
+    path = Path(data)
+    from_files = path.is_dir() or path.suffix.lower() in TABLES
+    if window is not None and not from_files:
+        raise UsageError(f"--window is for DICOM files, and {data} holds none: leave it out.")
+    if isinstance(data, str) and is_builtin(data):
+        return read_builtin(data)
+    is_table = path.is_file() and path.suffix.lower() in TABLES
+    if columns != NO_COLUMNS and not is_table:
+        raise UsageError(f"{path} is no CSV or Parquet manifest: --image-column and the like are for those.")
+    if is_table:
+        return read_manifest(
+            path,
+            image_column=columns.image,
+            label_columns=columns.labels,
+            mask_column=columns.mask,
+            group_column=columns.group,
+            split_column=columns.split,
+            window=window,
+            skip_bad=skip_bad,
+            on_progress=on_progress,
+        )
+    if path.is_dir():
+        layout = read_mask_layout(path)
+        if layout is not None:
+            return read_masks(layout, window=window, skip_bad=skip_bad, on_progress=on_progress)
+        return read_folder(path, window=window, skip_bad=skip_bad, on_progress=on_progress)
+    if not path.exists():
+        raise DataError(
+            f"There are no data at {path}: give a folder of class folders or of images/ and masks/, a .csv, .parquet "
+            f"or .npz file, or the name of what is built in ({', '.join(BUILTIN)})."
+        )
+    if path.suffix.lower() == ".npz":
+        return read_npz(path)
+    raise DataError(
+        f"The file {path} isn't a kind of data that can be read: give a folder of class folders or of images/ "
+        "and masks/, a .csv or .parquet manifest, or a MedMNIST-style .npz file."
+    )
+
+
+def _task(records: Records, assignment: Assignment) -> Task:
+    return Task(
+        name=records.name,
+        kind=records.kind,
+        class_names=records.class_names,
+        train=_samples(records, assignment, "train"),
+        val=_samples(records, assignment, "val"),
+        test=_samples(records, assignment, "test"),
+        fingerprint=records.fingerprint(),
+        notes=(assignment.note, *records.notes),
+        unused=_samples(records, assignment, UNUSED) if UNUSED in assignment.splits else None,
+    )
+
+
+def _samples(records: Records, assignment: Assignment, split: str) -> Samples:
+    index = np.flatnonzero(np.array(assignment.splits) == split)
+    groups = assignment.groups
+    return Samples(
+        ids=tuple(records.ids[i] for i in index),
+        labels=records.labels[index],
+        source=records.source,
+        index=index.astype(np.int64),
+        groups=None if groups is None else tuple(groups[i] for i in index),
+        masks=records.masks,
+    )

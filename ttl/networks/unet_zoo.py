@@ -1,0 +1,177 @@
+"""U-Nets of segmentation_models_pytorch: `unet:ENCODER`, an encoder of its own or any convolutional network of timm."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import safetensors.torch
+import segmentation_models_pytorch as smp
+import timm
+from segmentation_models_pytorch.base import SegmentationHead
+from segmentation_models_pytorch.encoders import TimmUniversalEncoder
+from segmentation_models_pytorch.encoders import encoders as smp_encoders
+from torch import nn
+
+from ttl.errors import ModelError, UsageError, WeightsError
+from ttl.networks.download import WAYS_ON, hub_file, quiet, unavailable
+from ttl.networks.names import SUGGESTED, UNET, timm_names
+from ttl.networks.spec import Built, InputSpec
+from ttl.networks.timm_zoo import build_timm
+from ttl.networks.weights import WeightsReport, find_entry, fit, read, sha256, trainable_or_statistic
+
+OF_TIMM = "tu-"
+CROP = 256
+"""Side of the training crops unless asked otherwise."""
+DEEPEST_STRIDE = 32
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+CENTRED = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+DPN = ((124 / 255, 117 / 255, 104 / 255), (1 / (0.0167 * 255),) * 3)
+STATISTICS = {"inception": CENTRED, "xception": CENTRED, "dpn": DPN}
+"""Mean and std of the encoders (by the beginning of their names) that weren't trained with ImageNet's."""
+HEAD = "segmentation_head.0"
+
+
+def build_unet(name: str, *, pretrained: bool, image_size: int | None) -> Built:
+    """Make a U-Net with one output channel, its encoder pretrained where that is asked for.
+
+    Raises:
+        ModelError: there is no such encoder, or smp can't build a U-Net on it.
+        UsageError: the crops can't be halved as often as the encoder does.
+        WeightsError: the pretrained weights can't be had.
+    """
+    encoder = _encoder_name(name)
+    side = image_size or CROP
+    if side % DEEPEST_STRIDE:
+        near = max(1, round(side / DEEPEST_STRIDE)) * DEEPEST_STRIDE
+        raise UsageError(
+            f"--image-size is {side}, and {name} halves its images five times: give a multiple of 32, such as {near}"
+        )
+    unet = _create(name, encoder)
+    mean, std = _statistics(encoder)
+    if pretrained and encoder.startswith(OF_TIMM):
+        whole = build_timm(encoder.removeprefix(OF_TIMM), pretrained=True, image_size=None)
+        fit_encoder(unet, whole.model.state_dict(), source="of timm", network=name)
+    elif pretrained:
+        mean, std = _download(name, encoder, unet)
+    fresh = tuple(key for key in unet.state_dict() if not key.startswith("encoder."))
+    return Built(unet, InputSpec(side, mean, std, "bilinear"), (HEAD,), trainable_or_statistic(fresh))
+
+
+def load_unet_checkpoint(unet: nn.Module, path: Path, *, network: str) -> WeightsReport:
+    """Load a file into `unet`: a whole U-Net with any number of classes, or its encoder alone, under its own names.
+
+    Args:
+        unet: as `build_unet` made it; changed in place.
+        path: a `.safetensors` file, or one that `torch.save` wrote.
+        network: what the user calls the model, for messages.
+
+    Raises:
+        WeightsError: the file can't be read, or is of another network.
+    """
+    content = read(path)
+    entry = find_entry(content, set(unet.state_dict()))
+    if entry is not None and any(name.startswith("decoder.") for name in entry.state):
+        _widen(unet, entry.state)
+        report = fit(unet, content, source=str(path), network=network, classifier=(HEAD,))
+    else:
+        report = fit_encoder(unet, content, source=str(path), network=network)
+    return replace(report, source=path.name, sha256=sha256(path))
+
+
+def fit_encoder(unet: nn.Module, content: Any, *, source: str, network: str) -> WeightsReport:
+    """Load the weights of a classifier's body into the encoder; the decoder stays as it is.
+
+    Raises:
+        WeightsError: they are those of another network.
+    """
+    prefix = "encoder.model." if isinstance(unet.get_submodule("encoder"), TimmUniversalEncoder) else "encoder."
+    body = unet.get_submodule(prefix.rstrip("."))
+    known = _renamed(content, {_flat(name): name for name in body.state_dict()})
+    report = fit(body, known, source=source, network=network)
+    fresh = trainable_or_statistic(name for name in unet.state_dict() if not name.startswith("encoder."))
+    return replace(report, missing=(*(prefix + name for name in report.missing), *fresh))
+
+
+def _widen(unet: nn.Module, state: Mapping[str, Any]) -> None:
+    """As many classes as the file has."""
+    weight = state.get(f"{HEAD}.weight")
+    if weight is not None and weight.ndim == 4:
+        unet.add_module(HEAD.partition(".")[0], SegmentationHead(weight.shape[1], weight.shape[0]))
+
+
+def _flat(name: str) -> str:
+    """timm names the parts of an encoder `stages_0` where the classifier has `stages.0`."""
+    return name.replace(".", "_")
+
+
+def _renamed(content: Any, names: Mapping[str, str]) -> Any:
+    """A checkpoint's content with the names of the encoder."""
+    if not isinstance(content, Mapping):
+        return content
+    return {names.get(_flat(str(key)), key): _renamed(value, names) for key, value in content.items()}
+
+
+def _encoder_name(name: str) -> str:
+    """What smp calls the encoder."""
+    asked = name.removeprefix(UNET)
+    if asked in smp_encoders:
+        return asked
+    timm_name = asked.removeprefix(OF_TIMM)
+    if timm_name.partition(".")[0] in timm_names():
+        return OF_TIMM + timm_name
+    known = dict.fromkeys((*smp_encoders, *timm_names()))
+    near = difflib.get_close_matches(asked.lower(), known, n=SUGGESTED, cutoff=0.6)
+    hint = f"did you mean {' or '.join(UNET + other for other in near)}?" if near else "give one such as unet:resnet34"
+    raise ModelError(f"There is no encoder {asked!r} in segmentation_models_pytorch or timm: {hint}")
+
+
+def _create(name: str, encoder: str) -> nn.Module:
+    try:
+        with quiet():
+            unet: nn.Module = smp.Unet(encoder, encoder_weights=None, classes=1)
+    except Exception as error:  # whatever the encoder's constructor raises
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise ModelError(
+            f"No U-Net can be built on {name.removeprefix(UNET)} ({reason}): it needs a convolutional network that "
+            "halves its images step by step; give another encoder"
+        ) from error
+    return unet
+
+
+@cache
+def _statistics(encoder: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and std that an encoder's weights expect, as far as that is known without them."""
+    if encoder.startswith(OF_TIMM):
+        config = timm.get_pretrained_cfg(encoder.removeprefix(OF_TIMM), allow_unregistered=True)
+        return (tuple(config.mean), tuple(config.std)) if config is not None else IMAGENET
+    return next((known for start, known in STATISTICS.items() if encoder.startswith(start)), IMAGENET)
+
+
+def _download(name: str, encoder: str, unet: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """smp's pretrained weights into the encoder, from the cache or the hub; mean and std that come with them."""
+    settings = smp_encoders[encoder]["pretrained_settings"]
+    if not settings:
+        raise WeightsError(f"There are no pretrained weights for {name}: {WAYS_ON}")
+    place = settings.get("imagenet") or next(iter(settings.values()))
+    try:
+        with quiet():
+            state = safetensors.torch.load_file(_file(name, place, "model.safetensors"))
+            told = json.loads(Path(_file(name, place, "config.json")).read_text(encoding="utf-8"))
+            unet.get_submodule("encoder").load_state_dict(state)
+    except WeightsError:
+        raise
+    except Exception as error:  # the hub's client has errors of many libraries
+        raise unavailable(name, error) from error
+    return tuple(told["mean"]), tuple(told["std"])
+
+
+def _file(name: str, place: Mapping[str, str], filename: str) -> str:
+    cached = hub_file(name, f"{place['repo_id']}@{place['revision']}", filename)
+    return cached or str(huggingface_hub.hf_hub_download(place["repo_id"], filename, revision=place["revision"]))

@@ -1,0 +1,41 @@
+"""The whole job wired together: the only place that knows every step."""
+
+from ttl.deliver.files import export
+from ttl.run.events import (
+    BatchStarted,
+    Due,
+    EpochDone,
+    Event,
+    ImagesShown,
+    Note,
+    TrialDone,
+    TrialFailed,
+    TrialPaused,
+    TrialStarted,
+    Watch,
+)
+from ttl.run.flow import Finished, Planned, finetune, plan, rebuild_report, run
+from ttl.run.library import SearchResult, search
+
+__all__ = [
+    "BatchStarted",
+    "Due",
+    "EpochDone",
+    "Event",
+    "Finished",
+    "ImagesShown",
+    "Note",
+    "Planned",
+    "SearchResult",
+    "TrialDone",
+    "TrialFailed",
+    "TrialPaused",
+    "TrialStarted",
+    "Watch",
+    "export",
+    "finetune",
+    "plan",
+    "rebuild_report",
+    "run",
+    "search",
+]

@@ -1,0 +1,1 @@
+"""The study: trials, their records on disk, and the engines that run them."""

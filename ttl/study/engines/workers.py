@@ -1,0 +1,200 @@
+"""Trials in processes beside this one, on this machine: what dies is replaced, and nothing outlives this process."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, Pipe, wait
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Self
+
+from ttl.errors import TTLError
+from ttl.study.engines.engine import Deaths, Outcome, Remote, Setup, Tell, Trial, outcome_or_end, ready
+
+# Not by multiprocessing's spawn: that would run the caller's script once more in every worker.
+BOOT = """
+import sys
+from multiprocessing.connection import Connection
+connection = Connection(int(sys.argv[1]))
+sys.path[:] = connection.recv()
+from ttl.study.engines.workers import serve
+serve(connection)
+"""
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a trial under way says."""
+
+    event: Any
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """What a trial, or the preparation for the first one, ended with."""
+
+    result: Mapping[str, Any] | Exception
+
+
+class _Worker:
+    """A process that runs one trial after another."""
+
+    def __init__(self, setup: Setup, environment: Mapping[str, str]) -> None:
+        self.connection, theirs = Pipe()
+        # Ctrl-C reaches every process of a terminal; this one ends the workers.
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", BOOT, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+        theirs.close()
+        self.send(sys.path)
+        self.send(setup)
+
+    def send(self, content: object) -> None:
+        """Hand it over; that a worker is dead shows where it is listened to."""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.send(content)
+
+    def end(self) -> str:
+        """Make sure that it is gone; how it went."""
+        self.connection.close()
+        self.process.kill()
+        status = self.process.wait()
+        return signal.Signals(-status).name if status < 0 else f"exit status {status}"
+
+
+class Workers:
+    """An engine of so many processes, started when the first trials are there; leave it as a context to end them.
+
+    Args:
+        setup: what each of them gets ready.
+        count: trials at once.
+        tell: is told what trials say.
+        say: is told, in a sentence, of workers that died.
+        environment: variables that the processes have beside this one's.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        count: int,
+        *,
+        tell: Tell,
+        say: Callable[[str], None],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.setup, self.count = setup, count
+        self.tell = tell
+        self.environment = environment or {}
+        self.deaths = Deaths(say)
+        self.idle: list[_Worker] = []
+        self.busy: dict[Connection, tuple[_Worker, Trial]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in (*self.idle, *(worker for worker, _ in self.busy.values())):
+            worker.end()
+
+    def run(self, trials: Iterable[Trial]) -> Iterator[tuple[Trial, Outcome]]:
+        """See `ttl.study.engines.engine.Engine`.
+
+        Raises:
+            WorkerError: a trial has ended worker after worker.
+        """
+        waiting = iter(trials)
+        while True:
+            while len(self.busy) < self.count and (trial := next(waiting, None)) is not None:
+                self._hand_out(trial)
+            if not self.busy:
+                return
+            for connection in wait(list(self.busy)):
+                assert isinstance(connection, Connection)
+                yield from self._hear(connection)
+
+    def _hand_out(self, trial: Trial) -> None:
+        worker = self.idle.pop() if self.idle else _Worker(self.setup, self.environment)
+        self.busy[worker.connection] = worker, trial
+        worker.send(trial)
+
+    def _hear(self, connection: Connection) -> Iterator[tuple[Trial, Outcome]]:
+        """One message of a worker."""
+        try:
+            message = connection.recv()
+        except (EOFError, OSError):
+            worker, trial = self.busy.pop(connection)
+            self.deaths.count(trial, worker.end())
+            self._hand_out(trial)
+            return
+        if isinstance(message, _Told):
+            self.tell(message.event)
+            return
+        worker, trial = self.busy.pop(connection)
+        self.idle.append(worker)
+        yield trial, outcome_or_end(message.result)
+
+
+def serve(connection: Connection) -> None:
+    """What a worker does until the other end is closed."""
+    mouth, inbox = _Mouth(connection), SimpleQueue[bytes]()
+    Thread(target=_listen, args=(connection, inbox), daemon=True).start()
+    remote: Remote | None = None
+    while True:
+        content = inbox.get()
+        try:
+            if remote is None:
+                remote = ready(pickle.loads(content))
+            else:
+                mouth.say(_Ended(remote(pickle.loads(content), mouth.tell)))
+        except Exception as error:
+            mouth.say(_Ended(_portable(error)))
+
+
+def _listen(connection: Connection, inbox: SimpleQueue[bytes]) -> None:
+    """Nobody is there any more to want the result: end, whatever the work is at."""
+    while True:
+        try:
+            inbox.put(connection.recv_bytes())
+        except (EOFError, OSError):
+            os._exit(1)
+
+
+@dataclass(frozen=True)
+class _Mouth:
+    connection: Connection
+
+    def say(self, content: _Told | _Ended) -> None:
+        try:
+            self.connection.send(content)
+        except OSError:
+            os._exit(1)
+
+    def tell(self, event: Any) -> None:
+        self.say(_Told(event))
+
+
+def _portable(error: Exception) -> Exception:
+    """The error as it can be sent; of one that no user can cause, also where it arose."""
+    if not isinstance(error, TTLError):
+        error.add_note(f"In a worker:\n{''.join(traceback.format_exception(error))}")
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError("".join(traceback.format_exception(error)))
+    return error
