@@ -18,7 +18,7 @@ from sklearn.metrics import (
 
 from ttl.errors import DataError, UsageError
 from ttl.stats import ALL_METRICS, intervals, metrics, non_inferior, paired_difference, per_class
-from ttl.stats.estimate import resample_weights
+from ttl.stats.resampling import resample_weights
 from ttl.stats.scoring import ECE_BINS, Scorer
 
 

@@ -26,8 +26,8 @@ from ttl.stats import (
     primary,
     segmentation_log_loss,
 )
-from ttl.stats.estimate import resample_weights
 from ttl.stats.kinds import scorer
+from ttl.stats.resampling import resample_weights
 
 KIND = "segmentation"
 NAN = math.nan

@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, average_precision_score, roc_auc_sco
 from ttl import stats
 from ttl.errors import DataError, UsageError
 from ttl.stats import Estimate, NonInferiority, intervals, metrics, non_inferior, paired_difference, ratio_interval
-from ttl.stats.estimate import resample_weights
+from ttl.stats.resampling import resample_weights
 from ttl.stats.scoring import Scorer
 
 
@@ -83,7 +83,7 @@ def test_each_resample_scores_as_sklearn_scores_the_resampled_data(kind: str, de
 
 
 def test_resamples_keep_the_size_of_every_class(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ttl.stats.estimate.CHUNK_ELEMENTS", 1000)
+    monkeypatch.setattr("ttl.stats.resampling.CHUNK_ELEMENTS", 1000)
     labels, _ = multiclass(90, 3)
     chunks = list(resample_weights(labels, 40, 3, None))
     assert [len(chunk) for chunk in chunks] == [11, 11, 11, 7]

@@ -5,7 +5,6 @@ from ttl.stats.calibration import Bin, Calibration, calibration
 from ttl.stats.confusion import confusion
 from ttl.stats.curves import THRESHOLD, ClassCurves, Line, curves
 from ttl.stats.delong import PairedAUROC, delong, delong_paired
-from ttl.stats.estimate import Estimate
 from ttl.stats.kinds import (
     KINDS,
     LOWER_IS_BETTER,
@@ -23,6 +22,7 @@ from ttl.stats.ratio import ratio_interval
 from ttl.stats.scoring import ALL_METRICS, METRICS
 from ttl.stats.segmentation import SEGMENTATION_METRICS, segmentation_log_loss
 from ttl.stats.wilson import wilson
+from ttl.words.estimate import Estimate
 
 __all__ = [
     "ALL_METRICS",

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ttl.errors import UsageError
-from ttl.stats.estimate import Array, Estimate, check_bootstrap, estimate, resample_weights
 from ttl.stats.kinds import LOWER_IS_BETTER, scorer
+from ttl.stats.resampling import Array, check_bootstrap, estimate, resample_weights
+from ttl.words.estimate import Estimate
 
 
 def intervals(

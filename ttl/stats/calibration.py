@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ttl.stats.estimate import Array, Estimate
+from ttl.stats.resampling import Array
 from ttl.stats.scoring import checked
 from ttl.stats.wilson import wilson
+from ttl.words.estimate import Estimate
 
 BINS = 10
 SMALLEST_BIN = 20

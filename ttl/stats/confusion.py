@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ttl.stats.curves import THRESHOLD
-from ttl.stats.estimate import Labels
+from ttl.stats.resampling import Labels
 from ttl.stats.scoring import checked
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ttl.stats.bootstrap import intervals
-from ttl.stats.estimate import Array, Estimate
+from ttl.stats.resampling import Array
 from ttl.stats.scoring import checked
 from ttl.stats.wilson import wilson
+from ttl.words.estimate import Estimate
 
 THRESHOLD = 0.5
 MOST_POINTS = 200

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ttl.errors import DataError, UsageError
-from ttl.stats.estimate import Array, Estimate
+from ttl.stats.resampling import Array
+from ttl.words.estimate import Estimate
 
 Z95 = 1.959963984540054
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ttl.errors import UsageError
-from ttl.stats.estimate import Array, Labels
+from ttl.stats.resampling import Array, Labels
 from ttl.stats.scoring import ALL_METRICS, CLASSIFICATION, METRICS, Scorer
 from ttl.stats.segmentation import SEGMENTATION_METRICS, SegmentationScorer
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ttl.errors import DataError, UsageError
-from ttl.stats.estimate import Array
 from ttl.stats.hausdorff import check_spacing, hausdorff95
+from ttl.stats.resampling import Array
 
 COLUMNS = ("tp", "fp", "fn", "nll", "hd95")
 """Of a class in an image: pixels hit, wrongly claimed and missed, surprise and distance; see `overlap`."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ttl.stats.estimate import Array
+from ttl.stats.resampling import Array
 
 
 @dataclass(frozen=True)

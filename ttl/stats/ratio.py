@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ttl.errors import UsageError
-from ttl.stats.estimate import Array, Estimate, check_bootstrap, chunks, estimate
+from ttl.stats.resampling import Array, check_bootstrap, chunks, estimate
+from ttl.words.estimate import Estimate
 
 
 def ratio_interval(

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ttl.errors import DataError, UsageError
-from ttl.stats.estimate import Array, Labels
 from ttl.stats.ranking import Ranking
+from ttl.stats.resampling import Array, Labels
 
 METRICS = ("auprc", "auroc", "accuracy")
 """What is reported of a classifier unless more is asked for."""

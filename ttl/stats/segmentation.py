@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ttl.errors import DataError, UsageError
-from ttl.stats.estimate import Array, Labels
 from ttl.stats.masks import COLUMNS
+from ttl.stats.resampling import Array, Labels
 from ttl.stats.scoring import mean_of_defined, ratio
 
 SEGMENTATION_METRICS = ("dice", "jaccard", "dice_pooled", "jaccard_pooled", "hd95")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
-from ttl.stats.estimate import Estimate
+from ttl.words.estimate import Estimate
 
 
 def wilson(hits: int, n: int, confidence: float = 0.95) -> Estimate:

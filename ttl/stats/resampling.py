@@ -4,31 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from ttl.errors import UsageError
+from ttl.words.estimate import Estimate
 
 Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 CHUNK_ELEMENTS = 16_000
 """Weights drawn at once: from 128 kB on, Linux hands every array out as new, unmapped pages, which costs a third."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value and its confidence interval; nan where undefined."""
-
-    value: float
-    ci_low: float
-    ci_high: float
-
-    def to_json(self) -> dict[str, float | None]:
-        """The three figures, nan as None (JSON has no nan)."""
-        figures = {"value": self.value, "ci_low": self.ci_low, "ci_high": self.ci_high}
-        return {name: None if math.isnan(figure) else figure for name, figure in figures.items()}
 
 
 def estimate(value: float, drawn: Array, confidence: float) -> Estimate:

@@ -1,0 +1,103 @@
+"""Frozen dataclasses as JSON and back: the one way in which what flows through files is written and checked."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from math import isnan, nan
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BeforeValidator, PlainSerializer, TypeAdapter, ValidationError
+
+from ttl.errors import RunFolderError
+from ttl.files import write_text
+
+T = TypeVar("T")
+
+Figure = Annotated[
+    float,
+    BeforeValidator(lambda value: nan if value is None else value),
+    PlainSerializer(lambda value: None if isnan(value) else value),
+]
+"""A number that may be undefined: NaN here, null in JSON, which has no NaN."""
+
+
+@cache
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    return TypeAdapter(kind)
+
+
+def to_json(value: object) -> Any:
+    """A frozen dataclass as JSON values: tuples become lists, paths and enumerations texts, NaN null."""
+    return _adapter(type(value)).dump_python(value, mode="json")
+
+
+def from_json(kind: type[T], content: object, *, where: str) -> T:
+    """The value that `to_json` wrote; keys that this version doesn't know are left alone.
+
+    Args:
+        kind: the dataclass.
+        content: JSON values.
+        where: the file that they come from, for the message.
+
+    Raises:
+        RunFolderError: it isn't one; the sentence names the file and the field.
+    """
+    try:
+        # Through JSON text: there a list is a tuple's, and nothing else is taken for what it isn't.
+        return _adapter(kind).validate_json(json.dumps(content), strict=True)
+    except ValidationError as error:
+        raise RunFolderError(f"{where} can't be trusted: {reason(error)}; {REMEDY}") from None
+
+
+REMEDY = "it is damaged, or was written by another version of ttl: remove it, or name another folder"
+
+
+def reason(error: ValidationError) -> str:
+    """The first thing that doesn't fit: the field, and what is wrong with it."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"]) or "its content"
+    if first["type"] == "missing":
+        return f"the field {field} is missing"
+    return f"the field {field}: {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+def read(kind: type[T], path: Path) -> T | None:
+    """What a JSON file holds; None where there is none.
+
+    Raises:
+        RunFolderError: it can't be read, isn't JSON, or isn't of that type.
+    """
+    content = read_object(path)
+    return None if content is None else from_json(kind, content, where=str(path))
+
+
+def read_object(path: Path) -> object | None:
+    """The JSON values of a file; None where there is none.
+
+    Raises:
+        RunFolderError: it can't be read or isn't JSON.
+    """
+    if not path.is_file():
+        return None
+    try:
+        content: object = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else f"it isn't JSON ({error})"
+        raise RunFolderError(f"{path} can't be read: {why}; {REMEDY}") from error
+    return content
+
+
+def write(path: Path, value: object) -> None:
+    """Write a frozen dataclass as a JSON file, whole or not at all.
+
+    Raises:
+        OSError: no room, or no right to write.
+    """
+    write_text(path, dumps(to_json(value)))
+
+
+def dumps(content: object) -> str:
+    """JSON text as all files of a run folder have it."""
+    return json.dumps(content, indent=1, allow_nan=False)
