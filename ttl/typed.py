@@ -24,13 +24,14 @@ Figure = Annotated[
 
 
 @cache
-def _adapter(kind: type[T]) -> TypeAdapter[T]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
 def to_json(value: object) -> Any:
     """A frozen dataclass as JSON values: tuples become lists, paths and enumerations texts, NaN null."""
-    return _adapter(type(value)).dump_python(value, mode="json")
+    kind: Any = type(value)
+    return _adapter(kind).dump_python(value, mode="json")
 
 
 def from_json(kind: type[T], content: object, *, where: str) -> T:
@@ -44,9 +45,10 @@ def from_json(kind: type[T], content: object, *, where: str) -> T:
     Raises:
         RunFolderError: it isn't one; the sentence names the file and the field.
     """
+    adapter: TypeAdapter[T] = _adapter(kind)  # type: ignore[arg-type]  # mypy takes the class for its instance here
     try:
         # Through JSON text: there a list is a tuple's, and nothing else is taken for what it isn't.
-        return _adapter(kind).validate_json(json.dumps(content), strict=True)
+        return adapter.validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
         raise RunFolderError(f"{where} can't be trusted: {reason(error)}; {REMEDY}") from None
 
