@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from ttl.errors import RunFolderError
-from ttl.report import render, units, write_report
+from ttl.report import render, write_report
+from ttl.words import units
 
 from . import example, segmented
 
