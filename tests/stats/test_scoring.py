@@ -18,8 +18,9 @@ from sklearn.metrics import (
 
 from ttl.errors import DataError, UsageError
 from ttl.stats import ALL_METRICS, intervals, metrics, non_inferior, paired_difference, per_class
+from ttl.stats.kinds import scorer
 from ttl.stats.resampling import resample_weights
-from ttl.stats.scoring import ECE_BINS, Scorer
+from ttl.stats.scoring import ECE_BINS
 
 
 def predictions(kind: str, n: int, *, decimals: int = 8, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -79,7 +80,7 @@ def test_each_resample_scores_as_the_resampled_data(kind: str) -> None:
     labels, probabilities = predictions(kind, 60)
     (weights,) = resample_weights(labels, 20, 0, None)
     names = tuple(by_hand(kind, labels, probabilities))
-    scored = Scorer(kind, labels, probabilities, names)(weights)
+    scored = scorer(kind, labels, probabilities, names)(weights)
     for i, drawn in enumerate(weights.astype(int)):
         picked = np.repeat(np.arange(60), drawn)
         expected = by_hand(kind, labels[picked], probabilities[picked])

@@ -11,8 +11,8 @@ from sklearn.metrics import accuracy_score, average_precision_score, roc_auc_sco
 from ttl import stats
 from ttl.errors import DataError, UsageError
 from ttl.stats import Estimate, NonInferiority, intervals, metrics, non_inferior, paired_difference, ratio_interval
+from ttl.stats.kinds import scorer
 from ttl.stats.resampling import resample_weights
-from ttl.stats.scoring import Scorer
 
 
 def two_columns(scores: Any) -> np.ndarray:
@@ -75,7 +75,7 @@ def test_metrics_are_those_of_sklearn(decimals: int) -> None:
 def test_each_resample_scores_as_sklearn_scores_the_resampled_data(kind: str, decimals: int) -> None:
     labels, probabilities = binary(60, decimals=decimals) if kind == "binary" else multiclass(60, 4, decimals=decimals)
     (weights,) = resample_weights(labels, 25, 0, None)
-    scored = Scorer(kind, labels, probabilities)(weights)
+    scored = scorer(kind, labels, probabilities)(weights)
     for i, drawn in enumerate(weights.astype(int)):
         picked = np.repeat(np.arange(60), drawn)
         expected = by_sklearn(labels[picked], probabilities[picked])

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ttl.stats.kinds import classified
 from ttl.stats.resampling import Array
-from ttl.stats.scoring import checked
 from ttl.stats.wilson import wilson
 from ttl.words.estimate import Estimate
 
@@ -67,13 +67,7 @@ def calibration(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) 
         UsageError: shapes that don't fit.
         DataError: a probability is not finite, or a label is outside the classes.
     """
-    truth, scores = checked(kind, labels, probabilities)
-    if kind == "multilabel":
-        known = truth >= 0
-        sure, right = np.maximum(scores, 1 - scores)[known], ((scores >= 0.5) == (truth == 1))[known]
-    else:
-        sure, right = scores.max(axis=1), scores.argmax(axis=1) == truth
-    lowest = 0.5 if kind == "multilabel" else 1 / scores.shape[1]
+    sure, right, lowest = classified(kind, labels, probabilities).confidence()
     edges = np.linspace(lowest, 1, HISTOGRAM_BINS + 1)
     places = np.clip(((sure - lowest) / (1 - lowest) * HISTOGRAM_BINS).astype(np.int64), 0, HISTOGRAM_BINS - 1)
     return Calibration(_bins(sure, right), edges, np.bincount(places, minlength=HISTOGRAM_BINS))

@@ -9,16 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ttl.stats.bootstrap import intervals
+from ttl.stats.kinds import classified
 from ttl.stats.resampling import Array
-from ttl.stats.scoring import checked
+from ttl.stats.scoring import Marks
 from ttl.stats.wilson import wilson
 from ttl.words.estimate import Estimate
 
 THRESHOLD = 0.5
 MOST_POINTS = 200
 MOST_CLASSES = 6
-
-Known = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,24 +88,19 @@ def curves(
         UsageError: shapes that don't fit.
         DataError: a probability is not finite, or a label is outside the classes.
     """
-    found, scores = checked(kind, labels, probabilities)
-    sides = {label: _side(kind, found, label) for label in ([1] if kind == "binary" else range(scores.shape[1]))}
-    defined = [label for label, (known, positive) in sides.items() if 0 < positive.sum() < known.sum()]
-    defined.sort(key=lambda label: -int(sides[label][1].sum()))
+    scored = classified(kind, labels, probabilities)
+    positives = (scored.positive & scored.known).sum(axis=0)
+    candidates = [1] if kind == "binary" else range(scored.classes)
+    defined = [label for label in candidates if 0 < positives[label] < scored.known[:, label].sum()]
+    defined.sort(key=lambda label: -int(positives[label]))
     return tuple(
-        _of_class(label, *sides[label], scores[:, label], groups, seed) for label in sorted(defined[:MOST_CLASSES])
+        _of_class(label, scored.known[:, label], scored.positive[:, label], scored.scores[:, label], groups, seed)
+        for label in sorted(defined[:MOST_CLASSES])
     )
 
 
-def _side(kind: str, labels: npt.NDArray[np.int64], label: int) -> tuple[Known, Known]:
-    """Which samples are known to be of the class or not, and which of all are."""
-    if kind == "multilabel":
-        return labels[:, label] >= 0, labels[:, label] == 1
-    return np.ones(len(labels), bool), labels == label
-
-
 def _of_class(
-    label: int, known: Known, positive: Known, scores: Array, groups: Sequence[str] | None, seed: int
+    label: int, known: Marks, positive: Marks, scores: Array, groups: Sequence[str] | None, seed: int
 ) -> ClassCurves:
     from sklearn.metrics import precision_recall_curve, roc_curve
 

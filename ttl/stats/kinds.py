@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ttl.errors import UsageError
+from ttl.stats.label_scoring import LabelScorer
 from ttl.stats.resampling import Array, Labels
-from ttl.stats.scoring import ALL_METRICS, CLASSIFICATION, METRICS, Scorer
+from ttl.stats.scoring import ALL_METRICS, METRICS, Scorer
 from ttl.stats.segmentation import SEGMENTATION_METRICS, SegmentationScorer
 
 LOWER_IS_BETTER = ("ece", "hd95")
@@ -50,14 +51,30 @@ class _Kind:
     scorer: Callable[[npt.ArrayLike, npt.ArrayLike, Sequence[str]], Scoring]
 
 
+SCORERS: dict[str, type[Scorer]] = {"binary": Scorer, "multiclass": Scorer, "multilabel": LabelScorer}
+"""Of the kinds whose predictions are probabilities of classes."""
+
+
 def _classifier(kind: str) -> _Kind:
-    return _Kind(ALL_METRICS, METRICS, lambda labels, predicted, names: Scorer(kind, labels, predicted, names))
+    return _Kind(ALL_METRICS, METRICS, lambda labels, predicted, names: SCORERS[kind](kind, labels, predicted, names))
 
 
-_KINDS = {kind: _classifier(kind) for kind in CLASSIFICATION} | {
+_KINDS = {kind: _classifier(kind) for kind in SCORERS} | {
     "segmentation": _Kind(SEGMENTATION_METRICS, ("dice", "jaccard"), SegmentationScorer)
 }
 KINDS = tuple(_KINDS)
+
+
+def classified(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Scorer:
+    """The scorer of a kind whose predictions are probabilities of classes, for what no metric is.
+
+    Raises:
+        UsageError: another kind, or shapes that don't fit.
+        DataError: a probability is not finite, or a label is outside the classes.
+    """
+    if kind not in SCORERS:
+        raise UsageError(f"predictions of kind {kind!r} are no probabilities of classes; choose {', '.join(SCORERS)}.")
+    return SCORERS[kind](kind, labels, probabilities, ())
 
 
 def all_metrics(kind: str) -> tuple[str, ...]:

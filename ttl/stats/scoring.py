@@ -5,8 +5,8 @@ Undefined figures (a ranking of a set that holds one class) are nan. Probabiliti
 - `binary`: labels `(n,)` 0 or 1, two columns; the positive class is 1.
 - `multiclass`: labels `(n,)`; AUROC, AUPRC, recall and F1 are macro averages of one class against the rest, over
   the classes that the labels hold.
-- `multilabel`: labels `(n, classes)` of 0, 1 and -1, which is unknown and left out; each class by itself (positive
-  from 0.5 on), then the mean over the classes for which the figure is defined.
+
+Of several labels a sample: `ttl.stats.label_scoring`.
 """
 
 from __future__ import annotations
@@ -24,16 +24,20 @@ from ttl.stats.resampling import Array, Labels
 METRICS = ("auprc", "auroc", "accuracy")
 """What is reported of a classifier unless more is asked for."""
 ALL_METRICS = (*METRICS, "balanced_accuracy", "f1", "kappa", "ece")
-CLASSIFICATION = ("binary", "multiclass", "multilabel")
 ECE_BINS = 15
 ROUNDING = 1e-6
+"""By how much a sum of probabilities in single precision may miss 1."""
+
+Marks = npt.NDArray[np.bool_]
 
 
 class Scorer:
     """Metrics of one set of predictions under integer weights of its samples; scores are sorted once.
 
+    Of samples that have one class each; `ttl.stats.label_scoring` has the scorer of several labels a sample.
+
     Args:
-        kind: one of `CLASSIFICATION`.
+        kind: `binary` or `multiclass`.
         labels: see the module.
         probabilities: `(n, classes)`.
         names: of `ALL_METRICS`.
@@ -48,17 +52,13 @@ class Scorer:
     ) -> None:
         self.names = tuple(names)
         self.kind = kind
-        self.labels, self.scores = checked(kind, labels, probabilities)
+        self.labels, self.scores = self.checked(kind, labels, probabilities)
         self.classes = self.scores.shape[1]
         self.known, self.positive, self.guessed = self._by_class()
-        wanted = [1] if kind == "binary" else range(self.classes)
-        if kind != "multilabel":
-            wanted = [c for c in wanted if self.positive[:, c].any()] or list(wanted)[:1]
-        self.wanted = list(wanted)
+        self.wanted = self._wanted()
         if {"auprc", "auroc"} & set(names):
             self.rankings = [
-                Ranking.of(self.positive[:, c], self.scores[:, c], self.known[:, c] if kind == "multilabel" else None)
-                for c in self.wanted
+                Ranking.of(self.positive[:, c], self.scores[:, c], self._known_if_some_are_not(c)) for c in self.wanted
             ]
 
     def __call__(self, weights: Array) -> dict[str, Array]:
@@ -92,14 +92,44 @@ class Scorer:
             "support": hits + misses,
         }
 
-    def _by_class(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    @staticmethod
+    def checked(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> tuple[Labels, Array]:
+        """Labels and probabilities as arrays that fit each other and the kind; errors as of the class."""
+        found, scores = np.asarray(labels, np.int64), np.asarray(probabilities, np.float64)
+        if found.ndim != 1 or scores.ndim != 2 or len(found) != len(scores):
+            raise UsageError(f"labels {found.shape} and probabilities {scores.shape} must be (n,) and (n, classes).")
+        if scores.shape[1] < 2 or (kind == "binary" and scores.shape[1] != 2):
+            raise UsageError(f"a {kind} task can't have {scores.shape[1]} columns of probabilities; give one a class.")
+        check_values(found, scores, 0, scores.shape[1] - 1)
+        return found, scores
+
+    def confidence(self) -> tuple[Array, Marks, float]:
+        """Of all decisions `(decisions,)`: their probability and whether they are right; the lowest probability that
+        a decision can have."""
+        return self.scores.max(axis=1), self.scores.argmax(axis=1) == self.labels, 1 / self.classes
+
+    def confusion(self) -> Labels:
+        """Counts by truth (rows) and decision (columns), `(classes, classes)`."""
+        return counted(self.labels, self.scores.argmax(axis=1), self.classes)
+
+    def decided(self) -> Labels:
+        """`(n,)` the most probable class of each sample."""
+        return np.asarray(self.scores.argmax(axis=1), np.int64)
+
+    def _wanted(self) -> list[int]:
+        """The classes whose rankings are averaged: those that the labels hold."""
+        if self.kind == "binary":
+            return [1]
+        return [c for c in range(self.classes) if self.positive[:, c].any()] or [0]
+
+    def _known_if_some_are_not(self, column: int) -> Marks | None:
+        return None
+
+    def _by_class(self) -> tuple[Marks, Marks, Marks]:
         """Per sample and class: whether the label is known, is positive, and is predicted positive."""
-        if self.kind == "multilabel":
-            return self.labels >= 0, self.labels == 1, self.scores >= 0.5
         columns = np.arange(self.classes)
         positive = self.labels[:, None] == columns
-        guessed = self.scores.argmax(axis=1)[:, None] == columns
-        return np.ones_like(positive), positive, guessed
+        return np.ones_like(positive), positive, self.decided()[:, None] == columns
 
     # What is counted under each weighting, as floats made once: a resample is one row, drawn two thousand times.
 
@@ -113,41 +143,21 @@ class Scorer:
 
     @cached_property
     def _right(self) -> Array:
-        """`(n,)`: whether the most probable class is the label; `(n, classes)` in `multilabel`."""
-        if self.kind == "multilabel":
-            return np.asarray(self.known & (self.positive == self.guessed), np.float64)
-        return np.asarray(self.scores.argmax(axis=1) == self.labels, np.float64)
-
-    @cached_property
-    def _known(self) -> Array:
-        return self.known.astype(np.float64)
+        """`(n,)`: whether the most probable class is the label."""
+        return np.asarray(self.decided() == self.labels, np.float64)
 
     @cached_property
     def _gaps(self) -> list[tuple[Array, Array]]:
-        """Correctness less confidence in the bin of the confidence, `(n, bins)`, and who counts, `(n,)`.
-
-        Once; in `multilabel` for each class by itself, so that two errors don't cancel.
-        """
-        if self.kind == "multilabel":
-            sure = np.maximum(self.scores, 1 - self.scores)
-            columns = [(sure[:, c], self._right[:, c], self.known[:, c]) for c in range(self.classes)]
-        else:
-            columns = [(self.scores.max(axis=1), self._right, np.ones(len(self.scores), bool))]
-        return [_binned(*column) for column in columns]
+        """Correctness less confidence in the bin of the confidence, `(n, bins)`, and who counts, `(n,)`."""
+        return [binned(self.scores.max(axis=1), self._right, np.ones(len(self.scores), bool))]
 
     def _accuracy(self, weights: Array) -> Array:
-        if self.kind == "multilabel":
-            return mean_of_defined(ratio(weights @ self._right, weights @ self._known).T)
         shares: Array = weights @ self._right / weights.sum(axis=1)
         return shares
 
     def _balanced_accuracy(self, weights: Array) -> Array:
-        hits, misses, alarms = (weights @ marks for marks in self._outcomes)
-        recalls = ratio(hits, hits + misses)
-        if self.kind == "multilabel":
-            negatives = weights @ self._known - hits - misses
-            recalls = (recalls + ratio(negatives - alarms, negatives)) / 2
-        return mean_of_defined(recalls.T)
+        hits, misses, _ = (weights @ marks for marks in self._outcomes)
+        return mean_of_defined(ratio(hits, hits + misses).T)
 
     def _f1(self, weights: Array) -> Array:
         hits, misses, alarms = (weights @ marks for marks in self._outcomes)
@@ -156,9 +166,7 @@ class Scorer:
 
     def _kappa(self, weights: Array) -> Array:
         """Cohen's kappa with quadratic weights: for classes that are an order (grades)."""
-        if self.kind == "multilabel":
-            return np.full(len(weights), np.nan)
-        guesses = self.scores.argmax(axis=1)
+        guesses = self.decided()
         total = weights.sum(axis=1)
         observed = weights @ (self.labels - guesses) ** 2.0 / total
         truth, guess = weights @ self.positive.astype(np.float64), weights @ self.guessed.astype(np.float64)
@@ -172,7 +180,8 @@ class Scorer:
         return mean_of_defined(np.stack(each))
 
 
-def _binned(confidence: Array, right: Array, known: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
+def binned(confidence: Array, right: Array, known: Marks) -> tuple[Array, Array]:
+    """Of one class: correctness less confidence in the bin of the confidence, `(n, bins)`, and who counts, `(n,)`."""
     bins = np.clip((confidence * ECE_BINS).astype(np.int64), 0, ECE_BINS - 1)
     gaps = np.zeros((len(confidence), ECE_BINS))
     gaps[np.arange(len(bins)), bins] = np.where(known, right - confidence, 0)
@@ -192,27 +201,23 @@ def mean_of_defined(values: Array) -> Array:
     return ratio(np.where(defined, values, 0).sum(axis=0), count.astype(np.float64))
 
 
-def checked(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> tuple[Labels, Array]:
-    """Labels and probabilities as arrays that fit each other and the kind.
+def counted(truth: Labels, decided: Labels, classes: int) -> Labels:
+    """`(classes, classes)`: samples by truth (rows) and decision (columns)."""
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (truth, decided), 1)
+    return counts
+
+
+def check_values(labels: Labels, scores: Array, low: int, high: int) -> None:
+    """Refuse labels outside `low..high`, and what are no probabilities.
 
     Raises:
-        UsageError: they don't.
-        DataError: a probability is not finite, or a label is outside the classes.
+        DataError: it is so.
     """
-    found, scores = np.asarray(labels, np.int64), np.asarray(probabilities, np.float64)
-    several = kind == "multilabel"
-    if several and (scores.ndim != 2 or found.shape != scores.shape or not scores.shape[1]):
-        raise UsageError(f"labels {found.shape} and probabilities {scores.shape} must both be (n, classes).")
-    if not several and (found.ndim != 1 or scores.ndim != 2 or len(found) != len(scores)):
-        raise UsageError(f"labels {found.shape} and probabilities {scores.shape} must be (n,) and (n, classes).")
-    if not several and (scores.shape[1] < 2 or (kind == "binary" and scores.shape[1] != 2)):
-        raise UsageError(f"a {kind} task can't have {scores.shape[1]} columns of probabilities; give one a class.")
     if not np.isfinite(scores).all():
         bad = int((~np.isfinite(scores)).any(axis=1).sum())
         raise DataError(f"{bad} of {len(scores)} predictions are not finite; the model that gave them is broken.")
     if scores.size and not (scores.min() >= -ROUNDING and scores.max() <= 1 + ROUNDING):
         raise DataError(f"predictions go from {scores.min():g} to {scores.max():g}; give probabilities, not logits.")
-    low, high = (-1, 1) if several else (0, scores.shape[1] - 1)
-    if found.size and (found.min() < low or found.max() > high):
-        raise DataError(f"labels go from {found.min()} to {found.max()}; they must be in {low}..{high}.")
-    return found, scores
+    if labels.size and (labels.min() < low or labels.max() > high):
+        raise DataError(f"labels go from {labels.min()} to {labels.max()}; they must be in {low}..{high}.")
