@@ -49,7 +49,7 @@ from ttl.search.strategies.probe import Curve, one_standard_error
 from ttl.search.strategies.svcca import Similarity
 from ttl.search.strategy import Batch, Chooser, Scores, Strategy, drive
 from ttl.study.engines.engine import Trial
-from ttl.study.study import CACHE, Study
+from ttl.study.folder import CACHE, Study
 
 SCREENED, SCREEN_EPOCHS = 3, 2
 RESULTS = Path(__file__).parent / "results" / "search_regret.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from functools import cache
 from math import isnan, nan
@@ -65,14 +66,22 @@ def reason(error: ValidationError) -> str:
     return f"the field {field}: {first['msg'][0].lower()}{first['msg'][1:]}"
 
 
+SEAL = "sha256"
+"""The key of a file's own digest: of all that stands beside it."""
+
+
 def read(kind: type[T], path: Path) -> T | None:
-    """What a JSON file holds; None where there is none.
+    """What a JSON file holds that `write` wrote; None where there is none.
 
     Raises:
-        RunFolderError: it can't be read, isn't JSON, or isn't of that type.
+        RunFolderError: it can't be read, isn't JSON, was changed since, or isn't of that type.
     """
     content = read_object(path)
-    return None if content is None else from_json(kind, content, where=str(path))
+    if content is None:
+        return None
+    if isinstance(content, dict) and content.pop(SEAL, None) not in (None, seal(content)):
+        raise RunFolderError(f"{path} can't be trusted: it was changed after it was written; {REMEDY}")
+    return from_json(kind, content, where=str(path))
 
 
 def read_object(path: Path) -> object | None:
@@ -92,12 +101,19 @@ def read_object(path: Path) -> object | None:
 
 
 def write(path: Path, value: object) -> None:
-    """Write a frozen dataclass as a JSON file, whole or not at all.
+    """Write a frozen dataclass as a JSON file, whole or not at all, with a digest of its content.
 
     Raises:
         OSError: no room, or no right to write.
     """
-    write_text(path, dumps(to_json(value)))
+    content = to_json(value)
+    write_text(path, dumps({**content, SEAL: seal(content)}))
+
+
+def seal(content: object) -> str:
+    """SHA-256 (hex) of JSON values, whatever the order of their keys."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def dumps(content: object) -> str:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import pytest
+import timm
 import torch
 
 from toy_networks import TinyDenseNet, TinyResNet, network
+from ttl.cut.features import Features
 from ttl.cut.points import truncation_points
-from ttl.cut.truncation import Features, truncate
+from ttl.cut.truncation import truncate
 from ttl.errors import PointError, UsageError
 
 # Peng et al. 2023, supplement, Table 3: at 224 x 224 with two classes.
@@ -112,3 +114,16 @@ def test_pooled_features_of_another_networks_points_are_refused() -> None:
     points = truncation_points(TinyResNet(), image_size=32)
     with pytest.raises(PointError, match="isn't one of this TinyDenseNet's"):
         Features(TinyDenseNet(), list(points))
+
+
+@pytest.mark.parametrize("name", ["resnet10t", "mobilenetv2_050"])
+def test_a_network_is_cut_for_images_that_are_no_squares(name: str) -> None:
+    model = timm.create_model(name)
+    points = truncation_points(model, image_size=(64, 96))
+    middle = points[len(points) // 2]
+    assert middle.sides == (64, 96)
+    assert middle.shape[1:] == (64 // middle.reduction, 96 // middle.reduction)
+    square = truncation_points(model, image_size=64)[len(points) // 2]
+    assert (middle.params, middle.macs, middle.reduction) == (square.params, square.macs * 3 // 2, square.reduction)
+    small = truncate(model, middle, num_classes=3)
+    assert small(torch.zeros(2, 3, 64, 96)).shape == (2, 3)

@@ -15,7 +15,7 @@ from ttl.cut.head import HEAD, PixelHead
 from ttl.cut.joint_network import with_heads
 from ttl.cut.points import UNetPoint, point_from_json, truncation_points
 from ttl.cut.truncation import truncate
-from ttl.errors import ModelError, PointError, UsageError, WeightsError
+from ttl.errors import ModelError, PointError, RunFolderError, UsageError, WeightsError
 
 ENCODERS = ("resnet18", "mobilenet_v2", "densenet121", "efficientnet-b0", "vgg11_bn", "tu-convnext_atto")
 SIDE = 64
@@ -163,7 +163,7 @@ def test_a_point_survives_json() -> None:
     from dataclasses import asdict
 
     for point in (points("resnet18")[3], truncation_points(nn.Sequential(nn.Conv2d(3, 4, 3)), image_size=32)[0]):
-        again = point_from_json(json.loads(json.dumps(asdict(point))))
+        again = point_from_json(json.loads(json.dumps(asdict(point))), where="a file")
         assert (again, type(again)) == (point, type(point))
 
 
@@ -254,3 +254,16 @@ def test_weights_are_a_classifiers_body_or_a_whole_unet(tmp_path) -> None:  # ty
 
     with pytest.raises(WeightsError, match=r"don't fit unet:mobilenet_v2"):
         load_backbone("unet:mobilenet_v2", weights=tmp_path / "whole.pth")
+
+
+def test_a_point_of_version_0_1_had_one_side() -> None:
+    from dataclasses import asdict
+
+    point = points("resnet18")[3]
+    old = {key: value for key, value in asdict(point).items() if key != "sides"} | {"image_size": point.sides[0]}
+    assert point_from_json(old, where="a file") == point
+
+
+def test_what_is_no_point_is_named() -> None:
+    with pytest.raises(RunFolderError, match=r"^run/bundle.json can't be trusted: the field \w+ is missing"):
+        point_from_json({"index": 1}, where="run/bundle.json")

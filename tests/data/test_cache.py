@@ -129,7 +129,7 @@ def test_progress(train: Samples, cache_dir: Path | None) -> None:
 def test_bad_options(train: Samples) -> None:
     with pytest.raises(UsageError, match="no interpolation 'best': choose one of nearest, bilinear"):
         decode(train, image_size=8, interpolation="best")
-    with pytest.raises(UsageError, match="The image size is 0: at least 1"):
+    with pytest.raises(UsageError, match="The image size is 0: give the side of a square"):
         decode(train, image_size=0)
 
 

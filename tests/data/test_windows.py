@@ -3,6 +3,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from ttl.data.modality.windows import FLOOR, _spans, _weight, divisible, segment
@@ -125,7 +126,8 @@ def test_weights_are_those_of_a_gaussian_of_an_eighth_of_the_side_and_never_0() 
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"window": 0}, "window must be at least 1, not 0"),
+        ({"window": 0}, "The image size is 0: give the side"),
+        ({"window": (8, 0)}, "The image size is .8, 0.: give"),
         ({"divisor": 0}, "divisor must be at least 1, not 0"),
         ({"batch_size": 0}, "batch_size must be at least 1, not 0"),
         ({"overlap": 1.0}, "overlap must be at least 0 and below 1, not 1.0"),
@@ -144,3 +146,15 @@ def test_shapes_that_make_no_sense_are_named() -> None:
         segment(image(0, 4), Network(), window=8, divisor=4)
     with pytest.raises(ModelError, match=r"gives \(1, 1, 2, 2\) for images \(1, 3, 4, 4\)"):
         segment(image(4, 4), lambda images: images[:, :1, ::2, ::2], window=8, divisor=4)
+
+
+def test_windows_may_have_two_sides() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def run(windows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        seen.append(windows.shape[2:])
+        return windows[:, :1]
+
+    image = np.random.default_rng(0).random((1, 20, 50), np.float32)
+    assert np.allclose(segment(image, run, window=(8, 64), divisor=4), image, atol=1e-6)
+    assert set(seen) == {(8, 52)}

@@ -38,11 +38,11 @@ def out(backbone: Backbone) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("name", "spec"),
     [
-        ("resnet18.tv_in1k", InputSpec(224, *IMAGENET, "bilinear")),
-        ("resnet18", InputSpec(224, *IMAGENET, "bicubic")),
-        ("tv:mobilenet_v3_small", InputSpec(224, *IMAGENET, "bilinear")),
-        ("tv:efficientnet_b2", InputSpec(288, *IMAGENET, "bicubic")),
-        ("vit_tiny_patch16_224", InputSpec(224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "bicubic")),
+        ("resnet18.tv_in1k", InputSpec((224, 224), *IMAGENET, "bilinear")),
+        ("resnet18", InputSpec((224, 224), *IMAGENET, "bicubic")),
+        ("tv:mobilenet_v3_small", InputSpec((224, 224), *IMAGENET, "bilinear")),
+        ("tv:efficientnet_b2", InputSpec((288, 288), *IMAGENET, "bicubic")),
+        ("vit_tiny_patch16_224", InputSpec((224, 224), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "bicubic")),
     ],
 )
 def test_a_backbone_brings_its_own_input(name: str, spec: InputSpec) -> None:
@@ -60,13 +60,15 @@ def test_another_image_size_is_taken_where_positions_are_fixed_or_not(name: str)
 
 @pytest.mark.parametrize(("name", "size"), [("tv:vit_b_32", 100), ("tv:maxvit_t", 100), ("xcit_nano_12_p16_224", 8)])
 def test_an_image_size_that_the_network_cant_have_is_said(name: str, size: int) -> None:
-    with pytest.raises(ModelError, match=rf"^{name} can't be built for images of {size} pixels \(.*\): give another"):
+    with pytest.raises(
+        ModelError, match=rf"^{name} can't be built for images of {size} x {size} pixels \(.*\): give another"
+    ):
         load_backbone(name, weights="none", image_size=size)
 
 
 @pytest.mark.parametrize("size", [0, -5])
 def test_an_image_size_below_one_is_no_size(size: int) -> None:
-    with pytest.raises(UsageError, match=f"^The image size is {size}: give the side of the square input in pixels"):
+    with pytest.raises(UsageError, match=f"^The image size is {size}: give the side of a square in pixels"):
         load_backbone(SMALL, weights="none", image_size=size)
 
 

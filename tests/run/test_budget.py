@@ -18,7 +18,7 @@ from ttl.run.budget import KEPT, highest_within, within_latency
 from ttl.run.latency_budget import LatencyBudget
 from ttl.run.prepare import prepare
 from ttl.run.prepared import Prepared
-from ttl.study.study import Study
+from ttl.study.folder import Study
 
 NAMES = ["maxpool", "layer1.0", "layer2.0", "layer3.0", "layer4.0"]
 TAKES_MS = dict(zip(NAMES, [1.0, 2.0, 3.0, 4.0, 5.0], strict=True))
@@ -187,7 +187,7 @@ from ttl.config import RunConfig
 from ttl.errors import UsageError
 from ttl.run import budget
 from ttl.run.prepare import prepare
-from ttl.study.study import Study
+from ttl.study.folder import Study
 
 def median_ms(prepared, point, *, threads):
     assert processes.is_main()

@@ -35,7 +35,7 @@ from ttl.run import (
     trial,
 )
 from ttl.stats import ALL_METRICS
-from ttl.study.study import Study
+from ttl.study.folder import Study
 
 TIMELESS = ("seconds", "images_per_second", "latency", "started", "run")
 

@@ -20,7 +20,7 @@ from ttl.run.prepare import prepare
 from ttl.run.trial import identity
 from ttl.stats import metrics
 from ttl.study.engines.engine import Trial
-from ttl.study.study import Study
+from ttl.study.folder import Study
 
 TIMELESS = ("seconds", "images_per_second", "run")
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import pytest
 
 from ttl.errors import RunFolderError
-from ttl.study.study import Study, trial_id
+from ttl.study.folder import Study, trial_id
 
 DEFINITION = {"point": "layer2.0", "seed": 0, "recipe": {"epochs": 3, "lr": 1e-4}}
 IDENTITY = "0123456789ab"
@@ -22,7 +22,7 @@ RECORD = {"point": "layer2.0", "score": 0.9}
 HOLDER = """
 import sys
 from pathlib import Path
-from ttl.study.study import Study
+from ttl.study.folder import Study
 with Study(Path(sys.argv[1])).held():
     print("held", flush=True)
     sys.stdin.read()
@@ -32,7 +32,7 @@ TRIER = """
 import sys
 from pathlib import Path
 from ttl.errors import RunFolderError
-from ttl.study.study import Study
+from ttl.study.folder import Study
 try:
     with Study(Path(sys.argv[1])).held():
         print("held")
@@ -341,7 +341,7 @@ def test_a_disk_that_fills_up_while_the_folder_is_taken(tmp_path: Path) -> None:
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
         "from ttl.errors import RunFolderError\n"
-        "from ttl.study.study import Study\n"
+        "from ttl.study.folder import Study\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
         "try:\n"

@@ -16,7 +16,7 @@ import pytest
 from toy_work import Toy, gone
 from ttl.errors import RunFolderError, TrainingError, UsageError, WorkerError
 from ttl.study.engines.engine import Trial
-from ttl.study.engines.ray_engine import Cluster, RayTasks
+from ttl.study.engines.ray_tasks import Cluster, RayTasks
 from ttl.study.engines.workers import Workers
 
 TWO = Cluster(address=None, local_cpus=2, cpus=1, gpus=None, most=2)

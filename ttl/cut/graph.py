@@ -20,6 +20,7 @@ from torch import fx, nn
 from ttl.cut.macs import MacCounter
 from ttl.cut.trace import MetaInterpreter, first_line, trace
 from ttl.errors import ModelError
+from ttl.words.sides import ImageSize, Sides, across, sides_of
 
 NORMS = (
     nn.modules.batchnorm._NormBase,
@@ -61,7 +62,8 @@ class BlockGraph:
     """Module path -> class, of every module that was traced."""
     constants: dict[str, torch.Tensor]
     """Tensors that the model makes in its forward, by the name they have in `graph`."""
-    image_size: int
+    sides: Sides
+    """Of the image that it was measured for, in pixels."""
     image_channels: int
     macs_without_formula: Counter[str] = field(default_factory=Counter)
     """Operations that cost something unknown, and how often each ran."""
@@ -93,7 +95,7 @@ class BlockGraph:
             for i, live in enumerate(sets)
         ]
 
-    def heir(self, position: int) -> tuple[Op, ...] | None:
+    def sole_survivor(self, position: int) -> tuple[Op, ...] | None:
         """The live map (after operation `position`) that all other live ones went into, if there is such a one.
 
         Nothing is lost when the network is cut at it alone, though what comes next reads the others again:
@@ -247,16 +249,17 @@ def _is_one_map(live: Sequence[Op]) -> bool:
     return shape is not None and len(shape) >= 2
 
 
-def walk(model: nn.Module, *, image_size: int = 224, channels: int = 3) -> BlockGraph:
-    """Trace `model` and measure each of its operations for one image `(1, channels, image_size, image_size)`.
+def walk(model: nn.Module, *, image_size: ImageSize = 224, channels: int = 3) -> BlockGraph:
+    """Trace `model` and measure each of its operations for one image `(1, channels, *sides)`.
 
     The model is left as it is, training flags and all.
 
     Raises:
         ModelError: the model can't be traced or run at this size; the sentence names what stopped it.
     """
-    graph, constants = trace(model, image_size=image_size, channels=channels)
-    shapes, macs, without_formula = _measure(model, graph, constants, (1, channels, image_size, image_size))
+    sides = sides_of(image_size)
+    graph, constants = trace(model, image_size=sides, channels=channels)
+    shapes, macs, without_formula = _measure(model, graph, constants, (1, channels, *sides))
     needed = _needed(graph)
     features = _features(graph, shapes)
     modules = dict(model.named_modules(remove_duplicate=False))
@@ -275,7 +278,7 @@ def walk(model: nn.Module, *, image_size: int = 224, channels: int = 3) -> Block
         else:
             used = ()
         ops.append(Op(node, paths, _shape(shapes.get(node)), node in features, macs.get(node, 0), used))
-    return BlockGraph(graph, tuple(ops), kinds, constants, image_size, channels, without_formula)
+    return BlockGraph(graph, tuple(ops), kinds, constants, sides, channels, without_formula)
 
 
 def _measure(
@@ -290,7 +293,7 @@ def _measure(
     except Exception as error:
         where = meter.current
         raise ModelError(
-            f"{type(model).__name__} can't be run on an image of {shape[2]} x {shape[3]} pixels: "
+            f"{type(model).__name__} can't be run on an image of {across(shape[2:])} pixels: "
             f"{where.target if where is not None else 'its input'} stopped it with "
             f"{type(error).__name__}: {first_line(error)}; try another --image-size"
         ) from error

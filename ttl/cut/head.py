@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -14,6 +15,21 @@ HEAD = "ttl_head"
 """The head's module name in a truncated model; no pretrained network has one of this name."""
 
 POOLS = ("avg", "max", "avgmax", "token", "none")
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """What is put on a cut; of a U-Net, whose decoder is its head, only the outputs.
+
+    Attributes:
+        outputs: logits an image, or a pixel.
+        pool: what the head does with the feature map first: one of `POOLS`.
+        dropout: probability of dropout before the linear layer.
+    """
+
+    outputs: int
+    pool: str = "avg"
+    dropout: float = 0.0
 
 
 class Head(nn.Module):

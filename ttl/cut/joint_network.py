@@ -81,7 +81,7 @@ def _head(graph: fx.Graph, values: list[fx.Node], number: int, *, copied: bool) 
 
 def _with_pixel_heads(model: nn.Module, points: Sequence[UNetPoint], outputs: int, seed: int) -> fx.GraphModule:
     top = points[-1]
-    graph, constants = trace(model, image_size=top.image_size, channels=top.image_channels)
+    graph, constants = trace(model, image_size=top.sides, channels=top.image_channels)
     nodes = {node.name: node for node in graph.nodes}
     copies: dict[tuple[str, ...], fx.Node] = {}
 

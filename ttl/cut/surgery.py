@@ -117,7 +117,7 @@ def same(a: Any, b: Any) -> bool:
     return torch.equal(a, b) if isinstance(a, torch.Tensor) else True
 
 
-class Tap(fx.Interpreter):
+class ValueRecorder(fx.Interpreter):
     """Runs a graph on a model and keeps of some values, by their names, what `wanted` makes of them."""
 
     def __init__(

@@ -24,6 +24,7 @@ from torch import fx, nn
 from torch.utils._pytree import tree_map_only
 
 from ttl.errors import ModelError
+from ttl.words.sides import ImageSize, sides_of
 
 CONTAINERS = (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
@@ -31,7 +32,9 @@ BATCHES = (1, 3)
 """Batch sizes that a followed branch must be the same for."""
 
 
-def trace(model: nn.Module, *, image_size: int = 224, channels: int = 3) -> tuple[fx.Graph, dict[str, torch.Tensor]]:
+def trace(
+    model: nn.Module, *, image_size: ImageSize = 224, channels: int = 3
+) -> tuple[fx.Graph, dict[str, torch.Tensor]]:
     """The model's graph as it runs in eval mode, and the constant tensors that its forward makes.
 
     Modules stay whole (one operation) where they have no parts, are of a class of torch.nn (norms and
@@ -39,8 +42,8 @@ def trace(model: nn.Module, *, image_size: int = 224, channels: int = 3) -> tupl
     flag, or can't be traced through and hold no blocks.
 
     Args:
-        model: takes images `(n, channels, image_size, image_size)`; it is left as it is.
-        image_size: the side of the image whose branches are followed.
+        model: takes images `(n, channels, *sides)`; it is left as it is.
+        image_size: of the image whose branches are followed, in pixels: the side of a square, or its sides.
         channels: the image's channels.
 
     Raises:
@@ -49,7 +52,7 @@ def trace(model: nn.Module, *, image_size: int = 224, channels: int = 3) -> tupl
     whole: set[type[nn.Module]] = set()
     steered: set[type[nn.Module]] = set()
     while True:
-        tracer = _Tracer(whole, steered, (channels, image_size, image_size))
+        tracer = _Tracer(whole, steered, (channels, *sides_of(image_size)))
         try:
             graph, constants = tracer.run(model)
         except _UntraceableError as stop:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -11,7 +10,7 @@ from torch import fx, nn
 
 from ttl.cut.head import HEAD, Head
 from ttl.cut.points import TruncationPoint, UNetPoint
-from ttl.cut.surgery import Constants, Tap, eval_mode, extract, joined, same
+from ttl.cut.surgery import Constants, ValueRecorder, eval_mode, extract, joined, same
 from ttl.cut.trace import trace
 from ttl.cut.unet import SEGMENTATION_HEAD, Encoder, upsamplings
 from ttl.errors import ModelError, PointError
@@ -77,11 +76,11 @@ def truncate(
 
 def _walked(model: nn.Module, point: TruncationPoint) -> tuple[fx.Graph, Constants, list[fx.Node]]:
     """The model's graph with its constants, and in it the values that are the feature at `point`."""
-    graph, constants = trace(model, image_size=point.image_size, channels=point.image_channels)
+    graph, constants = trace(model, image_size=point.sides, channels=point.image_channels)
     nodes = {node.name: node for node in graph.nodes}
     missing = [name for name in point.values if name not in nodes]
     if missing:
-        raise _foreign(point, model, f"it has no value {missing[0]}")
+        raise foreign_point(point, model, f"it has no value {missing[0]}")
     return graph, constants, [nodes[name] for name in point.values]
 
 
@@ -98,10 +97,10 @@ def _shortened(model: nn.Module, point: UNetPoint, *, num_classes: int, seed: in
         torch.manual_seed(seed)
         _refit(small, point, num_classes)
     _check_params(model, point, small, leave_out=f"{SEGMENTATION_HEAD}.")
-    tap = Tap(small, small.graph, {}, dict.fromkeys(taken, torch.clone))
+    recorder = ValueRecorder(small, small.graph, {}, dict.fromkeys(taken, torch.clone))
     with eval_mode(small), torch.no_grad():
-        tap.run(image)
-    if not same(taken, {name: tap.taken.get(name) for name in taken}):
+        recorder.run(image)
+    if not same(taken, {name: recorder.taken.get(name) for name in taken}):
         raise _unlike(model, point)
     return small.train(model.training)
 
@@ -138,10 +137,11 @@ def new_head(point: TruncationPoint, num_classes: int, *, pool: str, dropout: fl
 def _check_params(model: nn.Module, point: TruncationPoint, small: nn.Module, leave_out: str = f"{HEAD}.") -> None:
     params = sum(p.numel() for name, p in small.named_parameters() if not name.startswith(leave_out))
     if params != point.params:
-        raise _foreign(point, model, f"there are {params} parameters up to there, not {point.params}")
+        raise foreign_point(point, model, f"there are {params} parameters up to there, not {point.params}")
 
 
-def _foreign(point: TruncationPoint, model: nn.Module, reason: str) -> PointError:
+def foreign_point(point: TruncationPoint, model: nn.Module, reason: str) -> PointError:
+    """That a point isn't one of this model's, and why that is so."""
     return PointError(
         f"Point {point.name} isn't one of this {type(model).__name__}'s ({reason}): "
         "take the points from ttl.truncation_points of the same model"
@@ -174,14 +174,14 @@ def _reference(
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """A random image, and the values of these names that the whole network has for it."""
     like = next(model.parameters())
-    side, generator = point.image_size, torch.Generator().manual_seed(0)
-    image = torch.randn(1, point.image_channels, side, side, generator=generator).to(like)
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randn(1, point.image_channels, *point.sides, generator=generator).to(like)
     # Copies: a later in-place operation may change a value.
-    tap = Tap(model, graph, constants, dict.fromkeys(names, torch.clone))
+    recorder = ValueRecorder(model, graph, constants, dict.fromkeys(names, torch.clone))
     with eval_mode(model), torch.no_grad():
-        if not same(tap.run(image.clone()), model(image.clone())):
+        if not same(recorder.run(image.clone()), model(image.clone())):
             raise _unlike(model, point)
-    return image, tap.taken
+    return image, recorder.taken
 
 
 def _unlike(model: nn.Module, point: TruncationPoint) -> ModelError:
@@ -189,54 +189,3 @@ def _unlike(model: nn.Module, point: TruncationPoint) -> ModelError:
         f"{type(model).__name__} cut at {point.name} doesn't compute what the whole network computes there; "
         "its forward can't be followed by tracing"
     )
-
-
-class Features:
-    """The features at many points from one pass of the whole network.
-
-    Args:
-        model: the network that the points came from; it is left as it is.
-        points: of `truncation_points(model)`.
-        reduce: makes of each feature `(n, channels, positions)` what is kept of it, `(n, channels, ...)`; the mean
-            over its positions by default.
-
-    Raises:
-        PointError: a point isn't one of this model's.
-    """
-
-    def __init__(
-        self,
-        model: nn.Module,
-        points: Sequence[TruncationPoint],
-        reduce: Callable[[torch.Tensor], torch.Tensor] | None = None,
-    ) -> None:
-        first = points[0]
-        graph, constants = trace(model, image_size=first.image_size, channels=first.image_channels)
-        names = [node.name for node in graph.nodes]
-        wanted: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {}
-        for point in points:
-            absent = [name for name in point.values if name not in names]
-            if absent:
-                raise _foreign(point, model, f"it has no value {absent[0]}")
-            kept = partial(_kept, axis=point.channel_axis + 1, reduce=reduce or _mean)
-            wanted |= dict.fromkeys(point.values, kept)
-        self.model, self.points = model, tuple(points)
-        self._tap = Tap(model, graph, constants, wanted)
-
-    @torch.no_grad()
-    def __call__(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """In eval mode: the name of each point -> what is kept, of images `(n, channels, h, w)`."""
-        with eval_mode(self.model):
-            self._tap.run(images)
-        taken = self._tap.taken
-        return {point.name: torch.cat([taken[name] for name in point.values], 1) for point in self.points}
-
-
-def _mean(feature: torch.Tensor) -> torch.Tensor:
-    return feature.mean(2)
-
-
-def _kept(feature: torch.Tensor, axis: int, reduce: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-    """Copied: a later in-place operation may change the feature."""
-    channels_first = feature.movedim(axis, 1)
-    return reduce(channels_first.reshape(*channels_first.shape[:2], -1)).clone()

@@ -10,6 +10,7 @@ from torch import fx, nn
 
 from ttl.cut.graph import BlockGraph, Op
 from ttl.errors import ModelError
+from ttl.words.sides import Sides
 
 DECODER, SEGMENTATION_HEAD = "decoder", "segmentation_head"
 STAGES = f"{DECODER}.blocks"
@@ -54,7 +55,7 @@ class Stage:
     Attributes:
         entry: path of the convolution that reads what comes from below.
         entry_channels: that it takes in all, those of the skip connection too.
-        side: height of what comes from below, in pixels of its map.
+        sides: height and width of what comes from below.
         channels: of what comes from below.
         skip: the value of the encoder that it joins; None where it joins none.
         params: of the stage.
@@ -65,7 +66,7 @@ class Stage:
 
     entry: str
     entry_channels: int
-    side: int
+    sides: Sides
     channels: int
     skip: str | None
     params: int
@@ -90,9 +91,9 @@ class Decoder:
         params = sum(stage.params for stage in kept) + more * kept[0].params_per_channel
         return params, sum(stage.macs for stage in kept) + more * kept[0].macs_per_channel
 
-    def stage_for(self, side: int) -> int | None:
-        """The stage that takes maps of that height; None if none does."""
-        return next((number for number, stage in enumerate(self.stages) if stage.side == side), None)
+    def stage_for(self, sides: Sides) -> int | None:
+        """The stage that takes maps of that height and width; None if none does."""
+        return next((number for number, stage in enumerate(self.stages) if stage.sides == sides), None)
 
 
 def decoder(graph: BlockGraph) -> Decoder:
@@ -127,7 +128,7 @@ def _measured(graph: BlockGraph, upsampling: fx.Node, run: Sequence[Op]) -> Stag
     return Stage(
         entry=str(entry.node.target),
         entry_channels=weight.shape[1],
-        side=shape[2],
+        sides=shape[2:],
         channels=shape[1],
         skip=skips[0].name if skips else None,
         params=params,

@@ -4,15 +4,17 @@ from ttl.data.augment import AUGMENTATIONS, Augment, augmentation
 from ttl.data.cache import decode
 from ttl.data.describe import describe
 from ttl.data.image import open_image
+from ttl.data.kind import KINDS, Kind
 from ttl.data.pairs import Pairs, decode_pairs
 from ttl.data.read_task import Columns, load_task
 from ttl.data.splits_file import write_splits
-from ttl.data.task import IGNORE, ImageSource, Kind, MaskSource, Samples, Task
+from ttl.data.task import IGNORE, ImageSource, MaskSource, Samples, Task
 from ttl.data.walk import find_images
 
 __all__ = [
     "AUGMENTATIONS",
     "IGNORE",
+    "KINDS",
     "Augment",
     "Columns",
     "ImageSource",

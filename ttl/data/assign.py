@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,12 +43,12 @@ def assign(records: Records, fractions: Mapping[str, float], *, seed: int, split
     Raises:
         DataError: a class that isn't in every split, a group in two splits, or a file that doesn't fit.
     """
-    _check_counts(records)
+    records.kind.check_counts(records.name, records.class_names, records.labels)
     assignment = _assignment(records, fractions, seed, splits_file)
-    told = _check_presence(records, assignment.splits)
+    notes = _checked(records, assignment.splits)
     if assignment.groups is not None:
         _check_groups(records, assignment.splits, assignment.groups)
-    return replace(assignment, note=" ".join([assignment.note, *told]))
+    return replace(assignment, note=" ".join([assignment.note, *notes]))
 
 
 def thinned(records: Records, assignment: Assignment, fraction: float, *, seed: int) -> Assignment:
@@ -64,7 +64,7 @@ def thinned(records: Records, assignment: Assignment, fraction: float, *, seed: 
         strata(records.labels[pool]), {"train": fraction, UNUSED: 1 - fraction}, seed=seed, groups=groups
     )
     splits[pool] = kept
-    _check_presence(records, splits.tolist())
+    _checked(records, splits.tolist())
     count = int((splits == "train").sum())
     note = (
         f"{assignment.note} Of train {counted(count, 'image')} of {len(pool)} are used (--train-fraction {fraction:g})."
@@ -99,69 +99,9 @@ def _completed(records: Records, missing: list[str], fractions: Mapping[str, flo
     return Assignment(splits.tolist(), records.groups, note)
 
 
-def _check_counts(records: Records) -> None:
-    if records.kind == "segmentation":
-        if len(records) < len(SPLITS):
-            raise DataError(
-                f"{records.name} has {counted(len(records), 'image')} with masks: at least {len(SPLITS)} are needed, "
-                "one for each of train, val and test."
-            )
-        return
-    if records.kind != "multilabel" and len(records.class_names) < 2:
-        raise DataError(f"{records.name} has {counted(len(records.class_names), 'class')}: at least two are needed.")
-    small = {name: count for name, count in records.counts().items() if count < len(SPLITS)}
-    if small:
-        what = listed(f"{name} ({counted(count, 'image')})" for name, count in small.items())
-        raise DataError(
-            f"{records.name} has classes with too few images, {what}: at least {len(SPLITS)} are needed, one "
-            "for each of train, val and test; add images, or remove the class."
-        )
-
-
-def _check_presence(records: Records, splits: list[str]) -> list[str]:
-    """Refuses a split that lacks what it needs; notes on what it lacks otherwise."""
-    if records.kind == "segmentation":
-        return _check_masks(records, splits)
-    if records.kind == "multilabel":
-        return []  # a class that a split lacks is left out of that split's means
-    for split in SPLITS:
-        inside = np.array(splits) == split
-        present = set(records.labels[inside].tolist())
-        absent = [name for label, name in enumerate(records.class_names) if label not in present]
-        if not absent:
-            continue
-        where = listed(other for other in SPLITS if _has(records, splits, other, absent[0]))
-        raise DataError(
-            f"The class {absent[0]!r} of {records.name} is in {where} but not in {split}: every split needs "
-            "images of every class; move some, remove the class, or let the split be drawn."
-        )
-    return []
-
-
-def _check_masks(records: Records, splits: list[str]) -> list[str]:
-    """What can't be seen in train can't be learned; what others lack can only not be measured there."""
-    has, where = records.labels == 1, np.array(splits)
-    notes = []
-    for split in SPLITS:
-        if not (where == split).any():
-            raise DataError(
-                f"{records.name} has no image in {split}: every split needs some; add images, or move some there."
-            )
-        absent = has.any(axis=0) & ~has[where == split].any(axis=0)
-        names = listed(name for name, lacks in zip(records.class_names, absent, strict=True) if lacks)
-        if absent.any() and split == "train":
-            raise DataError(
-                f"No mask in train of {records.name} has {names}, and others do: every class has to be in train; "
-                "move some images, use more of them, or remove the class."
-            )
-        if absent.any():
-            notes.append(f"No mask in {split} has {names}.")
-    return notes
-
-
-def _has(records: Records, splits: list[str], split: str, name: str) -> bool:
-    label = records.class_names.index(name)
-    return any(s == split and number == label for s, number in zip(splits, records.labels, strict=True))
+def _checked(records: Records, splits: Sequence[str]) -> tuple[str, ...]:
+    """Notes on what the splits lack; what they can't do without is refused."""
+    return records.kind.check_splits(records.name, records.class_names, records.labels, splits)
 
 
 def _check_groups(records: Records, splits: list[str], groups: tuple[str, ...]) -> None:

@@ -18,7 +18,8 @@ import torch
 from ttl.data.image import quiet_readers, resampling, to_pixels
 from ttl.data.pool import CHUNK, in_threads
 from ttl.data.task import ImageSource, Samples
-from ttl.errors import DataError, UsageError
+from ttl.errors import DataError
+from ttl.words.sides import ImageSize, Sides, short, sides_of
 
 Progress = Callable[[int, int], None]
 Pixels = npt.NDArray[np.uint8]
@@ -29,20 +30,20 @@ FORMAT_VERSION = 1  # part of a file's name: raise it when the same images would
 def decode(
     samples: Samples,
     *,
-    image_size: int,
+    image_size: ImageSize,
     interpolation: str = "bilinear",
     cache_dir: Path | None = None,
     key: str = "",
     on_progress: Progress | None = None,
 ) -> torch.Tensor:
-    """All images of a split, resized (squashed, antialiased) to squares.
+    """All images of a split, resized (squashed, antialiased) to one size.
 
     The pixels are those that Pillow gives for the whole image at its full size, so that whoever deploys
     the model can make the same ones.
 
     Args:
         samples: the split.
-        image_size: side in pixels.
+        image_size: side of a square in pixels, or height and width.
         interpolation: `nearest`, `bilinear`, `bicubic` or `lanczos`.
         cache_dir: keep them in a file there, used again for the same images and size, and mapped into
             memory; writing to the tensor doesn't reach the file. None keeps them in memory.
@@ -50,23 +51,22 @@ def decode(
         on_progress: called with how many images are decoded, and of how many.
 
     Returns:
-        `(n, c, image_size, image_size)` uint8; c is 1 where every image of the source is grey, else 3.
+        `(n, c, height, width)` uint8; c is 1 where every image of the source is grey, else 3.
 
     Raises:
         DataError: an image can't be read any more, or the cache can't be written.
         UsageError: no such size or interpolation.
     """
     resampling(interpolation)
-    if image_size < 1:
-        raise UsageError(f"The image size is {image_size}: at least 1 pixel is needed.")
-    shape = (len(samples), samples.source.channels, image_size, image_size)
-    images = partial(decoded, partial(_pixels, samples.source, image_size, interpolation), samples, on_progress)
-    path = cache_file(cache_dir, samples, key, image_size, interpolation)
+    sides = sides_of(image_size)
+    shape = (len(samples), samples.source.channels, *sides)
+    images = partial(decoded, partial(_pixels, samples.source, sides, interpolation), samples, on_progress)
+    path = cache_file(cache_dir, samples, key, short(sides), interpolation)
     return torch.from_numpy(collected(shape, images, path))
 
 
-def _pixels(source: ImageSource, image_size: int, interpolation: str, index: int) -> Pixels:
-    return to_pixels(source.load(index), channels=source.channels, image_size=image_size, interpolation=interpolation)
+def _pixels(source: ImageSource, sides: Sides, interpolation: str, index: int) -> Pixels:
+    return to_pixels(source.load(index), channels=source.channels, image_size=sides, interpolation=interpolation)
 
 
 def decoded(

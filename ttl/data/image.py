@@ -18,6 +18,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from ttl.data import dicom
 from ttl.data.dicom import Window, is_dicom, read_dicom
 from ttl.errors import DataError, UsageError
+from ttl.words.sides import ImageSize, sides_of
 
 EXTENSIONS = frozenset(
     {".bmp", ".gif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
@@ -155,20 +156,21 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     return image.convert("L" if grey else "RGB")
 
 
-def to_pixels(image: Image.Image, *, channels: int, image_size: int, interpolation: str) -> npt.NDArray[np.uint8]:
-    """The whole image, squashed into a square, antialiased.
+def to_pixels(image: Image.Image, *, channels: int, image_size: ImageSize, interpolation: str) -> npt.NDArray[np.uint8]:
+    """The whole image, squashed into a rectangle, antialiased.
 
     Args:
         image: of mode `L` or `RGB`.
         channels: 1 or 3 of the result.
-        image_size: side of the result in pixels.
+        image_size: side of a square result in pixels, or its height and width.
         interpolation: a name of `INTERPOLATIONS`.
 
     Returns:
-        `(channels, image_size, image_size)` uint8.
+        `(channels, height, width)` uint8.
     """
     converted = image.convert("L" if channels == 1 else "RGB")
-    return channels_first(converted.resize((image_size, image_size), resampling(interpolation)), channels)
+    height, width = sides_of(image_size)
+    return channels_first(converted.resize((width, height), resampling(interpolation)), channels)
 
 
 def channels_first(image: Image.Image, channels: int) -> npt.NDArray[np.uint8]:

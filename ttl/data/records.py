@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ttl.data.kind import KINDS, Kind
 from ttl.data.masks import PickedMasks
 from ttl.data.sources import PickedSource
-from ttl.data.task import ImageSource, Kind, Labels, MaskSource, class_counts, label_words
+from ttl.data.task import ImageSource, Labels, MaskSource, class_counts, label_words
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +50,10 @@ class Records:
     def kind(self) -> Kind:
         """What the labels, or the masks, make of it."""
         if self.masks is not None:
-            return "segmentation"
+            return KINDS["segmentation"]
         if self.labels.ndim == 2:
-            return "multilabel"
-        return "binary" if len(self.class_names) == 2 else "multiclass"
+            return KINDS["multilabel"]
+        return KINDS["binary" if len(self.class_names) == 2 else "multiclass"]
 
     def counts(self) -> dict[str, int]:
         """Images by class name; those that are known to have it, where a sample may have several."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-Kind = Literal["binary", "multiclass", "multilabel", "segmentation"]
+from ttl.stats.masks import UNLABELLED
+
+if TYPE_CHECKING:
+    from ttl.data.kind import Kind
+
 Labels = npt.NDArray[np.int64]
 
 SPLITS = ("train", "val", "test")
@@ -20,7 +24,7 @@ UNUSED = "unused"
 MISSING = -1
 """A label that isn't known, in multi-label tasks: it counts in neither loss nor metric."""
 
-IGNORE = 255
+IGNORE = UNLABELLED
 """A pixel of no known class, in the masks of segmentation tasks: it counts in neither loss nor metric."""
 
 

@@ -23,7 +23,7 @@ from ttl.run.prepare import task_of
 from ttl.run.prepared import MARGIN, MARGIN_OF_DICE, Prepared, masked_images
 from ttl.run.trial import Record, Rows, predictions
 from ttl.stats import NonInferiority, non_inferior, primary
-from ttl.study.study import CACHE, RUN, TRIAL, Study
+from ttl.study.folder import CACHE, RUN, TRIAL, Study
 
 IMAGES_CHECKED = 7
 REPORT = "report.json"

@@ -17,7 +17,7 @@ from ttl.export.options import ExportConfig
 from ttl.export.program import export_program
 from ttl.export.to_onnx import Calibration, ExportResult, Precision, export_onnx
 from ttl.report.card import beside, write_beside
-from ttl.study.study import Study
+from ttl.study.folder import Study
 
 TOOLS = ("torch", "timm", "onnx", "onnxscript", "onnxruntime")
 LICENCE = (

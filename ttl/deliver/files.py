@@ -13,7 +13,7 @@ from ttl.export.options import ExportConfig
 from ttl.export.to_onnx import Precision
 from ttl.report import write_report
 from ttl.run.events import Note, Watch, unwatched
-from ttl.study.study import Study
+from ttl.study.folder import Study
 
 
 def export(

@@ -11,7 +11,7 @@ from ttl.deliver.deliverable import REPORT
 from ttl.deliver.latency import CHOSEN, FULL
 from ttl.errors import RunFolderError
 from ttl.export.bundle import DESCRIPTION
-from ttl.study.study import Study
+from ttl.study.folder import Study
 
 MODELS = {"chosen": CHOSEN, "full": FULL}
 """Section of report.json -> the file exported from the trial that it names."""

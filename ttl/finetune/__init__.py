@@ -10,14 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ttl.finetune.accelerated import from_main as from_main
-    from ttl.finetune.feed import Images as Images
-    from ttl.finetune.feed import Split as Split
-    from ttl.finetune.inference import normalised as normalised
-    from ttl.finetune.inference import predict as predict
     from ttl.finetune.loop import Fit as Fit
     from ttl.finetune.loop import Settings as Settings
     from ttl.finetune.loop import fit as fit
-    from ttl.finetune.masked import MaskedImages as MaskedImages
     from ttl.finetune.recipes import RECIPES as RECIPES
     from ttl.finetune.recipes import Phase as Phase
     from ttl.finetune.recipes import Recipe as Recipe
@@ -26,18 +21,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Fit": "loop",
-    "Images": "feed",
-    "MaskedImages": "masked",
     "Phase": "recipes",
     "RECIPES": "recipes",
     "Recipe": "recipes",
     "Settings": "loop",
-    "Split": "feed",
     "epochs_done": "resume",
     "fit": "loop",
     "from_main": "accelerated",
-    "normalised": "inference",
-    "predict": "inference",
     "recipe": "recipes",
 }
 

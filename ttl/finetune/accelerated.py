@@ -41,16 +41,25 @@ def accelerator(device: str, amp: str = "no") -> Accelerator:
         return Accelerator(cpu=device == "cpu", mixed_precision=amp)
 
 
-def check_device(device: str) -> None:
-    """Refuse a device that isn't there.
+def resolve_device(name: str) -> str:
+    """The device of that name, `auto` being CUDA where there is one, else the CPU.
 
     Raises:
-        TrainingError: it isn't.
+        TrainingError: it isn't there.
+        UsageError: there are fewer of its sort.
     """
-    wanted = torch.device(device)
-    no_cuda = wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count()
-    if no_cuda or (wanted.type == "mps" and not torch.backends.mps.is_available()):
-        raise TrainingError(f"There is no device {device} here: use --device cpu")
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    wanted = torch.device(name)
+    if wanted.type == "cuda" and not torch.cuda.is_available():
+        raise TrainingError(f"--device is {name}, and there is no CUDA device here: use --device cpu")
+    if wanted.type == "mps" and not torch.backends.mps.is_available():
+        raise TrainingError("--device is mps, and there is no Apple GPU here: use --device cpu")
+    if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"--device is {name}, and there are {torch.cuda.device_count()} CUDA devices: count from cuda:0"
+        )
+    return name
 
 
 @contextmanager

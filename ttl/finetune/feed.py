@@ -4,144 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
 from ttl.data.augment import Augment
+from ttl.data.decoded import Split
+from ttl.data.modality.normalise import Normalise
 from ttl.errors import UsageError
-from ttl.finetune.inference import Normalise, predict
-from ttl.finetune.objective import Objective, balanced_weights, sample_weights
-
-Labels = npt.NDArray[np.int64]
-
-
-class Target(Protocol):
-    """What a network's outputs are trained towards."""
-
-    def loss(self, logits: torch.Tensor, targets: torch.Tensor, batch_labels: torch.Tensor) -> torch.Tensor:
-        """The share that a part has in the mean loss of its batch.
-
-        Args:
-            logits: of the part's `n` samples, of one head or of several: `(n, heads, ...)`.
-            targets: of the part, as `Split.taken` gives them.
-            batch_labels: `(batch, ...)`, of the whole batch that the part is of.
-        """
-
-
-class Split(Protocol):
-    """A decoded split to learn from, or to validate on."""
-
-    @property
-    def labels(self) -> Labels:
-        """Of each image: its class `(n,)`, or whether it has each class, `(n, classes)`."""
-
-    @property
-    def samples(self) -> torch.Tensor:
-        """`(samples,)` the image that each of an epoch's samples is of."""
-
-    @property
-    def numbers(self) -> int:
-        """How many random numbers decide what is taken of an image, its augmentation left aside."""
-
-    def crops(self) -> torch.Tensor:
-        """Of each image what fits into the network's square: `(n, 1 or 3, side, side)` uint8."""
-
-    def share(self, rank: int, ranks: int) -> Self:
-        """The part of one of several processes; their parts one after another are the whole, in its order."""
-
-    def taken(
-        self, images: torch.Tensor, numbers: torch.Tensor, augment: Augment, warps: torch.Tensor, device: torch.device
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Augmented pixels `(n, 1 or 3, h, w)` float32 and targets of some images, on the device.
-
-        Args:
-            images: `(n,)` positions.
-            numbers: `(n, self.numbers)` in [0, 1).
-            augment: warps each.
-            warps: `(n, ...)`, of `augment.draw`.
-            device: where the network computes.
-        """
-
-    def target(
-        self, kind: str, loss: str, balance: str, outputs: int, device: torch.device
-    ) -> tuple[Target, npt.NDArray[np.float64] | None]:
-        """What to train towards, and how often to draw each image where a sampler evens out the classes."""
-
-    def predict(
-        self,
-        model: nn.Module,
-        *,
-        kind: str,
-        mean: Sequence[float],
-        std: Sequence[float],
-        divisor: int = 1,
-        device: torch.device | str = "cpu",
-    ) -> npt.NDArray[np.float64]:
-        """What `ttl.stats` scores: a row an image, or a row of each head of it, in eval mode."""
-
-
-@dataclass(frozen=True)
-class Images:
-    """A decoded split: pixels `(n, 1 or 3, h, w)` uint8, labels `(n,)` int64, or `(n, classes)` of 0, 1 and -1."""
-
-    pixels: torch.Tensor
-    labels: Labels
-
-    numbers = 0
-
-    @property
-    def samples(self) -> torch.Tensor:
-        """Each image once."""
-        return torch.arange(len(self.labels))
-
-    def crops(self) -> torch.Tensor:
-        """See `Split`: all of it."""
-        return self.pixels
-
-    def share(self, rank: int, ranks: int) -> Images:
-        """See `Split`."""
-        chosen = part_of(len(self.labels), rank, ranks)
-        return Images(self.pixels[chosen], self.labels[chosen])
-
-    def taken(
-        self, images: torch.Tensor, numbers: torch.Tensor, augment: Augment, warps: torch.Tensor, device: torch.device
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """See `Split`; the targets are the labels."""
-        pixels = self.pixels[images].to(device, non_blocking=True).float()
-        return augment(pixels, warps), torch.from_numpy(np.asarray(self.labels)[images.numpy()]).to(device)
-
-    def target(
-        self, kind: str, loss: str, balance: str, outputs: int, device: torch.device
-    ) -> tuple[Objective, npt.NDArray[np.float64] | None]:
-        """See `Split`."""
-        if balance == "loss":
-            weights = balanced_weights(kind, self.labels, outputs)
-            return Objective(kind, torch.from_numpy(weights).float().to(device)), None
-        drawn = sample_weights(kind, self.labels, outputs) if balance == "sampler" else None
-        return Objective(kind), drawn
-
-    def predict(
-        self,
-        model: nn.Module,
-        *,
-        kind: str,
-        mean: Sequence[float],
-        std: Sequence[float],
-        divisor: int = 1,
-        device: torch.device | str = "cpu",
-    ) -> npt.NDArray[np.float64]:
-        """The probability of each class for each image, `(n, classes)` or `(n, heads, classes)`."""
-        return predict(model, self.pixels, kind=kind, mean=mean, std=std, device=str(device))
-
-
-def part_of(n: int, rank: int, ranks: int) -> slice:
-    """The positions of one of several processes; the first ones have one more where they can't have as many."""
-    part = np.array_split(np.arange(n), ranks)[rank]
-    return slice(int(part[0]), int(part[-1]) + 1) if len(part) else slice(0, 0)
 
 
 @dataclass(frozen=True)

@@ -17,16 +17,16 @@ import torch
 from torch import nn
 
 from ttl import processes
-from ttl.data import augmentation
+from ttl.data import Kind, augmentation
+from ttl.data.decoded import Split
+from ttl.data.modality.normalise import Normalise
 from ttl.errors import TrainingError, TTLError, UsageError
-from ttl.finetune.accelerated import accelerator, check_device, joined, share_buffers, together
-from ttl.finetune.feed import Batch, Feed, Split
-from ttl.finetune.inference import Normalise, by_head
-from ttl.finetune.objective import log_loss
+from ttl.finetune.accelerated import accelerator, joined, resolve_device, share_buffers, together
+from ttl.finetune.feed import Batch, Feed
 from ttl.finetune.recipes import Phase, Recipe
 from ttl.finetune.resume import Checkpoint
 from ttl.finetune.trainable import batch_norms, bn_momentum, head_parameters, select, train_mode
-from ttl.stats import metrics, primary
+from ttl.stats import metrics
 
 Row = dict[str, Any]
 
@@ -36,7 +36,7 @@ class Settings:
     """What a fine-tune is told beside its recipe.
 
     Attributes:
-        kind: `binary`, `multiclass`, `multilabel` or `segmentation`.
+        kind: of the task.
         mean: of the input's channels, for pixels in 0..1.
         std: likewise.
         seed: of the order, the augmentation and dropout.
@@ -50,12 +50,12 @@ class Settings:
         balance: of classes: `none`, `loss` (rare ones count more) or `sampler` (rare ones are shown more often).
         amp: mixed precision while training: `no`, `bf16` or `fp16`. Validation computes in float32 always.
         device: where to compute.
-        loss: of a segmentation: `dice+ce`, `dice` or `ce`.
+        loss: by name, where the kind has several; None is its default.
         divisor: what the network needs the sides of its images to be multiples of.
         warm: the network was fine-tuned already: what it comes with is kept, as epoch 0, if no epoch is better.
     """
 
-    kind: str
+    kind: Kind
     mean: Sequence[float]
     std: Sequence[float]
     seed: int = 0
@@ -67,7 +67,7 @@ class Settings:
     balance: str = "none"
     amp: str = "no"
     device: str = "cpu"
-    loss: str = "dice+ce"
+    loss: str | None = None
     divisor: int = 1
     warm: bool = False
 
@@ -129,7 +129,7 @@ def fit(
         RunFolderError: the checkpoint can't be written.
     """
     device = settings.device
-    check_device(device)
+    resolve_device(device)
     cuda = [torch.device(device)] if device.startswith("cuda") else []
     try:
         with torch.random.fork_rng(devices=cuda):
@@ -201,18 +201,22 @@ class _Run:
         self.recipe, self.settings = recipe, settings
         self.on_epoch, self.on_images = on_epoch, on_images
         self.val = val
+        self.normalise = Normalise(settings.mean, settings.std, self.device)
         self.generator = torch.Generator().manual_seed(settings.seed)
         classes = head_parameters(self.model)[-1].shape[0]
-        self.objective, draw = train.target(settings.kind, settings.loss, settings.balance, classes, self.device)
+        objective = settings.kind.objective(
+            train, loss=settings.loss, balance=settings.balance, outputs=classes, device=self.device
+        )
+        self.objective = objective.loss
         if len(val.labels) < self.ranks:
             raise UsageError(f"{self.ranks} processes share {len(val.labels)} validation images: launch fewer")
         self.feed = Feed(
             train,
             augmentation(recipe.augment),
-            Normalise(settings.mean, settings.std, self.device),
+            self.normalise,
             batch_size=settings.batch_size or recipe.batch_size,
             generator=self.generator,
-            draw=draw,
+            draw=objective.draws,
             parts=settings.accumulate,
             rank=self.rank,
             ranks=self.ranks,
@@ -411,20 +415,14 @@ class _Run:
 
     def _validation(self, lr: float) -> Row:
         share_buffers(self.accelerator, self.model)
-        settings = self.settings
-        predicted = self.val.share(self.rank, self.ranks).predict(
-            self.model,
-            kind=settings.kind,
-            mean=settings.mean,
-            std=settings.std,
-            divisor=settings.divisor,
-            device=self.device,
-        )
-        heads = by_head(settings.kind, joined(predicted, self.accelerator))
-        loss = fmean(log_loss(settings.kind, self.val.labels, head) for head in heads)
+        kind, labels = self.settings.kind, self.val.labels
+        own = self.val.share(self.rank, self.ranks)
+        rows = joined(kind.predict(self.model, own, self.normalise, divisor=self.settings.divisor), self.accelerator)
+        heads = kind.by_head(rows)
+        loss = fmean(kind.log_loss(labels, head) for head in heads)
         # An epoch's last step can break the weights: its training loss was computed before.
         self._check("validation", loss, lr)
-        return {"val_loss": loss, **_figures(settings.kind, self.val.labels, heads)}
+        return {"val_loss": loss, **_figures(kind, labels, heads)}
 
     def _check(self, which: str, loss: float, lr: float) -> None:
         if not isfinite(loss):
@@ -438,7 +436,7 @@ class _Run:
             return -float(row["val_loss"])
         # A classifier's recipe does for a segmentation, too.
         known = f"val_{self.recipe.monitor}" in row
-        metric = self.recipe.monitor if known else primary(self.settings.kind)
+        metric = self.recipe.monitor if known else self.settings.kind.primary
         score = float(row[f"val_{metric}"])
         if isnan(score):
             self.notes.append(
@@ -448,9 +446,9 @@ class _Run:
         return score
 
 
-def _figures(kind: str, labels: npt.NDArray[np.int64], heads: Sequence[npt.NDArray[np.float64]]) -> Row:
+def _figures(kind: Kind, labels: npt.NDArray[np.int64], heads: Sequence[npt.NDArray[np.float64]]) -> Row:
     """The validation metrics; of several heads their means, and each one's AUPRC."""
     rows = [metrics(kind, labels, head) for head in heads]
     means = {f"val_{name}": fmean(row[name] for row in rows) for name in rows[0]}
-    metric = primary(kind)
+    metric = kind.primary
     return means if len(rows) == 1 else means | {f"val_{metric}_of_heads": [row[metric] for row in rows]}

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ttl.errors import UsageError
 from ttl.networks.names import TORCHVISION, UNET
 from ttl.networks.spec import Built, InputSpec
 from ttl.networks.timm_zoo import build_timm
 from ttl.networks.torchvision_zoo import build_torchvision
 from ttl.networks.weights import WeightsReport, load_checkpoint, trainable_or_statistic
+from ttl.words.sides import ImageSize, sides_of
 
 DEFAULT = "default"
 NONE = "none"
@@ -31,7 +31,7 @@ class Backbone:
 
 
 def load_backbone(
-    name: str, *, weights: str | Path = DEFAULT, image_size: int | None = None, seed: int = 0
+    name: str, *, weights: str | Path = DEFAULT, image_size: ImageSize | None = None, seed: int = 0
 ) -> Backbone:
     """Make a network and load its weights.
 
@@ -44,19 +44,19 @@ def load_backbone(
         name: a timm name, with or without a tag (`densenet121.tv_in1k`), `tv:NAME` for torchvision, or `unet:ENCODER`
             for a U-Net of segmentation_models_pytorch, on one of its encoders or on a network of timm's.
         weights: `default` (the zoo's pretrained), `none` (random), or the path of a checkpoint.
-        image_size: side of the square input in pixels; the network's own by default (of a U-Net, 256).
+        image_size: side of the square input in pixels, or height and width; the network's own by default (of a U-Net,
+            256).
         seed: of what stays random; the caller's generator is left alone.
 
     Raises:
-        UsageError: the image size isn't positive.
+        UsageError: the image size isn't positive, or of another number of sides.
         ModelError: there is no such network; near names are given.
         WeightsError: the weights can't be had, read, or fitted.
     """
-    if image_size is not None and image_size < 1:
-        raise UsageError(f"The image size is {image_size}: give the side of the square input in pixels, such as 224")
+    sides = None if image_size is None else sides_of(image_size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        built = _builder(name)(name, pretrained=weights == DEFAULT, image_size=image_size)
+        built = _builder(name)(name, pretrained=weights == DEFAULT, sides=sides)
     return Backbone(name, built.model.eval(), built.spec, _weigh(name, built, weights))
 
 

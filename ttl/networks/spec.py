@@ -6,16 +6,23 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from ttl.words.sides import Sides, short
+
 
 @dataclass(frozen=True)
 class InputSpec:
-    """The images that a network takes: side in pixels, and per-channel statistics for pixels in 0..1."""
+    """The images that a network takes: sides in pixels, and per-channel statistics for pixels in 0..1."""
 
-    image_size: int
+    sides: Sides
     mean: tuple[float, ...]
     std: tuple[float, ...]
     interpolation: str
     """`bilinear` or `bicubic`."""
+
+    @property
+    def image_size(self) -> int | list[int]:
+        """The short form of a square; all sides where they differ."""
+        return short(self.sides)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from ttl.errors import ModelError, WeightsError
 from ttl.networks.download import WAYS_ON, hub_file, quiet, require_url, unavailable
 from ttl.networks.names import did_you_mean, timm_names
 from ttl.networks.spec import Built, InputSpec, last_child
+from ttl.words.sides import Sides, across
 
 
-def build_timm(name: str, *, pretrained: bool, image_size: int | None) -> Built:
+def build_timm(name: str, *, pretrained: bool, sides: Sides | None) -> Built:
     """Make a network of timm's, its pretrained weights loaded where they are asked for.
 
     Raises:
@@ -25,11 +26,11 @@ def build_timm(name: str, *, pretrained: bool, image_size: int | None) -> Built:
     options: dict[str, Any] = {"pretrained": pretrained}
     if pretrained:
         options["pretrained_cfg_overlay"] = _local(name)
-    model = _create(name, image_size, options)
+    model = _create(name, sides, options)
     config: dict[str, Any] = vars(model)["pretrained_cfg"]
     data = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
     spec = InputSpec(
-        image_size or int(data["input_size"][-1]),
+        sides or tuple(data["input_size"][1:]),
         tuple(data["mean"]),
         tuple(data["std"]),
         data["interpolation"] if data["interpolation"] == "bilinear" else "bicubic",
@@ -61,9 +62,10 @@ def _local(name: str) -> dict[str, Any]:
     return {}
 
 
-def _create(name: str, image_size: int | None, options: dict[str, Any]) -> nn.Module:
+def _create(name: str, sides: Sides | None, options: dict[str, Any]) -> nn.Module:
     """The network, told its input size if it is built for one (as transformers with fixed positions are)."""
-    sized: dict[str, Any] = {} if image_size is None else {"img_size": image_size}
+    square = sides is not None and len(set(sides)) == 1
+    sized: dict[str, Any] = {} if sides is None else {"img_size": sides[0] if square else sides}
     try:
         with quiet():
             return timm.create_model(name, **options, **sized)
@@ -71,10 +73,10 @@ def _create(name: str, image_size: int | None, options: dict[str, Any]) -> nn.Mo
         if isinstance(error, TypeError) and "img_size" in str(error):
             return _create(name, None, options)
         if options["pretrained"]:
-            _create(name, image_size, {"pretrained": False})
+            _create(name, sides, {"pretrained": False})
             raise unavailable(name, error) from error
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        size = f" for images of {image_size} pixels" if sized else ""
+        size = f" for images of {across(sides)} pixels" if sides else ""
         raise ModelError(f"{name} can't be built{size} ({reason}): give another --image-size or --model") from error
 
 

@@ -13,13 +13,14 @@ from ttl.networks.download import quiet, require_url, unavailable
 from ttl.networks.names import TORCHVISION, did_you_mean, torchvision_names
 from ttl.networks.spec import Built, InputSpec, last_child
 from ttl.networks.weights import fit
+from ttl.words.sides import Sides, across
 
 AS_PUBLISHED = {"transform_input": True, "aux_logits": False, "init_weights": False}
 """GoogLeNet and Inception as their weights want them: with their own input scaling, always; without the side
 classifiers that only their first training used; and without an init that takes seconds."""
 
 
-def build_torchvision(name: str, *, pretrained: bool, image_size: int | None) -> Built:
+def build_torchvision(name: str, *, pretrained: bool, sides: Sides | None) -> Built:
     """Make a network of torchvision's, its default pretrained weights loaded where they are asked for.
 
     Raises:
@@ -33,9 +34,9 @@ def build_torchvision(name: str, *, pretrained: bool, image_size: int | None) ->
     if pretrained:
         require_url(name, weights.url)
     preset = weights.transforms()
-    size = image_size or int(preset.crop_size[0])
-    spec = InputSpec(size, tuple(preset.mean), tuple(preset.std), preset.interpolation.value)
-    built = Built(model := _create(name, plain, size), spec, last_child(model))
+    sides = sides or (int(preset.crop_size[0]),) * 2
+    spec = InputSpec(sides, tuple(preset.mean), tuple(preset.std), preset.interpolation.value)
+    built = Built(model := _create(name, plain, sides), spec, last_child(model))
     if pretrained:
         fit(model, _fetch(name, weights), source="of torchvision", network=name, classifier=built.classifier)
     return built
@@ -49,9 +50,10 @@ def _fetch(name: str, weights: torchvision.models.WeightsEnum) -> Mapping[str, A
         raise unavailable(name, error) from error
 
 
-def _create(name: str, plain: str, size: int) -> nn.Module:
+def _create(name: str, plain: str, sides: Sides) -> nn.Module:
     """The network with whichever of the options it takes: one that it doesn't is refused before any work."""
-    takes: tuple[dict[str, Any], ...] = ({"image_size": size}, {"input_size": (size, size)}, AS_PUBLISHED, {})
+    square: tuple[dict[str, Any], ...] = ({"image_size": sides[0]},) if len(set(sides)) == 1 else ()
+    takes: tuple[dict[str, Any], ...] = (*square, {"input_size": sides}, AS_PUBLISHED, {})
     for options in takes:
         try:
             with quiet():
@@ -62,7 +64,7 @@ def _create(name: str, plain: str, size: int) -> nn.Module:
                 raise
         except Exception as error:
             raise ModelError(
-                f"{name} can't be built for images of {size} pixels ({str(error).splitlines()[0]}): "
+                f"{name} can't be built for images of {across(sides)} pixels ({str(error).splitlines()[0]}): "
                 "give another --image-size or --model"
             ) from error
     raise ModelError(f"{name} can't be built")

@@ -25,6 +25,7 @@ from ttl.networks.names import SUGGESTED, UNET, timm_names
 from ttl.networks.spec import Built, InputSpec
 from ttl.networks.timm_zoo import build_timm
 from ttl.networks.weights import WeightsReport, find_entry, fit, read, sha256, trainable_or_statistic
+from ttl.words.sides import Sides, spelled
 
 OF_TIMM = "tu-"
 CROP = 256
@@ -38,7 +39,7 @@ STATISTICS = {"inception": CENTRED, "xception": CENTRED, "dpn": DPN}
 HEAD = "segmentation_head.0"
 
 
-def build_unet(name: str, *, pretrained: bool, image_size: int | None) -> Built:
+def build_unet(name: str, *, pretrained: bool, sides: Sides | None) -> Built:
     """Make a U-Net with one output channel, its encoder pretrained where that is asked for.
 
     Raises:
@@ -47,21 +48,22 @@ def build_unet(name: str, *, pretrained: bool, image_size: int | None) -> Built:
         WeightsError: the pretrained weights can't be had.
     """
     encoder = _encoder_name(name)
-    side = image_size or CROP
-    if side % DEEPEST_STRIDE:
-        near = max(1, round(side / DEEPEST_STRIDE)) * DEEPEST_STRIDE
+    sides = sides or (CROP, CROP)
+    if any(side % DEEPEST_STRIDE for side in sides):
+        near = tuple(max(1, round(side / DEEPEST_STRIDE)) * DEEPEST_STRIDE for side in sides)
         raise UsageError(
-            f"--image-size is {side}, and {name} halves its images five times: give a multiple of 32, such as {near}"
+            f"--image-size is {spelled(sides)}, and {name} halves its images five times: give a multiple of 32, such "
+            f"as {spelled(near)}"
         )
     unet = _create(name, encoder)
     mean, std = _statistics(encoder)
     if pretrained and encoder.startswith(OF_TIMM):
-        whole = build_timm(encoder.removeprefix(OF_TIMM), pretrained=True, image_size=None)
+        whole = build_timm(encoder.removeprefix(OF_TIMM), pretrained=True, sides=None)
         fit_encoder(unet, whole.model.state_dict(), source="of timm", network=name)
     elif pretrained:
         mean, std = _download(name, encoder, unet)
     fresh = tuple(key for key in unet.state_dict() if not key.startswith("encoder."))
-    return Built(unet, InputSpec(side, mean, std, "bilinear"), (HEAD,), trainable_or_statistic(fresh))
+    return Built(unet, InputSpec(sides, mean, std, "bilinear"), (HEAD,), trainable_or_statistic(fresh))
 
 
 def load_unet_checkpoint(unet: nn.Module, path: Path, *, network: str) -> WeightsReport:

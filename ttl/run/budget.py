@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from math import ceil, log2
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,15 +17,17 @@ from ttl.cost.callers import open_callers
 from ttl.cost.rounds import time_rounds
 from ttl.cost.session import resolve_threads
 from ttl.cost.subject import Setting, Subject
-from ttl.cut.points import TruncationPoint
 from ttl.errors import ExportError, TTLError, UsageError
 from ttl.export.to_onnx import export_onnx
 from ttl.finetune.accelerated import accelerator, from_main
 from ttl.run.events import Note, Watch
-from ttl.run.latency_budget import LatencyBudget
-from ttl.run.prepared import Prepared
-from ttl.run.provenance import describe_machine, known_run
-from ttl.study.study import Study, trial_id
+from ttl.run.latency_budget import LatencyBudget, MeasuredPoint
+from ttl.run.provenance import known_run, machine, versions
+from ttl.run.setting import RunSetting
+from ttl.search.candidates import Cut
+from ttl.study.folder import Study
+from ttl.study.run_record import Machine
+from ttl.study.trial import trial_id
 from ttl.words.counts import counted
 from ttl.words.units import milliseconds
 
@@ -35,14 +37,36 @@ SECONDS_PER_POINT = 5.0
 RUNS_PER_POINT = 100
 
 
-def within_latency(prepared: Prepared, study: Study | None, watch: Watch) -> Prepared:
+@dataclass(frozen=True)
+class KeptBudget:
+    """latency_budget.json: what was measured, what it was asked for, and where."""
+
+    identity: str
+    budget_ms: float
+    threads: int
+    highest: str
+    measured: tuple[MeasuredPoint, ...]
+    versions: Mapping[str, str]
+    hardware: Machine
+
+    @classmethod
+    def of(cls, identity: str, budget: LatencyBudget) -> KeptBudget:
+        """Of a budget that was measured just now, here."""
+        return cls(identity, budget.budget_ms, budget.threads, budget.highest, budget.rows, versions(), machine())
+
+    def budget(self) -> LatencyBudget:
+        """Without where it was measured."""
+        return LatencyBudget(self.budget_ms, self.threads, self.highest, {row.cut: row.p50_ms for row in self.measured})
+
+
+def within_latency(setting: RunSetting, study: Study | None, watch: Watch) -> RunSetting:
     """The run with its candidates narrowed to those within `--max-latency-ms`; as it is where none is asked for.
 
     No two measurements agree, so what was measured stays in the run folder: a run that is taken up again searches
     the points that it began with.
 
     Args:
-        prepared: the run; its other budgets are kept first.
+        setting: the run; its other budgets are kept first.
         study: the run folder; None measures and keeps nothing.
         watch: is told what was measured.
 
@@ -50,19 +74,19 @@ def within_latency(prepared: Prepared, study: Study | None, watch: Watch) -> Pre
         UsageError: no point is fast enough, or one can't be exported.
         RunFolderError: the folder is of another command, or can't be written.
     """
-    if prepared.config.max_latency_ms is None:
-        return prepared
-    budget_ms = prepared.config.max_latency_ms
-    found = _from_main(prepared, lambda: _kept(prepared, budget_ms, study, watch))
+    if setting.config.max_latency_ms is None:
+        return setting
+    budget_ms = setting.config.max_latency_ms
+    found = _from_main(setting, lambda: _kept(setting, budget_ms, study, watch))
     watch(Note(found.words()))
-    return replace(prepared, latency=found)
+    return setting.within(found)
 
 
-def _from_main(prepared: Prepared, find: Callable[[], LatencyBudget]) -> LatencyBudget:
+def _from_main(setting: RunSetting, find: Callable[[], LatencyBudget]) -> LatencyBudget:
     """What the main process finds, for all: its refusal too, or the others would wait for it."""
     if processes.count() == 1:
         return find()
-    accelerator(prepared.device, prepared.config.amp)  # the first word between processes settles their device
+    accelerator(setting.device, setting.config.amp)  # the first word between processes settles their device
     found = from_main(_outcome(find) if processes.is_main() else None)
     if isinstance(found, TTLError):
         raise found
@@ -76,43 +100,44 @@ def _outcome(find: Callable[[], LatencyBudget]) -> LatencyBudget | TTLError:
         return refusal
 
 
-def _kept(prepared: Prepared, budget_ms: float, study: Study | None, watch: Watch) -> LatencyBudget:
+def _kept(setting: RunSetting, budget_ms: float, study: Study | None, watch: Watch) -> LatencyBudget:
     """What an earlier call on the folder measured, else what is measured now."""
     if study is None:
-        return _measured(prepared, budget_ms, watch)
-    known_run(prepared, study)  # a folder of another command is refused before its file is replaced
-    identity = _identity(prepared)
-    known = study.read(KEPT)
-    if known is not None and known["identity"] == identity:
-        return LatencyBudget.from_json(known)
-    found = _measured(prepared, budget_ms, watch)
-    study.write(KEPT, {"identity": identity, **found.to_json(), **describe_machine()})
-    return found
+        return _measured(setting, budget_ms, watch)
+    known_run(setting, study)  # a folder of another command is refused before its file is replaced
+    identity = _identity(setting)
+    kept = study.read(KeptBudget, KEPT)
+    if kept is not None and kept.identity == identity:
+        return kept.budget()
+    measured = _measured(setting, budget_ms, watch)
+    study.write(KEPT, KeptBudget.of(identity, measured))
+    return measured
 
 
-def _identity(prepared: Prepared) -> str:
+def _identity(setting: RunSetting) -> str:
     """A hash of what was asked to be measured: the machine isn't in it, a run may be taken up again on another."""
-    config = prepared.config
-    told = {
-        "backbone": prepared.backbone.name,
-        "image_size": prepared.image_size,
-        "finish": config.finish,
-        "pool": config.pool,
-        "classes": len(prepared.task.class_names),
-        "threads": config.threads,
-        "budget_ms": config.max_latency_ms,
-        "points": [point.name for point in prepared.candidates],
-    }
-    return trial_id(told)
+    config = setting.config
+    return trial_id(
+        {
+            "network": setting.network.name,
+            "image_size": setting.network.spec.image_size,
+            "finish": config.finish,
+            "pool": config.pool,
+            "classes": len(setting.task.class_names),
+            "threads": config.threads,
+            "budget_ms": config.max_latency_ms,
+            "points": [candidate.name for candidate in setting.candidates],
+        }
+    )
 
 
-def _measured(prepared: Prepared, budget_ms: float, watch: Watch) -> LatencyBudget:
-    threads = resolve_threads(prepared.config.threads)
-    points = {point.name: point for point in prepared.candidates}
+def _measured(setting: RunSetting, budget_ms: float, watch: Watch) -> LatencyBudget:
+    threads = resolve_threads(setting.config.threads)
+    points = {candidate.name: candidate for candidate in setting.candidates}
     most = ceil(log2(len(points) + 1))
     watch(Note(f"Exporting and timing at most {most} of {counted(len(points), 'point')}, to keep to --max-latency-ms"))
     measured, highest = highest_within(
-        list(points), budget_ms, lambda name: median_ms(prepared, points[name], threads=threads)
+        list(points), budget_ms, lambda name: median_ms(setting, points[name], threads=threads)
     )
     if highest is None:
         name, p50_ms = next(iter(measured.items()))
@@ -153,17 +178,17 @@ def highest_within(
     return in_order, names[within - 1] if within else None
 
 
-def median_ms(prepared: Prepared, point: TruncationPoint, *, threads: int) -> float:
-    """Milliseconds of one image through the network cut at `point`, head included, as an ONNX file on the CPU.
+def median_ms(setting: RunSetting, candidate: Cut, *, threads: int) -> float:
+    """Milliseconds of one image through a candidate, head included, as an ONNX file on the CPU.
 
     Timed in this process and by itself: whether a point is within a budget is no question of a few percent.
 
     Raises:
         UsageError: it can't be exported.
     """
-    side, model = point.image_size, prepared.truncated(point, prepared.config.seed)
+    model, point = candidate.build(setting.network, setting.head, setting.config.seed), candidate.point
     # Images of the task would have to be decoded first, and take the same time.
-    image = torch.randn(1, point.image_channels, side, side, generator=torch.Generator().manual_seed(0))
+    image = torch.randn(1, point.image_channels, *point.sides, generator=torch.Generator().manual_seed(0))
     with TemporaryDirectory() as folder:
         path = Path(folder) / "cut.onnx"
         try:

@@ -30,7 +30,7 @@ from ttl.search.strategies.probe import Curve, Probed
 from ttl.search.strategies.svcca import Similarity
 from ttl.search.strategy import Found, drive, one_by_one
 from ttl.study.engines.engine import Trial
-from ttl.study.study import CACHE, Study
+from ttl.study.folder import CACHE, Study
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,20 @@
-"""What was found about the points that are fast enough: a plain value, kept in the run folder."""
+"""Which points are fast enough: a plain value."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
 
 from ttl.words.counts import counted
 from ttl.words.units import milliseconds
+
+
+@dataclass(frozen=True)
+class MeasuredPoint:
+    """Milliseconds an image through the network cut at a point, as JSON has it."""
+
+    cut: str
+    p50_ms: float
 
 
 @dataclass(frozen=True)
@@ -20,23 +27,13 @@ class LatencyBudget:
     measured: Mapping[str, float]
     """Point name -> milliseconds, of those measured, lowest first."""
 
+    @property
+    def rows(self) -> tuple[MeasuredPoint, ...]:
+        """What was measured, as JSON has it."""
+        return tuple(MeasuredPoint(name, p50_ms) for name, p50_ms in self.measured.items())
+
     def words(self) -> str:
         """One line without its full stop."""
         rows = ", ".join(f"{name} {milliseconds(p50_ms)}" for name, p50_ms in self.measured.items())
         threads = counted(self.threads, "thread")
         return f"At most {self.budget_ms:g} ms an image on {threads}: up to {self.highest} (measured: {rows})"
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {
-            "budget_ms": self.budget_ms,
-            "threads": self.threads,
-            "highest": self.highest,
-            "measured": [{"cut": name, "p50_ms": p50_ms} for name, p50_ms in self.measured.items()],
-        }
-
-    @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Self:
-        """What `to_json` gave; other keys are left alone."""
-        measured = {row["cut"]: row["p50_ms"] for row in told["measured"]}
-        return cls(told["budget_ms"], told["threads"], told["highest"], measured)

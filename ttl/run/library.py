@@ -1,23 +1,43 @@
-"""`ttl.search`: the search for people with a training loop of their own."""
+"""`ttl.search`: the search of a run, for a task and a network at hand."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from torch import nn
 
-from ttl.cut.points import TruncationPoint, truncation_points
-from ttl.cut.truncation import truncate
-from ttl.data import Task, decode
+from ttl.config import RunConfig
+from ttl.cut.network import Network
+from ttl.cut.points import TruncationPoint, TruncationPoints, truncation_points
+from ttl.cut.unet import is_unet
+from ttl.data import Task
 from ttl.errors import UsageError
-from ttl.finetune import Images, Settings, fit, recipe
-from ttl.run.strategies import strategy as strategy_named
-from ttl.search.strategy import drive, one_by_one
-from ttl.stats import metrics, primary
+from ttl.finetune.accelerated import resolve_device
+from ttl.networks.spec import InputSpec
+from ttl.networks.weights import WeightsReport
+from ttl.run.context import context_of
+from ttl.run.events import Watch, unwatched
+from ttl.run.prepare import recipe_of, setting_of
+from ttl.run.provenance import open_run
+from ttl.run.search_job import SearchJob
+from ttl.run.trial_run import run_trial
+from ttl.search.candidates import Cut
+from ttl.search.strategies import strategy as strategy_named
+from ttl.search.strategy import SearchEnd, drive, one_by_one
+from ttl.study.engines.engine import InProcess
+from ttl.study.folder import Study
+from ttl.typed import seal
+from ttl.words.sides import ImageSize, sides_of
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+BY_SCORES = "two-stage"
+"""The strategy where there is nothing but an `evaluate`: it needs no look at images."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +54,18 @@ def search(
     task: Task | None,
     model: nn.Module,
     *,
-    strategy: str = "two-stage",
+    strategy: str | None = None,
     evaluate: Callable[[TruncationPoint], float] | None = None,
     points: Sequence[TruncationPoint] | None = None,
-    image_size: int = 224,
+    image_size: ImageSize = 224,
     mean: tuple[float, ...] = IMAGENET_MEAN,
     std: tuple[float, ...] = IMAGENET_STD,
-    recipe_name: str = "full",
-    epochs: int | None = None,
-    seed: int = 0,
-    device: str = "cpu",
+    interpolation: str = "bilinear",
+    out: str | Path | None = None,
+    watch: Watch = unwatched,
+    **options: Any,
 ) -> SearchResult:
-    """Search the truncation point of `model` for `task`.
+    """Search the truncation point of `model` for `task`, as `ttl search` does.
 
     Example:
         >>> import timm, ttl
@@ -56,55 +76,87 @@ def search(
 
     Args:
         task: from `ttl.load_task`; None if `evaluate` is given.
-        model: any network that takes images; it is left as it is.
-        strategy: name of the search strategy.
-        evaluate: takes a point, returns a validation score, the higher the better; by default a fine-tune
-            with the recipe, scored by its validation AUPRC.
-        points: those to search among; all of the model's by default.
-        image_size: side of the square input in pixels.
+        model: any network that takes images, or a U-Net of segmentation_models_pytorch; it is left as it is.
+        strategy: `joint` (the default, as on the command line), `two-stage`, `exhaustive`, `svcca` or `probe`. With
+            an `evaluate` of your own the default is `two-stage`, and joint, svcca and probe aren't to be had.
+        evaluate: takes a point, returns a validation score, the higher the better; by default each point is fine-tuned
+            as the options say.
+        points: those to search among; all of the model's by default. The last of the model's points stays the whole
+            network that is compared with.
+        image_size: side of the square input in pixels, or height and width.
         mean: of the input's channels, for pixels in 0..1.
         std: likewise.
-        recipe_name: how each candidate is fine-tuned.
-        epochs: at most so many a fine-tune.
-        seed: of heads, order and augmentation.
-        device: where to train.
+        interpolation: how images are resized: `bilinear` or `bicubic`.
+        out: the run folder, where a search that was stopped goes on; by default nothing is kept.
+        watch: is told what happens.
+        options: those of `ttl search`, in Python's spelling (`recipe="bn"`, `epochs=10`, `margin=0.02`, ...); those of
+            the data, the model and the engine aren't to be had.
 
     Raises:
         TTLError: the model can't be cut, an option is no good, or a fine-tune failed.
     """
-    found_points = points if points is not None else truncation_points(model, image_size=image_size)
-    if evaluate is None:
-        if task is None:
-            raise ValueError("ttl.search needs a task, or an evaluate of your own")
-        evaluate = _fine_tunes(task, model, image_size, mean, std, recipe_name, epochs, seed, device)
-    found = drive(strategy_named(strategy, found_points), one_by_one(evaluate))
-    return SearchResult(found.choice.point, found.choice.reason, dict(found.scores))
+    available = truncation_points(model, image_size=image_size)
+    if evaluate is not None:
+        if options or out is not None:
+            given = ", ".join([*options, *(["out"] if out is not None else [])])
+            raise UsageError(f"With an evaluate of your own nothing is fine-tuned here: leave out {given}")
+        return _by_scores(strategy or BY_SCORES, points or available, evaluate)
+    if task is None:
+        raise UsageError("ttl.search needs a task (ttl.load_task), or an evaluate of your own")
+    spec = InputSpec(sides_of(image_size), mean, std, interpolation)
+    network = _network(model, spec, available)
+    return _by_fine_tunes(task, network, strategy, points, out, watch, options)
 
 
-def _fine_tunes(
+def _by_scores(
+    strategy: str, points: Sequence[TruncationPoint], evaluate: Callable[[TruncationPoint], float]
+) -> SearchResult:
+    candidates = tuple(Cut("", point) for point in points)
+    return _result(drive(strategy_named(strategy, candidates), one_by_one(lambda cut: evaluate(cut.point))))
+
+
+def _by_fine_tunes(
     task: Task,
-    model: nn.Module,
-    image_size: int,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
-    recipe_name: str,
-    epochs: int | None,
-    seed: int,
-    device: str,
-) -> Callable[[TruncationPoint], float]:
-    chosen = recipe(recipe_name)
-    if chosen.random_start or chosen.needs_freeze_point:
-        raise UsageError(f"ttl.search can't follow {chosen.name}: hand it an evaluate of your own, or use ttl.run")
-    if task.kind == "segmentation":
-        raise UsageError("ttl.search doesn't fine-tune on masks: hand it an evaluate of your own, or use ttl.run")
-    train, val = (Images(decode(s, image_size=image_size), s.labels) for s in (task.train, task.val))
-    settings = Settings(kind=task.kind, mean=mean, std=std, seed=seed, epochs=epochs, device=device)
-    metric = primary(task.kind)
+    network: Network,
+    strategy: str | None,
+    points: Sequence[TruncationPoint] | None,
+    out: str | Path | None,
+    watch: Watch,
+    options: dict[str, Any],
+) -> SearchResult:
+    asked = {"strategy": strategy} if strategy else {}
+    config = RunConfig.of_python(data=task.name, model=network.name, **asked, **options)
+    recipe = recipe_of(config, per_pixel=network.draws_masks)
+    if recipe.random_start:
+        raise UsageError(f"The recipe {recipe.name} begins with random weights: give a model that has them")
+    if network.draws_masks != task.kind.per_pixel:
+        raise UsageError(f"{task.name} is a {task.kind} task: it needs {'a U-Net' if task.kind.per_pixel else 'a classifier'}")
+    setting = setting_of(config, task, network, recipe, resolve_device(config.device))
+    if points is not None:
+        setting = setting.among(points)
+    with ExitStack() as stack:
+        folder = Path(out) if out is not None else Path(stack.enter_context(TemporaryDirectory(prefix="ttl-search-")))
+        study = Study(folder)
+        stack.enter_context(study.held())
+        context = context_of(setting, study, cache=out is not None)
+        open_run(setting, study)
+        engine = InProcess(lambda trial: run_trial(context, trial, watch))
+        return _result(SearchJob(context, watch, engine, publish=lambda findings: None).run())
 
-    def evaluate(point: TruncationPoint) -> float:
-        small = truncate(model, point, num_classes=len(task.class_names), dropout=chosen.dropout, seed=seed)
-        fit(small, train, val, chosen, settings)
-        predicted = val.predict(small, kind=task.kind, mean=mean, std=std, device=device)
-        return metrics(task.kind, val.labels, predicted)[metric]
 
-    return evaluate
+def _network(model: nn.Module, spec: InputSpec, points: TruncationPoints) -> Network:
+    """A network that is at hand: its weights are told apart by what they are."""
+    digest = seal({name: _digest(value) for name, value in model.state_dict().items()})
+    weights = WeightsReport("the model as it was given", len(model.state_dict()), sha256=digest)
+    return Network(type(model).__name__, model, spec, weights, points)
+
+
+def _digest(value: Any) -> str:
+    import hashlib
+
+    return hashlib.sha256(value.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+
+
+def _result(end: SearchEnd) -> SearchResult:
+    scores = {candidate.name: score for candidate, score in end.scores.items()}
+    return SearchResult(end.choice.candidate.point, end.choice.reason, scores)

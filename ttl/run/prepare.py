@@ -1,56 +1,73 @@
-"""From what a run is told to what it works on: task, backbone, points."""
+"""From what is asked for to the setting of a run: task, network, candidates."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
 from ttl.config import RunConfig
-from ttl.cut.points import truncation_points
+from ttl.cut.network import Network, load_network
+from ttl.cut.truncation import truncate
 from ttl.data import Columns, Task, augmentation, load_task
-from ttl.errors import TrainingError, UsageError
-from ttl.finetune import recipe
+from ttl.errors import UsageError
+from ttl.finetune import Recipe, recipe
+from ttl.finetune.accelerated import resolve_device
 from ttl.finetune.recipes import CLASSIFIERS, SEGMENTATIONS
-from ttl.networks import load_backbone
 from ttl.networks.names import UNET
 from ttl.run.events import Note, Watch
-from ttl.run.prepared import Prepared
+from ttl.run.setting import RunSetting, affordable
 from ttl.run.track import check_tracker
 
 
-def prepare(config: RunConfig, watch: Watch, *, cache_dir: Path | None = None) -> Prepared:
-    """Load the data and the network, and find the points; nothing is trained.
+def prepare(config: RunConfig, watch: Watch) -> RunSetting:
+    """Load the data and the network, and find the candidates; nothing is trained.
 
     Raises:
         TTLError: the data, the model, its weights or an option is no good; the sentence says which.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    chosen_recipe = recipe(config.recipe or (SEGMENTATIONS if config.model.startswith(UNET) else CLASSIFIERS))
-    if config.augment is not None:
-        augmentation(config.augment)
-        chosen_recipe = replace(chosen_recipe, augment=config.augment)
-    device = _device(config.device)
+    chosen_recipe = recipe_of(config, per_pixel=config.model.startswith(UNET))
+    device = resolve_device(config.device)
     check_tracker(config.track)
     task = task_of(config)
-    sizes = ", ".join(f"{name} {len(samples)}" for name, samples in task.splits.items())
-    watch(Note(f"{task.name}: {len(task.class_names)} classes ({', '.join(task.class_names)}); images: {sizes}"))
-    for note in task.notes:
-        watch(Note(note))
-    _check_fit(config, task)
+    tell_of(task, watch)
+    _check_model(config, task)
     weights = "none" if chosen_recipe.random_start else config.weights
-    backbone = load_backbone(config.model, weights=weights, image_size=config.image_size, seed=config.seed)
-    watch(Note(f"{backbone.name}: {backbone.weights.summary()}"))
-    watch(Note(f"Recipe {chosen_recipe.name}: {chosen_recipe.words()}"))
-    missing = () if weights == "none" else backbone.weights.missing
-    points = truncation_points(
-        backbone.model, image_size=backbone.spec.image_size, finish=config.finish, missing=missing
+    network = load_network(
+        config.model, weights=weights, image_size=config.image_size, seed=config.seed, finish=config.finish
     )
-    prepared = Prepared(config, task, backbone, points, chosen_recipe, device, cache_dir)
-    _ = prepared.frozen, prepared.candidates  # what can be refused is refused before anything is trained
-    return prepared
+    watch(Note(f"{network.name}: {network.weights.summary()}"))
+    watch(Note(f"Recipe {chosen_recipe.name}: {chosen_recipe.words()}"))
+    return setting_of(config, task, network, chosen_recipe, device)
+
+
+def setting_of(config: RunConfig, task: Task, network: Network, chosen: Recipe, device: str) -> RunSetting:
+    """The setting; what can be refused is refused before anything is trained.
+
+    Raises:
+        UsageError: options that don't go together, or leave no candidate.
+        PointError: a point that isn't there.
+    """
+    if not task.kind.per_pixel and config.loss is not None:
+        raise UsageError(f"--loss is of segmentations, and {task.name} has classes: leave it out")
+    return RunSetting(
+        config, task, network, chosen, device, _below_freeze_point(config, network, chosen), affordable(network, config)
+    )
+
+
+def recipe_of(config: RunConfig, *, per_pixel: bool) -> Recipe:
+    """The recipe that a run asks for, or the default of its kind of network, with the augmentation asked for.
+
+    Raises:
+        UsageError: there is no such recipe or augmentation.
+    """
+    chosen = recipe(config.recipe or (SEGMENTATIONS if per_pixel else CLASSIFIERS))
+    if config.augment is None:
+        return chosen
+    augmentation(config.augment)
+    return replace(chosen, augment=config.augment)
 
 
 def task_of(config: RunConfig) -> Task:
@@ -79,34 +96,38 @@ def task_of(config: RunConfig) -> Task:
     )
 
 
-def _check_fit(config: RunConfig, task: Task) -> None:
-    """Refuse options of classifiers for a segmentation, and the other way round."""
+def tell_of(task: Task, watch: Watch) -> None:
+    """What the data holds, and what a person should know of how it was read."""
+    sizes = ", ".join(f"{name} {len(samples)}" for name, samples in task.splits.items())
+    watch(Note(f"{task.name}: {len(task.class_names)} classes ({', '.join(task.class_names)}); images: {sizes}"))
+    for note in task.notes:
+        watch(Note(note))
+
+
+def _check_model(config: RunConfig, task: Task) -> None:
+    """Refuse a network of another kind than the data, before it is loaded."""
     unet = config.model.startswith(UNET)
-    if task.kind == "segmentation" and not unet:
+    if task.kind.per_pixel and not unet:
         raise UsageError(
             f"{task.name} has masks, and --model {config.model} is a classifier: give --model {UNET}ENCODER, such as "
             f"{UNET}resnet18"
         )
-    if task.kind != "segmentation" and unet:
+    if unet and not task.kind.per_pixel:
         raise UsageError(
             f"--model {config.model} draws masks, and {task.name} has none: give a classifier, such as "
             f"--model {config.model.removeprefix(UNET)}, or a folder with images/ and masks/"
         )
     if unet and (config.pool != "avg" or config.dropout is not None):
         raise UsageError("--pool and --dropout are of a classifier's head, which a U-Net doesn't have: leave them out")
-    if not unet and config.loss is not None:
-        raise UsageError(f"--loss is of segmentations, and {task.name} has classes: leave it out")
 
 
-def _device(name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise TrainingError(f"--device is {name}, and there is no CUDA device here: use --device cpu")
-    if name == "mps" and not torch.backends.mps.is_available():
-        raise TrainingError("--device is mps, and there is no Apple GPU here: use --device cpu")
-    if name.startswith("cuda:") and int(name[5:]) >= torch.cuda.device_count():
-        raise UsageError(
-            f"--device is {name}, and there are {torch.cuda.device_count()} CUDA devices: count from cuda:0"
-        )
-    return name
+def _below_freeze_point(config: RunConfig, network: Network, chosen: Recipe) -> frozenset[str]:
+    """Names of the parameters and buffers below the freeze point."""
+    if not chosen.needs_freeze_point:
+        if config.freeze_below:
+            raise UsageError(f"--freeze-below is for recipes that freeze, and {chosen.name} doesn't: use lwft")
+        return frozenset()
+    if config.freeze_below is None:
+        raise UsageError(f"--recipe {chosen.name} needs --freeze-below POINT: what lies up to there stays")
+    below = truncate(network.model, network.points.find(config.freeze_below), num_classes=None)
+    return frozenset(below.state_dict())

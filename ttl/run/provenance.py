@@ -6,9 +6,9 @@ import os
 import platform
 import shlex
 import sys
+import uuid
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
 
 import torch
 
@@ -17,42 +17,50 @@ from ttl.config import RunConfig
 from ttl.cost.session import hardware
 from ttl.data import write_splits
 from ttl.errors import RunFolderError
-from ttl.run.prepared import Prepared
-from ttl.study.study import RUN, Study
+from ttl.run.setting import RunSetting
+from ttl.study.folder import RUN, Study
+from ttl.study.run_record import SCHEMA, DataRecord, Machine, RunRecord, WeightsRecord
 
 SPLITS = "splits.csv"
 RECORDED = ("torch", "torchvision", "timm", "onnx", "onnxruntime", "scikit-learn", "numpy", "accelerate")
 
 
-def open_run(prepared: Prepared, study: Study) -> dict[str, Any]:
+def open_run(setting: RunSetting, study: Study) -> RunRecord:
     """Write run.json and splits.csv into a new run folder, or check that the folder's are of the same command.
 
     Raises:
-        RunFolderError: the folder is of another command; the sentence names the options that differ.
+        RunFolderError: the folder is of another command (the sentence names the options that differ), or of an
+            older version.
     """
-    known = known_run(prepared, study)
+    known = known_run(setting, study)
     if known is not None:
         return known
-    content = describe_run(prepared)
+    record = new_run(setting)
     if processes.is_main():
-        write_splits(prepared.task, study.folder / SPLITS)
-    study.write(RUN, content)
-    return content
+        write_splits(setting.task, study.folder / SPLITS)
+    study.write(RUN, record)
+    return record
 
 
-def known_run(prepared: Prepared, study: Study) -> dict[str, Any] | None:
-    """The content of run.json; None in a new run folder.
+def known_run(setting: RunSetting, study: Study) -> RunRecord | None:
+    """What run.json holds; None in a new run folder.
 
     Raises:
-        RunFolderError: the folder is of another command; the sentence names the options that differ.
+        RunFolderError: as `open_run`.
     """
-    known = study.read(RUN)
+    known = study.run()
     if known is None:
         return None
-    differing = prepared.config.differences(RunConfig.from_json(known["config"]))
-    if known["data"]["fingerprint"] != prepared.task.fingerprint:
+    if known.schema < SCHEMA:
+        raise RunFolderError(
+            f"The run folder {study.folder} was made by ttl {known.versions.get('ttl', 'of an older version')}, which "
+            "named its fine-tunes otherwise: its report and files can be used, but to go on give another folder with "
+            "--out"
+        )
+    differing = setting.config.differences(RunConfig.from_json(known.config))
+    if known.data.fingerprint != setting.task.fingerprint:
         differing.append("the images themselves")
-    if known["weights"]["sha256"] != prepared.backbone.weights.sha256:
+    if known.weights.sha256 != setting.network.weights.sha256:
         differing.append("the weights themselves")
     if differing:
         raise RunFolderError(
@@ -62,35 +70,35 @@ def known_run(prepared: Prepared, study: Study) -> dict[str, Any] | None:
     return known
 
 
-def describe_run(prepared: Prepared) -> dict[str, Any]:
-    """The content of run.json."""
-    return {
-        "schema": 1,
-        "command": shlex.join(["ttl", *sys.argv[1:]]),
-        "config": prepared.config.to_json(),
-        "seed": prepared.config.seed,
-        "resolved": {**prepared.definition(), "seeds": list(prepared.seeds), "device": prepared.device},
-        "data": {"fingerprint": prepared.task.fingerprint, "name": prepared.task.name},
-        "weights": {
-            "sha256": prepared.backbone.weights.sha256,
-            "summary": prepared.backbone.weights.summary(),
-        },
-        **describe_machine(),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+def new_run(setting: RunSetting) -> RunRecord:
+    """What run.json is to hold."""
+    weights = setting.network.weights
+    return RunRecord(
+        schema=SCHEMA,
+        command=shlex.join(["ttl", *sys.argv[1:]]),
+        config=setting.config.to_json(),
+        seed=setting.config.seed,
+        resolved={**setting.definition(), "seeds": list(setting.seeds), "device": setting.device},
+        data=DataRecord(setting.task.fingerprint, setting.task.name),
+        weights=WeightsRecord(weights.sha256, weights.summary()),
+        versions=versions(),
+        hardware=machine(),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        id=uuid.uuid4().hex,
+    )
 
 
-def describe_machine() -> dict[str, Any]:
-    """What it is computed with: `versions` and `hardware`."""
-    machine = hardware()
-    return {
-        "versions": {"ttl": __version__, "python": platform.python_version()}
-        | {name: version(name) for name in RECORDED},
-        "hardware": {
-            "cpu": machine.cpu,
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-            "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
-            "platform": platform.platform(),
-            "torch_threads": torch.get_num_threads(),
-        },
-    }
+def versions() -> dict[str, str]:
+    """Of this tool, Python and the libraries that decide what is computed."""
+    return {"ttl": __version__, "python": platform.python_version()} | {name: version(name) for name in RECORDED}
+
+
+def machine() -> Machine:
+    """What it is computed on."""
+    return Machine(
+        cpu=hardware().cpu,
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        gpu=torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
+        platform=platform.platform(),
+        torch_threads=torch.get_num_threads(),
+    )

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from ttl.config import RunConfig
 from ttl.errors import RunFolderError
 from ttl.run.budget import within_latency
+from ttl.run.context import RunContext, context_of
 from ttl.run.events import unwatched
 from ttl.run.prepare import prepare
-from ttl.run.prepared import Prepared
-from ttl.run.trial import run_trial
-from ttl.study.engines.engine import Remote, Tell, Trial
-from ttl.study.study import CACHE, RUN, Study
+from ttl.run.trial_run import run_trial
+from ttl.study.engines.engine import Remote, Tell
+from ttl.study.folder import Study
+from ttl.study.record import TrialRecord
+from ttl.study.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -50,21 +50,19 @@ class Worker:
         with suppress(OSError):
             os.chdir(self.place)
         study = Study(self.folder)
-        if study.read(RUN) is None:
+        if study.run() is None:
             raise RunFolderError(
                 f"The run folder {self.folder} isn't there on {platform.node()}: name one with --out that all machines "
                 "of the cluster share"
             )
-        prepared = prepare(self.config, unwatched, cache_dir=study.folder / CACHE)
-        prepared = within_latency(prepared, study, unwatched)
+        setting = within_latency(prepare(self.config, unwatched), study, unwatched)
         torch.set_num_threads(self.threads)
-        return _Remote(prepared, study)
+        return _Remote(context_of(setting, study))
 
 
 @dataclass(frozen=True)
 class _Remote:
-    prepared: Prepared
-    study: Study
+    context: RunContext
 
-    def __call__(self, trial: Trial, tell: Tell) -> Mapping[str, Any]:
-        return run_trial(self.prepared, self.study, trial, tell)
+    def __call__(self, trial: Trial, tell: Tell) -> TrialRecord:
+        return run_trial(self.context, trial, tell)

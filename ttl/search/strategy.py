@@ -1,6 +1,6 @@
 """What a search strategy is, and how one is driven.
 
-A strategy is a generator: it yields batches of points to try, is sent their scores, and returns the one
+A strategy is a generator: it yields batches of candidates to try, is sent their scores, and returns the one
 it chooses. It knows neither how nor where they are tried.
 """
 
@@ -8,90 +8,86 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from ttl.cut.points import TruncationPoint
+from ttl.search.candidates import Cut
+from ttl.study.candidate import Candidate
 
-Scores = dict[str, float]
-"""Point name -> score, the higher the better; NaN where the trial failed."""
-
-
-Start = Literal["pretrained", "joint"]
-"""What a fine-tune begins with."""
+Scores = dict[Cut, float]
+"""Candidate -> score, the higher the better; NaN where the trial failed."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Points to try next, in no order.
+    """Candidates to try next, in no order.
 
     Attributes:
         phase: what for.
-        points: where to cut.
+        candidates: to fine-tune.
         epochs: pause each fine-tune after so many; None lets it end. Asked for again with more, it goes on.
-        start: from the pretrained weights, or from what the joint network has learned up to the point.
+        start: the candidate whose fine-tune they go on from; None begins with the pretrained weights.
     """
 
     phase: str
-    points: tuple[TruncationPoint, ...]
+    candidates: tuple[Cut, ...]
     epochs: int | None = None
-    start: Start = "pretrained"
+    start: Candidate | None = None
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The point that a strategy chose, and why, in a sentence."""
+    """The candidate that a strategy chose, and why, in a sentence."""
 
-    point: TruncationPoint
+    candidate: Cut
     reason: str
 
-    def after(self, look: str, picked: TruncationPoint, among: int) -> Choice:
+    def after(self, look: str, picked: Cut, among: int) -> Choice:
         """The same, of few that were tried because a look at all of them spoke for one."""
         return replace(self, reason=f"{self.reason}; {look} spoke for {picked.name}, of {among} points")
 
 
 Strategy = Generator[Batch, Scores, Choice]
-Chooser = Callable[[Sequence[TruncationPoint], Scores], Choice]
-"""Picks among points that were tried, by their scores."""
+Chooser = Callable[[Sequence[Cut], Scores], Choice]
+"""Picks among candidates that were tried, by their scores."""
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchEnd:
     """What a search ended with."""
 
     choice: Choice
-    scores: Mapping[str, float]
+    scores: Mapping[Cut, float]
     """Of the fine-tunes that weren't stopped."""
     steps: tuple[Batch, ...]
-    """The batches as they were tried; a point appears once, or once with each number of epochs."""
+    """The batches as they were tried; a candidate appears once, or once with each number of epochs."""
 
 
-def drive(strategy: Strategy, evaluate: Callable[[Batch], Scores]) -> Found:
-    """Run `strategy` to its end; a point that it asks for again is answered from memory.
+def drive(strategy: Strategy, evaluate: Callable[[Batch], Scores]) -> SearchEnd:
+    """Run `strategy` to its end; a candidate that it asks for again is answered from memory.
 
     Args:
         strategy: the generator, not yet started.
-        evaluate: fine-tunes at the points of a batch and returns their validation scores.
+        evaluate: fine-tunes the candidates of a batch and returns their validation scores.
     """
-    known: dict[tuple[str, int | None], float] = {}
+    known: dict[tuple[Cut, int | None], float] = {}
     steps: list[Batch] = []
     batch = next(strategy)
     while True:
         epochs = batch.epochs
-        new = tuple(point for point in batch.points if (point.name, epochs) not in known)
+        new = tuple(candidate for candidate in batch.candidates if (candidate, epochs) not in known)
         if new:
-            steps.append(replace(batch, points=new))
-            known |= {(name, epochs): score for name, score in evaluate(steps[-1]).items()}
+            steps.append(replace(batch, candidates=new))
+            known |= {(candidate, epochs): score for candidate, score in evaluate(steps[-1]).items()}
         try:
-            batch = strategy.send({point.name: known[point.name, epochs] for point in batch.points})
+            batch = strategy.send({candidate: known[candidate, epochs] for candidate in batch.candidates})
         except StopIteration as end:
-            finished = {name: score for (name, paused), score in known.items() if paused is None}
-            return Found(end.value, finished, tuple(steps))
+            finished = {candidate: score for (candidate, paused), score in known.items() if paused is None}
+            return SearchEnd(end.value, finished, tuple(steps))
 
 
-def one_by_one(evaluate: Callable[[TruncationPoint], float]) -> Callable[[Batch], Scores]:
-    """For `drive`: tries the points of a batch one after another.
+def one_by_one(evaluate: Callable[[Cut], float]) -> Callable[[Batch], Scores]:
+    """For `drive`: tries the candidates of a batch one after another.
 
     Args:
-        evaluate: fine-tunes at a point, from the pretrained weights to the end, and returns its validation score.
+        evaluate: fine-tunes a candidate, from the pretrained weights to the end, and returns its validation score.
     """
-    return lambda batch: {point.name: evaluate(point) for point in batch.points}
+    return lambda batch: {candidate: evaluate(candidate) for candidate in batch.candidates}

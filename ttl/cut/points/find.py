@@ -10,11 +10,12 @@ from torch import nn
 from ttl.cut.blocks import segments
 from ttl.cut.graph import BlockGraph, walk
 from ttl.cut.points.point import TruncationPoint
-from ttl.cut.points.price import Cut, priced
+from ttl.cut.points.price import Place, priced
 from ttl.cut.points.table import TruncationPoints
 from ttl.cut.points.unet_points import left_of
 from ttl.cut.unet import Encoder, decoder, is_unet
 from ttl.errors import ModelError, UsageError
+from ttl.words.sides import ImageSize
 
 FINISHES = ("block", "norm")
 
@@ -22,7 +23,7 @@ FINISHES = ("block", "norm")
 def truncation_points(
     model: nn.Module,
     *,
-    image_size: int = 224,
+    image_size: ImageSize = 224,
     channels: int = 3,
     finish: str = "block",
     missing: Collection[str] = (),
@@ -40,7 +41,8 @@ def truncation_points(
 
     Args:
         model: any network that takes images `(n, channels, height, width)`; it is left as it is.
-        image_size: the side of the square image that MACs and reductions are given for, in pixels.
+        image_size: the side of the square image that MACs and reductions are given for, in pixels; or its height and
+            width.
         channels: the image's channels.
         finish: `block` cuts right behind the block; `norm` takes along the norm, and the activation behind
             it, that the next block begins with (pre-activation networks; for others it changes nothing).
@@ -74,34 +76,34 @@ def _points(model: nn.Module, graph: BlockGraph, finish: str, missing: Collectio
     return priced(graph, cuts, missing)
 
 
-def _cuts(graph: BlockGraph) -> list[Cut]:
+def _cuts(graph: BlockGraph) -> list[Place]:
     at = graph.cuts()
     found = []
     pieces = segments(graph)
     for piece, above in zip(pieces, [*pieces[1:], None], strict=True):
         values = at[piece.last]
-        if values is None and above is not None and (heir := graph.heir(piece.last)):
-            reads = any(heir[0].node in op.node.all_input_nodes for op in graph.ops[above.first : above.last + 1])
-            values = heir if reads else None
+        if values is None and above is not None and (sole_survivor := graph.sole_survivor(piece.last)):
+            upper = graph.ops[above.first : above.last + 1]
+            values = sole_survivor if any(sole_survivor[0].node in op.node.all_input_nodes for op in upper) else None
         if values is not None:
-            found.append(Cut(piece, values))
+            found.append(Place(piece, values))
     return found
 
 
-def _finished(graph: BlockGraph, cut: Cut) -> Cut:
+def _finished(graph: BlockGraph, cut: Place) -> Place:
     """The cut with the norm and the activation that the next block reads it through, if it does."""
-    beyond: list[int] = []
+    taken_along: list[int] = []
     finished = False
     for position in range(cut.segment.last + 1, len(graph.ops)):
         op = graph.ops[position]
-        before = {graph.ops[beyond[-1]].node} if beyond else {value.node for value in cut.values}
+        before = {graph.ops[taken_along[-1]].node} if taken_along else {value.node for value in cut.values}
         if not before & set(op.node.all_input_nodes):
             continue
-        joins = not beyond and len(cut.values) > 1
+        joins = not taken_along and len(cut.values) > 1
         if not (joins or graph.is_norm(op) or (finished and graph.is_activation(op))):
             break
         finished = finished or graph.is_norm(op)
-        beyond.append(position)
+        taken_along.append(position)
     if not finished:
         return cut
-    return replace(cut, values=(graph.ops[beyond[-1]],), beyond=tuple(beyond))
+    return replace(cut, values=(graph.ops[taken_along[-1]],), taken_along=tuple(taken_along))

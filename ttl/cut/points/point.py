@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+
+from ttl.typed import from_json
+from ttl.words.sides import AXES, Sides
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,9 @@ class TruncationPoint:
     params: int
     macs: int
     shape: tuple[int, ...]
-    """The feature's shape for one image of `image_size`, without the batch: `(channels, height, width)`."""
-    image_size: int
+    """The feature's shape for one image of `sides`, without the batch: `(channels, height, width)`."""
+    sides: Sides
+    """Of the image that shape and MACs are of, in pixels."""
     channel_axis: int
     """Which axis of `shape` holds the channels: 0 in a map, 2 where they come last (Swin), 1 in tokens."""
     image_channels: int
@@ -67,11 +70,18 @@ class UNetPoint(TruncationPoint):
     """Whether that isn't its width in the whole network: then it starts with new weights, the only one that does."""
 
 
-def point_from_json(told: Mapping[str, Any]) -> TruncationPoint:
-    """The point whose `asdict` was written as JSON; other keys are left alone."""
-    kind: type[TruncationPoint] = UNetPoint if "enters" in told else TruncationPoint
-    values: dict[str, Any] = {}
-    for field in fields(kind):
-        value = told[field.name]
-        values[field.name] = tuple(value) if isinstance(value, list) else value
-    return kind(**values)
+def point_from_json(content: object, *, where: str) -> TruncationPoint:
+    """The point whose `asdict` was written as JSON, by version 0.1 too, which knew squares alone.
+
+    Args:
+        content: JSON values; keys that aren't a point's are left alone.
+        where: the file that they come from, for the message.
+
+    Raises:
+        RunFolderError: it is no point; the sentence names file and field.
+    """
+    values = dict(content) if isinstance(content, Mapping) else content
+    if isinstance(values, dict) and "sides" not in values and isinstance(values.get("image_size"), int):
+        values["sides"] = [values["image_size"]] * AXES
+    kind = UNetPoint if isinstance(values, dict) and "enters" in values else TruncationPoint
+    return from_json(kind, values, where=where)

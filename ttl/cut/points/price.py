@@ -9,29 +9,30 @@ from math import log2, prod
 from ttl.cut.blocks import Segment
 from ttl.cut.graph import BlockGraph, Op
 from ttl.cut.points.point import TruncationPoint
+from ttl.words.sides import Sides
 
 
 @dataclass(frozen=True)
-class Cut:
+class Place:
     """A segment, the values that are the feature behind it, and the positions of what is taken along beyond it."""
 
     segment: Segment
     values: tuple[Op, ...]
-    beyond: tuple[int, ...] = ()
+    taken_along: tuple[int, ...] = ()
 
 
-def priced(graph: BlockGraph, cuts: list[Cut], missing: Collection[str]) -> list[TruncationPoint]:
+def priced(graph: BlockGraph, cuts: list[Place], missing: Collection[str]) -> list[TruncationPoint]:
     """The points behind `cuts`, lowest first; `missing` names what the loaded weights had not."""
     params, macs = _running_costs(graph)
     axes = [graph.channel_axis(cut.values[0]) for cut in cuts]
     shapes = [shape_of(graph, cut.values) for cut in cuts]
-    reductions = reductions_of(shapes, axes, graph.image_size)
+    reductions = reductions_of(shapes, axes, graph.sides)
     absent = _absent(graph, missing)
     points = []
     stage = 1
     for i, cut in enumerate(cuts):
         last = cut.segment.last
-        taken_along = [graph.ops[position] for position in cut.beyond]
+        taken_along = [graph.ops[position] for position in cut.taken_along]
         ends = i + 1 == len(cuts) or reductions[i + 1] > reductions[i]
         points.append(
             TruncationPoint(
@@ -45,11 +46,11 @@ def priced(graph: BlockGraph, cuts: list[Cut], missing: Collection[str]) -> list
                 params=params[last] + sum(parameter.numel() for op in taken_along for parameter in op.parameters),
                 macs=macs[last] + sum(op.macs for op in taken_along),
                 shape=shapes[i],
-                image_size=graph.image_size,
+                sides=graph.sides,
                 channel_axis=axes[i],
                 image_channels=graph.image_channels,
-                is_finished=bool(cut.beyond),
-                is_within_weights=max((last, *cut.beyond)) < absent,
+                is_finished=bool(cut.taken_along),
+                is_within_weights=max((last, *cut.taken_along)) < absent,
                 values=tuple(op.node.name for op in cut.values),
             )
         )
@@ -88,8 +89,8 @@ def shape_of(graph: BlockGraph, values: tuple[Op, ...]) -> tuple[int, ...]:
     return (sum(op.shape[1] for op in values if op.shape is not None), *first[1:])
 
 
-def reductions_of(shapes: list[tuple[int, ...]], axes: list[int], image_size: int) -> list[int]:
-    """The stride of each feature against the image: of the sides, were the feature's positions a square.
+def reductions_of(shapes: list[tuple[int, ...]], axes: list[int], sides: Sides) -> list[int]:
+    """The stride of each feature against the image: of the sides, were image and feature squares of as many positions.
 
     Unpadded convolutions, odd sizes and class tokens make the ratio of the sides no whole number: then the
     stride is the nominal one, a power of two times the one before. Behind global pooling it stays what it was.
@@ -97,8 +98,9 @@ def reductions_of(shapes: list[tuple[int, ...]], axes: list[int], image_size: in
     reductions: list[int] = []
     for shape, axis in zip(shapes, axes, strict=True):
         positions = prod(shape[:axis] + shape[axis + 1 :])
-        ratio = image_size / positions**0.5
+        ratio = (prod(sides) / positions) ** (1 / len(sides))
         before = reductions[-1] if reductions else 1
+        # 0.003: a class token beside 196 positions moves the ratio by 0.0026, one row too many (113 for 112) by 0.009.
         whole = abs(ratio - round(ratio)) <= 0.003 * ratio and round(ratio) % before == 0
         if positions == 1 and reductions and before * 2 < ratio:
             reductions.append(before)

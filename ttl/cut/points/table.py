@@ -9,6 +9,7 @@ from typing import Any, overload
 
 from ttl.cut.points.point import TruncationPoint, UNetPoint
 from ttl.errors import PointError
+from ttl.words.sides import short
 
 
 class TruncationPoints(Sequence[TruncationPoint]):
@@ -56,8 +57,8 @@ class TruncationPoints(Sequence[TruncationPoint]):
         )
 
     def to_json(self) -> list[dict[str, Any]]:
-        """The points as plain data."""
-        return [asdict(point) for point in self]
+        """The points as plain data; `image_size` is the short form of `sides`."""
+        return [asdict(point) | {"image_size": short(point.sides)} for point in self]
 
     def __repr__(self) -> str:
         width = max(len(point.name) for point in self)

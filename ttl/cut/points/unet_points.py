@@ -23,7 +23,7 @@ def left_of(found: Sequence[TruncationPoint], encoder: BlockGraph, decoder: Deco
     kept: list[UNetPoint] = []
     for point in points:
         is_whole = point is points[-1]
-        enters = decoder.stage_for(point.shape[1]) if len(point.shape) == 3 and point.channel_axis == 0 else None
+        enters = decoder.stage_for(point.shape[1:]) if len(point.shape) == 3 and point.channel_axis == 0 else None
         if is_whole or enters is not None:
             kept.append(_left(point, decoder, None if is_whole else enters, index=len(kept) + 1))
     return kept
@@ -66,7 +66,7 @@ def _pooled_on(graph: BlockGraph, last: TruncationPoint) -> list[TruncationPoint
         kind="layer",
         stage=last.stage + 1,
         channels=shape[0],
-        reduction=reductions_of([last.shape, shape], [0, 0], graph.image_size)[-1],
+        reduction=reductions_of([last.shape, shape], [0, 0], graph.sides)[-1],
         params=params,
         macs=macs,
         shape=shape,

@@ -20,7 +20,7 @@ from ttl.report.overlay import picture
 from ttl.run.prepared import Prepared
 from ttl.run.trial import Record, Rows, predictions
 from ttl.stats import THRESHOLD
-from ttl.study.study import Study
+from ttl.study.folder import Study
 
 FOLDER = "cams"
 EACH, EACH_ALONE = 2, 4

@@ -1,1 +1,76 @@
-"""The search strategies, one a file."""
+"""The search strategies, one a file, by name.
+
+To add one: a file with a generator (see `ttl.search.strategy`) and a row here that names the evidence it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ttl.errors import UsageError
+from ttl.search.candidates import Cut
+from ttl.search.evidence.curve import Evidence
+from ttl.search.select import choose_best
+from ttl.search.strategies.by_curve import joint, probe, svcca
+from ttl.search.strategies.exhaustive import exhaustive
+from ttl.search.strategies.halving import halving
+from ttl.search.strategies.two_stage import two_stage
+from ttl.search.strategy import Chooser, Strategy
+
+__all__ = ["STRATEGIES", "Row", "halving", "strategy"]
+
+Make = Callable[[Sequence[Cut], Chooser, Mapping[str, Evidence]], Strategy]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A strategy.
+
+    Attributes:
+        make: from candidates (lowest first), a chooser, and the evidence it needs, by name.
+        needs: names of that evidence.
+        begins: what it looks at before it names a candidate, in words; empty where it names some at once.
+    """
+
+    make: Make
+    needs: tuple[str, ...] = ()
+    begins: str = ""
+
+
+STRATEGIES: dict[str, Row] = {
+    "joint": Row(joint, ("joint",), "one fine-tune with a head at every point"),
+    "two-stage": Row(lambda candidates, choose, _: two_stage(candidates, choose)),
+    "exhaustive": Row(lambda candidates, choose, _: exhaustive(candidates, choose)),
+    "svcca": Row(svcca, ("svcca",)),
+    "probe": Row(probe, ("probe",), "a probe of all points"),
+}
+
+
+def strategy(
+    name: str,
+    candidates: Sequence[Cut],
+    choose: Chooser = choose_best,
+    evidence: Mapping[str, Evidence] | None = None,
+) -> Strategy:
+    """The search strategy of that name, which leaves the choice among the candidates it tried to `choose`.
+
+    Args:
+        name: of the strategy.
+        candidates: to search among, lowest first.
+        choose: picks among those that were tried.
+        evidence: by name; what a strategy doesn't need isn't produced.
+
+    Raises:
+        UsageError: there is none, or it needs evidence that isn't there.
+    """
+    if name not in STRATEGIES:
+        raise UsageError(f"There is no strategy {name!r}: choose one of {', '.join(STRATEGIES)}")
+    row, given = STRATEGIES[name], evidence or {}
+    missing = [needed for needed in row.needs if needed not in given]
+    if missing:
+        raise UsageError(
+            f"The strategy {name} needs a look at the images ({missing[0]}), and with an evaluate of your own there is "
+            f"none: choose {' or '.join(other for other, row in STRATEGIES.items() if not row.needs)}"
+        )
+    return row.make(candidates, choose, given)

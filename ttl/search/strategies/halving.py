@@ -6,22 +6,23 @@ from collections.abc import Generator
 from dataclasses import replace
 from math import isnan, nan
 
+from ttl.search.candidates import Cut
 from ttl.search.strategy import Batch, Choice, Scores, Strategy
 
 
-def halving(strategy: Strategy, *, first: int, cap: int | None, margin: float, spared: str) -> Strategy:
+def halving(strategy: Strategy, *, first: int, cap: int | None, margin: float, spared: Cut) -> Strategy:
     """`strategy`, each of its batches tried in rungs: after `first` epochs, and each time after twice as many, the
     lower half is stopped.
 
-    What lies within `margin` of the best one goes on all the same: a smaller point that is as good must not lose its
-    place to chance. A stopped fine-tune has no score (NaN), so it is not chosen.
+    What lies within `margin` of the best one goes on all the same: a smaller candidate that is as good must not lose
+    its place to chance. A stopped fine-tune has no score (NaN), so it is not chosen.
 
     Args:
         strategy: the generator, not yet started.
         first: epochs of the first rung.
         cap: epochs that a fine-tune has at most; None where its own rule ends it.
         margin: a gap in the score that doesn't make a fine-tune hopeless.
-        spared: name of the point that is never stopped: the whole network, which others are compared with.
+        spared: never stopped: the whole network, which others are compared with.
     """
     batch = next(strategy)
     while True:
@@ -34,18 +35,18 @@ def halving(strategy: Strategy, *, first: int, cap: int | None, margin: float, s
 
 
 def _in_rungs(
-    batch: Batch, first: int, cap: int | None, margin: float, spared: str
+    batch: Batch, first: int, cap: int | None, margin: float, spared: Cut
 ) -> Generator[Batch, Scores, Scores]:
-    alive, epochs = list(batch.points), first
+    alive, epochs = list(batch.candidates), first
     for _ in range((len(alive) - 1).bit_length()):
         if cap is not None and epochs >= cap:
             break
-        scores = yield replace(batch, points=tuple(alive), epochs=epochs)
+        scores = yield replace(batch, candidates=tuple(alive), epochs=epochs)
         ranked = sorted((score for score in scores.values() if not isnan(score)), reverse=True)
         if not ranked:
             break
         worst = min(ranked[(len(ranked) - 1) // 2], ranked[0] - margin)
-        alive = [point for point in alive if scores[point.name] >= worst or point.name == spared]
+        alive = [candidate for candidate in alive if scores[candidate] >= worst or candidate == spared]
         epochs *= 2
-    finished = yield replace(batch, points=tuple(alive))
-    return {point.name: finished.get(point.name, nan) for point in batch.points}
+    finished = yield replace(batch, candidates=tuple(alive))
+    return {candidate: finished.get(candidate, nan) for candidate in batch.candidates}

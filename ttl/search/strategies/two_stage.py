@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ttl.cut.points import TruncationPoint
+from ttl.search.candidates import Cut
 from ttl.search.select import best
 from ttl.search.strategy import Batch, Chooser, Scores, Strategy
 
 
-def two_stage(points: Sequence[TruncationPoint], choose: Chooser) -> Strategy:
-    """Try every stage end and the whole network; then every point between the best one's neighbours.
+def two_stage(candidates: Sequence[Cut], choose: Chooser) -> Strategy:
+    """Try every stage end and the whole network; then every candidate between the best one's neighbours.
 
     Args:
-        points: the network's points, lowest first.
+        candidates: lowest first.
         choose: picks among all that were tried.
     """
-    coarse = [i for i, point in enumerate(points) if point.is_stage_end or i == len(points) - 1]
-    scores: Scores = dict((yield Batch("coarse", tuple(points[i] for i in coarse))))
-    stage_end = best([points[i] for i in coarse], scores)
-    fine = _between_neighbours(coarse, points.index(stage_end))
+    last = len(candidates) - 1
+    coarse = [i for i, candidate in enumerate(candidates) if candidate.point.is_stage_end or i == last]
+    scores: Scores = dict((yield Batch("coarse", tuple(candidates[i] for i in coarse))))
+    stage_end = best([candidates[i] for i in coarse], scores)
+    fine = _between_neighbours(coarse, candidates.index(stage_end))
     if fine:
-        scores |= yield Batch("fine", tuple(points[i] for i in fine))
-    return choose([points[i] for i in sorted({*coarse, *fine})], scores)
+        scores |= yield Batch("fine", tuple(candidates[i] for i in fine))
+    return choose([candidates[i] for i in sorted({*coarse, *fine})], scores)
 
 
 def _between_neighbours(coarse: list[int], winner: int) -> list[int]:

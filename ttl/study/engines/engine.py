@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 from ttl.errors import TrainingError, WorkerError
+from ttl.study.record import TrialRecord
+from ttl.study.trial import Trial
 
 MOST_DEATHS = 3
 """Processes that one trial may cost before it is held to be the reason."""
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One fine-tune to be done, as plain data that any process understands.
-
-    Attributes:
-        cut: the point's name; None for the joint network, with a head at every point.
-        seed: of the head, the order, the augmentation and dropout.
-        epochs: pause after so many; None lets it end.
-        start: identity of the joint fine-tune whose weights it starts with; None starts with the pretrained ones.
-    """
-
-    cut: str | None
-    seed: int
-    epochs: int | None = None
-    start: str | None = None
-
-
-Outcome = Mapping[str, Any] | TrainingError
+Outcome = TrialRecord | TrainingError
 """A trial's record; or why it failed, which the search survives."""
-Work = Callable[[Trial], Mapping[str, Any]]
+Work = Callable[[Trial], TrialRecord]
 Tell = Callable[[Any], None]
 """Takes what a trial in another process has to tell while it runs."""
-Remote = Callable[[Trial, Tell], Mapping[str, Any]]
+Remote = Callable[[Trial, Tell], TrialRecord]
 """`Work` in another process."""
 Setup = Callable[[], Remote]
 """What a process gets ready once, before its first trial: plain data that can be called there."""
@@ -83,7 +67,7 @@ def ready(setup: Setup) -> Remote:
         raise WorkerError(str(error)) from error
 
 
-def outcome_or_end(result: Mapping[str, Any] | Exception) -> Outcome:
+def outcome_or_end(result: TrialRecord | Exception) -> Outcome:
     """What a trial in another process ended with, if the run goes on after it.
 
     Raises:
@@ -111,7 +95,7 @@ class Deaths:
         Raises:
             WorkerError: it was one too many.
         """
-        place = trial.cut or "all points at once"
+        place = trial.candidate.name if trial.candidate.can_be_chosen else "all points at once"
         self.counted[trial] += 1
         if self.counted[trial] >= MOST_DEATHS:
             raise WorkerError(

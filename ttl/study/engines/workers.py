@@ -17,7 +17,9 @@ from threading import Thread
 from typing import Any, Self
 
 from ttl.errors import TTLError
-from ttl.study.engines.engine import Deaths, Outcome, Remote, Setup, Tell, Trial, outcome_or_end, ready
+from ttl.study.engines.engine import Deaths, Outcome, Remote, Setup, Tell, outcome_or_end, ready
+from ttl.study.record import TrialRecord
+from ttl.study.trial import Trial
 
 # Not by multiprocessing's spawn: that would run the caller's script once more in every worker.
 BOOT = """
@@ -41,7 +43,7 @@ class _Told:
 class _Ended:
     """What a trial, or the preparation for the first one, ended with."""
 
-    result: Mapping[str, Any] | Exception
+    result: TrialRecord | Exception
 
 
 class _Worker:

@@ -1,0 +1,35 @@
+"""The kinds of task, one a file: what is predicted, how it is learned, and what a row of predictions is.
+
+To add one: a file with a class derived from `Kind`, a row here, and its metrics in `ttl.stats.kinds`.
+"""
+
+from __future__ import annotations
+
+from ttl.data.kind.classes import Classes
+from ttl.data.kind.kind import Decided, Kind, Loss, Objective, Rows
+from ttl.data.kind.labels import SeveralLabels
+from ttl.data.kind.masks import PixelClasses
+from ttl.errors import UsageError
+
+__all__ = ["KINDS", "Decided", "Kind", "Loss", "Objective", "Rows", "kind_named"]
+
+KINDS: dict[str, Kind] = {
+    kind: kind
+    for kind in (
+        Classes("binary"),
+        Classes("multiclass"),
+        SeveralLabels("multilabel"),
+        PixelClasses("segmentation"),
+    )
+}
+
+
+def kind_named(name: str) -> Kind:
+    """The kind of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in KINDS:
+        raise UsageError(f"There is no kind of task {name!r}: there are {', '.join(KINDS)}")
+    return KINDS[name]

@@ -1,0 +1,54 @@
+"""What evens out rare classes: their weight in the loss, or how often their samples are drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ttl.data.task import Labels
+
+Weights = npt.NDArray[np.float64]
+
+
+def class_weights(labels: Labels, classes: int) -> Weights:
+    """`(classes,)` weights that make every class count alike: inverse to its frequency, 1 on average over samples.
+
+    Args:
+        labels: `(n,)` of the training samples.
+        classes: how many there are; one that isn't there weighs 1.
+    """
+    return inverse_frequency(np.bincount(labels, minlength=classes))
+
+
+def positive_weights(labels: Labels) -> Weights:
+    """`(classes,)` negatives over positives of each class, so that both count alike; 1 where either isn't there.
+
+    Args:
+        labels: `(n, classes)` of 1, 0 and -1, of the training samples.
+    """
+    positives, negatives = (labels == 1).sum(0), (labels == 0).sum(0)
+    return np.where((positives > 0) & (negatives > 0), negatives / np.maximum(positives, 1), 1.0)
+
+
+def inverse_frequency(counts: Labels) -> Weights:
+    """`(classes,)` weights inverse to the counts `(classes,)`, 1 on average; 1 for a class that isn't there."""
+    present = np.count_nonzero(counts)
+    return np.where(counts > 0, counts.sum() / (present * np.maximum(counts, 1)), 1.0)
+
+
+def draws_of_classes(labels: Labels, classes: int) -> Weights:
+    """`(n,)`: how often to draw each sample `(n,)` so that every class is seen alike; sums to 1."""
+    return _shares(class_weights(labels, classes)[labels])
+
+
+def draws_of_labels(labels: Labels) -> Weights:
+    """`(n,)`: how often to draw each sample `(n, classes)`: for the rarest of its positive classes, or as a negative;
+    sums to 1."""
+    rarity = 1 / np.maximum((labels == 1).sum(0), 1)
+    bare = 1 / max(1, int((~(labels == 1).any(1)).sum()))
+    return _shares(np.where((labels == 1).any(1), np.where(labels == 1, rarity, 0).max(1), bare))
+
+
+def _shares(weights: Weights) -> Weights:
+    shares: Weights = weights / weights.sum()
+    return shares

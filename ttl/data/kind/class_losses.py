@@ -1,0 +1,66 @@
+"""What a classifier's logits are trained towards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+from ttl.data.task import MISSING
+
+
+def _per_head(
+    logits: torch.Tensor, labels: torch.Tensor, whole: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Of several heads `(n, heads, classes)`, each head's logits as samples of their own."""
+    if logits.ndim == 2:
+        return logits, labels, whole
+    labels, whole = (each.repeat_interleave(logits.shape[1], 0) for each in (labels, whole))
+    return logits.flatten(0, 1), labels, whole
+
+
+@dataclass(frozen=True)
+class ClassLoss:
+    """Cross-entropy of one class a sample.
+
+    Attributes:
+        weights: `(classes,)`: what a sample of each class counts in the loss; None counts all alike.
+    """
+
+    weights: torch.Tensor | None = None
+
+    def loss(
+        self, logits: torch.Tensor, labels: torch.Tensor, batch_labels: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The mean loss; of a part of a batch, its share of the batch's mean.
+
+        Args:
+            logits: `(n, classes)`; or `(n, heads, classes)`: the mean over the heads.
+            labels: `(n,)` int64 classes.
+            batch_labels: of the whole batch that `labels` are a part of: the parts' losses sum to the batch's.
+        """
+        logits, labels, whole = _per_head(logits, labels, labels if batch_labels is None else batch_labels)
+        total = F.cross_entropy(logits, labels, weight=self.weights, reduction="sum")
+        return total / (len(whole) if self.weights is None else self.weights[whole].sum())
+
+
+@dataclass(frozen=True)
+class LabelLoss:
+    """Binary cross-entropy of each label by itself, over what is known.
+
+    Attributes:
+        weights: `(classes,)`: what a positive of each class counts in the loss; None counts all alike.
+    """
+
+    weights: torch.Tensor | None = None
+
+    def loss(
+        self, logits: torch.Tensor, labels: torch.Tensor, batch_labels: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """See `ClassLoss`; labels are `(n, classes)` of 0, 1 and `MISSING`."""
+        logits, labels, whole = _per_head(logits, labels, labels if batch_labels is None else batch_labels)
+        known = labels != MISSING
+        targets = labels.clamp(min=0).to(logits.dtype)
+        each = F.binary_cross_entropy_with_logits(logits, targets, pos_weight=self.weights, reduction="none")
+        return (each * known).sum() / (whole != MISSING).sum().clamp(min=1)

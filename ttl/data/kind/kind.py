@@ -1,0 +1,187 @@
+"""What is predicted: the noun that all that depends on it is asked of."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic_core import CoreSchema, core_schema
+from torch import nn
+
+from ttl.data.decoded import Split
+from ttl.data.modality.normalise import Normalise
+from ttl.data.task import Labels, Samples
+from ttl.stats import all_metrics, headline, primary
+from ttl.words.sides import Sides
+
+Rows = npt.NDArray[np.float64]
+"""Predictions as `ttl.stats` scores them, a row an image: what a row is, the kind says."""
+
+
+class Loss(Protocol):
+    """What a network's outputs are trained towards."""
+
+    def loss(self, logits: torch.Tensor, targets: torch.Tensor, batch_labels: torch.Tensor) -> torch.Tensor:
+        """The share that a part has in the mean loss of its batch.
+
+        Args:
+            logits: of the part's `n` samples, of one head or of several: `(n, heads, ...)`.
+            targets: of the part, as `Split.taken` gives them.
+            batch_labels: `(batch, ...)`, of the whole batch that the part is of.
+        """
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What to train towards, and how often to draw each image where a sampler evens out the classes."""
+
+    loss: Loss
+    draws: npt.NDArray[np.float64] | None = None
+    """`(n,)`, sums to 1; None shows each of an epoch's samples once."""
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Decisions that differ between two sets of predictions, and of how many."""
+
+    changed: int
+    of: int
+
+
+class Kind(str):
+    """A kind of task. It is its own name (`task.kind == "binary"`), so that it goes into JSON as it is.
+
+    A kind is one file and a row of `ttl.data.kind.KINDS`; nothing outside that room asks which one it is.
+    """
+
+    margin: ClassVar[float]
+    """The loss in the primary metric that doesn't matter, unless the run says otherwise."""
+    one_class_each: ClassVar[bool]
+    """Whether each image has exactly one class, so that the counts of the classes add up to images."""
+    per_pixel: ClassVar[bool] = False
+    """Whether it is pixels that are classified, so that the network draws masks."""
+
+    @property
+    def primary(self) -> str:
+        """The metric that points are compared by."""
+        return primary(self)
+
+    @property
+    def headline(self) -> tuple[str, ...]:
+        """The metrics that are reported while training."""
+        return headline(self)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Every metric."""
+        return all_metrics(self)
+
+    @property
+    def file_metrics(self) -> tuple[str, ...]:
+        """The metrics that are computed again from an exported file."""
+        return self.metrics
+
+    @abstractmethod
+    def outputs(self, classes: int) -> int:
+        """Outputs of a network for so many classes."""
+
+    @abstractmethod
+    def activation(self, outputs: int) -> str:
+        """What makes probabilities of so many logits: `softmax` over the outputs, or a `sigmoid` of each."""
+
+    @abstractmethod
+    def check_counts(self, name: str, class_names: Sequence[str], labels: Labels) -> None:
+        """Refuse a data set that can't be split.
+
+        Raises:
+            DataError: too few classes, or too few images of one.
+        """
+
+    @abstractmethod
+    def check_splits(
+        self, name: str, class_names: Sequence[str], labels: Labels, splits: Sequence[str]
+    ) -> tuple[str, ...]:
+        """Refuse a split that lacks what it needs; notes on what else it lacks.
+
+        Raises:
+            DataError: it does.
+        """
+
+    @abstractmethod
+    def decode(self, samples: Samples, *, sides: Sides, interpolation: str, cache_dir: Path | None, key: str) -> Split:
+        """The split as it is learned from.
+
+        Args:
+            samples: of the split.
+            sides: of the network's input, in pixels.
+            interpolation: how images are resized, where they are.
+            cache_dir: of decoded images; None keeps them in memory.
+            key: the task's fingerprint.
+        """
+
+    def samples_per_epoch(self, samples: Samples, sides: Sides) -> int:
+        """How many samples an epoch shows, known before anything is decoded."""
+        return len(samples)
+
+    def distance_unit(self, samples: Samples) -> str:
+        """In which distances between edges are measured: `px` or `mm`; empty where there are none."""
+        return ""
+
+    @abstractmethod
+    def objective(
+        self, split: Split, *, loss: str | None, balance: str, outputs: int, device: torch.device
+    ) -> Objective:
+        """What to train towards.
+
+        Args:
+            split: what is learned from.
+            loss: by name, where the kind has several; None is its default.
+            balance: what evens out rare classes: `none`, `loss` or `sampler`.
+            outputs: of the network.
+            device: where it computes.
+        """
+
+    def loss_name(self, asked: str | None) -> str:
+        """The loss of a run that asked for this one; empty where the kind has one alone."""
+        return ""
+
+    @abstractmethod
+    def predict(
+        self, model: nn.Module, split: Split, normalise: Normalise, *, divisor: int = 1, with_distance: bool = False
+    ) -> Rows:
+        """What a network predicts for a split, in eval mode: a row an image, or `(n, heads, ...)` of several heads.
+
+        Args:
+            model: images to logits.
+            split: of this kind.
+            normalise: makes the network's input of pixels; says on which device.
+            divisor: what the sides of its images have to be multiples of.
+            with_distance: whether distances between edges are measured, too.
+        """
+
+    @abstractmethod
+    def by_head(self, rows: Rows) -> list[Rows]:
+        """Predictions of several heads taken apart, one where there are no several."""
+
+    @abstractmethod
+    def log_loss(self, labels: Labels, rows: Rows) -> float:
+        """The mean of minus the logarithm of what was given to the truth; nan where nothing is known."""
+
+    @abstractmethod
+    def changed(self, rows: Rows, reference: Rows) -> Decided | None:
+        """How many decisions differ; None where rows hold decisions already, as counts of pixels do."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
+        """In files a kind is its name."""
+        from ttl.data.kind import kind_named
+
+        return core_schema.no_info_after_validator_function(
+            kind_named, core_schema.str_schema(), serialization=core_schema.to_string_ser_schema()
+        )

@@ -1,0 +1,57 @@
+"""Images that may have several labels, each known or not: `multilabel`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from ttl.data.decoded import Split
+from ttl.data.kind.balance import draws_of_labels, positive_weights
+from ttl.data.kind.class_losses import LabelLoss
+from ttl.data.kind.classes import Classes, check_images_per_class, mean_surprise
+from ttl.data.kind.kind import Decided, Objective, Rows
+from ttl.data.task import MISSING, Labels
+
+PRESENT_FROM = 0.5
+
+
+class SeveralLabels(Classes):
+    """Each label by itself: a row is the probability of each."""
+
+    one_class_each = False
+
+    def activation(self, outputs: int) -> str:
+        """Each label has a probability of its own."""
+        return "sigmoid"
+
+    def check_counts(self, name: str, class_names: Sequence[str], labels: Labels) -> None:
+        """See `Kind`: one label is enough."""
+        check_images_per_class(name, class_names, labels)
+
+    def check_splits(
+        self, name: str, class_names: Sequence[str], labels: Labels, splits: Sequence[str]
+    ) -> tuple[str, ...]:
+        """See `Kind`: a label that a split lacks is left out of that split's means."""
+        return ()
+
+    def objective(
+        self, split: Split, *, loss: str | None, balance: str, outputs: int, device: torch.device
+    ) -> Objective:
+        """See `Kind`."""
+        if balance == "loss":
+            return Objective(LabelLoss(torch.from_numpy(positive_weights(split.labels)).float().to(device)))
+        return Objective(LabelLoss(), draws_of_labels(split.labels) if balance == "sampler" else None)
+
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        """Of each label, float64, in the logits' shape."""
+        return logits.double().sigmoid()
+
+    def log_loss(self, labels: Labels, rows: Rows) -> float:
+        """See `Kind`: over what is known."""
+        return mean_surprise(np.where(labels == 1, rows, 1 - rows)[labels != MISSING])
+
+    def changed(self, rows: Rows, reference: Rows) -> Decided | None:
+        """See `Kind`: labels that are present in one and absent in the other."""
+        return Decided(int(((rows > PRESENT_FROM) != (reference > PRESENT_FROM)).sum()), rows.size)

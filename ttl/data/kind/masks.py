@@ -1,0 +1,180 @@
+"""Images whose pixels have a class each: `segmentation`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from ttl.data.decoded import Split
+from ttl.data.kind.balance import draws_of_labels, inverse_frequency
+from ttl.data.kind.kind import Decided, Kind, Objective, Rows
+from ttl.data.masked_images import Maps, MaskedImages, crops_over
+from ttl.data.modality.normalise import Normalise
+from ttl.data.modality.windows import segment
+from ttl.data.pairs import decode_pairs
+from ttl.data.task import IGNORE, SPLITS, Labels, Samples
+from ttl.errors import DataError
+from ttl.stats import segmentation_log_loss
+from ttl.words.counts import counted, listed
+from ttl.words.sides import Sides
+
+DEFAULT_LOSS = "dice+ce"
+
+
+class PixelClasses(Kind):
+    """One class a pixel: a row is how prediction and mask overlap, class by class, `(classes, 5)`.
+
+    See `ttl.stats.overlap`. A network for two classes has one output, the second's: the background is what it isn't.
+    """
+
+    margin = 0.02
+    one_class_each = False
+    per_pixel = True
+
+    @property
+    def file_metrics(self) -> tuple[str, ...]:
+        """Without distances between edges, which take their time and move with the masks."""
+        return self.headline
+
+    def outputs(self, classes: int) -> int:
+        """One a class; of two classes the second one's alone."""
+        return 1 if classes == 2 else classes
+
+    def activation(self, outputs: int) -> str:
+        """One output is the foreground's."""
+        return "sigmoid" if outputs == 1 else "softmax"
+
+    def check_counts(self, name: str, class_names: Sequence[str], labels: Labels) -> None:
+        """See `Kind`."""
+        if len(labels) < len(SPLITS):
+            raise DataError(
+                f"{name} has {counted(len(labels), 'image')} with masks: at least {len(SPLITS)} are needed, one for "
+                "each of train, val and test."
+            )
+
+    def check_splits(
+        self, name: str, class_names: Sequence[str], labels: Labels, splits: Sequence[str]
+    ) -> tuple[str, ...]:
+        """See `Kind`: what isn't in train can't be learned; what others lack can only not be measured there."""
+        has, where = labels == 1, np.array(splits)
+        notes = []
+        for split in SPLITS:
+            if not (where == split).any():
+                raise DataError(
+                    f"{name} has no image in {split}: every split needs some; add images, or move some there."
+                )
+            absent = has.any(axis=0) & ~has[where == split].any(axis=0)
+            names = listed(label for label, lacks in zip(class_names, absent, strict=True) if lacks)
+            if absent.any() and split == "train":
+                raise DataError(
+                    f"No mask in train of {name} has {names}, and others do: every class has to be in train; "
+                    "move some images, use more of them, or remove the class."
+                )
+            if absent.any():
+                notes.append(f"No mask in {split} has {names}.")
+        return tuple(notes)
+
+    def decode(
+        self, samples: Samples, *, sides: Sides, interpolation: str, cache_dir: Path | None, key: str
+    ) -> MaskedImages:
+        """See `Kind`: at their own size; `sides` is that of crops and windows."""
+        pairs = decode_pairs(samples, cache_dir=cache_dir, key=key)
+        rows = _spacing(samples)[samples.index].tolist()
+        known = [None if isnan(down) else (down, across) for down, across in rows]
+        return MaskedImages(pairs.pixels, pairs.masks, samples.labels, sides, known)
+
+    def samples_per_epoch(self, samples: Samples, sides: Sides) -> int:
+        """See `Kind`: as many crops as cover the images."""
+        return sum(crops_over((height, width), sides) for width, height in samples.source.sizes[samples.index].tolist())
+
+    def distance_unit(self, samples: Samples) -> str:
+        """See `Kind`."""
+        return "px" if np.isnan(_spacing(samples)).any() else "mm"
+
+    def objective(
+        self, split: Split, *, loss: str | None, balance: str, outputs: int, device: torch.device
+    ) -> Objective:
+        """See `Kind`; a sampler draws images by the rarest class that they hold."""
+        # smp takes a second to import, which no classifier needs.
+        from ttl.data.kind.pixel_losses import PixelLoss
+
+        masked, weights = _masked(split), None
+        if balance == "loss":
+            counts = sum(np.bincount(mask.numpy().ravel(), minlength=IGNORE + 1) for mask in masked.masks)
+            weights = torch.from_numpy(inverse_frequency(np.asarray(counts)[: masked.classes])).float().to(device)
+        draws = draws_of_labels(masked.labels) if balance == "sampler" else None
+        return Objective(PixelLoss(self.loss_name(loss), weights), draws)
+
+    def loss_name(self, asked: str | None) -> str:
+        """See `Kind`."""
+        return asked or DEFAULT_LOSS
+
+    def predict(
+        self, model: nn.Module, split: Split, normalise: Normalise, *, divisor: int = 1, with_distance: bool = False
+    ) -> Rows:
+        """See `Kind`: overlaps `(n, classes, 5)`, or `(n, heads, classes, 5)`."""
+        masked = _masked(split)
+        return masked.overlaps(predicted_maps(model, masked, normalise, divisor=divisor), with_distance=with_distance)
+
+    def by_head(self, rows: Rows) -> list[Rows]:
+        """See `Kind`."""
+        return [rows] if rows.ndim == 3 else list(rows.swapaxes(0, 1))
+
+    def log_loss(self, labels: Labels, rows: Rows) -> float:
+        """See `Kind`."""
+        return segmentation_log_loss(rows)
+
+    def changed(self, rows: Rows, reference: Rows) -> Decided | None:
+        """See `Kind`: its metrics are of decisions."""
+        return None
+
+
+def predicted_maps(model: nn.Module, split: MaskedImages, normalise: Normalise, *, divisor: int) -> Iterator[Maps]:
+    """The probability of each class at each pixel of each image, `(classes, h, w)` or `(heads, classes, h, w)`.
+
+    Args:
+        model: images to logits `(n, outputs, h, w)`, or `(n, heads, outputs, h, w)`; one output for two classes.
+        split: the images.
+        normalise: makes the network's input of pixels; says on which device.
+        divisor: what the sides of its images have to be multiples of.
+    """
+    model.to(normalise.device).eval()
+    outputs: tuple[int, ...] = ()
+
+    def run(windows: Maps) -> npt.NDArray[Any]:
+        nonlocal outputs
+        with torch.inference_mode():
+            logits = model(torch.from_numpy(windows).to(normalise.device, memory_format=torch.channels_last))
+        outputs = tuple(logits.shape[1:-2])
+        return np.asarray(logits.flatten(1, -3).float().cpu().numpy())
+
+    for image in split.pixels:
+        pixels = normalise(image[None].to(normalise.device))[0].cpu().numpy()
+        logits = torch.from_numpy(segment(pixels, run, window=split.sides, divisor=divisor))
+        yield pixel_probabilities(logits.reshape(*outputs, *logits.shape[1:])).numpy()
+
+
+def pixel_probabilities(logits: torch.Tensor) -> torch.Tensor:
+    """Of each class: `(..., classes, h, w)` of logits `(..., outputs, h, w)`, one output for two classes."""
+    if logits.shape[-3] > 1:
+        return logits.softmax(-3)
+    return torch.cat([(-logits).sigmoid(), logits.sigmoid()], -3)
+
+
+def _masked(split: Split) -> MaskedImages:
+    if not isinstance(split, MaskedImages):
+        raise TypeError(f"a segmentation is learned from images with masks, not from {type(split).__name__}")
+    return split
+
+
+def _spacing(samples: Samples) -> npt.NDArray[np.float64]:
+    """`(images, 2)` mm; unknown of all where it is of one: millimetres and pixels have no mean."""
+    spacing = samples.source.spacing_mm
+    return np.full_like(spacing, np.nan) if np.isnan(spacing).any() else spacing

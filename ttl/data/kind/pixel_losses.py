@@ -1,0 +1,63 @@
+"""What the pixels of a segmentation are trained towards: Dice, cross-entropy, or their sum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from segmentation_models_pytorch.losses import DiceLoss, SoftBCEWithLogitsLoss
+from torch import nn
+
+from ttl.data.task import IGNORE
+
+
+@dataclass(frozen=True)
+class PixelLoss:
+    """The losses of segmentation_models_pytorch: `dice`, `ce` (of one output: binary) or their sum, `dice+ce`.
+
+    Attributes:
+        name: of the loss.
+        weights: `(classes,)`: what a pixel of each class counts in the cross-entropy; None counts all alike.
+    """
+
+    name: str
+    weights: torch.Tensor | None = None
+
+    def loss(self, logits: torch.Tensor, targets: torch.Tensor, batch_labels: torch.Tensor) -> torch.Tensor:
+        """The part's mean loss times its share of the batch's images. Dice is of all its pixels together.
+
+        Args:
+            logits: `(n, outputs, h, w)`; or `(n, heads, outputs, h, w)`: the mean over the heads.
+            targets: `(n, h, w)` int64 classes, `IGNORE` where unlabelled.
+            batch_labels: `(batch, classes)`.
+        """
+        heads = [logits] if logits.ndim == 4 else list(logits.unbind(1))
+        total = sum((self._of_one(head, targets) for head in heads), torch.zeros((), device=logits.device))
+        return total / len(heads) * (len(targets) / len(batch_labels))
+
+    def _of_one(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        total = torch.zeros((), device=logits.device)
+        if "dice" in self.name:
+            mode = "binary" if logits.shape[1] == 1 else "multiclass"
+            total = total + DiceLoss(mode, from_logits=True, ignore_index=IGNORE)(logits, targets)
+        if "ce" in self.name.split("+"):
+            total = total + self._entropy(logits, targets)
+        return total
+
+    def _entropy(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if logits.shape[1] > 1:
+            entropy: torch.Tensor = self._multiclass(logits, targets)
+            return entropy
+        loss: torch.Tensor = self._binary(logits, targets[:, None].to(logits.dtype))
+        return loss
+
+    @cached_property
+    def _multiclass(self) -> nn.Module:
+        return nn.CrossEntropyLoss(self.weights, ignore_index=IGNORE)
+
+    @cached_property
+    def _binary(self) -> nn.Module:
+        ratio = None if self.weights is None else self.weights[1] / self.weights[0]
+        loss: nn.Module = SoftBCEWithLogitsLoss(ignore_index=IGNORE, pos_weight=ratio)
+        return loss

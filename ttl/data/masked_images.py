@@ -1,0 +1,123 @@
+"""Images with masks: crops to learn from, and whole images to predict and to measure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from math import ceil, prod
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional as F
+
+from ttl.data.augment import Augment
+from ttl.data.decoded import part_of
+from ttl.data.task import IGNORE, Labels
+from ttl.stats import overlap
+from ttl.words.sides import Sides
+
+Maps = npt.NDArray[np.float32]
+MIDDLE = torch.tensor([0.5, 0.5])
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedImages:
+    """A decoded split of a segmentation task. An epoch shows as many random crops of an image as cover it.
+
+    Attributes:
+        pixels: of each image `(1 or 3, h, w)` uint8, at its own size.
+        masks: of each image `(h, w)` uint8: its pixels' classes, `IGNORE` where unlabelled.
+        labels: `(n, classes)` int64: whether a class is in an image.
+        sides: of crops, and of the windows that larger images are predicted in, in pixels.
+        spacing: of each image how many mm a pixel is high and wide; None where that isn't known.
+    """
+
+    pixels: Sequence[torch.Tensor]
+    masks: Sequence[torch.Tensor]
+    labels: Labels
+    sides: Sides
+    spacing: Sequence[tuple[float, float] | None]
+
+    numbers = 2
+
+    @property
+    def classes(self) -> int:
+        """How many there are, the background included."""
+        return int(self.labels.shape[1])
+
+    @property
+    def samples(self) -> torch.Tensor:
+        """Each image as often as crops cover it."""
+        times = [crops_over(tuple(mask.shape), self.sides) for mask in self.masks]
+        return torch.repeat_interleave(torch.arange(len(times)), torch.tensor(times))
+
+    def share(self, rank: int, ranks: int) -> MaskedImages:
+        """See `Split`."""
+        chosen = part_of(len(self.labels), rank, ranks)
+        return replace(
+            self,
+            pixels=self.pixels[chosen],
+            masks=self.masks[chosen],
+            labels=self.labels[chosen],
+            spacing=self.spacing[chosen],
+        )
+
+    def crops(self) -> torch.Tensor:
+        """See `Split`: its middle."""
+        return torch.stack([_crop(image, self.sides, MIDDLE) for image in self.pixels])
+
+    def crops_of_masks(self) -> torch.Tensor:
+        """Their masks, `(n, *sides)` uint8; `IGNORE` beyond the edges of small images."""
+        return torch.stack([_crop(mask[None], self.sides, MIDDLE, IGNORE)[0] for mask in self.masks])
+
+    def taken(
+        self, images: torch.Tensor, numbers: torch.Tensor, augment: Augment, warps: torch.Tensor, device: torch.device
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `Split`: random crops, warped, and their masks `(n, *sides)` int64, warped alike."""
+        places = list(zip(images.tolist(), numbers, strict=True))
+        pixels = torch.stack([_crop(self.pixels[i], self.sides, at) for i, at in places]).to(device).float()
+        masks = torch.stack([_crop(self.masks[i][None], self.sides, at, IGNORE) for i, at in places])
+        return augment(pixels, warps), augment(masks.to(device).float(), warps, nearest=True)[:, 0].long()
+
+    def overlaps(self, maps: Iterable[Maps], *, with_distance: bool = False) -> npt.NDArray[np.float64]:
+        """How predictions overlap with the masks: see `ttl.stats.overlap`.
+
+        Args:
+            maps: of each image the probability of each class at each pixel, `(classes, h, w)`; or
+                `(heads, classes, h, w)`.
+            with_distance: whether Hausdorff distances are measured, too: that takes its time.
+
+        Returns:
+            `(n, classes, 5)`, or `(n, heads, classes, 5)`.
+        """
+        rows = []
+        for predicted, mask, spacing in zip(maps, self.masks, self.spacing, strict=True):
+            measured = partial(overlap, mask.numpy(), spacing=spacing, with_distance=with_distance)
+            rows.append(
+                measured(predicted) if predicted.ndim == 3 else np.stack([measured(head) for head in predicted])
+            )
+        return np.stack(rows)
+
+
+def crops_over(image: Sides, crop: Sides) -> int:
+    """How many crops cover an image."""
+    return prod(ceil(side / own) for side, own in zip(image, crop, strict=True))
+
+
+def _crop(image: torch.Tensor, sides: Sides, at: torch.Tensor, fill: int | None = None) -> torch.Tensor:
+    """A part of `image` `(channels, h, w)`; `at`, in [0, 1), says where of all places that it has.
+
+    What an image lacks is filled at its end: with `fill`, or by repeating its last pixels.
+    """
+    height, width = sides
+    spare = [max(0, length - side) for length, side in zip(image.shape[1:], sides, strict=True)]
+    top, left = (int(share * (length + 1)) for share, length in zip(at.tolist(), spare, strict=True))
+    part = image[:, top : top + height, left : left + width]
+    missing = (0, width - part.shape[2], 0, height - part.shape[1])
+    if not any(missing):
+        return part
+    if fill is not None:
+        return F.pad(part, missing, value=fill)
+    return F.pad(part.float(), missing, mode="replicate").to(part.dtype)

@@ -1,0 +1,125 @@
+"""`ttl plan`: what a run would do and cost, known without training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import torch
+
+from ttl.config import RunConfig
+from ttl.cut.points import TruncationPoints
+from ttl.data import Task
+from ttl.data.decoded import Images, Split
+from ttl.data.masked_images import MaskedImages
+from ttl.finetune import fit
+from ttl.run.budget import within_latency
+from ttl.run.events import Watch, unwatched
+from ttl.run.prepare import prepare
+from ttl.run.report_writer import MACS_PER_TRAINING_STEP
+from ttl.run.setting import RunSetting
+from ttl.run.trial_run import settings_of
+from ttl.search.candidates import Cut
+from ttl.search.evidence.curve import Curve, Look
+from ttl.search.evidence.overlap import OVERLAP
+from ttl.search.strategies import STRATEGIES, strategy
+from ttl.search.strategy import SearchEnd, drive, one_by_one
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What a run would do.
+
+    Attributes:
+        task: the data.
+        points: where the network can be cut.
+        coarse: the points that the search begins with; none where a look at all of them decides which.
+        begins: what the search begins with, in words.
+        most_trials: fine-tunes at most.
+        macs_per_epoch: training multiply-adds of one epoch of the whole network.
+        seconds_per_epoch: of the whole network, estimated from timed training steps on this machine.
+        weights: where the network's weights came from, in words.
+        notes: what a person should know.
+    """
+
+    task: Task
+    points: TruncationPoints
+    coarse: tuple[str, ...]
+    begins: str
+    most_trials: int
+    macs_per_epoch: int
+    seconds_per_epoch: float
+    weights: str
+    notes: tuple[str, ...]
+
+
+def plan(config: RunConfig, *, watch: Watch = unwatched) -> Planned:
+    """What the data holds, the split, the candidates, and what a search would cost. Nothing is kept.
+
+    Raises:
+        TTLError: a bad option or bad data, as a run would find it.
+    """
+    setting = within_latency(prepare(config, watch), None, watch)
+    rehearsals = [_rehearse(config.strategy, setting.candidates, winner) for winner in setting.candidates]
+    look = STRATEGIES[config.strategy].begins
+    coarse = () if look else tuple(candidate.name for candidate in rehearsals[-1].steps[0].candidates)
+    # The joint network is a fine-tune more, whose score isn't a candidate's.
+    most = max(len(rehearsal.scores) for rehearsal in rehearsals) + (config.strategy == "joint")
+    measured = (f"{setting.latency.words()}.",) if setting.latency else ()
+    return Planned(
+        task=setting.task,
+        points=setting.network.points,
+        coarse=coarse,
+        begins=look or ", ".join(coarse),
+        most_trials=config.seeds * most,
+        macs_per_epoch=MACS_PER_TRAINING_STEP * setting.whole.costs.macs * setting.samples_per_epoch,
+        seconds_per_epoch=_seconds_per_epoch(setting),
+        weights=setting.network.weights.summary(),
+        notes=setting.task.notes + measured,
+    )
+
+
+def _rehearse(name: str, candidates: tuple[Cut, ...], winner: Cut) -> SearchEnd:
+    """The search as it would go if scores fell off with the distance to `winner`."""
+
+    def score(candidate: Cut) -> float:
+        return -float(abs(candidate.top.index - winner.top.index))
+
+    def curve() -> Curve:
+        return Curve("", "", tuple(Look(candidate.name, score(candidate), 0.0) for candidate in candidates))
+
+    def overlap() -> Curve:
+        looks = (Look(one.name, 0.0 if one.top.index < winner.top.index else OVERLAP, 0.0) for one in candidates)
+        return Curve("", "", tuple(looks))
+
+    evidence = {"probe": curve, "joint": curve, "svcca": overlap}
+    return drive(strategy(name, candidates, evidence=evidence), one_by_one(score))
+
+
+def _seconds_per_epoch(setting: RunSetting) -> float:
+    """Wall seconds of an epoch of the whole network, from a few training steps on random images."""
+    config, task, whole = setting.config, setting.task, setting.whole
+    batch = min(config.batch_size or setting.recipe.batch_size, len(task.train))
+    few = max(2, min(batch, 16))
+    model = whole.build(setting.network, setting.head, config.seed)
+    images = _random_images(setting, few)
+    settings = replace(settings_of(setting, config.seed, whole.top), epochs=1, batch_size=few, balance="none")
+    fit(model, images, images, setting.recipe, settings)  # first calls choose kernels, which takes longer than a step
+    start = perf_counter()
+    fit(model, images, images, setting.recipe, settings)
+    # The epoch validates too: few images forward cost a third of few images trained on.
+    samples = setting.samples_per_epoch
+    val = len(task.val) * samples / len(task.train)
+    return (perf_counter() - start) * (samples + val / 3) / (few * 4 / 3)
+
+
+def _random_images(setting: RunSetting, few: int) -> Split:
+    """Noise in the place of training images, with labels that some of them have."""
+    task, generator = setting.task, torch.Generator().manual_seed(0)
+    labels = task.train.labels[torch.arange(few).numpy() % len(task.train)]
+    pixels = torch.randint(0, 256, (few, 3, *setting.sides), dtype=torch.uint8, generator=generator)
+    if not setting.kind.per_pixel:
+        return Images(pixels, labels)
+    classes = len(task.class_names)
+    masks = torch.randint(0, classes, (few, *setting.sides), dtype=torch.uint8, generator=generator)
+    return MaskedImages(list(pixels), list(masks), labels, setting.sides, [None] * few)

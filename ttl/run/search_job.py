@@ -1,0 +1,206 @@
+"""The search of a run under way: it hands trials to the engine, and keeps the report of them on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from ttl.errors import TrainingError
+from ttl.run.comparing import compared
+from ttl.run.context import RunContext
+from ttl.run.events import BatchStarted, Due, Note, TrialFailed, TrialPaused, Watch
+from ttl.run.findings import Findings
+from ttl.run.produced import compared_features, probe
+from ttl.run.seed_runs import PartialRuns, SeedRuns
+from ttl.run.trial_run import finished_trial
+from ttl.search.candidates import Cut, Joint
+from ttl.search.evidence.curve import Curve, Evidence
+from ttl.search.evidence.heads import heads_curve
+from ttl.search.select import choose_best, choose_smallest
+from ttl.search.strategies import halving, strategy
+from ttl.search.strategy import Batch, Chooser, Scores, SearchEnd, Strategy, drive
+from ttl.study.engines.engine import Engine
+from ttl.study.record import TrialRecord
+from ttl.study.trial import Trial
+from ttl.words.metric import metric
+
+
+class SearchJob:
+    """One search.
+
+    Args:
+        context: what it works on.
+        watch: is told what happens.
+        engine: runs the trials.
+        publish: writes the report of what was found out so far.
+    """
+
+    def __init__(
+        self, context: RunContext, watch: Watch, engine: Engine, publish: Callable[[Findings], object]
+    ) -> None:
+        self.context, self.setting = context, context.setting
+        self.watch, self.engine, self.publish = watch, engine, publish
+        self.findings = Findings()
+        self.blamed: dict[Cut, int] = {}
+        self.trained = 0
+
+    def run(self) -> SearchEnd:
+        """Drive the strategy to its end, then fine-tune the whole network if that is still to be done.
+
+        Raises:
+            TrainingError: the whole network failed: there would be nothing to compare with.
+        """
+        end = drive(self._strategy(), self.evaluate)
+        self.evaluate(Batch("reference", (self.setting.whole,)))
+        return end
+
+    def _strategy(self) -> Strategy:
+        setting, config = self.setting, self.setting.config
+        asked = strategy(config.strategy, setting.candidates, self._chooser(), self._evidence())
+        if config.halving is None:
+            return asked
+        spared = setting.candidates[-1]
+        return halving(asked, first=config.halving, cap=config.epochs, margin=setting.margin, spared=spared)
+
+    def _evidence(self) -> Mapping[str, Evidence]:
+        """How each kind of evidence is produced, by name."""
+        return {"probe": self._probe, "joint": self._joint, "svcca": self._overlap}
+
+    def evaluate(self, batch: Batch) -> Scores:
+        """The validation scores of the fine-tunes of a batch; NaN where they failed, and the search goes on.
+
+        Raises:
+            TrainingError: the whole network failed.
+        """
+        records: dict[Cut, list[TrialRecord]] = {}
+        for trial, record in self._outcomes(batch.phase, self._trials(batch)):
+            candidate = _chosen(trial)
+            own = records.setdefault(candidate, [])
+            own.append(record)
+            if len(own) == len(self.setting.seeds):
+                self._take(candidate, own, trial.epochs)
+        return {candidate: self.findings.score(candidate, batch.epochs) for candidate in batch.candidates}
+
+    def _trials(self, batch: Batch) -> list[Trial]:
+        """What is still to be done, a trial a seed."""
+        return [
+            Trial(candidate, seed, batch.epochs, batch.start)
+            for candidate in batch.candidates
+            if candidate not in self.findings.tried and candidate not in self.findings.failed
+            for seed in self.setting.seeds
+        ]
+
+    def _outcomes(self, phase: str, trials: Sequence[Trial]) -> Iterator[tuple[Trial, TrialRecord]]:
+        """Each trial with its record, those on disk first; what failed is left out, and remembered."""
+        waiting = []
+        for trial in trials:
+            record = finished_trial(self.context, trial, self.watch)
+            if record is None:
+                waiting.append(trial)
+            else:
+                yield trial, record
+        if waiting:
+            self.context.images.all()  # decoded here once: workers beside this process then find them in the cache
+            self._announce(phase, waiting)
+        # With a seed missing a candidate's mean would be no fair one: its other seeds are spared.
+        wanted = (trial for trial in waiting if trial.candidate not in self.findings.failed)
+        for trial, outcome in self.engine.run(wanted):
+            if isinstance(outcome, TrainingError):
+                self._fail(trial, outcome)
+            else:
+                self._count(outcome)
+                yield trial, outcome
+
+    def _announce(self, phase: str, waiting: Sequence[Trial]) -> None:
+        due = tuple(Due(trial.candidate.name, trial.seed, trial.candidate.top.macs) for trial in waiting)
+        bounds = (waiting[0].epochs, waiting[0].candidate.epochs(self.setting.config.epochs))
+        self.watch(BatchStarted(phase, due, min((bound for bound in bounds if bound), default=None)))
+
+    def _count(self, record: TrialRecord) -> None:
+        if record.status == "finished":
+            self.trained += 1
+        else:
+            self.watch(TrialPaused(record))
+
+    def _take(self, candidate: Cut, records: Sequence[TrialRecord], epochs: int | None) -> None:
+        """All seeds of a candidate are there."""
+        by_seed = _in_order(records)
+        if epochs is None:
+            self.findings.tried[candidate] = SeedRuns(by_seed)
+        else:
+            self.findings.paused[candidate] = PartialRuns(by_seed, epochs)
+        self.publish(self.findings)
+
+    def _fail(self, trial: Trial, error: TrainingError) -> None:
+        if not trial.candidate.can_be_chosen or trial.candidate == self.setting.whole:
+            raise error
+        candidate = _chosen(trial)
+        # Of seeds that fail side by side, the first is the one that would have failed alone.
+        if trial.seed > self.blamed.setdefault(candidate, trial.seed):
+            return
+        self.blamed[candidate] = trial.seed
+        self.findings.failed[candidate] = str(error)
+        self.watch(TrialFailed(candidate.name, trial.seed, str(error)))
+
+    def _probe(self) -> Curve:
+        self.watch(Note(f"Probing {len(self.setting.candidates)} points: one pass over the training images"))
+        return self._keep(probe(self.context))
+
+    def _joint(self) -> Curve:
+        """What the heads of the joint network say of the candidates."""
+        setting = self.setting
+        self.watch(Note(f"Fine-tuning heads at {len(setting.candidates)} points at once"))
+        joint = Joint(setting.network.name, tuple(candidate.point for candidate in setting.candidates))
+        trials = [Trial(joint, seed) for seed in setting.seeds]
+        records = _in_order([record for _, record in self._outcomes("heads", trials)])
+        self.findings.joints = records
+        curve = heads_curve(
+            setting.candidates,
+            [record.predictions["val"] for record in records],
+            setting.kind,
+            setting.task.val,
+            seed=setting.config.seed,
+            # A U-Net's decoder has learned nothing in the joint network, and needs all of its epochs.
+            start=None if setting.network.draws_masks else joint,
+        )
+        self._keep(curve)
+        self.publish(self.findings)
+        return curve
+
+    def _overlap(self) -> Curve:
+        """How far features before and after the fine-tune of the highest candidate overlap with random ones."""
+        candidates = self.setting.candidates
+        self.watch(Note(f"Comparing features before and after at {len(candidates)} points"))
+        tuned = self.findings.tried[candidates[-1]].records
+        self.findings.similarities = compared_features(self.context, tuned)
+        return self._keep(self.findings.similarities.curve())
+
+    def _keep(self, curve: Curve) -> Curve:
+        self.findings.curves[curve.evidence] = curve
+        return curve
+
+    def _chooser(self) -> Chooser:
+        """What picks among the candidates tried, as the run asks."""
+        return choose_best if self.setting.config.select == "best" else choose_smallest(self._not_inferior)
+
+    def _not_inferior(self, candidate: Cut, best: Cut) -> str | None:
+        """What shows, on the validation images, that `candidate` loses less than the margin against `best`."""
+        tried = self.findings.tried
+        test = compared(self.setting, tried[candidate].best, tried[best].best, "val")
+        if not test.shown:
+            return None
+        gap = test.difference
+        return (
+            f"the difference in validation {metric(test.metric).name} is {gap.value:+.4f} (95 % interval "
+            f"{gap.ci_low:+.4f} to {gap.ci_high:+.4f}), a loss of less than {test.margin:g}"
+        )
+
+
+def _chosen(trial: Trial) -> Cut:
+    """The candidate of a trial whose candidate can be chosen."""
+    if not isinstance(trial.candidate, Cut):
+        raise TypeError(f"{trial.candidate.name} can't be chosen")
+    return trial.candidate
+
+
+def _in_order(records: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
+    return tuple(sorted(records, key=lambda record: record.seed))

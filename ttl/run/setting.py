@@ -1,0 +1,175 @@
+"""The setting of a run: all that its trials share, as values."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ttl.config import RunConfig
+from ttl.cut.head import HeadSpec
+from ttl.cut.network import Network
+from ttl.cut.points import TruncationPoint
+from ttl.data import Kind, Task
+from ttl.errors import UsageError
+from ttl.finetune import Recipe
+from ttl.run.latency_budget import LatencyBudget
+from ttl.search.candidates import Cut
+from ttl.study.candidate import Definition
+from ttl.study.trial import Trial, trial_id
+from ttl.words.sides import Sides
+
+
+@dataclass(frozen=True, eq=False)
+class RunSetting:
+    """What a run works on. Asking it decodes, builds and trains nothing.
+
+    Attributes:
+        config: what was asked for.
+        task: the data.
+        network: the pretrained one.
+        recipe: how candidates are fine-tuned.
+        device: where.
+        frozen: names of the parameters and buffers below the freeze point.
+        candidates: to search among, lowest first.
+        latency: what was measured to keep to `max_latency_ms`; None before that, and where it isn't asked for.
+    """
+
+    config: RunConfig
+    task: Task
+    network: Network
+    recipe: Recipe
+    device: str
+    frozen: frozenset[str]
+    candidates: tuple[Cut, ...]
+    latency: LatencyBudget | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """What is predicted."""
+        return self.task.kind
+
+    @property
+    def sides(self) -> Sides:
+        """Of the network's input in pixels; in segmentation of crops and windows."""
+        return self.network.spec.sides
+
+    @property
+    def whole(self) -> Cut:
+        """The whole network."""
+        return Cut(self.network.name, self.network.points[-1])
+
+    @property
+    def metric(self) -> str:
+        """The validation metric that a search compares candidates by, whatever a recipe watches while it trains."""
+        return self.kind.primary
+
+    @property
+    def margin(self) -> float:
+        """The loss in the metric that doesn't matter."""
+        return self.config.margin or self.kind.margin
+
+    @property
+    def head(self) -> HeadSpec:
+        """What is put on a cut."""
+        dropout = self.recipe.dropout if self.config.dropout is None else self.config.dropout
+        return HeadSpec(self.kind.outputs(len(self.task.class_names)), self.config.pool, dropout)
+
+    @property
+    def seeds(self) -> range:
+        """Of the fine-tunes of each candidate."""
+        return range(self.config.seed, self.config.seed + self.config.seeds)
+
+    @property
+    def samples_per_epoch(self) -> int:
+        """Training samples that an epoch shows: images; in segmentation as many crops as cover them."""
+        return self.kind.samples_per_epoch(self.task.train, self.sides)
+
+    @property
+    def distance_unit(self) -> str:
+        """Of Hausdorff distances; empty where there are none."""
+        return self.kind.distance_unit(self.task.train)
+
+    def divisor(self, point: TruncationPoint) -> int:
+        """What the sides of an image must be multiples of for a network that is cut at `point`; 1 in classifiers."""
+        return point.reduction if self.kind.per_pixel else 1
+
+    def candidate(self, cut: str) -> Cut:
+        """The one that a person means: a point's name, its index from 1, or `full`.
+
+        Raises:
+            PointError: there is no such point.
+        """
+        return Cut(self.network.name, self.network.points.find(cut))
+
+    def within(self, latency: LatencyBudget) -> RunSetting:
+        """The same, with the candidates up to the highest one within a measured budget."""
+        names = [candidate.name for candidate in self.candidates]
+        return replace(self, candidates=self.candidates[: names.index(latency.highest) + 1], latency=latency)
+
+    def definition(self) -> Definition:
+        """What, beside the candidate and the seed, defines a trial's result: what differs from the defaults."""
+        spec, weights = self.network.spec, self.network.weights
+        loss = self.kind.loss_name(self.config.loss)
+        return {
+            "network": self.network.name,
+            "weights": weights.sha256 or weights.source,
+            "data": self.task.fingerprint,
+            "split": self._split_digest(),
+            "image_size": spec.image_size,
+            "mean": list(spec.mean),
+            "std": list(spec.std),
+            "interpolation": spec.interpolation,
+            "recipe": self.recipe.definition(),
+            **self.config.trial_definition(),
+            **({"loss": loss} if loss != self.kind.loss_name(None) else {}),
+        }
+
+    def trial_id(self, trial: Trial) -> str:
+        """The trial's name: a hash of all that defines its result, but for how far it is to go."""
+        return trial_id({**self.definition(), **trial.definition()})
+
+    def _split_digest(self) -> str:
+        """A hash of which sample is in which split."""
+        ids = {name: sorted(samples.ids) for name, samples in self.task.splits.items()}
+        return hashlib.sha256(json.dumps(ids, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def affordable(network: Network, config: RunConfig) -> tuple[Cut, ...]:
+    """The candidates of a network that a run asks for: within its weights and its budgets of params and MACs.
+
+    Raises:
+        UsageError: none of them is left.
+        PointError: the lowest one asked for isn't there.
+    """
+    points: Sequence[TruncationPoint] = network.points
+    if config.within_weights:
+        points = _covered(network, config)
+    lowest = network.points.find(config.min_point).index if config.min_point else 1
+    kept = [
+        point
+        for point in points
+        if point.index >= lowest
+        and (config.max_params is None or point.params <= config.max_params)
+        and (config.max_macs is None or point.macs <= config.max_macs)
+    ]
+    if not kept:
+        first = next((point for point in points if point.index >= lowest), points[-1])
+        raise UsageError(
+            f"No point is left to search among: the smallest from {first.name} on has {first.params:,} parameters "
+            f"and {first.macs:,} MACs; raise --max-params or --max-macs, or lower --min-point"
+        )
+    return tuple(Cut(network.name, point) for point in kept)
+
+
+def _covered(network: Network, config: RunConfig) -> Sequence[TruncationPoint]:
+    if not network.weights.loaded:
+        raise UsageError("--within-weights needs weights to stay within, and nothing was loaded: give --weights")
+    covered = [point for point in network.points if point.is_within_weights]
+    if not covered:
+        raise UsageError(
+            f"--within-weights leaves no point: {network.points[0].name}, the lowest, already holds tensors that "
+            f"{config.weights} has not ({network.weights.summary()})"
+        )
+    return covered

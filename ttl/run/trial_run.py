@@ -1,0 +1,229 @@
+"""One trial: build, fine-tune, predict, measure, and put it on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+from torch import nn
+
+from ttl.cut.points import TruncationPoint
+from ttl.data.kind import Rows
+from ttl.errors import RunFolderError
+from ttl.export.bundle import WEIGHTS, save_bundle, save_weights
+from ttl.finetune import Fit, Recipe, Settings, epochs_done, fit, from_main
+from ttl.finetune.epoch import Epoch
+from ttl.finetune.trainable import batch_norms, bn_momentum
+from ttl.run.context import RunContext
+from ttl.run.describe import bundle_of
+from ttl.run.events import BatchDone, EpochDone, TrialDone, TrialStarted, Watch
+from ttl.run.setting import RunSetting
+from ttl.run.track import tracker
+from ttl.search.candidates.joint import epochs_left
+from ttl.study.record import TrialRecord
+from ttl.study.trial import Trial
+
+JOINT_WEIGHTS = "joint.safetensors"
+BEGAN_JOINT = "It began with what the joint network had learned up to there, its head too"
+
+
+@dataclass(frozen=True, eq=False)
+class Beginning:
+    """A network as a trial begins with it, and how it is fine-tuned."""
+
+    model: nn.Module
+    recipe: Recipe
+    settings: Settings
+
+
+def finished_trial(context: RunContext, trial: Trial, watch: Watch) -> TrialRecord | None:
+    """The record of a trial that is on disk; None where it has yet to be run.
+
+    Raises:
+        RunFolderError: it is damaged.
+    """
+    record = context.study.trial(context.setting.trial_id(trial))
+    if record is not None:
+        watch(TrialDone(record, reused=True))
+    return record
+
+
+def run_trial(context: RunContext, trial: Trial, watch: Watch) -> TrialRecord:
+    """Run a trial, from where an earlier call was stopped, and return its record.
+
+    Args:
+        context: of the run.
+        trial: what to do.
+        watch: is told how it goes.
+
+    Returns:
+        what is in trial.json; of a trial that was paused without figures.
+
+    Raises:
+        TrainingError: the loss became NaN, or there is too little memory.
+        RunFolderError: the run folder can't be written, or what the trial goes on from is damaged.
+    """
+    setting, label = context.setting, trial.candidate.name
+    name = setting.trial_id(trial)
+    checkpoint = context.study.checkpoint(name)
+    begun = beginning(context, trial)
+    watch(TrialStarted(label, 1, trial.seed, begun.settings.epochs, epochs_done(checkpoint)))
+    with tracker(setting.config.track, context.study.folder, f"{label}-seed{trial.seed}-{name}", setting.device) as log:
+
+        def on_epoch(epoch: Epoch) -> None:
+            watch(EpochDone(epoch, label, trial.seed))
+            log(epoch)
+
+        result = fit(
+            begun.model,
+            context.images.split("train"),
+            context.images.split("val"),
+            begun.recipe,
+            begun.settings,
+            on_epoch=on_epoch,
+            on_images=lambda samples, of: watch(BatchDone(samples, of, label, trial.seed)),
+            checkpoint=checkpoint,
+            pause_after=trial.epochs,
+        )
+    record = _course(context, trial, name, result)
+    if not result.finished:
+        return replace(record, status="paused")
+    record = _measured(context, begun.model, trial, record)
+
+    def write(folder: Path) -> Path:
+        if not trial.candidate.can_be_chosen:
+            save_weights(begun.model, folder / JOINT_WEIGHTS)
+            return folder / JOINT_WEIGHTS
+        save_bundle(begun.model, bundle_of(setting, trial.candidate, record), folder)
+        return folder / WEIGHTS
+
+    record = context.study.add(record, write)
+    watch(TrialDone(record, reused=False))
+    return record
+
+
+def beginning(context: RunContext, trial: Trial) -> Beginning:
+    """What a trial begins with."""
+    setting, candidate = context.setting, trial.candidate
+    model = candidate.build(setting.network, setting.head, trial.seed)
+    settings = settings_of(setting, trial.seed, candidate.top)
+    settings = replace(settings, epochs=candidate.epochs(setting.config.epochs))
+    if trial.start is None:
+        norms = partial(_norms, setting.recipe)
+        candidate.begin(model, setting.network, setting.head, trial.seed, context.training_images, norms)
+        return Beginning(model, setting.recipe, settings)
+    epochs = _take_over(context, model, trial)
+    # Earlier phases bring a new head into line with the trunk: this one has been trained with it.
+    last = replace(setting.recipe, phases=setting.recipe.phases[-1:])
+    return Beginning(model, last, replace(settings, epochs=epochs, keeps_start=True))
+
+
+def settings_of(setting: RunSetting, seed: int, point: TruncationPoint) -> Settings:
+    """How a fine-tune of what ends at `point` is done, beside its recipe."""
+    config, spec = setting.config, setting.network.spec
+    return Settings(
+        kind=setting.kind,
+        mean=spec.mean,
+        std=spec.std,
+        seed=seed,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        accumulate=config.accumulate,
+        lr=config.lr,
+        frozen=setting.frozen,
+        balance=config.balance,
+        amp=config.amp,
+        device=setting.device,
+        loss=setting.kind.loss_name(config.loss),
+        divisor=setting.divisor(point),
+    )
+
+
+def predictions(
+    context: RunContext, model: nn.Module, split: str, point: TruncationPoint, *, with_distance: bool = True
+) -> Rows:
+    """What a fine-tuned model gives for a split; of several processes what the main one has, for all."""
+    setting = context.setting
+    rows = setting.kind.predict(
+        model,
+        context.images.split(split),
+        context.normalise,
+        divisor=setting.divisor(point),
+        with_distance=with_distance,
+    )
+    return from_main(rows)
+
+
+@contextmanager
+def _norms(recipe: Recipe, model: nn.Module) -> Iterator[None]:
+    """Norms as the last phase has them, but for their running statistics, which stay as they are."""
+    for norm in batch_norms(model):
+        norm.train(recipe.phases[-1].bn == "train")
+    with bn_momentum(model, 0.0):
+        yield
+
+
+def _take_over(context: RunContext, model: nn.Module, trial: Trial) -> int:
+    """Give `model` what the trial's start left; the epochs that are left to it."""
+    if trial.start is None:
+        raise TypeError("the trial has no start")
+    start = context.setting.trial_id(Trial(trial.start, trial.seed))
+    folder = context.study.trial_folder(start)
+    try:
+        record = context.study.trial(start)
+        if record is None:
+            raise OSError("it is gone")
+        state = safetensors.torch.load_file(folder / JOINT_WEIGHTS)
+        trial.candidate.take_over(model, state, trial.start)
+    except (OSError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
+        raise RunFolderError(
+            f"The joint fine-tune in {folder} can't be read ({str(error).splitlines()[0]}): remove the folder and give "
+            "the same command again"
+        ) from error
+    return epochs_left(record.epochs, context.setting.config.epochs)
+
+
+def _course(context: RunContext, trial: Trial, name: str, result: Fit) -> TrialRecord:
+    """How the fine-tune went."""
+    setting, point, costs = context.setting, trial.candidate.top, trial.candidate.costs
+    notes = ((BEGAN_JOINT,) if trial.start else ()) + trial.candidate.notes
+    run = context.study.run()
+    return TrialRecord(
+        id=name,
+        status="finished",
+        run=run.id if run else "",
+        cut=trial.candidate.name,
+        index=point.index,
+        params=costs.params,
+        macs=costs.macs,
+        encoder_params=costs.encoder_params,
+        encoder_macs=costs.encoder_macs,
+        score=setting.metric,
+        distance_unit=setting.distance_unit,
+        recipe=setting.recipe.name,
+        seed=trial.seed,
+        start=setting.trial_id(Trial(trial.start, trial.seed)) if trial.start else None,
+        epochs=result.epochs,
+        best_epoch=result.best_epoch,
+        seconds=result.seconds,
+        peak_memory_bytes=result.peak_memory_bytes,
+        trainable=dict(result.trainable),
+        notes=(*notes, *result.notes),
+        curve=tuple(result.curve),
+    )
+
+
+def _measured(context: RunContext, model: nn.Module, trial: Trial, record: TrialRecord) -> TrialRecord:
+    """The record with what the candidate is predicted to be worth."""
+    setting, candidate = context.setting, trial.candidate
+    rows = {
+        split: predictions(context, model, split, candidate.top, with_distance=candidate.can_be_chosen)
+        for split in candidate.splits
+    }
+    figures = candidate.figures(setting.kind, setting.task, rows, seed=setting.config.seed)
+    return replace(record, val=figures.val, test=figures.test, heads=figures.heads, predictions=rows)

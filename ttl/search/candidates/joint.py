@@ -1,0 +1,126 @@
+"""The whole network with a head at every point: one fine-tune of it says how good each point would be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from torch import nn
+
+from ttl.cut.head import HeadSpec
+from ttl.cut.joint_network import with_heads
+from ttl.cut.network import Network
+from ttl.cut.points import TruncationPoint, UNetPoint
+from ttl.data import Kind, Task
+from ttl.data.kind import Rows
+from ttl.data.training_images import TrainingImages
+from ttl.search.candidates.joint_start import begin_as_probes
+from ttl.stats import metrics
+from ttl.study.candidate import Candidate, Costs, Definition, Figures, Norms
+from ttl.words.estimate import Estimate
+
+NAME = "joint network"
+SHARE = 0.5
+"""Of the epochs that a fine-tune may have, for the joint network; the rest is left to the point that it speaks for."""
+VERSION = 1
+"""Rises when what a joint fine-tune begins with, or its share of the epochs, changes: old ones aren't taken for new."""
+
+
+@dataclass(frozen=True)
+class Joint:
+    """See `ttl.study.candidate.Candidate`. It is never chosen: it only looks.
+
+    Attributes:
+        network: name of the pretrained one.
+        points: where its heads are, lowest first.
+    """
+
+    network: str
+    points: tuple[TruncationPoint, ...]
+
+    @property
+    def name(self) -> str:
+        """The same for all of them: a search has one."""
+        return NAME
+
+    @property
+    def top(self) -> TruncationPoint:
+        """The highest head's."""
+        return self.points[-1]
+
+    @property
+    def costs(self) -> Costs:
+        """Of the trunk; of a U-Net the encoder's, since there is no decoder: the heads read its maps."""
+        top = self.points[-1]
+        if isinstance(top, UNetPoint):
+            return Costs(top.encoder_params, top.encoder_macs, top.encoder_params, top.encoder_macs)
+        return Costs(top.params, top.macs)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """See `Candidate`."""
+        return ()
+
+    @property
+    def can_be_chosen(self) -> bool:
+        """It only looks."""
+        return False
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """It only chooses."""
+        return ("val",)
+
+    def definition(self) -> Definition:
+        """See `Candidate`."""
+        version = {"version": VERSION} if VERSION > 1 else {}
+        return {"joint": [list(point.values) for point in self.points], **version}
+
+    def epochs(self, cap: int | None) -> int | None:
+        """Its share."""
+        return None if cap is None else max(1, round(SHARE * cap))
+
+    def build(self, network: Network, head: HeadSpec, seed: int) -> nn.Module:
+        """See `Candidate`; every head begins at random."""
+        return with_heads(
+            network.seeded(seed),
+            self.points,
+            num_classes=head.outputs,
+            pool=head.pool,
+            dropout=head.dropout,
+            seed=seed,
+        )
+
+    def begin(
+        self,
+        model: nn.Module,
+        network: Network,
+        head: HeadSpec,
+        seed: int,
+        images: Callable[[], TrainingImages],
+        norms: Norms,
+    ) -> None:
+        """See `Candidate`: its heads begin as linear probes."""
+        begin_as_probes(model, self.points, network.seeded(seed), images(), norms, pool=head.pool)
+
+    def take_over(self, model: nn.Module, state: Mapping[str, object], start: Candidate) -> None:
+        """See `Candidate`: it goes on from nothing."""
+        raise TypeError("a joint network begins with the pretrained weights")
+
+    def figures(self, kind: Kind, task: Task, rows: Mapping[str, Rows], *, seed: int) -> Figures:
+        """The mean of the primary metric over the heads."""
+        metric, labels = kind.primary, task.val.labels
+        scores = [metrics(kind, labels, head, (metric,))[metric] for head in kind.by_head(rows["val"])]
+        return Figures({metric: Estimate(float(np.mean(scores)))}, {}, tuple(point.name for point in self.points))
+
+
+def epochs_left(epochs: int, cap: int | None) -> int:
+    """What a point's own fine-tune may have after the joint network's: the rest of the cap, or without one its share
+    of what the joint network's stop rule let that have.
+
+    Args:
+        epochs: of the joint fine-tune.
+        cap: of the run.
+    """
+    return max(1, round((1 - SHARE) * epochs) if cap is None else cap - epochs)

@@ -1,0 +1,81 @@
+"""One look at many candidates: a value for each, and how sure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isnan
+
+from ttl.errors import TrainingError
+from ttl.search.candidates import Cut
+from ttl.study.candidate import Candidate
+from ttl.typed import Figure
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one candidate looks like.
+
+    Attributes:
+        cut: the candidate's name.
+        mean: its value; NaN where there is none.
+        se: its standard error.
+    """
+
+    cut: str
+    mean: Figure
+    se: Figure
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Candidate -> value ± standard error, whatever it came from.
+
+    Attributes:
+        evidence: which look it is: `probe`, `joint`, `svcca`.
+        metric: what the values are.
+        looks: one a candidate, lowest first.
+        paired: whether the standard errors are of each candidate's difference to the best one, not of its own value.
+        start: what a candidate that the curve speaks for can go on from: the network that was trained for the look.
+    """
+
+    evidence: str
+    metric: str
+    looks: tuple[Look, ...]
+    paired: bool = False
+    start: Candidate | None = field(default=None, compare=False)
+
+    def at(self, candidate: Cut) -> Look:
+        """The look at a candidate.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return self._by_name[candidate.name]
+
+    @property
+    def _by_name(self) -> Mapping[str, Look]:
+        return {look.cut: look for look in self.looks}
+
+
+Evidence = Callable[[], Curve]
+"""Produces a curve; costs only when it is asked."""
+
+
+def one_standard_error(candidates: Sequence[Cut], curve: Curve) -> Cut:
+    """The smallest candidate whose mean is within a standard error of the best one's (Breiman et al. 1984, 3.4.3).
+
+    Raises:
+        TrainingError: no candidate could be scored.
+    """
+    looks = {look.cut: look for look in curve.looks if not isnan(look.mean)}
+    scored = [candidate for candidate in candidates if candidate.name in looks]
+    if not scored:
+        raise TrainingError("No point could be probed: a class is absent from the folds; use --strategy two-stage")
+    best = max((looks[candidate.name] for candidate in scored), key=lambda look: look.mean)
+
+    def is_enough(look: Look) -> bool:
+        return look.mean >= best.mean - (look.se if curve.paired else best.se)
+
+    enough = [candidate for candidate in scored if is_enough(looks[candidate.name])]
+    return min(enough, key=lambda candidate: (candidate.costs.params, candidate.top.index))

@@ -1,0 +1,68 @@
+"""What the joint network's heads say of the candidates once it is fine-tuned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isnan, nan
+from statistics import fmean
+
+import numpy as np
+
+from ttl.data import Kind
+from ttl.data.kind import Rows
+from ttl.data.task import Samples
+from ttl.search.candidates import Cut, Joint
+from ttl.search.evidence.curve import Curve, Look
+from ttl.stats import metrics, paired_difference
+
+ONE_STANDARD_ERROR = 0.6827
+"""The confidence of an interval that is one standard error wide to either side."""
+
+
+def heads_curve(
+    candidates: Sequence[Cut], rows: Sequence[Rows], kind: Kind, samples: Samples, *, seed: int, start: Joint | None
+) -> Curve:
+    """What the heads of the joint networks, one a seed, say of the candidates.
+
+    Args:
+        candidates: one a head, lowest first.
+        rows: of each joint network: its predictions for the validation images.
+        kind: of the task.
+        samples: the validation images.
+        seed: of the resampling.
+        start: what a candidate can go on from; None where it can't.
+
+    Returns:
+        the mean validation score over the seeds, and the standard error of its difference to the best head's, both
+        scored on the same images (bootstrap; the mean over the seeds).
+    """
+    metric, labels = kind.primary, samples.labels
+    by_seed = [kind.by_head(np.asarray(each, np.float64)) for each in rows]
+
+    def score(head: int) -> float:
+        return fmean(metrics(kind, labels, heads[head], (metric,))[metric] for heads in by_seed)
+
+    def error(head: int, best: int) -> float:
+        differences = [
+            paired_difference(
+                metric,
+                kind,
+                labels,
+                heads[head],
+                heads[best],
+                groups=samples.groups,
+                seed=seed,
+                confidence=ONE_STANDARD_ERROR,
+            )
+            for heads in by_seed
+        ]
+        return fmean((difference.ci_high - difference.ci_low) / 2 for difference in differences)
+
+    scores = [score(head) for head in range(len(candidates))]
+    scored = [head for head, value in enumerate(scores) if not isnan(value)]
+    best = max(scored, key=scores.__getitem__, default=0)
+    looks = (
+        Look(candidate.name, scores[head], error(head, best) if head in scored else nan)
+        for head, candidate in enumerate(candidates)
+    )
+    return Curve("joint", metric, tuple(looks), paired=True, start=start)

@@ -1,0 +1,66 @@
+"""What fine-tuning changed: how far the similarity of features before and after it overlaps with chance."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import nan
+
+from ttl.search.candidates import Cut
+from ttl.search.evidence.curve import Curve, Look
+
+OVERLAP = 0.1
+"""From here on two distributions overlap substantially; it is 0 for distributions apart and 0.5 for equal ones."""
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """Canonical correlations at a candidate, of all draws together.
+
+    Attributes:
+        cut: the candidate's name.
+        coefficients: of the features before and after fine-tuning.
+    """
+
+    cut: str
+    coefficients: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Similarities:
+    """Of all candidates, lowest first, beside what chance alone gives.
+
+    Attributes:
+        points: one a candidate.
+        random: canonical correlations of independent Gaussian features of the same number and sizes.
+    """
+
+    points: tuple[Similarity, ...]
+    random: tuple[float, ...]
+
+    @cached_property
+    def _ordered(self) -> list[float]:
+        return sorted(self.random)
+
+    def overlap(self, similarity: Similarity) -> float:
+        """The probability that a random coefficient is above one of the features' (ties half): the Mann-Whitney
+        statistic U over the number of pairs."""
+        ordered = self._ordered
+        above = sum(
+            2 * len(ordered) - bisect_left(ordered, value) - bisect_right(ordered, value)
+            for value in similarity.coefficients
+        )
+        return above / (2 * len(ordered) * len(similarity.coefficients))
+
+    def curve(self) -> Curve:
+        """The overlap of each candidate."""
+        looks = tuple(Look(point.cut, self.overlap(point), nan) for point in self.points)
+        return Curve("svcca", "overlap", looks)
+
+
+def first_overlap(candidates: Sequence[Cut], curve: Curve) -> Cut:
+    """The lowest candidate whose distributions overlap substantially; the highest one where none do: don't cut."""
+    overlaps: Mapping[str, float] = {look.cut: look.mean for look in curve.looks}
+    return next((one for one in candidates if overlaps[one.name] >= OVERLAP), candidates[-1])

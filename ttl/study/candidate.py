@@ -1,0 +1,139 @@
+"""What can be fine-tuned and chosen: the noun that search, study and report share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import nn
+
+from ttl.cut.head import HeadSpec
+from ttl.cut.network import Network
+from ttl.cut.points import TruncationPoint
+from ttl.data import Kind, Task
+from ttl.data.kind import Rows
+from ttl.data.training_images import TrainingImages
+from ttl.words.estimate import Estimate
+
+Definition = Mapping[str, object]
+"""JSON values that tell one thing from another of its sort."""
+Norms = Callable[[nn.Module], AbstractContextManager[None]]
+"""Has the norms of a network in eval mode behave, meanwhile, as while its head learns."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Params, and multiply-adds of one image, head excluded; of a U-Net also the encoder's own part."""
+
+    params: int
+    macs: int
+    encoder_params: int | None = None
+    encoder_macs: int | None = None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How good a fine-tuned candidate is.
+
+    Attributes:
+        val: metric -> value, with its interval where the candidate can be chosen.
+        test: likewise; empty where the test images are none of its business.
+        heads: names of its heads, where it has several.
+    """
+
+    val: Mapping[str, Estimate]
+    test: Mapping[str, Estimate]
+    heads: tuple[str, ...] = ()
+
+
+class Candidate(Protocol):
+    """A network that can be made of a pretrained one. Frozen, plain data: it travels to worker processes, so it names
+    its network and doesn't hold it."""
+
+    @property
+    def network(self) -> str:
+        """The pretrained network that it is made of."""
+
+    @property
+    def name(self) -> str:
+        """What it is called, in tables and sentences."""
+
+    @property
+    def top(self) -> TruncationPoint:
+        """Up to where it keeps the pretrained network."""
+
+    @property
+    def costs(self) -> Costs:
+        """What it costs."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of it."""
+
+    @property
+    def can_be_chosen(self) -> bool:
+        """Whether it can be delivered; else it is fine-tuned only to see something."""
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that it is predicted on when it is fine-tuned."""
+
+    def definition(self) -> Definition:
+        """What tells it from the other candidates of a study, for the names of trials."""
+
+    def epochs(self, cap: int | None) -> int | None:
+        """At most so many, of a fine-tune that may have `cap`; None leaves it to the recipe's stop rule."""
+
+    def build(self, network: Network, head: HeadSpec, seed: int) -> nn.Module:
+        """The network as its fine-tune begins, on the CPU.
+
+        Args:
+            network: the pretrained one.
+            head: what is put on it.
+            seed: of what begins at random.
+        """
+
+    def begin(
+        self,
+        model: nn.Module,
+        network: Network,
+        head: HeadSpec,
+        seed: int,
+        images: Callable[[], TrainingImages],
+        norms: Norms,
+    ) -> None:
+        """Make `model`, as `build` made it, ready for its first epoch; changed in place.
+
+        Args:
+            model: of `build`, with the same network, head and seed.
+            network: the pretrained one.
+            head: what was put on it.
+            seed: of what begins at random.
+            images: decodes the training images, where they are needed.
+            norms: as the recipe has them.
+        """
+
+    def take_over(self, model: nn.Module, state: Mapping[str, object], start: Candidate) -> None:
+        """Give `model`, as `build` made it, what the fine-tune of another candidate left.
+
+        Args:
+            model: changed in place.
+            state: of that fine-tune: tensors by name.
+            start: that candidate.
+
+        Raises:
+            KeyError: a tensor isn't there.
+            RuntimeError: one has another shape.
+        """
+
+    def figures(self, kind: Kind, task: Task, rows: Mapping[str, Rows], *, seed: int) -> Figures:
+        """How good its predictions are.
+
+        Args:
+            kind: of the task.
+            task: has the truth.
+            rows: split -> predictions, of each of `splits`.
+            seed: of the resampling.
+        """

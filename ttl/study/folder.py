@@ -1,0 +1,169 @@
+"""The study: a run folder with its trials, safe against interruption, damage and a second process."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+from ttl import files, processes, typed
+from ttl.errors import RunFolderError
+from ttl.study.record import TrialRecord
+from ttl.study.run_record import RunRecord
+
+TRIAL = "trial.json"
+RUN = "run.json"
+CACHE = "cache"
+TRIALS = "trials"
+T = TypeVar("T")
+
+
+class Study:
+    """A run folder. Of several processes that were launched together the main one writes; the others only read.
+
+    What is read back is checked against its type and its digest; what doesn't fit is named in one sentence.
+
+    Args:
+        folder: made when something is first written into it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder for this process, or, of several that were launched together, for the main one.
+
+        Raises:
+            RunFolderError: another process holds it, or it can't be written.
+        """
+        if not processes.is_main():
+            yield
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # Kept open, not unlinked: the lock is the file's, and a new file would be another lock. Unbuffered:
+            # closing would write again what a full disk refused, and raise in place of the sentence.
+            lock = (self.folder / ".lock").open("a+b", buffering=0)
+        except OSError as error:
+            raise RunFolderError(
+                f"The run folder {self.folder} can't be written ({error.strerror}): name another with --out"
+            ) from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                lock.seek(0)
+                raise RunFolderError(
+                    f"The run folder {self.folder} is in use by process {lock.read().decode().strip() or 'unknown'}: "
+                    "wait for it, or name another with --out"
+                ) from error
+            try:
+                lock.truncate(0)
+                lock.write(str(os.getpid()).encode())
+                self._sweep()
+            except OSError as error:
+                raise self._unwritable(error) from error
+            try:
+                yield
+            finally:
+                # What workers of this process were writing when they were killed.
+                with suppress(OSError):
+                    self._sweep()
+
+    def read(self, kind: type[T], name: str) -> T | None:
+        """What a JSON file of the folder holds; None where there is none.
+
+        Raises:
+            RunFolderError: it is damaged, or not of that type.
+        """
+        return typed.read(kind, self.folder / name)
+
+    def write(self, name: str, value: object) -> None:
+        """Write a frozen dataclass as a JSON file, whole or not at all.
+
+        Raises:
+            RunFolderError: no room, or no right to write.
+        """
+        if not processes.is_main():
+            return
+        try:
+            typed.write(self.folder / name, value)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def run(self) -> RunRecord | None:
+        """What run.json holds; None in a new folder.
+
+        Raises:
+            RunFolderError: it is damaged.
+        """
+        return self.read(RunRecord, RUN)
+
+    def trial(self, identity: str) -> TrialRecord | None:
+        """The record of a finished trial; None where it hasn't been run.
+
+        Raises:
+            RunFolderError: it is damaged, of another trial, or of another run folder.
+        """
+        name = f"{TRIALS}/{identity}/{TRIAL}"
+        record = self.read(TrialRecord, name)
+        if record is None:
+            return None
+        if record.id != identity:
+            raise self._foreign(name, f"it is of the trial {record.id}")
+        run = self.run() if record.run else None
+        if run is not None and run.id and run.id != record.run:
+            raise self._foreign(name, "it was made in another run folder")
+        if broken := record.damaged():
+            raise self._foreign(name, f"its predictions of {' and '.join(broken)} aren't those that were written")
+        return record
+
+    def trial_folder(self, identity: str) -> Path:
+        """Where a trial's files are."""
+        return self.folder / TRIALS / identity
+
+    def checkpoint(self, identity: str) -> Path:
+        """Where a trial under way keeps its state; `add` removes it."""
+        return self.folder / TRIALS / f".{identity}.state"
+
+    def add(self, record: TrialRecord, write_model: Callable[[Path], Path]) -> TrialRecord:
+        """Put a finished trial on disk: under a temporary name first, so that it is there whole or not at all.
+
+        Args:
+            record: what goes into trial.json, but for the digests.
+            write_model: writes the model's files into the folder it is given, and names that of the weights.
+
+        Returns:
+            the record with its digests.
+
+        Raises:
+            RunFolderError: no room, or no right to write.
+        """
+        if not processes.is_main():
+            return record
+        try:
+            with files.provisional_folder(self.trial_folder(record.id)) as part:
+                sealed = record.sealed(files.sha256(write_model(part)))
+                typed.write(part / TRIAL, sealed)
+            self.checkpoint(record.id).unlink(missing_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        return sealed
+
+    def _sweep(self) -> None:
+        """Remove what an interrupted process left half-written."""
+        for folder in (self.folder, self.folder / TRIALS, self.folder / CACHE):
+            files.sweep(folder, held=True)
+
+    def _foreign(self, name: str, why: str) -> RunFolderError:
+        return RunFolderError(f"{self.folder / name} can't be trusted: {why}; remove the folder of that trial")
+
+    def _unwritable(self, error: OSError) -> RunFolderError:
+        return RunFolderError(
+            f"The run folder {self.folder} can't be written ({error.strerror or error}): "
+            "make room and give the same command again, what was computed is kept"
+        )

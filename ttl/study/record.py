@@ -1,0 +1,124 @@
+"""What is kept of a fine-tune: a frozen record, with one way to JSON and back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from math import isnan, nan
+from typing import Annotated, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import PlainSerializer, PlainValidator
+
+from ttl.finetune.epoch import Epoch
+from ttl.words.estimate import Estimate
+
+Rows = npt.NDArray[np.float64]
+
+
+def _rows_from_json(values: object) -> Rows:
+    return np.asarray(values, dtype=np.float64)
+
+
+def _rows_to_json(rows: Rows) -> list[object]:
+    """Nested lists; NaN becomes null."""
+    values = rows.astype(object)
+    values[np.isnan(rows)] = None
+    listed: list[object] = values.tolist()
+    return listed
+
+
+StoredRows = Annotated[Rows, PlainValidator(_rows_from_json), PlainSerializer(_rows_to_json)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrialRecord:
+    """A fine-tune of one candidate with one seed. The keys of trial.json are the names of the fields.
+
+    Attributes:
+        id: its name: a hash of all that defines its result.
+        status: `paused` where it has come as far as its step of the search goes, without figures yet.
+        run: of the run folder that it was made in; empty in those of version 0.1.
+        cut: the candidate's name.
+        index: of its highest truncation point.
+        params: head excluded.
+        macs: of one image, head excluded.
+        encoder_params: of a U-Net.
+        encoder_macs: of a U-Net.
+        score: the metric that chooses.
+        distance_unit: of Hausdorff distances; empty where there are none.
+        recipe: by name.
+        seed: of the fine-tune.
+        start: id of the trial that it went on from; None from the pretrained weights.
+        epochs: done.
+        best_epoch: whose weights were kept; 0 is the state that it began with.
+        seconds: of the epochs.
+        peak_memory_bytes: on a GPU; None elsewhere.
+        trainable: phase -> number of trainable parameters.
+        notes: what a person should know.
+        curve: an entry an epoch.
+        val: metric -> value on the validation images.
+        test: likewise on the test images.
+        heads: names of its heads, where it has several.
+        predictions: split -> what it predicts, as `ttl.stats` scores it.
+        weights_sha256: of the file of its weights.
+        predictions_sha256: split -> of its predictions.
+    """
+
+    id: str
+    status: Literal["finished", "paused"]
+    cut: str
+    index: int
+    params: int
+    macs: int
+    score: str = "auprc"
+    recipe: str = ""
+    seed: int
+    epochs: int
+    best_epoch: int
+    seconds: float
+    run: str = ""
+    encoder_params: int | None = field(default=None, metadata={"omit_none": True})
+    encoder_macs: int | None = field(default=None, metadata={"omit_none": True})
+    distance_unit: str = ""
+    start: str | None = field(default=None, metadata={"omit_none": True})
+    peak_memory_bytes: int | None = None
+    trainable: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    curve: tuple[Epoch, ...] = ()
+    val: Mapping[str, Estimate] = field(default_factory=dict)
+    test: Mapping[str, Estimate] = field(default_factory=dict)
+    heads: tuple[str, ...] = ()
+    predictions: Mapping[str, StoredRows] = field(default_factory=dict)
+    weights_sha256: str = ""
+    predictions_sha256: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def value(self) -> float:
+        """The validation score; NaN where the metric is undefined."""
+        return self.val[self.score].value if self.score in self.val else nan
+
+    def best_until(self, epochs: int) -> float:
+        """The highest validation score of the first so many epochs; NaN if none has one."""
+        scores = [epoch.val.get(self.score, nan) for epoch in self.curve[:epochs]]
+        return max((score for score in scores if not isnan(score)), default=nan)
+
+    def sealed(self, weights_sha256: str) -> TrialRecord:
+        """The same, with the digests of its weights and predictions."""
+        digests = {split: digest_of(rows) for split, rows in self.predictions.items()}
+        return replace(self, weights_sha256=weights_sha256, predictions_sha256=digests)
+
+    def damaged(self) -> tuple[str, ...]:
+        """The splits whose predictions aren't those that were written."""
+        stored = self.predictions_sha256
+        return tuple(
+            split for split, rows in self.predictions.items() if stored.get(split, digest_of(rows)) != digest_of(rows)
+        )
+
+
+def digest_of(rows: Rows) -> str:
+    """SHA-256 (hex) of predictions: of their shape and their values, all NaN alike."""
+    values = np.where(np.isnan(rows), np.nan, rows).astype("<f8")
+    return hashlib.sha256(repr(values.shape).encode() + values.tobytes()).hexdigest()
