@@ -1,81 +1,153 @@
-"""What a task holds, as plain data for tables and JSON."""
+"""What a task holds, in numbers: for tables, the report, and whoever looks before a run."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from ttl.data.kind import Kind
 from ttl.data.splits_file import groups_across
-from ttl.data.task import Samples, Task, class_counts
+from ttl.data.task import Duplicate, Samples, Task, class_counts
+from ttl.typed import OptionalKey
 
 DUPLICATES_NAMED = 20
+SPLITS = ("train", "val", "test")
 
 
-def describe(task: Task) -> dict[str, Any]:
-    """Counts and sizes, from what is known already: no image is read.
+@dataclass(frozen=True)
+class Spread:
+    """Of a number of pixels over all images."""
 
-    Returns:
-        `name`, `kind`, `class_names`, `channels` (1 grey, 3 colour), `fingerprint`, `notes`;
-        `images` (all of them);
-        `splits`: split -> {`images`, `classes`: class -> images that are known to have it, `groups`: number or None};
-        `width_px` and `height_px`: {`min`, `median`, `max`};
-        `groups_shared`: groups that lie in more than one split, None where there are no groups;
-        `duplicates`: {`pairs`, `identical` (byte for byte), `images` (of a later split that an earlier one has too),
-        `first`: the first pairs}, None where nobody looked for them;
-        of segmentation tasks also `pixel_share`: class -> its share of the labelled pixels of all masks, and
-        `unlabelled_share`: of all pixels.
+    min: int
+    median: float
+    max: int
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """What the leak check found across the splits.
+
+    Attributes:
+        pairs: how many pairs of images show the same.
+        identical: of them byte for byte the same.
+        images: of a later split that an earlier one has too.
+        first: the first pairs.
     """
+
+    pairs: int
+    identical: int
+    images: int
+    first: tuple[Duplicate, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """A data set in numbers.
+
+    Attributes:
+        images: of all splits.
+        channels: 1 grey, 3 colour.
+        groups_shared: groups (patients) in more than one split; None where there are no groups.
+        duplicates: None where nobody looked.
+        notes: what a person should know of how it was read.
+        pixel_share: of masks: class -> its share of the labelled pixels.
+        unlabelled_share: of all pixels of the masks.
+        counts: split -> class -> images that are known to hold it.
+        split_images: split -> images.
+        groups: split -> groups, None where there are none.
+        distance_unit: of distances between edges of masks: `px` or `mm`.
+    """
+
+    name: str
+    kind: Kind
+    class_names: tuple[str, ...]
+    images: int
+    channels: int
+    width_px: Spread
+    height_px: Spread
+    groups_shared: int | None
+    duplicates: Duplicates | None
+    fingerprint: str
+    notes: tuple[str, ...]
+    pixel_share: OptionalKey[Mapping[str, float]] = None
+    unlabelled_share: OptionalKey[float] = None
+    counts: Mapping[str, Mapping[str, int]]
+    split_images: Mapping[str, int]
+    groups: Mapping[str, int | None]
+    distance_unit: OptionalKey[str] = None
+
+    def __post_init__(self) -> None:
+        """Check the keys.
+
+        Raises:
+            ValueError: a split or a class is missing.
+        """
+        for name, by_split in (("counts", self.counts), ("split_images", self.split_images), ("groups", self.groups)):
+            if set(by_split) != set(SPLITS):
+                raise ValueError(f"{name} has not just {', '.join(SPLITS)}")
+        if any(set(by_class) != set(self.class_names) for by_class in self.counts.values()):
+            raise ValueError("counts has not just the class names")
+
+
+def describe(task: Task) -> Description:
+    """Counts and sizes, from what is known already: no image is read."""
     sizes = task.train.source.sizes
-    return {
-        "name": task.name,
-        "kind": task.kind,
-        "class_names": list(task.class_names),
-        "images": sum(len(samples) for samples in task.splits.values()),
-        "channels": task.train.source.channels,
-        "splits": {split: _split(task, samples) for split, samples in task.splits.items()},
-        "width_px": _spread(sizes[:, 0]),
-        "height_px": _spread(sizes[:, 1]),
-        "groups_shared": shared_groups(task),
-        "duplicates": _duplicates(task),
-        "fingerprint": task.fingerprint,
-        "notes": list(task.notes),
-        **_pixel_shares(task),
-    }
+    shares, unlabelled = _pixel_shares(task)
+    return Description(
+        name=task.name,
+        kind=task.kind,
+        class_names=task.class_names,
+        images=sum(len(samples) for samples in task.splits.values()),
+        channels=task.train.source.channels,
+        width_px=_spread(sizes[:, 0]),
+        height_px=_spread(sizes[:, 1]),
+        groups_shared=shared_groups(task),
+        duplicates=_duplicates(task),
+        fingerprint=task.fingerprint,
+        notes=task.notes,
+        pixel_share=shares,
+        unlabelled_share=unlabelled,
+        counts={split: _counts(task, samples) for split, samples in task.splits.items()},
+        split_images={split: len(samples) for split, samples in task.splits.items()},
+        groups={
+            split: None if samples.groups is None else len(set(samples.groups))
+            for split, samples in task.splits.items()
+        },
+        distance_unit=task.kind.distance_unit(task.train) or None,
+    )
 
 
-def _duplicates(task: Task) -> dict[str, Any] | None:
+def _duplicates(task: Task) -> Duplicates | None:
     found = task.duplicates
     if found is None:
         return None
-    return {
-        "pairs": len(found),
-        "identical": sum(pair.kind == "identical" for pair in found),
-        "images": len({pair.b for pair in found}),
-        "first": [asdict(pair) for pair in found[:DUPLICATES_NAMED]],
-    }
+    return Duplicates(
+        pairs=len(found),
+        identical=sum(pair.kind == "identical" for pair in found),
+        images=len({pair.b for pair in found}),
+        first=tuple(found[:DUPLICATES_NAMED]),
+    )
 
 
-def _pixel_shares(task: Task) -> dict[str, Any]:
+def _pixel_shares(task: Task) -> tuple[Mapping[str, float] | None, float | None]:
+    """Of each class among the labelled pixels, and of the unlabelled among all."""
     if task.train.masks is None:
-        return {}
+        return None, None
     *pixels, unlabelled = task.train.masks.pixel_counts.sum(axis=0).tolist()
     shares = {name: count / sum(pixels) for name, count in zip(task.class_names, pixels, strict=True)}
-    return {"pixel_share": shares, "unlabelled_share": unlabelled / (sum(pixels) + unlabelled)}
+    return shares, unlabelled / (sum(pixels) + unlabelled)
 
 
-def _split(task: Task, samples: Samples) -> dict[str, Any]:
-    numbers = class_counts(samples.labels, len(task.class_names))
-    return {
-        "images": len(samples),
-        "classes": dict(zip(task.class_names, numbers, strict=True)),
-        "groups": None if samples.groups is None else len(set(samples.groups)),
-    }
+def _counts(task: Task, samples: Samples) -> dict[str, int]:
+    return dict(zip(task.class_names, class_counts(samples.labels, len(task.class_names)), strict=True))
 
 
-def _spread(values: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, float]:
-    return {"min": int(values.min()), "median": float(np.median(values)), "max": int(values.max())}
+def _spread(values: npt.NDArray[Any]) -> Spread:
+    return Spread(int(values.min()), float(np.median(values)), int(values.max()))
 
 
 def shared_groups(task: Task) -> int | None:

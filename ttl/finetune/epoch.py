@@ -1,88 +1,79 @@
-"""One epoch of a fine-tune: a row of its learning curve."""
+"""An epoch of a fine-tune: a row of its learning curve."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from math import isnan, nan
+from dataclasses import dataclass, field, fields
 from typing import Any
 
+from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from ttl.typed import Figure
+
 PREFIX, OF_HEADS = "val_", "_of_heads"
-PLAIN = ("epoch", "phase", "lr", "train_loss", "val_loss", "images_per_second", "seconds")
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """A row of the learning curve; in JSON a flat object: `val_auprc`, `val_auprc_of_heads`.
+    """One epoch. In files it is a flat row: `val_auprc`, `val_auprc_of_heads` beside `epoch`, `lr`, ...
 
     Attributes:
-        epoch: counted from 1 through all phases.
-        phase: what trained.
-        lr: learning rate.
-        train_loss: mean over the epoch's samples.
-        val_loss: on the validation images; of several heads their mean, as of the metrics.
-        val: metric -> value on the validation images; NaN where undefined.
-        of_heads: metric -> each head's value, where there are several.
+        epoch: its number, from 1, over all phases.
+        phase: what trained in it.
+        lr: the learning rate of its first step.
+        train_loss: mean over the samples, while the weights moved.
+        val_loss: of the validation images; of several heads the mean.
+        val: headline metric of the kind of task -> its value on the validation images; of several heads the mean.
+        of_heads: the primary metric -> its value for each head; nothing where there is one head.
         images_per_second: of training alone; of a segmentation, crops.
-        seconds: of the whole epoch.
+        seconds: validation included.
     """
 
     epoch: int
     phase: str
     lr: float
-    train_loss: float
-    val_loss: float
-    val: Mapping[str, float] = field(default_factory=dict)
-    of_heads: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    images_per_second: float = nan
-    seconds: float = nan
-
-    def to_json(self) -> dict[str, Any]:
-        """The flat row; NaN as None."""
-        head = {name: getattr(self, name) for name in PLAIN[:5]}
-        values = {f"{PREFIX}{metric}": value for metric, value in self.val.items()}
-        heads = {f"{PREFIX}{metric}{OF_HEADS}": [*map(_plain, row)] for metric, row in self.of_heads.items()}
-        tail = {name: getattr(self, name) for name in PLAIN[5:]}
-        return (
-            {name: _plain(value) for name, value in {**head, **values}.items()}
-            | heads
-            | {name: _plain(value) for name, value in tail.items()}
-        )
+    train_loss: Figure
+    val_loss: Figure
+    val: Mapping[str, Figure]
+    of_heads: Mapping[str, tuple[Figure, ...]] = field(default_factory=dict)
+    images_per_second: Figure = field(kw_only=True)
+    seconds: float = field(kw_only=True)
 
     @classmethod
-    def from_json(cls, row: Mapping[str, Any]) -> Epoch:
-        """What `to_json` gave.
-
-        Raises:
-            ValueError: it isn't that.
-        """
-        try:
-            plain = {name: row[name] for name in PLAIN}
-            measured = {name: value for name, value in row.items() if name.startswith(PREFIX) and name not in PLAIN}
-            heads = {
-                k.removeprefix(PREFIX).removesuffix(OF_HEADS): v for k, v in measured.items() if k.endswith(OF_HEADS)
-            }
-            return cls(
-                **{name: nan if value is None else value for name, value in plain.items()},
-                val={k.removeprefix(PREFIX): _number(v) for k, v in measured.items() if not k.endswith(OF_HEADS)},
-                of_heads={metric: tuple(map(_number, values)) for metric, values in heads.items()},
-            )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"an epoch lacks {error}, or it isn't a number") from error
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
-        """In files it is the flat row."""
-        return core_schema.no_info_plain_validator_function(
-            cls.from_json, serialization=core_schema.plain_serializer_function_ser_schema(cls.to_json)
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The flat row to its fields and back."""
+        return core_schema.no_info_before_validator_function(
+            _nested,
+            handler(source),
+            serialization=core_schema.wrap_serializer_function_ser_schema(
+                lambda epoch, inner: _flat(inner(epoch)), schema=handler(source)
+            ),
         )
 
 
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and isnan(value) else value
+def _nested(row: Any) -> Any:
+    """The values that start with `val_` put together; what is no object is left for the check that follows."""
+    if not isinstance(row, Mapping):
+        return row
+    own = {field.name for field in fields(Epoch)}
+    measured = {name: value for name, value in row.items() if name not in own and name.startswith(PREFIX)}
+    heads = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in measured.items()
+        if name.endswith(OF_HEADS)
+    }
+    return {
+        **{name: value for name, value in row.items() if name not in measured},
+        "val": {name.removeprefix(PREFIX): value for name, value in measured.items() if name not in heads},
+        "of_heads": {name.removeprefix(PREFIX).removesuffix(OF_HEADS): value for name, value in heads.items()},
+    }
 
 
-def _number(value: Any) -> float:
-    return nan if value is None else float(value)
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    heads, val = values.pop("of_heads"), values.pop("val")
+    return {
+        **values,
+        **{f"{PREFIX}{metric}": value for metric, value in val.items()},
+        **{f"{PREFIX}{metric}{OF_HEADS}": value for metric, value in heads.items()},
+    }

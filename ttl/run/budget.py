@@ -18,10 +18,10 @@ from ttl.cost.rounds import time_rounds
 from ttl.cost.session import resolve_threads
 from ttl.cost.subject import Setting, Subject
 from ttl.errors import ExportError, TTLError, UsageError
-from ttl.export.to_onnx import export_onnx
+from ttl.export.to_file import export_onnx
 from ttl.finetune.accelerated import accelerator, from_main
+from ttl.report.schema.searched import LatencyLimit, TimedPoint
 from ttl.run.events import Note, Watch
-from ttl.run.latency_budget import LatencyBudget, MeasuredPoint
 from ttl.run.provenance import known_run, machine, versions
 from ttl.run.setting import RunSetting
 from ttl.search.candidates import Cut
@@ -38,25 +38,13 @@ RUNS_PER_POINT = 100
 
 
 @dataclass(frozen=True)
-class KeptBudget:
-    """latency_budget.json: what was measured, what it was asked for, and where."""
+class KeptLimit:
+    """latency_budget.json: what was measured, a hash of what it was asked for, and where."""
 
     identity: str
-    budget_ms: float
-    threads: int
-    highest: str
-    measured: tuple[MeasuredPoint, ...]
+    limit: LatencyLimit
     versions: Mapping[str, str]
     hardware: Machine
-
-    @classmethod
-    def of(cls, identity: str, budget: LatencyBudget) -> KeptBudget:
-        """Of a budget that was measured just now, here."""
-        return cls(identity, budget.budget_ms, budget.threads, budget.highest, budget.rows, versions(), machine())
-
-    def budget(self) -> LatencyBudget:
-        """Without where it was measured."""
-        return LatencyBudget(self.budget_ms, self.threads, self.highest, {row.cut: row.p50_ms for row in self.measured})
 
 
 def within_latency(setting: RunSetting, study: Study | None, watch: Watch) -> RunSetting:
@@ -77,12 +65,12 @@ def within_latency(setting: RunSetting, study: Study | None, watch: Watch) -> Ru
     if setting.config.max_latency_ms is None:
         return setting
     budget_ms = setting.config.max_latency_ms
-    found = _from_main(setting, lambda: _kept(setting, budget_ms, study, watch))
-    watch(Note(found.words()))
-    return setting.within(found)
+    limit = _from_main(setting, lambda: _kept(setting, budget_ms, study, watch))
+    watch(Note(limit.words()))
+    return setting.within(limit)
 
 
-def _from_main(setting: RunSetting, find: Callable[[], LatencyBudget]) -> LatencyBudget:
+def _from_main(setting: RunSetting, find: Callable[[], LatencyLimit]) -> LatencyLimit:
     """What the main process finds, for all: its refusal too, or the others would wait for it."""
     if processes.count() == 1:
         return find()
@@ -90,27 +78,27 @@ def _from_main(setting: RunSetting, find: Callable[[], LatencyBudget]) -> Latenc
     found = from_main(_outcome(find) if processes.is_main() else None)
     if isinstance(found, TTLError):
         raise found
-    return cast(LatencyBudget, found)
+    return cast(LatencyLimit, found)
 
 
-def _outcome(find: Callable[[], LatencyBudget]) -> LatencyBudget | TTLError:
+def _outcome(find: Callable[[], LatencyLimit]) -> LatencyLimit | TTLError:
     try:
         return find()
     except TTLError as refusal:
         return refusal
 
 
-def _kept(setting: RunSetting, budget_ms: float, study: Study | None, watch: Watch) -> LatencyBudget:
+def _kept(setting: RunSetting, budget_ms: float, study: Study | None, watch: Watch) -> LatencyLimit:
     """What an earlier call on the folder measured, else what is measured now."""
     if study is None:
         return _measured(setting, budget_ms, watch)
     known_run(setting, study)  # a folder of another command is refused before its file is replaced
     identity = _identity(setting)
-    kept = study.read(KeptBudget, KEPT)
+    kept = study.read(KeptLimit, KEPT)
     if kept is not None and kept.identity == identity:
-        return kept.budget()
+        return kept.limit
     measured = _measured(setting, budget_ms, watch)
-    study.write(KEPT, KeptBudget.of(identity, measured))
+    study.write(KEPT, KeptLimit(identity, measured, versions(), machine()))
     return measured
 
 
@@ -131,7 +119,7 @@ def _identity(setting: RunSetting) -> str:
     )
 
 
-def _measured(setting: RunSetting, budget_ms: float, watch: Watch) -> LatencyBudget:
+def _measured(setting: RunSetting, budget_ms: float, watch: Watch) -> LatencyLimit:
     threads = resolve_threads(setting.config.threads)
     points = {candidate.name: candidate for candidate in setting.candidates}
     most = ceil(log2(len(points) + 1))
@@ -145,7 +133,8 @@ def _measured(setting: RunSetting, budget_ms: float, watch: Watch) -> LatencyBud
             f"No point is left to search among: the smallest, {name}, takes {milliseconds(p50_ms)} an image here on "
             f"{counted(threads, 'thread')}, more than the {budget_ms:g} ms allowed; raise --max-latency-ms"
         )
-    return LatencyBudget(budget_ms, threads, highest, measured)
+    timed = tuple(TimedPoint(cut=name, p50_ms=p50_ms) for name, p50_ms in measured.items())
+    return LatencyLimit(budget_ms=budget_ms, threads=threads, highest=highest, measured=timed)
 
 
 def highest_within(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ttl.run.seed_runs import PartialRuns, SeedRuns
 from ttl.search.candidates import Cut
-from ttl.search.evidence.curve import Curve
+from ttl.search.evidence.curve import Curve, Look
 from ttl.search.evidence.overlap import Similarities
 from ttl.study.record import TrialRecord
 
@@ -42,6 +42,10 @@ class Findings:
         """Of all that was trained."""
         tried = [record for runs in self.tried.values() for record in runs.records]
         return [*tried, *(record for runs in self.stopped.values() for record in runs.records), *self.joints]
+
+    def looks(self, evidence: str) -> tuple[Look, ...]:
+        """What a kind of evidence says of each candidate; nothing where it wasn't asked."""
+        return self.curves[evidence].looks if evidence in self.curves else ()
 
     def score(self, candidate: Cut, epochs: int | None) -> float:
         """A candidate's validation score: at its end, or after so many epochs; NaN where its fine-tune failed."""

@@ -1,46 +1,49 @@
-"""The verbs' work: plan, run, finetune, export, and the report."""
+"""The verbs that train: run (and search), and finetune."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from time import perf_counter
-from typing import Any
-
-import torch
 
 from ttl import processes
 from ttl.config import RunConfig
-from ttl.cut.points import TruncationPoint, TruncationPoints
-from ttl.finetune import Images, MaskedImages, Split, fit
-from ttl.report import write_report
+from ttl.deliver.file_record import remembered
+from ttl.report import RunReport, write_report
+from ttl.report.schema import REPORT
 from ttl.run.budget import within_latency
-from ttl.run.engines import check_engine, engine_of
-from ttl.run.events import Note, Numbered, Watch, unwatched
-from ttl.run.job import Job
+from ttl.run.context import RunContext, context_of
+from ttl.run import delivering
+from ttl.run.engine_of import check_engine, engine_of
+from ttl.run.events import Note, Watch, unwatched
+from ttl.run.findings import Findings
 from ttl.run.prepare import prepare
-from ttl.run.prepared import Prepared
 from ttl.run.provenance import open_run
-from ttl.run.repeats import Repeats
-from ttl.run.strategies import Sources, strategy
-from ttl.run.trial import Record, finished_trial, run_trial
-from ttl.run.verdict import MACS_PER_TRAINING_STEP, describe_task
-from ttl.search.strategies.probe import Curve, Probed
-from ttl.search.strategies.svcca import Similarity
-from ttl.search.strategy import Found, drive, one_by_one
-from ttl.study.engines.engine import Trial
-from ttl.study.folder import CACHE, Study
+from ttl.run.report_writer import Delivered, Progress, report_of_run
+from ttl.run.search_job import SearchJob
+from ttl.run.seed_runs import SeedRuns
+from ttl.run.trial_run import finished_trial, run_trial
+from ttl.search.strategy import SearchEnd
+from ttl.study.folder import Study
+from ttl.study.record import TrialRecord
+from ttl.study.run_record import RunRecord
+from ttl.study.trial import Trial
+
+DEFAULT_FOLDER = Path("ttl-run")
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What a run left behind."""
+    """What a run left behind.
+
+    Attributes:
+        folder: the run folder.
+        report: the content of its report.json.
+        trained: fine-tunes done by this call; 0 where all were on disk already.
+    """
 
     folder: Path
-    report: dict[str, Any]
+    report: RunReport
     trained: int
-    """Fine-tunes done by this call; 0 where all were on disk already."""
 
 
 def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) -> Finished:
@@ -55,33 +58,59 @@ def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) ->
         TTLError: with all that was computed until then kept in the run folder.
     """
     check_engine(config)
-    study, watch = Study(config.out or Path("ttl-run")), Numbered(watch)
+    study = Study(config.out or DEFAULT_FOLDER)
     with study.held():
-        prepared = within_latency(prepare(config, watch, cache_dir=study.folder / CACHE), study, watch)
-        started = open_run(prepared, study)
-        with engine_of(prepared, study, watch) as engine:
-            job = Job(prepared, study, started, watch, engine)
-            found = job.search()
-        watch(Note(f"Chosen: {found.choice.reason}"))
-        content = job.publish(found)
+        setting = within_latency(prepare(config, watch), study, watch)
+        context = context_of(setting, study)
+        desk = _Desk(context, open_run(setting, study))
+        with engine_of(context, watch) as engine:
+            job = SearchJob(context, watch, engine, publish=desk.publish)
+            end = job.run()
+        watch(Note(f"Chosen: {end.choice.reason}"))
+        report = desk.publish(job.findings, end)
         if processes.is_main():
-            content = job.deliver(found) if deliver else content
+            if deliver:
+                chosen, whole = job.findings.tried[end.choice.candidate].best, job.findings.tried[setting.whole].best
+                report = desk.publish(job.findings, end, delivering.deliver(context, chosen, whole, watch))
             write_report(study.folder)
-        return Finished(study.folder, content, job.trained)
+        return Finished(study.folder, report, job.trained)
+
+
+@dataclass(frozen=True, eq=False)
+class _Desk:
+    """Where the report of a run under way is written."""
+
+    context: RunContext
+    run: RunRecord
+
+    def publish(
+        self, findings: Findings, end: SearchEnd | None = None, delivered: Delivered | None = None
+    ) -> RunReport:
+        """Write report.json from what is there so far."""
+        study = self.context.study
+        exports = remembered(study, {record.id for record in findings.records})
+        progress = Progress(findings, end, delivered, tuple(exports))
+        report = report_of_run(self.context.setting, self.run, progress)
+        study.write(REPORT, report)
+        return report
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What fine-tuning at one point left behind."""
+    """What fine-tuning at one point left behind.
+
+    Attributes:
+        folder: of the trial that validates best.
+        runs: one a seed.
+    """
 
     folder: Path
-    """Of the trial that validates best."""
-    repeats: Repeats
+    runs: SeedRuns = field(repr=False)
 
     @property
-    def record(self) -> Record:
+    def record(self) -> TrialRecord:
         """Of the trial that validates best."""
-        return self.repeats.best
+        return self.runs.best
 
 
 def finetune(config: RunConfig, cut: str, *, watch: Watch = unwatched) -> Tuned:
@@ -90,116 +119,14 @@ def finetune(config: RunConfig, cut: str, *, watch: Watch = unwatched) -> Tuned:
     Raises:
         TTLError: a bad option, bad data, or a fine-tune that failed.
     """
-    study, watch = Study(config.out or Path("ttl-run")), Numbered(watch)
+    study = Study(config.out or DEFAULT_FOLDER)
     with study.held():
-        prepared = prepare(config, watch, cache_dir=study.folder / CACHE)
-        point = prepared.points.find(cut)
-        open_run(prepared, study)
-        trials = [Trial(point.name, seed) for seed in prepared.seeds]
-        records = [
-            finished_trial(prepared, study, trial, watch) or run_trial(prepared, study, trial, watch)
-            for trial in trials
-        ]
-        repeats = Repeats(tuple(records))
-        return Tuned(study.trial_folder(repeats.best["id"]), repeats)
-
-
-def rebuild_report(folder: Path) -> Path:
-    """Build report.html anew from report.json, of a finished run or one under way.
-
-    Raises:
-        RunFolderError: there is no report.json.
-    """
-    return write_report(folder)
-
-
-LOOKS = {"probe": "a probe of all points", "joint": "one fine-tune with a head at every point"}
-"""What strategies begin with that look at all points before they choose one."""
-
-
-@dataclass(frozen=True)
-class Planned:
-    """What a run would do, known without training."""
-
-    task: dict[str, Any]
-    points: TruncationPoints
-    coarse: tuple[str, ...]
-    """The points that the search begins with; none where a look at all of them decides which."""
-    begins: str
-    """What the search begins with, in words."""
-    most_trials: int
-    """Fine-tunes at most."""
-    macs_per_epoch: int
-    """Training multiply-adds of one epoch of the whole network."""
-    seconds_per_epoch: float
-    """Of the whole network, estimated from timed training steps on this machine."""
-    weights: str
-    notes: tuple[str, ...]
-
-
-def plan(config: RunConfig, *, watch: Watch = unwatched) -> Planned:
-    """What the data holds, the split, the candidates, and what a search would cost. Nothing is kept.
-
-    Raises:
-        TTLError: a bad option or bad data, as a run would find it.
-    """
-    prepared = within_latency(prepare(config, watch), None, watch)
-    points, candidates = prepared.points, prepared.candidates
-    rehearsal = [_rehearse(config.strategy, candidates, winner) for winner in candidates]
-    looks = LOOKS.get(config.strategy)
-    coarse = () if looks else tuple(point.name for point in rehearsal[-1].steps[0].points)
-    most = max(len(found.scores) for found in rehearsal) + (config.strategy == "joint")
-    measured = (f"{prepared.latency.words()}.",) if prepared.latency else ()
-    return Planned(
-        task=describe_task(prepared.task),
-        points=points,
-        coarse=coarse,
-        begins=looks or ", ".join(coarse),
-        most_trials=config.seeds * most,
-        macs_per_epoch=MACS_PER_TRAINING_STEP * points[-1].macs * prepared.shown,
-        seconds_per_epoch=_seconds_per_epoch(prepared),
-        weights=prepared.backbone.weights.summary(),
-        notes=prepared.task.notes + measured,
-    )
-
-
-def _rehearse(name: str, points: Sequence[TruncationPoint], winner: TruncationPoint) -> Found:
-    """The search as it would go if scores fell off with the distance to `winner`."""
-    scores = {point.name: -float(abs(point.index - winner.index)) for point in points}
-
-    def curve() -> Curve:
-        return {name: Probed(score, 0.0) for name, score in scores.items()}
-
-    def similarities() -> dict[str, Similarity]:
-        return {point.name: Similarity((float(point.index < winner.index),), (0.5,)) for point in points}
-
-    sources = Sources(curve, curve, similarities)
-    return drive(strategy(name, points, sources=sources), one_by_one(lambda point: scores[point.name]))
-
-
-def _seconds_per_epoch(prepared: Prepared) -> float:
-    """Wall seconds of an epoch of the whole network, from a few training steps on random images."""
-    config, task = prepared.config, prepared.task
-    batch = min(config.batch_size or prepared.recipe.batch_size, len(task.train))
-    few, whole = max(2, min(batch, 16)), prepared.points[-1]
-    model = prepared.truncated(whole, config.seed)
-    images = _random_images(prepared, few)
-    settings = replace(prepared.settings(config.seed, whole), epochs=1, batch_size=few, balance="none")
-    fit(model, images, images, prepared.recipe, settings)  # first calls choose kernels, which takes longer than a step
-    start = perf_counter()
-    fit(model, images, images, prepared.recipe, settings)
-    # The epoch validates too: few images forward cost a third of few images trained on.
-    val = len(task.val) * prepared.shown / len(task.train)
-    return (perf_counter() - start) * (prepared.shown + val / 3) / (few * 4 / 3)
-
-
-def _random_images(prepared: Prepared, few: int) -> Split:
-    """Noise in the place of training images, with labels that some of them have."""
-    side, generator = prepared.image_size, torch.Generator().manual_seed(0)
-    labels = prepared.task.train.labels[torch.arange(few).numpy() % len(prepared.task.train)]
-    pixels = torch.randint(0, 256, (few, 3, side, side), dtype=torch.uint8, generator=generator)
-    if not prepared.segments:
-        return Images(pixels, labels)
-    classes = len(prepared.task.class_names)
-    masks = torch.randint(0, classes, (few, side, side), dtype=torch.uint8, generator=generator)
-    return MaskedImages(list(pixels), list(masks), labels, side, [None] * few)
+        setting = prepare(config, watch)
+        candidate = setting.candidate(cut)
+        open_run(setting, study)
+        context = context_of(setting, study)
+        trials = [Trial(candidate, seed) for seed in setting.seeds]
+        runs = SeedRuns(
+            tuple(finished_trial(context, trial, watch) or run_trial(context, trial, watch) for trial in trials)
+        )
+        return Tuned(study.trial_folder(runs.best.id), runs)

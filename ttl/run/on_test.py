@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite, nan
+from typing import Any
 
 from ttl.report.schema.on_test import (
     AnyConfusion,
@@ -18,11 +19,12 @@ from ttl.report.schema.on_test import (
     LabelConfusion,
     Network,
     OperatingPoint,
+    PerClass,
     PrecisionRecallCurve,
     RocCurve,
 )
 from ttl.run.setting import RunSetting
-from ttl.stats import THRESHOLD, ClassCurves, Line, calibration, confusion, curves
+from ttl.stats import THRESHOLD, ClassCurves, Line, calibration, confusion, curves, per_class
 from ttl.study.record import TrialRecord
 
 DIGITS = 6
@@ -112,5 +114,17 @@ def _confidence(setting: RunSetting, record: TrialRecord) -> Confidence:
     )
 
 
-def _tuples(rows):  # type: ignore[no-untyped-def]
-    return tuple(map(_tuples, rows)) if isinstance(rows, list) else rows
+def class_values(setting: RunSetting, record: TrialRecord) -> PerClass:
+    """Of a segmentation: metric -> class -> its value on the test images; NaN where it is undefined."""
+    names = setting.task.class_names
+    found = per_class(setting.kind, setting.task.test.labels, record.predictions["test"])
+    return {
+        metric: dict(zip(names, map(float, values), strict=True))
+        for metric, values in found.items()
+        if metric != "support"
+    }
+
+
+def _tuples(values: Any) -> Any:
+    """Nested lists as nested tuples."""
+    return tuple(map(_tuples, values)) if isinstance(values, list) else values

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from math import nan
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
 from ttl import processes
 from ttl.cost.latency import Latency
+from ttl.cut.points import TruncationPoint, UNetPoint
 from ttl.data import describe
 from ttl.deliver.file_record import FileRecord
+from ttl.deliver.pictures.cases import CamCases, MaskCases
 from ttl.report.schema import RunReport
-from ttl.report.schema.asked import ModelRecord, RecipeRecord, TaskRecord, WeightsRecord
-from ttl.report.schema.on_test import CamCases, Comparison, MaskCases, Network, PerClass
+from ttl.report.schema.asked import ModelRecord, RecipeRecord, WeightsRecord
+from ttl.report.schema.exported import DeliveredFiles
+from ttl.report.schema.on_test import Comparison, Network
 from ttl.report.schema.searched import (
     CandidateResult,
     ComparedPoint,
     FailedFineTune,
-    LatencyLimit,
     MeanAndDeviation,
+    PointRecord,
     PointResult,
     SearchRecord,
     SearchStep,
@@ -29,20 +31,17 @@ from ttl.report.schema.searched import (
     StoppedFineTune,
     StoppedFineTunes,
     Svcca,
-    TimedPoint,
-    point_record,
+    UNetPointRecord,
 )
 from ttl.run.comparing import compared
 from ttl.run.findings import Findings
-from ttl.run.on_test import on_test
+from ttl.run.on_test import class_values, on_test
 from ttl.run.seed_runs import SeedRuns
 from ttl.run.setting import RunSetting
 from ttl.search.evidence.overlap import OVERLAP, Similarities
-from ttl.search.strategy import Batch, SearchEnd
-from ttl.stats import per_class
+from ttl.search.strategy import SearchEnd
 from ttl.study.record import TrialRecord
 from ttl.study.run_record import RunRecord
-from ttl.words.estimate import Estimate
 
 MACS_PER_TRAINING_STEP = 3
 """A training step costs about three forward passes: one forward, two backward."""
@@ -50,19 +49,246 @@ MACS_PER_TRAINING_STEP = 3
 
 @dataclass(frozen=True)
 class Delivered:
-    """What a run delivered, beside its report.
+    """What a run delivered.
 
     Attributes:
-        export: the chosen network's file with the whole one's beside it; None before the export.
+        trials: the fine-tunes that were exported, the chosen one first.
+        chosen: the file of the chosen network.
+        full: the file of the whole one.
         latency: rows of the latency table.
         overlays: of a segmentation, the pictures of some cases.
         cams: of a classification, the Grad-CAM of some cases.
-        exports: every file of the run.
     """
 
-    export: FileRecord | None = None
-    full: FileRecord | None = None
+    trials: tuple[str, str]
+    chosen: FileRecord
+    full: FileRecord
     latency: tuple[Latency, ...] = ()
     overlays: MaskCases | None = None
     cams: CamCases | None = None
+
+    @property
+    def files(self) -> DeliveredFiles:
+        """Both files, as the report has them."""
+        return DeliveredFiles(
+            **{each.name: getattr(self.chosen, each.name) for each in fields(FileRecord)},
+            path=self.chosen.file,
+            full_path=self.full.file,
+            full_size_bytes=self.full.size_bytes,
+            full_parity_max_abs=self.full.parity_max_abs,
+        )
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        findings: what its fine-tunes gave.
+        end: how the search ended; None while it runs.
+        delivered: None before the export.
+        exports: what became of every file that was asked for.
+    """
+
+    findings: Findings
+    end: SearchEnd | None = None
+    delivered: Delivered | None = None
     exports: tuple[FileRecord, ...] = field(default=())
+
+
+def report_of_run(setting: RunSetting, run: RunRecord, progress: Progress) -> RunReport:
+    """The content of report.json, from what is there so far.
+
+    Args:
+        setting: of the run.
+        run: the content of run.json.
+        progress: how far it is.
+    """
+    findings, end, delivered = progress.findings, progress.end, progress.delivered
+    whole = findings.tried.get(setting.whole)
+    chosen = findings.tried[end.choice.candidate] if end else None
+    failed = sorted(findings.failed, key=lambda candidate: candidate.top.index)
+    return RunReport(
+        status="finished" if end and delivered else "unfinished",
+        metric=setting.metric,
+        task=describe(setting.task),
+        model=_model(setting),
+        points=tuple(map(_point, setting.network.points)),
+        recipe=_recipe(setting),
+        candidates=tuple(
+            _candidate(runs) for runs in sorted(findings.tried.values(), key=lambda runs: runs.best.index)
+        ),
+        failed=tuple(FailedFineTune(cut=candidate.name, cause=findings.failed[candidate]) for candidate in failed),
+        search=_search(setting, findings, end),
+        probe=findings.looks("probe"),
+        joint=findings.looks("joint"),
+        svcca=_svcca(findings.similarities),
+        latency=delivered.latency if delivered else (),
+        run=run,
+        full=_result(whole) if whole else None,
+        chosen=_result(chosen) if chosen else None,
+        export=delivered.files if delivered else None,
+        overlays=delivered.overlays if delivered else None,
+        cams=delivered.cams if delivered else None,
+        exports=progress.exports,
+        **(_tested(setting, chosen.best, whole.best) if chosen and whole else {}),
+    )
+
+
+def _tested(setting: RunSetting, chosen: TrialRecord, whole: TrialRecord) -> dict[str, Any]:
+    """The sections that compare both networks on the test images."""
+    found = compared(setting, chosen, whole, "test")
+    comparison = Comparison(
+        metric=setting.metric,
+        split="test",
+        margin=found.margin,
+        non_inferior=found.shown,
+        difference=found.difference,
+    )
+    networks: dict[Network, TrialRecord] = {"chosen": chosen, "full": whole}
+    if setting.kind.per_pixel:
+        per_class = {network: class_values(setting, record) for network, record in networks.items()}
+        return {"comparison": comparison, "per_class": per_class}
+    sections = on_test(setting, {"full": whole} if chosen.id == whole.id else networks)
+    return {
+        "comparison": comparison,
+        "curves": sections.curves,
+        "confusion": sections.confusion,
+        "calibration": sections.calibration,
+    }
+
+
+def _model(setting: RunSetting) -> ModelRecord:
+    network = setting.network
+    spec, weights = network.spec, network.weights
+    return ModelRecord(
+        name=network.name,
+        image_size=spec.image_size,
+        mean=spec.mean,
+        std=spec.std,
+        interpolation=spec.interpolation,
+        weights=WeightsRecord(**asdict(weights), summary=weights.summary()),
+    )
+
+
+def _recipe(setting: RunSetting) -> RecipeRecord:
+    recipe, config = setting.recipe, setting.config
+    return RecipeRecord(
+        name=recipe.name,
+        source=recipe.source,
+        phases=recipe.words(),
+        epochs_cap=config.epochs,
+        batch_size=config.batch_size or recipe.batch_size,
+        accumulate=config.accumulate,
+        augment=recipe.augment,
+        dropout=setting.head.dropout,
+        balance=config.balance,
+        amp=config.amp,
+        processes=processes.count(),
+        seeds=tuple(setting.seeds),
+    )
+
+
+def _point(point: TruncationPoint) -> PointRecord:
+    kind = UNetPointRecord if isinstance(point, UNetPoint) else PointRecord
+    return kind(**{each.name: getattr(point, each.name, None) for each in fields(kind)})
+
+
+def _result(runs: SeedRuns) -> PointResult:
+    """Of the trial whose weights are delivered, and how the seeds differ where there are several."""
+    return PointResult(**_figures(runs))
+
+
+def _candidate(runs: SeedRuns) -> CandidateResult:
+    best = runs.best
+    return CandidateResult(
+        **_figures(runs),
+        trials=tuple(record.id for record in runs.records),
+        epochs=best.epochs,
+        best_epoch=best.best_epoch,
+        seconds=best.seconds,
+        curve=best.curve,
+        notes=best.notes,
+    )
+
+
+def _figures(runs: SeedRuns) -> dict[str, Any]:
+    best = runs.best
+    names = ("cut", "index", "params", "macs", "encoder_params", "encoder_macs", "val", "test")
+    spread = _spread(runs) if len(runs.records) > 1 else None
+    return {"trial": best.id, **{name: getattr(best, name) for name in names}, "spread": spread}
+
+
+def _spread(runs: SeedRuns) -> SeedSpread:
+    """Mean and deviation of every metric over the seeds, on validation and test images."""
+    return SeedSpread(
+        seeds=tuple(record.seed for record in runs.records),
+        **{
+            split: {
+                metric: _mean_and_deviation([getattr(record, split)[metric].value for record in runs.records])
+                for metric in getattr(runs.best, split)
+            }
+            for split in ("val", "test")
+        },
+    )
+
+
+def _mean_and_deviation(values: Sequence[float]) -> MeanAndDeviation:
+    """Of several numbers, the deviation with n - 1; NaN if one of them is."""
+    return MeanAndDeviation(mean=float(np.mean(values)), sd=float(np.std(values, ddof=1)))
+
+
+def _svcca(similarities: Similarities | None) -> Svcca:
+    """The distributions in five numbers a point; whole they are in svcca.json."""
+    if similarities is None:
+        return Svcca()
+    points = tuple(
+        ComparedPoint(
+            cut=point.cut, percentiles=_percentiles(point.coefficients), overlap=similarities.overlap(point)
+        )
+        for point in similarities.points
+    )
+    return Svcca(points=points, random=_percentiles(similarities.random), threshold=OVERLAP)
+
+
+def _percentiles(values: Sequence[float]) -> tuple[float, float, float, float, float]:
+    """The 5th, 25th, 50th, 75th and 95th percentile."""
+    p5, p25, p50, p75, p95 = (float(value) for value in np.percentile(values, [5, 25, 50, 75, 95]))
+    return p5, p25, p50, p75, p95
+
+
+def _search(setting: RunSetting, findings: Findings, end: SearchEnd | None) -> SearchRecord:
+    records = findings.records
+    per_mac = MACS_PER_TRAINING_STEP * setting.samples_per_epoch
+    return SearchRecord(
+        strategy=setting.config.strategy,
+        select=setting.config.select,
+        reason=end.choice.reason if end else None,
+        fine_tunes=len(records),
+        epochs=sum(record.epochs for record in records),
+        train_macs=sum(per_mac * record.macs * record.epochs for record in records),
+        seconds=sum(record.seconds for record in records),
+        steps=tuple(
+            SearchStep(
+                phase=step.phase, points=tuple(one.name for one in step.candidates), epochs=step.epochs or None
+            )
+            for step in (end.steps if end else ())
+        ),
+        stopped=_stopped(setting, findings) if setting.config.halving else None,
+        max_latency_ms=setting.latency,
+    )
+
+
+def _stopped(setting: RunSetting, findings: Findings) -> StoppedFineTunes:
+    """The fine-tunes that fell behind, and what they would have cost had they gone on to the cap."""
+    cap = setting.config.epochs
+    per_mac = MACS_PER_TRAINING_STEP * setting.samples_per_epoch
+    cut_short = [record for runs in findings.stopped.values() for record in runs.records]
+    saved = sum(per_mac * record.macs * (cap - record.epochs) for record in cut_short if cap)
+    return StoppedFineTunes(
+        points=tuple(
+            StoppedFineTune(cut=candidate.name, epochs=runs.epochs, val=runs.score)
+            for candidate, runs in findings.stopped.items()
+        ),
+        train_macs_saved_at_most=saved if cap else None,
+    )

@@ -14,7 +14,7 @@ from ttl.cut.points import TruncationPoint
 from ttl.data import Kind, Task
 from ttl.errors import UsageError
 from ttl.finetune import Recipe
-from ttl.run.latency_budget import LatencyBudget
+from ttl.report.schema.searched import LatencyLimit
 from ttl.search.candidates import Cut
 from ttl.study.candidate import Definition
 from ttl.study.trial import Trial, trial_id
@@ -43,7 +43,7 @@ class RunSetting:
     device: str
     frozen: frozenset[str]
     candidates: tuple[Cut, ...]
-    latency: LatencyBudget | None = None
+    latency: LatencyLimit | None = None
 
     @property
     def kind(self) -> Kind:
@@ -103,7 +103,19 @@ class RunSetting:
         """
         return Cut(self.network.name, self.network.points.find(cut))
 
-    def within(self, latency: LatencyBudget) -> RunSetting:
+    def among(self, points: Sequence[TruncationPoint]) -> RunSetting:
+        """The same, with those candidates alone that end at some points.
+
+        Raises:
+            UsageError: none of the points is a candidate.
+        """
+        names = {point.name for point in points}
+        kept = tuple(candidate for candidate in self.candidates if candidate.name in names)
+        if not kept:
+            raise UsageError(f"None of the points given is one to search among: {', '.join(sorted(names)) or 'none'}")
+        return replace(self, candidates=kept)
+
+    def within(self, latency: LatencyLimit) -> RunSetting:
         """The same, with the candidates up to the highest one within a measured budget."""
         names = [candidate.name for candidate in self.candidates]
         return replace(self, candidates=self.candidates[: names.index(latency.highest) + 1], latency=latency)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
+from ttl import typed
 from ttl.errors import UsageError
+from ttl.finetune.epoch import Epoch
 
 FOLDER = "tensorboard"
 
@@ -24,8 +25,8 @@ def check_tracker(kind: str) -> None:
 
 
 @contextmanager
-def tracker(kind: str, folder: Path, name: str, device: str) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """What to give each row of a learning curve.
+def tracker(kind: str, folder: Path, name: str, device: str) -> Iterator[Callable[[Epoch], None]]:
+    """What to give each epoch.
 
     Args:
         kind: `none` or `tensorboard`.
@@ -34,18 +35,19 @@ def tracker(kind: str, folder: Path, name: str, device: str) -> Iterator[Callabl
         device: of the fine-tune: accelerate wants to know before it lets anything be tracked.
     """
     if kind == "none":
-        yield lambda row: None
+        yield lambda epoch: None
         return
     from accelerate import Accelerator
 
     accelerator = Accelerator(cpu=device == "cpu", log_with=kind, project_dir=folder / FOLDER)
     accelerator.init_trackers(name)
 
-    def log(row: Mapping[str, Any]) -> None:
-        accelerator.log({key: value for key, value in row.items() if isinstance(value, float)}, step=row["epoch"])
+    def log(epoch: Epoch) -> None:
+        row = typed.to_json(epoch)
+        accelerator.log({key: value for key, value in row.items() if isinstance(value, float)}, step=epoch.epoch)
 
     try:
         yield log
     finally:
-        for known in accelerator.trackers:
-            known.finish()
+        for each in accelerator.trackers:
+            each.finish()

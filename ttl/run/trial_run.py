@@ -21,7 +21,7 @@ from ttl.finetune.epoch import Epoch
 from ttl.finetune.trainable import batch_norms, bn_momentum
 from ttl.run.context import RunContext
 from ttl.run.describe import bundle_of
-from ttl.run.events import BatchDone, EpochDone, TrialDone, TrialStarted, Watch
+from ttl.run.events import EpochProgress, EpochDone, TrialDone, TrialStarted, Watch
 from ttl.run.setting import RunSetting
 from ttl.run.track import tracker
 from ttl.search.candidates.joint import epochs_left
@@ -72,7 +72,7 @@ def run_trial(context: RunContext, trial: Trial, watch: Watch) -> TrialRecord:
     name = setting.trial_id(trial)
     checkpoint = context.study.checkpoint(name)
     begun = beginning(context, trial)
-    watch(TrialStarted(label, 1, trial.seed, begun.settings.epochs, epochs_done(checkpoint)))
+    watch(TrialStarted(label, trial.seed, begun.settings.epochs, epochs_done(checkpoint)))
     with tracker(setting.config.track, context.study.folder, f"{label}-seed{trial.seed}-{name}", setting.device) as log:
 
         def on_epoch(epoch: Epoch) -> None:
@@ -86,7 +86,7 @@ def run_trial(context: RunContext, trial: Trial, watch: Watch) -> TrialRecord:
             begun.recipe,
             begun.settings,
             on_epoch=on_epoch,
-            on_images=lambda samples, of: watch(BatchDone(samples, of, label, trial.seed)),
+            on_images=lambda samples, of: watch(EpochProgress(samples, of, label, trial.seed)),
             checkpoint=checkpoint,
             pause_after=trial.epochs,
         )

@@ -5,61 +5,61 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import isnan
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 
+from ttl.data.masked_images import MaskedImages
+from ttl.data.modality.overlay import overlay, picture
+from ttl.deliver.deliverable import Deliverable
+from ttl.deliver.pictures.cases import MaskCase, MaskCases, Which
 from ttl.deliver.pictures.write import write_pictures
 from ttl.export.run import OnnxModel
-from ttl.report.overlay import overlay, picture
-from ttl.run.prepared import Prepared
-from ttl.run.trial import Record, predictions
 from ttl.stats import metrics
 
 FOLDER = "overlays"
 WORST = 5
 
 
-def draw_cases(prepared: Prepared, folder: Path, files: Mapping[str, Path], records: Mapping[str, Record]) -> Any:
+def draw_masks_of(
+    networks: Mapping[Which, Deliverable], files: Mapping[Which, Path], folder: Path
+) -> MaskCases:
     """Write the pictures of some test images, and say what they are.
 
     Args:
-        prepared: the run.
+        networks: of one segmentation; `full` alone where the whole network was chosen.
+        files: what was exported of them, under the same names.
         folder: the run folder.
-        files: `chosen` and `full`: the exported networks; `full` alone where they are the same.
-        records: of their fine-tunes, under the same names.
-
-    Returns:
-        the `overlays` section of report.json.
 
     Raises:
         RunFolderError: no room, or no right to write.
     """
-    test, split = prepared.task.test, prepared.masked["test"]
-    models = {name: OnnxModel(path) for name, path in files.items()}
-    dice = {name: _dice_by_image(prepared, record) for name, record in records.items()}
+    task, split = networks["full"].task, cast(MaskedImages, networks["full"].splits["test"])
+    models = {which: OnnxModel(path) for which, path in files.items()}
+    dice = {which: _dice_by_image(deliverable) for which, deliverable in networks.items()}
     cases = []
     for number, (position, why) in enumerate(_picked(dice.get("chosen", dice["full"]))):
         pixels = split.pixels[position]
         masks = {"truth": split.masks[position].numpy()}
-        masks |= {name: next(model.maps([pixels])).argmax(0) for name, model in models.items()}
+        masks |= {which: next(model.maps([pixels])).argmax(0) for which, model in models.items()}
         pictures = {"image": picture(pixels.numpy())}
         pictures |= {name: overlay(pixels.numpy(), mask, classes=split.classes - 1) for name, mask in masks.items()}
         cases.append(
-            {
-                "id": test.ids[position],
-                "why": why,
-                "figures": {name: {"dice": _plain(found[position])} for name, found in dice.items()},
-                "files": write_pictures(folder, FOLDER, number, pictures),
-            }
+            MaskCase(
+                id=task.test.ids[position],
+                why=why,
+                figures={which: {"dice": values[position]} for which, values in dice.items()},
+                files=write_pictures(folder, FOLDER, number, pictures),
+            )
         )
-    return {"split": "test", "classes": list(prepared.task.class_names), "cases": cases}
+    return MaskCases(split="test", classes=task.class_names, cases=tuple(cases))
 
 
-def _dice_by_image(prepared: Prepared, record: Record) -> list[float]:
+def _dice_by_image(deliverable: Deliverable) -> list[float]:
     """Of each test image; NaN where neither truth nor prediction has any foreground."""
-    rows, labels = predictions(record, "test"), prepared.task.test.labels
-    return [metrics("segmentation", labels[i : i + 1], rows[i : i + 1], ("dice",))["dice"] for i in range(len(rows))]
+    rows, task = deliverable.predicted["test"], deliverable.task
+    labels = task.test.labels
+    return [metrics(task.kind, labels[i : i + 1], rows[i : i + 1], ("dice",))["dice"] for i in range(len(rows))]
 
 
 def _picked(dice: list[float]) -> list[tuple[int, str]]:
@@ -68,7 +68,3 @@ def _picked(dice: list[float]) -> list[tuple[int, str]]:
     worst = [(position, f"worst {rank} of {len(defined)}") for rank, position in enumerate(defined[:WORST], start=1)]
     median = defined[len(defined) // 2] if defined else None
     return worst + [(median, "median")] * (median is not None and len(defined) > WORST)
-
-
-def _plain(value: float) -> float | None:
-    return None if isnan(value) else value

@@ -1,0 +1,170 @@
+"""`ttl check`: is every file of a run folder what was written?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+
+from ttl import files, typed
+from ttl.data.cache import is_whole_cache
+from ttl.data.splits_file import split_digest
+from ttl.deliver.file_record import EXPORTS, Exports
+from ttl.errors import TTLError
+from ttl.export.bundle import DESCRIPTION, read_bundle
+from ttl.export.bundle import WEIGHTS as MODEL_WEIGHTS
+from ttl.export.digest import check_digests
+from ttl.finetune.resume import check_state
+from ttl.report.schema import REPORT, read_report
+from ttl.run.budget import KEPT, KeptLimit
+from ttl.run.delivering import DELIVERED
+from ttl.run.produced import PROBE, SVCCA, KeptProbe, KeptSimilarities
+from ttl.run.provenance import SPLITS
+from ttl.run.report_writer import Delivered
+from ttl.run.trial_run import JOINT_WEIGHTS
+from ttl.study.folder import CACHE, LOCK, RUN, TRIAL, TRIALS, Study
+from ttl.study.record import TrialRecord
+
+State = Literal["whole", "damaged", "missing", "not checked"]
+TYPED = {DELIVERED: Delivered, PROBE: KeptProbe, SVCCA: KeptSimilarities, KEPT: KeptLimit, EXPORTS: Exports}
+DERIVED = {".html": "`ttl report` makes it anew", ".md": "a text for people, made from the file beside it"}
+
+
+@dataclass(frozen=True)
+class FileState:
+    """What was found of one file.
+
+    Attributes:
+        file: relative to the run folder.
+        state: `not checked` where nothing says what it should hold.
+        why: in words; empty where it is whole.
+    """
+
+    file: str
+    state: State
+    why: str = ""
+
+
+def check(folder: Path) -> tuple[FileState, ...]:
+    """Look at every file of a run folder; nothing is changed.
+
+    Args:
+        folder: of a run, finished or under way.
+
+    Returns:
+        a state a file, in the order of their names; those that should be there and aren't among them.
+
+    Raises:
+        RunFolderError: it is no run folder.
+    """
+    study = Study(folder)
+    study.check_is_run()
+    found = [_state(study, path) for path in sorted(folder.rglob("*")) if path.is_file() and path.name != LOCK]
+    return tuple(sorted([*found, *_missing(study)], key=lambda state: state.file))
+
+
+def _state(study: Study, path: Path) -> FileState:
+    name = path.relative_to(study.folder).as_posix()
+    look = _look(study, path, name)
+    if look is None:
+        return FileState(name, "not checked", DERIVED.get(path.suffix, "not a file of a run"))
+    try:
+        look()
+    except (TTLError, OSError, ValueError, SyntaxError) as error:  # SyntaxError: what Pillow calls a broken PNG
+        return FileState(name, "damaged", str(error))
+    return FileState(name, "whole")
+
+
+def _look(study: Study, path: Path, name: str) -> Callable[[], object] | None:
+    """What raises an error where a file isn't whole; None where there is nothing to look at."""
+    looks: dict[str, Callable[[], object]] = {
+        RUN: study.run,
+        REPORT: lambda: read_report(study.folder),
+        SPLITS: lambda: _check_splits(study, path),
+        **{file: partial(typed.read, kind, path) for file, kind in TYPED.items()},
+    }
+    if name in looks:
+        return looks[name]
+    if path.parent.parent == study.folder / TRIALS:
+        return _look_at_trial(study, path)
+    if path.parent == study.folder / TRIALS and path.suffix == ".state":
+        return lambda: check_state(path)
+    if path.parent == study.folder / CACHE:
+        return lambda: _must(is_whole_cache(path), "its bytes aren't those that were written; remove it")
+    return _look_at_file(study, path)
+
+
+def _look_at_trial(study: Study, path: Path) -> Callable[[], object] | None:
+    identity = path.parent.name
+    if path.name == TRIAL:
+        return lambda: study.trial(identity)
+    if path.name == DESCRIPTION:
+        return lambda: read_bundle(path.parent)
+    if path.name in (MODEL_WEIGHTS, JOINT_WEIGHTS):
+        return lambda: _check_weights(study.trial(identity), path)
+    return None
+
+
+def _look_at_file(study: Study, path: Path) -> Callable[[], object] | None:
+    if path.suffix == ".png":
+        return lambda: Image.open(path).verify()
+    if path.suffix == ".onnx":
+        return lambda: (check_digests(path), _check_export(study, path))
+    if path.suffix == ".pt2":
+        return lambda: _check_export(study, path)
+    if path.suffix == ".json":
+        return lambda: typed.read_sealed(path)
+    return None
+
+
+def _check_weights(record: TrialRecord | None, path: Path) -> None:
+    if record is None:
+        raise ValueError(f"there is no {TRIAL} beside it")
+    _must(record.weights_sha256 in ("", files.sha256(path)), "its bytes aren't those that were written")
+
+
+def _check_export(study: Study, path: Path) -> None:
+    exports = study.read(Exports, EXPORTS)
+    record = exports.files.get(path.name) if exports else None
+    if record is not None and record.sha256 is not None:
+        _must(record.sha256 == files.sha256(path), "its bytes aren't those that passed the checks")
+
+
+def _check_splits(study: Study, path: Path) -> None:
+    run = study.run()
+    digest = run.resolved.get("split") if run else None
+    _must(digest in (None, split_digest(path)), "it isn't the split that the run was begun with")
+
+
+def _must(is_so: bool, why: str) -> None:
+    if not is_so:
+        raise ValueError(why)
+
+
+def _missing(study: Study) -> Iterator[FileState]:
+    """Files that others speak of, and that aren't there."""
+    exports = _or_none(lambda: study.read(Exports, EXPORTS))
+    for name, record in (exports.files if exports else {}).items():
+        if record.state == "passed" and not (study.folder / name).is_file():
+            yield FileState(name, "missing", f"{EXPORTS} has it: `ttl export` or the same `ttl run` makes it anew")
+    report = _or_none(lambda: read_report(study.folder))
+    trials = {trial for candidate in (report.candidates if report else ()) for trial in candidate.trials}
+    trials |= {path.parent.name for path in (study.folder / TRIALS).glob(f"*/{TRIAL}")}
+    for trial in sorted(trials):
+        folder = study.trial_folder(trial)
+        record = _or_none(lambda folder=folder: study.trial(folder.name))
+        wanted = [TRIAL] if record is None else [JOINT_WEIGHTS] if record.heads else [MODEL_WEIGHTS, DESCRIPTION]
+        for file in wanted:
+            if not (folder / file).is_file():
+                yield FileState(f"{TRIALS}/{trial}/{file}", "missing", "remove the folder, and give the same command again")
+
+
+def _or_none(read):
+    try:
+        return read()
+    except TTLError:
+        return None
