@@ -18,6 +18,7 @@ LEVELS = (
     {"files"},
     {"typed"},
     {"words"},
+    {"options"},
     {"config"},
     {"stats"},
     {"data"},
