@@ -17,7 +17,7 @@ from ttl.finetune import Images, MaskedImages, Split, fit
 from ttl.report import write_report
 from ttl.run.budget import within_latency
 from ttl.run.engines import check_engine, engine_of
-from ttl.run.events import Note, Numbered, Watch, unwatched
+from ttl.run.events import Note, Watch, unwatched
 from ttl.run.job import Job
 from ttl.run.prepare import prepare
 from ttl.run.prepared import Prepared
@@ -55,7 +55,7 @@ def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) ->
         TTLError: with all that was computed until then kept in the run folder.
     """
     check_engine(config)
-    study, watch = Study(config.out or Path("ttl-run")), Numbered(watch)
+    study = Study(config.out or Path("ttl-run"))
     with study.held():
         prepared = within_latency(prepare(config, watch, cache_dir=study.folder / CACHE), study, watch)
         started = open_run(prepared, study)
@@ -90,7 +90,7 @@ def finetune(config: RunConfig, cut: str, *, watch: Watch = unwatched) -> Tuned:
     Raises:
         TTLError: a bad option, bad data, or a fine-tune that failed.
     """
-    study, watch = Study(config.out or Path("ttl-run")), Numbered(watch)
+    study = Study(config.out or Path("ttl-run"))
     with study.held():
         prepared = prepare(config, watch, cache_dir=study.folder / CACHE)
         point = prepared.points.find(cut)

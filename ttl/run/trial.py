@@ -14,7 +14,7 @@ from torch import nn
 from ttl.cut.points import TruncationPoint, UNetPoint
 from ttl.export.bundle import Bundle, save_bundle, save_weights
 from ttl.finetune import Fit, Recipe, Settings, epochs_done, fit, from_main
-from ttl.run.events import EpochDone, ImagesShown, TrialDone, TrialStarted, Watch
+from ttl.run.events import EpochDone, EpochProgress, TrialDone, TrialStarted, Watch
 from ttl.run.joint import HEADS, joint_epochs, joint_network, warm_start
 from ttl.run.joint import WEIGHTS as JOINT_WEIGHTS
 from ttl.run.prepared import Prepared
@@ -70,7 +70,7 @@ def run_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch) -> R
     name = identity(prepared, trial)
     checkpoint = study.checkpoint(name)
     model, recipe, settings = _to_train(prepared, study, trial)
-    watch(TrialStarted(label, 1, trial.seed, settings.epochs, epochs_done(checkpoint)))
+    watch(TrialStarted(label, trial.seed, settings.epochs, epochs_done(checkpoint)))
     with tracker(prepared.config.track, study.folder, f"{label}-seed{trial.seed}-{name}", prepared.device) as track:
 
         def told(row: dict[str, Any]) -> None:
@@ -84,7 +84,7 @@ def run_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch) -> R
             recipe,
             settings,
             on_epoch=told,
-            on_images=lambda shown, of: watch(ImagesShown(shown, of, label, trial.seed)),
+            on_images=lambda shown, of: watch(EpochProgress(shown, of, label, trial.seed)),
             checkpoint=checkpoint,
             pause_after=trial.epochs,
         )
