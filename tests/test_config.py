@@ -3,12 +3,15 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Annotated
 
 import pytest
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from ttl.config import RunConfig, load_config
 from ttl.errors import RunFolderError, UsageError
+from ttl.options.option import Option
+from ttl.options.options import Options
 
 LEAST = {"data": "xray", "model": "resnet18"}
 
@@ -87,6 +90,7 @@ def test_devices(device: str) -> None:
         ({"device": "gpu"}, "--device is 'gpu', and should be auto, cpu, cuda, cuda:NUMBER or mps."),
         ({"device": "cuda:x"}, "--device is 'cuda:x', and should be auto, cpu, cuda, cuda:NUMBER or mps."),
         ({"data": ""}, "DATA is '', and should not be empty."),
+        ({"label_columns": ("",)}, "--label-column is '', and should not be empty."),
         (
             {"epochs": 0, "seed": -1},
             "--epochs is 0, and should be at least 1; --seed is -1, and should be at least 0.",
@@ -197,6 +201,85 @@ def test_another_place_is_a_difference() -> None:
         "data",
         "splits",
     ]
+
+
+DECIDING = {
+    "finish": "norm",
+    "recipe": "lwft",
+    "freeze_below": "layer1.0",
+    "epochs": 3,
+    "batch_size": 8,
+    "augment": "none",
+    "balance": "loss",
+    "loss": "ce",
+    "lr": 1e-3,
+    "pool": "max",
+    "dropout": 0.25,
+    "amp": "bf16",
+    "accumulate": 2,
+}
+"""Each option that a fine-tune's result depends on, with another value than its default."""
+
+
+def test_a_trial_is_defined_by_the_options_that_decide_its_result_where_they_differ_from_the_defaults() -> None:
+    plain = RunConfig(data="xray", model="resnet18")
+    assert plain.trial_definition() == {}
+    assert {name for name, option in RunConfig.marks().items() if option.decides_trial} == DECIDING.keys()
+    for name, value in DECIDING.items():
+        assert plain.model_copy(update={name: value}).trial_definition() == {name: value}
+
+
+def test_what_decides_no_result_is_in_no_definition() -> None:
+    others = {"weights": "none", "image_size": 64, "seed": 3, "seeds": 2, "device": "cpu", "train_fraction": 0.5}
+    others |= {"strategy": "probe", "halving": 2, "margin": 0.1, "jobs": 2, "out": Path("elsewhere")}
+    assert RunConfig.model_validate(LEAST | others).trial_definition() == {}
+
+
+class _Before(Options):
+    """Options of one version."""
+
+    rate: Annotated[float, Option("Learning rate", "fine-tuning", decides_trial=True)] = 0.5
+    size: Annotated[int, Option("Side", "network")] = 32
+
+
+class _WithOneMore(_Before):
+    """The same, and a new one."""
+
+    momentum: Annotated[float, Option("Momentum", "fine-tuning", decides_trial=True)] = 0.9
+
+
+class _WithAnotherDefault(_Before):
+    """The same, with a default that was changed, and its version raised for that."""
+
+    rate: Annotated[float, Option("Learning rate", "fine-tuning", decides_trial=True, version=2)] = 0.25
+
+
+@pytest.mark.parametrize(
+    ("options", "definition"),
+    [
+        (_Before(), {}),
+        (_Before(rate=0.25), {"rate": 0.25}),
+        (_Before(size=64), {}),
+        (_WithOneMore(), {}),
+        (_WithOneMore(rate=0.25), {"rate": 0.25}),
+        (_WithOneMore(momentum=0.5), {"momentum": 0.5}),
+        (_WithAnotherDefault(), {"rate": ["default", 2]}),
+        (_WithAnotherDefault(rate=0.25), {"rate": ["default", 2]}),
+        (_WithAnotherDefault(rate=0.5), {"rate": [0.5, 2]}),
+    ],
+)
+def test_a_new_option_renames_no_trial_and_a_new_default_takes_none_for_its_own(
+    options: Options, definition: dict[str, JsonValue]
+) -> None:
+    assert options.trial_definition() == definition
+    assert json.loads(json.dumps(definition)) == definition
+
+
+def test_a_field_without_an_option_is_refused_where_it_is_written() -> None:
+    with pytest.raises(TypeError, match=r"^Bare\.width has no Option: give it one, with help and group$"):
+
+        class Bare(Options):
+            width: int = 3
 
 
 @pytest.mark.parametrize("study", sorted((Path(__file__).parents[1] / "search").glob("*.toml")), ids=lambda p: p.stem)

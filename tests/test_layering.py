@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from ttl.cli.command import VERBS
+
 PACKAGE = Path(__file__).resolve().parents[1] / "ttl"
 
 # Lowest first. A room is a module or a package right under ttl/; it imports from lower levels only.
@@ -18,6 +20,7 @@ LEVELS = (
     {"files"},
     {"typed"},
     {"words"},
+    {"options"},
     {"config"},
     {"stats"},
     {"data"},
@@ -136,6 +139,19 @@ def test_starting_imports_nothing_heavy(module: str) -> None:
     code = f"import sys, {module}; print(*[name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.split(), done.stderr) == (0, [], "")
+
+
+@pytest.mark.parametrize("verb", ["", *VERBS])
+def test_help_imports_nothing_heavy(verb: str) -> None:
+    code = f"""
+import sys
+from typer.testing import CliRunner
+from ttl.cli import app
+result = CliRunner().invoke(app, [*{verb.split()}, "--help"])
+print(result.exit_code, *[name for name in {HEAVY} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["0"], "")
 
 
 def toy(folder: Path, files: dict[str, str]) -> list[str]:

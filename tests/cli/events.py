@@ -1,4 +1,4 @@
-"""What a run tells, made up, and a clock that stands still."""
+"""Events of a run, made up, and a clock that stands still."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def batch(*cuts: str, seeds: int = 1, max_epochs: int | None = 10) -> BatchStart
 
 
 def started(max_epochs: int | None = 10, done: int = 0, *, cut: str = "stem", seed: int = 0) -> TrialStarted:
-    return TrialStarted(cut, 1, seed, max_epochs, done)
+    return TrialStarted(cut, seed, max_epochs, done)
 
 
 def epoch(
@@ -48,7 +48,7 @@ def finished(seed: int = 0, *, cut: str = "stem", auprc: float | None = 0.5, reu
 
 def paused(cut: str, epochs: int, *values: float | None, seed: int = 0) -> TrialPaused:
     curve = [{"val_auprc": value} for value in values]
-    return TrialPaused({"cut": cut, "seed": seed, "epochs": epochs, "curve": curve})
+    return TrialPaused({"cut": cut, "seed": seed, "epochs": epochs, "seconds": 80.0, "curve": curve})
 
 
 def segmented(dice: float | None = 0.75, **more: Any) -> TrialDone:
@@ -60,4 +60,5 @@ def segmented(dice: float | None = 0.75, **more: Any) -> TrialDone:
 
 def segmented_paused(*values: float | None) -> TrialPaused:
     curve = [{"val_dice": value, "val_jaccard": 0.25} for value in values]
-    return TrialPaused({"cut": "stem", "seed": 0, "epochs": len(values), "curve": curve, "score": "dice"})
+    record: dict[str, Any] = {"cut": "stem", "seed": 0, "epochs": len(values), "seconds": 80.0, "score": "dice"}
+    return TrialPaused({**record, "curve": curve})

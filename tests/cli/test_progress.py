@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from ttl.cli.progress import FineTune, Row, RunProgress, summed
-from ttl.run import BatchStarted, Due, ImagesShown, TrialFailed
+from ttl.cli.progress import Row, RunProgress, summed
+from ttl.run import BatchStarted, Due, EpochProgress, TrialFailed
 
 from .events import Clock, batch, epoch, finished, paused, segmented, segmented_epoch, segmented_paused, started
 
@@ -16,7 +16,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def told(*events: Any) -> RunProgress:
+def followed(*events: Any) -> RunProgress:
     run = RunProgress()
     for event in events:
         run.on(event)
@@ -24,29 +24,55 @@ def told(*events: Any) -> RunProgress:
 
 
 def test_without_a_bound_no_time_left_is_invented(clock: Clock) -> None:
-    fine_tune = FineTune("stem", 0, None)
+    run = followed(batch("stem", "layer1.0", max_epochs=None), started(None))
+    fine_tune = run.fine_tunes["stem", 0]
     clock.now = 40.0
-    fine_tune.on(epoch(1))
+    run.on(epoch(1))
     clock.now = 50.0
-    fine_tune.on(ImagesShown(320, 640, "stem", 0))
+    run.on(EpochProgress(320, 640, "stem", 0))
     assert (fine_tune.words(), fine_tune.left()) == ("epoch 2, 32 images/s", "")
-    run = told(batch("stem", "layer1.0", max_epochs=None), started(None), epoch(1))
     assert run.left() == "0 of 2 fine-tunes ended in this step"
 
 
 def test_a_fine_tune_moves_within_an_epoch() -> None:
-    fine_tune = FineTune("stem", 0, 10, 2)
-    fine_tune.on(ImagesShown(160, 640, "stem", 0))
+    run = followed(started(10, 2), EpochProgress(160, 640, "stem", 0))
+    fine_tune = run.fine_tunes["stem", 0]
     assert fine_tune.fraction == 2.25
-    fine_tune.on(epoch(3))
-    fine_tune.on(ImagesShown(320, 640, "stem", 0))
+    run.on(epoch(3))
+    run.on(EpochProgress(320, 640, "stem", 0))
     assert fine_tune.fraction == 3.5
     assert fine_tune.left() == "at most 4 min left"
 
 
+def test_what_is_received_after_a_fine_tune_ended_does_not_move_it() -> None:
+    run = followed(started(), finished(auprc=0.5), EpochProgress(320, 640, "stem", 0), epoch(9, auprc=0.9))
+    assert run.rows() == [Row("stem", (3,), 0.5, "done")]
+    assert run.fine_tunes["stem", 0].fraction == 3
+
+
+def test_fine_tunes_are_numbered_as_they_begin_and_one_that_goes_on_keeps_its_number() -> None:
+    run = followed(finished(cut="a", reused=True), batch("b", "c", seeds=2))
+    for cut, seed in (("b", 0), ("c", 0), ("b", 1)):
+        run.on(started(cut=cut, seed=seed))
+    run.on(paused("b", 2, 0.5))
+    run.on(batch("b"))
+    run.on(started(cut="b", done=2))
+    assert {key: fine_tune.number for key, fine_tune in run.fine_tunes.items() if fine_tune.number} == {
+        ("a", 0): 1,
+        ("b", 0): 2,
+        ("c", 0): 3,
+        ("b", 1): 4,
+    }
+
+
+def test_a_second_run_in_the_same_call_begins_anew_with_a_cut_of_the_first() -> None:
+    run = followed(started(), finished(auprc=0.9), batch("stem"), started(), epoch(1, auprc=0.25))
+    assert run.rows() == [Row("stem", (1,), 0.25, "running")]
+
+
 def test_what_is_left_of_a_step_goes_by_macs_and_the_median_epoch() -> None:
     due = (Due("stem", 0, 1e9), Due("layer1.0", 0, 2e9), Due("layer2.0", 0, 4e9))
-    run = told(BatchStarted("coarse", due, 10), started())
+    run = followed(BatchStarted("coarse", due, 10), started())
     assert run.left() == "0 of 3 fine-tunes ended in this step"  # no epoch has shown what one takes
     for number, seconds in ((1, 10.0), (2, 10.0), (3, 70.0)):
         run.on(epoch(number, seconds))
@@ -54,26 +80,26 @@ def test_what_is_left_of_a_step_goes_by_macs_and_the_median_epoch() -> None:
     assert run.left() == "at most about 11 min left for this step (0 of 3 fine-tunes ended)"
     run.on(finished())
     run.on(started(cut="layer2.0"))
-    run.on(ImagesShown(320, 640, "stem", 0))
+    run.on(EpochProgress(320, 640, "stem", 0))
     # 10 of 2 and 9.5 of 4
     assert run.left() == "at most about 10 min left for this step (1 of 3 fine-tunes ended)"
 
 
 def test_fine_tunes_that_run_at_once_share_what_is_left() -> None:
-    run = told(batch("stem", "layer1.0"), started(), epoch(1, 60.0))
+    run = followed(batch("stem", "layer1.0"), started(), epoch(1, 60.0))
     assert run.left().startswith("at most about 19 min left")
     run.on(started(cut="layer1.0"))
     assert run.left().startswith("at most about 10 min left")
 
 
 def test_a_step_that_pauses_bounds_its_fine_tunes() -> None:
-    run = told(batch("stem", max_epochs=2), started(10), epoch(1, 100.0))
-    assert run.known["stem", 0].words() == "epoch 2 of at most 2"
+    run = followed(batch("stem", max_epochs=2), started(10), epoch(1, 100.0))
+    assert run.fine_tunes["stem", 0].words() == "epoch 2 of at most 2"
     assert run.left() == "at most about 2 min left for this step (0 of 1 fine-tunes ended)"
 
 
 def test_what_does_not_go_on_after_a_pause_was_stopped() -> None:
-    run = told(batch("stem", "layer1.0", max_epochs=2))
+    run = followed(batch("stem", "layer1.0", max_epochs=2))
     for cut, value in (("stem", 0.25), ("layer1.0", 0.75)):
         run.on(started(cut=cut))
         run.on(paused(cut, 2, 0.125, value))
@@ -89,7 +115,7 @@ def test_what_does_not_go_on_after_a_pause_was_stopped() -> None:
 
 
 def test_the_seeds_of_a_point_are_one_row() -> None:
-    run = told(batch("stem", seeds=2), started(), epoch(1, auprc=0.25), finished(auprc=0.5))
+    run = followed(batch("stem", seeds=2), started(), epoch(1, auprc=0.25), finished(auprc=0.5))
     assert run.rows() == [Row("stem", (3,), 0.5, "waiting")]
     run.on(started(seed=1))
     run.on(epoch(1, auprc=0.25, seed=1))
@@ -99,7 +125,7 @@ def test_the_seeds_of_a_point_are_one_row() -> None:
 
 
 def test_where_one_seed_failed_the_others_are_not_waited_for() -> None:
-    run = told(batch("stem", "layer1.0", seeds=2), started(), epoch(1, auprc=0.25))
+    run = followed(batch("stem", "layer1.0", seeds=2), started(), epoch(1, auprc=0.25))
     run.on(TrialFailed("stem", 0, "The training loss is nan"))
     (row,) = run.rows()
     assert (row.cut, row.epochs, row.state) == ("stem", (1,), "failed")
@@ -107,14 +133,14 @@ def test_where_one_seed_failed_the_others_are_not_waited_for() -> None:
 
 
 def test_what_is_on_disk_is_known_without_having_run() -> None:
-    run = told(finished(reused=True), batch("layer1.0"), started(cut="layer1.0"))
+    run = followed(finished(reused=True), batch("layer1.0"), started(cut="layer1.0"))
     assert [(row.cut, row.state) for row in run.rows()] == [("stem", "done"), ("layer1.0", "running")]
     assert run.left() == "0 of 1 fine-tunes ended in this step"
 
 
 def test_a_segmentation_is_followed_by_its_dice() -> None:
-    run = told(batch("stem"), started(), segmented_epoch(1, 0.5))
-    assert (run.score, run.rows()) == ("dice", [Row("stem", (1,), 0.5, "running")])
+    run = followed(batch("stem"), started(), segmented_epoch(1, 0.5))
+    assert (run.metric, run.rows()) == ("dice", [Row("stem", (1,), 0.5, "running")])
     run.on(segmented_epoch(2, 0.25))
     assert run.rows()[0].value == 0.5
     run.on(segmented_paused(0.5, 0.625, None))
@@ -124,11 +150,11 @@ def test_a_segmentation_is_followed_by_its_dice() -> None:
 
 
 def test_what_does_not_name_its_metric_is_scored_by_auprc() -> None:
-    run = told(batch("stem"), started())
-    assert run.score is None
+    run = followed(batch("stem"), started())
+    assert run.metric is None
     run.on(epoch(1, auprc=0.5))
-    assert run.score == "auprc"
-    assert told(finished()).score == "auprc"
+    assert run.metric == "auprc"
+    assert followed(finished()).metric == "auprc"
 
 
 def test_rows_that_are_left_out_are_summed() -> None:

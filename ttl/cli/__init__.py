@@ -1,11 +1,11 @@
-"""The command line: parse, call the pipeline, print. Nothing else prints."""
+"""The command line: parse, call the rooms below, print. Nothing else prints."""
 
 from __future__ import annotations
 
-from ttl.cli import bench, export, predict, report, work
+from ttl.cli import verbs
 from ttl.cli.command import app
 
-__all__ = ["app", "bench", "export", "main", "predict", "report", "work"]
+__all__ = ["app", "main", "verbs"]
 
 
 def main() -> None:

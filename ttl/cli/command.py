@@ -1,7 +1,8 @@
-"""The command, what every verb shares: errors as one line, and what to type next."""
+"""The command, and what every verb shares: errors as one line, and what to type next."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -12,9 +13,12 @@ import typer
 import typer.core
 
 from ttl import processes
+from ttl.cli.help import Command
 from ttl.errors import TTLError, UsageError
 
 VERBS = ("points", "plan", "run", "search", "finetune", "export", "bench", "predict", "report", "demo")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 class _InOrder(typer.core.TyperGroup):
@@ -39,9 +43,24 @@ app = typer.Typer(
 INTERRUPTED = 130
 
 
-def verb(work: Callable[..., None]) -> Callable[..., None]:
-    """One line on stderr and the right exit status for every error a user can cause."""
+def verb(
+    summary: str, *, example: str, cls: type[Command] = Command
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a function a verb: one line on stderr and the right exit status for every error a user can cause.
 
+    Args:
+        summary: its line in the list of verbs.
+        example: a command that ends its help.
+        cls: what writes its help.
+    """
+
+    def register(work: Callable[..., None]) -> Callable[..., None]:
+        return app.command(cls=cls, short_help=summary, epilog=f"Example: {example}")(_with_exit_status(work))
+
+    return register
+
+
+def _with_exit_status(work: Callable[..., None]) -> Callable[..., None]:
     @wraps(work)
     def wrapped(*args: Any, **kwargs: Any) -> None:
         if not processes.is_main():
@@ -82,6 +101,11 @@ def _root(
         raise typer.Exit
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
+
+
+def print_json(content: object) -> None:
+    """JSON values on stdout."""
+    typer.echo(json.dumps(content, indent=1))
 
 
 def show_next(*commands: str) -> None:

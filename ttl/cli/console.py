@@ -2,144 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from math import isnan
 from time import monotonic
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress_bar import ProgressBar
+from rich.table import Column, Table
 from rich.text import Text
 
-from ttl.cli.progress import FineTune, Key, Row, RunProgress, score_of, summed
+from ttl.cli.progress import FineTune, Row, RunProgress, summed
+from ttl.cli.records import TrialFigures, epoch_figures, trial_figures
 from ttl.cli.tables import written
-from ttl.run import (
-    BatchStarted,
-    EpochDone,
-    Event,
-    ImagesShown,
-    Note,
-    TrialDone,
-    TrialFailed,
-    TrialPaused,
-    TrialStarted,
-    Watch,
-)
-from ttl.run.known import best_score
+from ttl.run import events
 from ttl.words.counts import counted, listed
 from ttl.words.metric import metric
 
 QUIET_SECONDS = 30.0
-"""Without a terminal an epoch is worth a line only if nothing was said for so long."""
+"""Without a terminal an epoch is worth a line only after so long without one."""
 MOST_ROWS = 12
 """Of the table of fine-tunes; less on a low terminal."""
 OTHER_LINES = 8
 """That the terminal keeps for what stands around the table."""
 MOST_NAMES = 6
 """Of the points of a step, in the line that begins it."""
+BAR_WIDTH = 40
 
 
 @contextmanager
-def watching(quiet: bool) -> Iterator[Watch]:
-    """What a verb hands the pipeline to be told of progress; all of it goes to stderr if `quiet`, else stdout."""
+def watching(quiet: bool) -> Iterator[events.Watch]:
+    """Shows the events of a run that it is handed; on stderr if `quiet`, else on stdout."""
     console = Console(stderr=quiet, highlight=False, soft_wrap=True)
     if not console.is_terminal:
-        yield _Lines(lambda text: console.print(text, markup=False))
+        yield Lines(lambda text: console.print(text, markup=False))
         return
-    with _on_terminal(console) as watch:
-        yield watch
-
-
-@contextmanager
-def _on_terminal(console: Console) -> Iterator[Watch]:
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.fields[words]}"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
-    )
-    bars = Progress(*columns, console=console)
     with Live(console=console, transient=True) as live:
-        yield _Display(live, bars)
+        yield Display(live)
 
 
-class _Lines:
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self.say = say
-        self.spoke = monotonic()
+class Lines:
+    """A line for each thing that happened; of epochs only after a silence."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self.write = write
+        self.last = monotonic()
         self.run = RunProgress()
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: events.Event) -> None:
+        """A `Watch`."""
         fine_tune = self.run.on(event)
-        if isinstance(event, TrialStarted):
-            if event.epochs_done:
-                self._say(f"{event.cut}: goes on from epoch {event.epochs_done}")
-        elif isinstance(event, ImagesShown | EpochDone):
-            if fine_tune is not None and monotonic() - self.spoke >= QUIET_SECONDS:
-                words = fine_tune.words() if isinstance(event, ImagesShown) else _epoch(event)
-                self._say("  " + "; ".join(part for part in (words, fine_tune.left()) if part))
-        else:
-            left = self.run.left() if isinstance(event, TrialDone | TrialPaused | TrialFailed) else ""
-            self._say("; ".join(part for part in (_line(event), left) if part))
+        match event:
+            case events.TrialStarted():
+                self._write(f"{event.cut}: goes on from epoch {event.epochs_done}" if event.epochs_done else "")
+            case events.EpochProgress() | events.EpochDone():
+                if fine_tune is not None and monotonic() - self.last >= QUIET_SECONDS:
+                    words = fine_tune.words() if isinstance(event, events.EpochProgress) else epoch_line(event)
+                    self._write(f"  {words}", fine_tune.left())
+            case _:
+                self._write(line(event), self.run.left() if fine_tune else "")
 
-    def _say(self, text: str) -> None:
-        self.say(text)
-        self.spoke = monotonic()
+    def _write(self, *parts: str) -> None:
+        if any(parts):
+            self.write("; ".join(filter(None, parts)))
+            self.last = monotonic()
 
 
-class _Display:
-    """A bar for each running fine-tune, under a table of all of them."""
+class Display:
+    """A bar for each running fine-tune, under a table of all of them; above it the lines."""
 
-    def __init__(self, live: Live, bars: Progress) -> None:
+    def __init__(self, live: Live) -> None:
         self.live = live
-        self.bars = bars
-        self.tasks: dict[Key, TaskID] = {}
         self.run = RunProgress()
 
-    def __call__(self, event: Event) -> None:
-        fine_tune = self.run.on(event)
-        if isinstance(event, TrialStarted):
-            self._add(event)
-        elif isinstance(event, ImagesShown | EpochDone):
-            if fine_tune is not None:
-                self._move(fine_tune)
-        elif fine_tune is not None:
-            self._remove(fine_tune)
+    def __call__(self, event: events.Event) -> None:
+        """A `Watch`."""
+        self.run.on(event)
         # The thread that draws must not meet a table that is still being filled, so it is handed one that is made.
         self.live.update(self._view())
-        if not isinstance(event, TrialStarted | ImagesShown | EpochDone):
-            self.live.console.print(_line(event), markup=False)
-
-    def _add(self, event: TrialStarted) -> None:
-        fine_tune = self.run.known[event.cut, event.seed]
-        label = f"{event.cut} (fine-tune {event.number})"
-        self._remove(fine_tune)
-        self.tasks[fine_tune.key] = self.bars.add_task(
-            label, total=fine_tune.most, completed=fine_tune.epochs, words="", left=""
-        )
-
-    def _move(self, fine_tune: FineTune) -> None:
-        task = self.tasks.get(fine_tune.key)
-        if task is not None:
-            self.bars.update(task, completed=fine_tune.fraction, words=fine_tune.words(), left=fine_tune.left())
-
-    def _remove(self, fine_tune: FineTune) -> None:
-        task = self.tasks.pop(fine_tune.key, None)
-        if task is not None:
-            self.bars.remove_task(task)
+        if not isinstance(event, events.TrialStarted | events.EpochProgress | events.EpochDone):
+            self.live.console.print(line(event), markup=False)
 
     def _view(self) -> RenderableType:
-        rows = self.run.rows() if self.run.due else []
-        most = max(1, min(MOST_ROWS, self.live.console.height - OTHER_LINES - len(self.tasks)))
-        lines = [Text(line) for line in (self.run.left(),) if line]
-        return Group(*_table(rows, self.run.score, most), *lines, self.bars)
+        running = self.run.running()
+        rows = self.run.rows() if self.run.step else []
+        most = max(1, min(MOST_ROWS, self.live.console.height - OTHER_LINES - len(running)))
+        lines = [Text(text) for text in (self.run.left(),) if text]
+        return Group(*_table(rows, self.run.metric, most), *lines, *([_bars(running)] if running else []))
 
 
-def _table(rows: list[Row], score: str | None, most: int) -> Iterator[RenderableType]:
+def _table(rows: list[Row], key: str | None, most: int) -> Iterator[RenderableType]:
     """The last rows, and what the others come to in a line above them."""
     if not rows:
         return
@@ -148,7 +103,7 @@ def _table(rows: list[Row], score: str | None, most: int) -> Iterator[Renderable
         yield Text(older)
     table = Table("point", box=None, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("epochs", justify="right")
-    table.add_column(f"validation {metric(score).name}" if score else "validation", justify="right")
+    table.add_column(f"validation {metric(key).name}" if key else "validation", justify="right")
     table.add_column("state")
     for row in rows[-most:]:
         value = "" if isnan(row.value) else f"{row.value:.4f}"
@@ -156,43 +111,66 @@ def _table(rows: list[Row], score: str | None, most: int) -> Iterator[Renderable
     yield table
 
 
-def _line(event: Note | BatchStarted | TrialDone | TrialPaused | TrialFailed) -> str:
+def _bars(running: list[FineTune]) -> Table:
+    """A line for each running fine-tune: which, how far, at what rate, how long it takes."""
+    # Where the terminal is narrow, the bar gets shorter and the words stay.
+    columns = [Column(no_wrap=is_text) for is_text in (True, False, True, True, True)]
+    bars = Table.grid(*columns, padding=(0, 1, 0, 0))
+    for each in running:
+        pulses = each.max_epochs is None
+        bar = ProgressBar(each.max_epochs or 1, 0 if pulses else each.fraction, width=BAR_WIDTH, pulse=pulses)
+        words = each.words() if each.fraction else ""
+        bars.add_row(
+            Text(f"{each.cut} (fine-tune {each.number})"), bar, Text(words), _Elapsed(each.began), Text(each.left())
+        )
+    return bars
+
+
+@dataclass(frozen=True)
+class _Elapsed:
+    """The time since then, whenever it is drawn."""
+
+    since: float
+
+    def __rich__(self) -> Text:
+        return Text(str(timedelta(seconds=int(monotonic() - self.since))), style="progress.elapsed")
+
+
+def line(event: events.Event) -> str:
+    """What happened, in a line of the log."""
     match event:
-        case Note():
+        case events.Note():
             return event.text
-        case BatchStarted():
-            return _begins(event)
-        case TrialFailed():
+        case events.BatchStarted():
+            names = dict.fromkeys(due.cut for due in event.due)
+            return f"Step {event.phase}: {counted(len(event.due), 'fine-tune')} ({listed(names, MOST_NAMES)})"
+        case events.TrialFailed():
             return f"The fine-tune at {event.cut} failed: {event.cause}; the search goes on"
-        case TrialPaused(record):
-            score = score_of(record)
-            value = written(best_score(record["curve"], score), metric(score))
-            how = f"paused after {counted(record['epochs'], 'epoch')}"
-            return f"{record['cut']}  validation {metric(score).name} {value}  ({how}{_seed(record)})"
-        case TrialDone(record):
-            names = sorted(record["val"], key=lambda name: name != score_of(record))[:3]  # the others are in the report
-            values = "  ".join(_value(record, name) for name in names)
-            how = "already done" if event.reused else f"{counted(record['epochs'], 'epoch')}, {record['seconds']:.0f} s"
-            return f"{record['cut']}  validation {values}  ({how}{_seed(record)})"
+        case events.TrialPaused(record):
+            trial = trial_figures(record)
+            return _trial_line(trial, [trial.metric], f"paused after {counted(trial.epochs, 'epoch')}")
+        case events.TrialDone(record):
+            trial = trial_figures(record)
+            first = sorted(trial.figures["val"], key=lambda key: key != trial.metric)[:3]  # the rest is in the report
+            how = "already done" if event.reused else f"{counted(trial.epochs, 'epoch')}, {trial.seconds:.0f} s"
+            return _trial_line(trial, first, how)
+        case _:
+            return ""
 
 
-def _begins(event: BatchStarted) -> str:
-    """`Step coarse: 5 fine-tunes (layer1.1, layer2.1 and 3 more)`."""
-    names = dict.fromkeys(due.cut for due in event.due)
-    return f"Step {event.phase}: {counted(len(event.due), 'fine-tune')} ({listed(names, MOST_NAMES)})"
+def _trial_line(trial: TrialFigures, metrics: list[str], how: str) -> str:
+    """`stem  validation Dice 0.9312  HD95 4.31 px  (3 epochs, 120 s, seed 1)`."""
+    values = []
+    for key in metrics:
+        of = metric(key, trial.distance_unit)
+        value = trial.value if key == trial.metric else trial.figures["val"][key].value
+        values.append(f"{of.name} {written(value, of)}")
+    seed = f", seed {trial.seed}" if trial.seed else ""
+    return f"{trial.cut}  validation {'  '.join(values)}  ({how}{seed})"
 
 
-def _epoch(event: EpochDone) -> str:
-    row = event.row
-    losses = f"train loss {row['train_loss']:.4f}, val loss {row['val_loss']:.4f}"
-    return f"epoch {row['epoch']}: {losses}, {row['images_per_second']:.0f} images/s"
-
-
-def _seed(record: Mapping[str, Any]) -> str:
-    return f", seed {record['seed']}" if record["seed"] else ""
-
-
-def _value(record: Mapping[str, Any], name: str) -> str:
-    """`Dice 0.9312`."""
-    known = metric(name, str(record.get("distance_unit") or ""))
-    return f"{known.name} {written(record['val'][name]['value'], known)}"
+def epoch_line(event: events.EpochDone) -> str:
+    """`epoch 2: train loss 0.5000, val loss 0.2500, 16 images/s`."""
+    row = epoch_figures(event.row)
+    losses = f"train loss {row.train_loss:.4f}, val loss {row.val_loss:.4f}"
+    return f"epoch {row.epoch}: {losses}, {row.images_per_second:.0f} images/s"

@@ -1,103 +1,88 @@
-"""How far the fine-tunes of a run are, and how long they may take yet: what events tell, without how it is shown."""
+"""How far the fine-tunes of a run are, and how long they may take yet: what events say, without how it is drawn."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 from statistics import fmean, median
 from time import monotonic
-from typing import Any, Literal
+from typing import Literal
 
+from ttl.cli.records import EpochFigures, TrialFigures, epoch_figures, trial_figures
 from ttl.cli.tables import duration
-from ttl.run import (
-    BatchStarted,
-    Due,
-    EpochDone,
-    Event,
-    ImagesShown,
-    TrialDone,
-    TrialFailed,
-    TrialPaused,
-    TrialStarted,
-)
-from ttl.run.known import best_score
-from ttl.stats.kinds import KINDS, primary
+from ttl.run import events
 
-SCORES = tuple(dict.fromkeys(map(primary, KINDS)))
-"""The metrics that choose, of all kinds of task; a row of a learning curve has one of them."""
-Key = tuple[str, int]
-"""A fine-tune's cut and seed."""
 State = Literal["failed", "running", "waiting", "paused", "stopped", "done"]
 STATES: tuple[State, ...] = ("failed", "running", "waiting", "paused", "stopped", "done")
 """What the state of a point is, where its seeds differ: the first of these."""
 
 
+@dataclass
 class FineTune:
-    """How far one fine-tune is, at what rate, and how long it may take yet.
+    """How far one fine-tune is, at what rate, and how long it may take yet."""
 
-    Args:
-        cut: where.
-        seed: of it.
-        most: epochs at most; None where nothing bounds them.
-        epochs: done by an earlier call.
-        value: the best validation score so far; NaN where there is none.
-    """
+    cut: str
+    seed: int
+    macs: float = 0.0
+    """Of its network for one image; 0 where no step said it."""
+    max_epochs: int | None = None
+    """None where nothing bounds them."""
+    state: State = "waiting"
+    number: int = 0
+    """Of those that were begun, or were on disk, in the order of that; 0 before that."""
+    epochs: int = 0
+    value: float = nan
+    """The best validation score so far; NaN where there is none."""
+    samples: int = 0
+    """Trained on in the running epoch."""
+    samples_per_epoch: int = 1
+    seconds_per_epoch: float | None = None
+    """Of the last one."""
+    began: float = 0.0
+    epoch_began: float = 0.0
 
-    def __init__(self, cut: str, seed: int, most: int | None, epochs: int = 0, value: float = nan) -> None:
-        self.cut = cut
-        self.seed = seed
-        self.most = most
-        self.epochs = epochs
-        self.value = value
-        self.state: State = "running"
-        self.seconds_per_epoch: float | None = None
-        self.begun = monotonic()
-        self.shown, self.of = 0, 1
+    def begin(self, epochs: int, max_epochs: int | None) -> None:
+        """It runs, from after so many epochs."""
+        self.state, self.epochs = "running", epochs
+        self.max_epochs = min((bound for bound in (max_epochs, self.max_epochs) if bound), default=None)
+        self.began = self.epoch_began = monotonic()
 
-    @property
-    def key(self) -> Key:
-        """Which one it is."""
-        return self.cut, self.seed
-
-    def on(self, event: ImagesShown | EpochDone) -> None:
-        """Take an event in."""
-        if isinstance(event, ImagesShown):
-            self.shown, self.of = event.shown, event.of
-            return
-        self.epochs, self.shown = event.row["epoch"], 0
-        self.seconds_per_epoch = event.row["seconds"]
-        self.value = _best((self.value, best_score([event.row], score_of_row(event.row))))
-        self.begun = monotonic()
-
-    def end(self, state: State, epochs: int, value: float) -> None:
-        """It runs no more."""
-        self.state, self.epochs, self.value, self.shown = state, epochs, value, 0
+    def end_epoch(self, row: EpochFigures) -> None:
+        """The running epoch is over."""
+        self.epochs, self.samples, self.seconds_per_epoch = row.epoch, 0, row.seconds
+        self.value = max((value for value in (self.value, row.value) if not isnan(value)), default=nan)
+        self.epoch_began = monotonic()
 
     @property
     def fraction(self) -> float:
         """Epochs, the running one in part."""
-        return self.epochs + self.shown / self.of
+        return self.epochs + self.samples / self.samples_per_epoch
+
+    @property
+    def epochs_left(self) -> float:
+        """At most; NaN where nothing bounds them."""
+        return max(0.0, self.max_epochs - self.fraction) if self.max_epochs else nan
 
     def words(self) -> str:
         """`epoch 3 of at most 10, 412 images/s`."""
-        bound = f" of at most {self.most}" if self.most else ""
-        running = min(self.epochs + 1, self.most) if self.most else self.epochs + 1
-        taken = monotonic() - self.begun
-        rate = f", {self.shown / taken:.0f} images/s" if self.shown and taken > 0 else ""
+        bound = f" of at most {self.max_epochs}" if self.max_epochs else ""
+        running = min(self.epochs + 1, self.max_epochs) if self.max_epochs else self.epochs + 1
+        seconds = monotonic() - self.epoch_began
+        rate = f", {self.samples / seconds:.0f} images/s" if self.samples and seconds > 0 else ""
         return f"epoch {running}{bound}{rate}"
 
     def left(self) -> str:
         """`at most 2 min left`; nothing before the first epoch has shown what one takes, or without a bound."""
-        if not self.most or self.seconds_per_epoch is None:
+        if isnan(self.epochs_left) or self.seconds_per_epoch is None:
             return ""
-        return f"at most {duration(max(0.0, self.most - self.fraction) * self.seconds_per_epoch)} left"
+        return f"at most {duration(self.epochs_left * self.seconds_per_epoch)} left"
 
 
 @dataclass(frozen=True)
 class Row:
-    """What is known of a point: epochs and states of its seeds, the mean of their validation scores."""
+    """A point: epochs and states of its seeds, the mean of their validation scores."""
 
     cut: str
     epochs: tuple[int, ...]
@@ -106,130 +91,122 @@ class Row:
 
 
 class RunProgress:
-    """All fine-tunes that a run told of."""
+    """All fine-tunes that a run's events are about."""
 
     def __init__(self) -> None:
-        self.known: dict[Key, FineTune] = {}
-        """In the order in which they were last begun."""
-        self.due: dict[Key, Due] = {}
-        """Of the step under way."""
-        self.max_epochs: int | None = None
-        self.score: str | None = None
-        """The metric that chooses, as soon as a fine-tune has told."""
-        self.paces: list[float] = []
-        """Seconds that a multiply-add of an image cost, over all images of an epoch; one an epoch."""
+        self.fine_tunes: dict[tuple[str, int], FineTune] = {}
+        """By cut and seed, in the order in which they were last begun; those that wait among them."""
+        self.step: list[FineTune] = []
+        """Those of the step under way."""
+        self.metric: str | None = None
+        """That chooses, by its key; None until a fine-tune has named it."""
+        self.seconds_per_mac: list[float] = []
+        """Over all images of an epoch; one an epoch."""
 
-    def on(self, event: Event) -> FineTune | None:
+    def on(self, event: events.Event) -> FineTune | None:
         """Take an event in; the fine-tune that it is about, if it is about one."""
         match event:
-            case BatchStarted():
-                self._step(event)
-            case TrialStarted():
-                return self._begin(event)
-            case ImagesShown() | EpochDone():
+            case events.BatchStarted():
+                self._begin_step(event)
+            case events.TrialStarted():
+                fine_tune = self._numbered(event.cut, event.seed, again=True)
+                fine_tune.begin(event.epochs_done, event.max_epochs)
+                return fine_tune
+            case events.EpochProgress() | events.EpochDone():
                 return self._advance(event)
-            case TrialDone(record):
-                return self._end(record, "done", _number(record["val"][score_of(record)]["value"]))
-            case TrialPaused(record):
-                return self._end(record, "paused", best_score(record["curve"], score_of(record)))
-            case TrialFailed():
-                return self._fail(event)
+            case events.TrialDone(record):
+                return self._end(trial_figures(record), "done")
+            case events.TrialPaused(record):
+                return self._end(trial_figures(record), "paused")
+            case events.TrialFailed():
+                fine_tune = self._numbered(event.cut, event.seed)
+                fine_tune.state, fine_tune.value, fine_tune.samples = "failed", nan, 0
+                return fine_tune
         return None
 
-    def _step(self, event: BatchStarted) -> None:
-        self.due = {(due.cut, due.seed): due for due in event.due}
-        self.max_epochs = event.max_epochs
-        for key, fine_tune in self.known.items():
+    def _begin_step(self, event: events.BatchStarted) -> None:
+        for key, fine_tune in list(self.fine_tunes.items()):
             if fine_tune.state == "paused":
-                fine_tune.state = "waiting" if key in self.due else "stopped"
+                fine_tune.state = "stopped"
+            elif not fine_tune.number:  # spared, because another seed had failed
+                del self.fine_tunes[key]
+        self.step = []
+        for due in event.due:
+            earlier = self.fine_tunes.get((due.cut, due.seed))
+            fine_tune = earlier if earlier and earlier.state == "stopped" else FineTune(due.cut, due.seed)
+            fine_tune.state, fine_tune.macs, fine_tune.max_epochs = "waiting", due.macs, event.max_epochs
+            self.fine_tunes[due.cut, due.seed] = fine_tune
+            self.step.append(fine_tune)
 
-    def _begin(self, event: TrialStarted) -> FineTune:
-        key = event.cut, event.seed
-        bounds = (event.max_epochs, self.max_epochs if key in self.due else None)
-        most = min((bound for bound in bounds if bound), default=None)
-        earlier = self.known.pop(key, None)
-        value = earlier.value if earlier else nan
-        self.known[key] = FineTune(*key, most, event.epochs_done, value)
-        return self.known[key]
+    def _numbered(self, cut: str, seed: int, *, again: bool = False) -> FineTune:
+        """The fine-tune of that cut and seed, its number given when it is first met; at the end of all `again`."""
+        fine_tune = self.fine_tunes.get((cut, seed)) or FineTune(cut, seed)
+        if again:
+            self.fine_tunes.pop((cut, seed), None)
+        fine_tune.number = fine_tune.number or 1 + max((other.number for other in self.fine_tunes.values()), default=0)
+        self.fine_tunes[cut, seed] = fine_tune
+        return fine_tune
 
-    def _advance(self, event: ImagesShown | EpochDone) -> FineTune | None:
-        fine_tune = self.known.get((event.cut, event.seed))
-        if fine_tune is None or fine_tune.state != "running":  # said before it ended, and heard after
+    def _advance(self, event: events.EpochProgress | events.EpochDone) -> FineTune | None:
+        fine_tune = self.fine_tunes.get((event.cut, event.seed))
+        if fine_tune is None or fine_tune.state != "running":  # sent before it ended, and received after
             return None
-        fine_tune.on(event)
-        if isinstance(event, EpochDone):
-            self.score = score_of_row(event.row)
-        due = self.due.get(fine_tune.key)
-        if isinstance(event, EpochDone) and due is not None and due.macs > 0:
-            self.paces.append(event.row["seconds"] / due.macs)
+        if isinstance(event, events.EpochProgress):
+            fine_tune.samples, fine_tune.samples_per_epoch = event.samples, event.samples_per_epoch
+            return fine_tune
+        row = epoch_figures(event.row)
+        fine_tune.end_epoch(row)
+        self.metric = row.metric
+        if fine_tune.macs > 0:
+            self.seconds_per_mac.append(row.seconds / fine_tune.macs)
         return fine_tune
 
-    def _end(self, record: Mapping[str, Any], state: State, value: float) -> FineTune:
-        key = record["cut"], int(record["seed"])
-        self.score = score_of(record)
-        fine_tune = self.known.setdefault(key, FineTune(*key, None))
-        fine_tune.end(state, record["epochs"], value)
+    def _end(self, trial: TrialFigures, state: State) -> FineTune:
+        self.metric = trial.metric
+        fine_tune = self._numbered(trial.cut, trial.seed)
+        fine_tune.state, fine_tune.epochs, fine_tune.value, fine_tune.samples = state, trial.epochs, trial.value, 0
         return fine_tune
 
-    def _fail(self, event: TrialFailed) -> FineTune:
-        fine_tune = self.known.setdefault((event.cut, event.seed), FineTune(event.cut, event.seed, None))
-        fine_tune.end("failed", fine_tune.epochs, nan)
-        return fine_tune
+    def running(self) -> list[FineTune]:
+        """Those under way."""
+        return [fine_tune for fine_tune in self.fine_tunes.values() if fine_tune.state == "running"]
 
     def left(self) -> str:
         """`at most about 12 min left for this step (4 of 7 fine-tunes ended)`; nothing where no step is under way.
 
         Without the time where nothing bounds the epochs, and before the first one has ended.
         """
-        remaining = [due for key, due in self.due.items() if not self._ended(key)]
+        failed = {fine_tune.cut for fine_tune in self.step if fine_tune.state == "failed"}
+        remaining = [
+            fine_tune
+            for fine_tune in self.step
+            # Where one seed failed, those that wait are spared.
+            if fine_tune.state == "running" or (fine_tune.state == "waiting" and fine_tune.cut not in failed)
+        ]
         if not remaining:
             return ""
-        ended = f"{len(self.due) - len(remaining)} of {len(self.due)} fine-tunes ended"
-        seconds = self._seconds(remaining)
-        if seconds is None:
+        ended = f"{len(self.step) - len(remaining)} of {len(self.step)} fine-tunes ended"
+        macs = sum(fine_tune.macs * fine_tune.epochs_left for fine_tune in remaining)
+        if not self.seconds_per_mac or isnan(macs):
             return f"{ended} in this step"
+        seconds = median(self.seconds_per_mac) * macs / max(1, len(self.running()))  # they share what is left
         return f"at most about {duration(seconds)} left for this step ({ended})"
 
-    def _ended(self, key: Key) -> bool:
-        fine_tune = self.known.get(key)
-        if fine_tune is not None and fine_tune.state == "running":
-            return False
-        # Where one seed failed, the others are spared.
-        failed = any(other.state == "failed" for other in self.known.values() if other.cut == key[0])
-        return failed or (fine_tune is not None and fine_tune.state != "waiting")
-
-    def _seconds(self, remaining: Sequence[Due]) -> float | None:
-        """Of all that is left at most, shared by as many fine-tunes at a time as run now."""
-        epochs = [self._epochs_left(due) for due in remaining]
-        if not self.paces or any(map(isnan, epochs)):
-            return None
-        work = sum(due.macs * left for due, left in zip(remaining, epochs, strict=True))
-        at_once = sum(fine_tune.state == "running" for fine_tune in self.known.values())
-        return median(self.paces) * work / max(1, at_once)
-
-    def _epochs_left(self, due: Due) -> float:
-        """At most; NaN where nothing bounds them."""
-        fine_tune = self.known.get((due.cut, due.seed))
-        running = fine_tune is not None and fine_tune.state == "running"
-        most = fine_tune.most if fine_tune and running else self.max_epochs
-        return max(0.0, most - (fine_tune.fraction if fine_tune else 0.0)) if most else nan
-
     def rows(self) -> list[Row]:
-        """A row a point, that which was begun last at the end."""
+        """A row for each point that was begun, that which was begun last at the end."""
         by_cut: dict[str, list[FineTune]] = {}
-        for fine_tune in self.known.values():
-            seeds = [*by_cut.pop(fine_tune.cut, []), fine_tune]
-            by_cut[fine_tune.cut] = seeds
+        for fine_tune in self.fine_tunes.values():
+            if fine_tune.number:
+                by_cut[fine_tune.cut] = [*by_cut.pop(fine_tune.cut, []), fine_tune]
         return [self._row(cut, seeds) for cut, seeds in by_cut.items()]
 
     def _row(self, cut: str, seeds: Sequence[FineTune]) -> Row:
-        states = {fine_tune.state for fine_tune in seeds}
-        if any(due.cut == cut and key not in self.known for key, due in self.due.items()):
-            states.add("waiting")
+        states = {fine_tune.state for fine_tune in self.fine_tunes.values() if fine_tune.cut == cut}
         values = [fine_tune.value for fine_tune in seeds if not isnan(fine_tune.value)]
+        epochs = {fine_tune.seed: fine_tune.epochs for fine_tune in seeds}
         return Row(
             cut,
-            tuple(fine_tune.epochs for fine_tune in sorted(seeds, key=lambda fine_tune: fine_tune.seed)),
+            tuple(epochs[seed] for seed in sorted(epochs)),
             fmean(values) if values else nan,
             next(state for state in STATES if state in states),
         )
@@ -240,25 +217,6 @@ def summed(rows: Sequence[Row]) -> str:
     if not rows:
         return ""
     states = Counter(row.state for row in rows)
-    told = ", ".join(f"{states[state]} {state}" for state in reversed(STATES) if states[state])
-    scored = [row for row in rows if not isnan(row.value)]
-    top = max(scored, key=lambda row: row.value, default=None)
-    return f"{len(rows)} before: {told}" + (f"; best {top.value:.4f} ({top.cut})" if top else "")
-
-
-def score_of(record: Mapping[str, Any]) -> str:
-    """The metric that a trial is judged by; records that don't name it are of AUPRC."""
-    return str(record.get("score", "auprc"))
-
-
-def score_of_row(row: Mapping[str, Any]) -> str:
-    """The same of a row of a learning curve, by what it holds."""
-    return next((metric for metric in SCORES if f"val_{metric}" in row), "auprc")
-
-
-def _number(value: float | None) -> float:
-    return nan if value is None else float(value)
-
-
-def _best(values: Iterable[float]) -> float:
-    return max((value for value in values if not isnan(value)), default=nan)
+    counts = ", ".join(f"{states[state]} {state}" for state in reversed(STATES) if states[state])
+    top = max((row for row in rows if not isnan(row.value)), key=lambda row: row.value, default=None)
+    return f"{len(rows)} before: {counts}" + (f"; best {top.value:.4f} ({top.cut})" if top else "")

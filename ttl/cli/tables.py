@@ -2,50 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from math import isnan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ttl.words import units
+from ttl.words.estimate import Estimate
+from ttl.words.metric import Metric, metric
 
 if TYPE_CHECKING:
-    from ttl.words.metric import Metric
+    from ttl.cli.records import ClassCounts, ExportedFile, RunFigures, Spread
+    from ttl.cost.latency import Latency
 
 
-def counts_table(task: dict[str, Any]) -> str:
+def counts_table(counts: ClassCounts) -> str:
     """Images of each class in each split; of a segmentation the images that hold it, and its share of the pixels."""
-    counts, names = task["counts"], task["class_names"]
-    pixels = task.get("pixel_share") or {}
-    width = max(5, *map(len, names))
-    head = f"{'class':<{width}}" + "".join(f"{split:>8}" for split in counts)
-    rows = [f"{name:<{width}}" + "".join(f"{counts[split][name]:>8}" for split in counts) for name in names]
-    if not pixels:
+    width = max(5, *map(len, counts.names))
+    head = f"{'class':<{width}}" + "".join(f"{split:>8}" for split in counts.images)
+    images = counts.images.values()
+    rows = [f"{name:<{width}}" + "".join(f"{of_split[name]:>8}" for of_split in images) for name in counts.names]
+    if not counts.pixel_share:
         return "\n".join([head, *rows])
-    rows = [f"{row}{_share(pixels.get(name)):>10}" for row, name in zip(rows, names, strict=True)]
+    shares = [_percent(counts.pixel_share.get(name)) for name in counts.names]
+    rows = [f"{row}{share:>10}" for row, share in zip(rows, shares, strict=True)]
     return "\n".join(["Images that hold each class, and its share of the labelled pixels:", f"{head}    pixels", *rows])
 
 
-def _share(of: float | None) -> str:
-    from ttl.words import units
-
-    return "-" if of is None else units.percent(of)
+def _percent(share: float | None) -> str:
+    return "-" if share is None else units.percent(share)
 
 
-def candidates_table(content: dict[str, Any]) -> str:
+def candidates_table(run: RunFigures) -> str:
     """The points tried: cost and metric with intervals, the chosen one marked."""
-    from ttl.words.metric import metric
-
-    score = content["metric"]
-    known = metric(score, content.get("task", {}).get("distance_unit") or "")
-    chosen = content.get("chosen", {}).get("cut")
-    width = max(len(row["cut"]) for row in content["candidates"])
-    val = f"val {known.name} (95 % interval)"
-    lines = [f"{'point':<{width}}   params     MACs  epochs  {val:<25}   test {known.name}"]
-    for row in content["candidates"]:
-        mark = "  <- chosen" if row["cut"] == chosen else ""
+    chooses = metric(run.metric, run.distance_unit)
+    width = max(len(row.cut) for row in run.candidates)
+    val = f"val {chooses.name} (95 % interval)"
+    lines = [f"{'point':<{width}}   params     MACs  epochs  {val:<25}   test {chooses.name}"]
+    for row in run.candidates:
+        mark = "  <- chosen" if row.is_chosen else ""
         lines.append(
-            f"{row['cut']:<{width}} {row['params'] / 1e6:>7.3f}M {row['macs'] / 1e9:>7.3f}G {row['epochs']:>6}  "
-            f"{estimate(row['val'][score], known):<25} {estimate(row['test'][score], known)}{mark}"
+            f"{row.cut:<{width}} {row.params / 1e6:>7.3f}M {row.macs / 1e9:>7.3f}G {row.epochs:>6}  "
+            f"{estimate(row.val, chooses):<25} {estimate(row.test, chooses)}{mark}"
         )
-        if "spread" in row:
-            means = "; ".join(f"{split} {over_seeds(row['spread'], split, score, known)}" for split in ("val", "test"))
+        if row.spread:
+            spread = row.spread
+            means = "; ".join(f"{split} {over_seeds(spread, split, run.metric, chooses)}" for split in ("val", "test"))
             lines.append(f"{'':<{width}} {means}")
     return "\n".join(lines)
 
@@ -63,19 +64,17 @@ LATENCY_COLUMNS = {
 }
 
 
-def latency_table(rows: list[dict[str, Any]]) -> str:
+def latency_table(rows: Sequence[Latency]) -> str:
     """Where each model ran and how fast, and the ratio to the last with its interval; `-` where it isn't known.
 
     Columns that nothing is known of are left out.
     """
-    named = ("model", "runtime", "provider")
-    numbers = [key for key in LATENCY_COLUMNS if any(row.get(key) is not None for row in rows)]
-    texts = [[*(_ran_on(row) if key == "provider" else row[key] for key in named)] for row in rows]
-    cells = [["model", "runtime", "ran on"], *texts]
+    numbers = [key for key in LATENCY_COLUMNS if any(getattr(row, key) is not None for row in rows)]
+    cells = [["model", "runtime", "ran on"], *([row.model, row.runtime, _ran_on(row)] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     right = [
         [LATENCY_COLUMNS[key] for key in numbers],
-        *([_number(key, row.get(key)) for key in numbers] for row in rows),
+        *([_number(key, getattr(row, key)) for key in numbers] for row in rows),
     ]
     spans = [max(map(len, column)) for column in zip(*right, strict=True)]
     ends = ["time against the last (95 % interval)", *map(_against, rows)]
@@ -85,10 +84,10 @@ def latency_table(rows: list[dict[str, Any]]) -> str:
     )
 
 
-def _ran_on(row: dict[str, Any]) -> str:
+def _ran_on(row: Latency) -> str:
     """The provider; on a GPU also where images and outputs are."""
-    where, _, how = row["device"].partition(", ")
-    provider: str = row.get("provider") or where
+    where, _, how = row.device.partition(", ")
+    provider = row.provider or where
     return f"{provider}, {how}" if how else provider
 
 
@@ -100,74 +99,69 @@ def _number(key: str, value: float | None) -> str:
     return str(value) if isinstance(value, int) else f"{value:.2f}" if key.startswith("p") else f"{value:.1f}"
 
 
-def _against(row: dict[str, Any]) -> str:
-    if row.get("failed"):
-        return f"not measured: {row['failed']}"
-    if not row["ratio_ci"]:
-        return "1" if row["ratio_to_full"] == 1 else "-"
-    low, high = row["ratio_ci"]
+def _against(row: Latency) -> str:
+    if row.failed:
+        return f"not measured: {row.failed}"
+    if not row.ratio_ci:
+        return "1" if row.ratio_to_full == 1 else "-"
+    low, high = row.ratio_ci
     words = ", no measurable speed-up" if low <= 1 <= high else ""
-    return f"{row['ratio_to_full']:.3f} ({low:.3f} to {high:.3f}){words}"
+    return f"{row.ratio_to_full:.3f} ({low:.3f} to {high:.3f}){words}"
 
 
-def metrics(estimates: dict[str, Any], spread: dict[str, Any] | None, split: str, unit: str = "") -> str:
+def metrics(estimates: Mapping[str, Estimate], spread: Spread | None, split: str, unit: str = "") -> str:
     """All metrics, a line each; beside them mean and standard deviation over the seeds, where there are several.
 
     Distances are in `unit`, `px` or `mm`.
     """
-    from ttl.words.metric import metric
-
-    known = {name: metric(name, unit) for name in estimates}
-    width = max(len(found.name) for found in known.values())
-    lines = [f"  {known[key].name:<{width}}  {estimate(value, known[key]):<25}" for key, value in estimates.items()]
+    named = {key: metric(key, unit) for key in estimates}
+    width = max(len(of.name) for of in named.values())
+    lines = [f"  {named[key].name:<{width}}  {estimate(value, named[key]):<25}" for key, value in estimates.items()]
     if spread:
-        beside = (over_seeds(spread, split, name, known[name]) for name in estimates)
+        beside = (over_seeds(spread, split, key, named[key]) for key in estimates)
         lines = [f"{line}  {words}" for line, words in zip(lines, beside, strict=True)]
     return "\n".join(line.rstrip() for line in lines)
 
 
-def over_seeds(spread: dict[str, Any], split: str, name: str, known: Metric) -> str:
+def over_seeds(spread: Spread, split: str, key: str, of: Metric) -> str:
     """`mean 0.9312, sd 0.0041 over 3 seeds`."""
-    found = spread[split][name]
-    if found["mean"] is None:
+    mean, sd = spread.mean[split][key], spread.sd[split][key]
+    if isnan(mean):
         return "mean undefined"
-    mean, sd = written(found["mean"], known), written(found["sd"], known)
-    return f"mean {mean}, sd {sd} over {len(spread['seeds'])} seeds"
+    return f"mean {written(mean, of)}, sd {written(sd, of)} over {spread.seeds} seeds"
 
 
-def estimate(found: dict[str, Any], known: Metric) -> str:
+def estimate(value: Estimate, of: Metric) -> str:
     """A value with its interval."""
-    value = written(found["value"], known)
-    if found["value"] is None or found["ci_low"] is None:
-        return value
-    low, high = (written(found[end], known).removesuffix(f" {known.unit}") for end in ("ci_low", "ci_high"))
-    return f"{value} ({low} to {high})"
+    text = written(value.value, of)
+    if isnan(value.value) or isnan(value.ci_low):
+        return text
+    low, high = (written(end, of).removesuffix(f" {of.unit}") for end in (value.ci_low, value.ci_high))
+    return f"{text} ({low} to {high})"
 
 
-def written(value: float | None, known: Metric) -> str:
+def written(value: float, of: Metric) -> str:
     """`0.9312`, or `4.31 px`."""
-    if value is None or isnan(value):
+    if isnan(value):
         return "undefined"
-    return known.text(value) if known.is_distance else f"{value:.4f}"
+    return of.text(value) if of.is_distance else f"{value:.4f}"
 
 
-def checks_table(checks: list[dict[str, str]]) -> str:
-    """What was checked on a file: what was found, and what was wanted."""
-    width = max(len(check["name"]) for check in checks)
+def checks_table(checks: Sequence[tuple[str, str, str]]) -> str:
+    """What was checked on a file: its name, what was found, and what was wanted."""
+    width = max(len(name) for name, _, _ in checks)
     return "\n".join(
-        f"  {check['name']:<{width}}  {check['found']}" + (f"  (wanted: {check['wanted']})" if check["wanted"] else "")
-        for check in checks
+        f"  {name:<{width}}  {result}" + (f"  (wanted: {wanted})" if wanted else "") for name, result, wanted in checks
     )
 
 
-def files_table(records: list[dict[str, Any]]) -> str:
-    """Each file that was asked for: passed, failed or not exported, and what is known of it."""
-    width = max(len(record["file"]) for record in records)
+def files_table(files: Sequence[ExportedFile]) -> str:
+    """Each file that was asked for: passed, failed or not exported, and what was found of it."""
+    width = max(len(file.name) for file in files)
     lines = [f"{'file':<{width}}  {'precision':<12}  {'state':<12}  {'MB':>7}  what was found"]
-    for record in records:
-        size = f"{record['size_bytes'] / 1e6:7.2f}" if "size_bytes" in record else "      -"
-        said = record.get("why") or record.get("sentence") or f"differs from PyTorch by {record['parity_max_abs']:.2g}"
-        lines.append(f"{record['file']:<{width}}  {record['precision']:<12}  {record['state']:<12}  {size}  {said}")
+    for file in files:
+        size = "      -" if file.size_bytes is None else f"{file.size_bytes / 1e6:7.2f}"
+        lines.append(f"{file.name:<{width}}  {file.precision:<12}  {file.state:<12}  {size}  {file.verdict}")
     return "\n".join(lines)
 
 

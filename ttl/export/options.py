@@ -4,44 +4,64 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
+from pydantic import BeforeValidator, Field, Strict, model_validator
+
+from ttl.options.option import Option
+from ttl.options.options import Options
+from ttl.options.values import Count, Part, Share, several
 
 Precisions = tuple[Literal["fp32", "fp16", "int8"], ...]
 
 
-def _several(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
+class ExportConfig(Options):
+    """What `ttl export` may be asked for."""
 
+    precision: Annotated[
+        Precisions,
+        Strict(False),
+        BeforeValidator(several),
+        Field(min_length=1),
+        Option("Precisions of the weights, a file each", "files"),
+    ] = ("fp32",)
+    embed_preprocessing: Annotated[
+        bool, Option("The file takes decoded images of any size, gives probabilities", "files")
+    ] = False
+    program: Annotated[bool, Option("A torch.export program (.pt2), too", "files")] = False
+    opset: Annotated[
+        Annotated[int, Field(ge=7)] | None,
+        Option("Version of the ONNX operators", "files", unset="the exporter's choice"),
+    ] = None
+    weight_bits: Annotated[
+        Literal[7, 8],
+        Option(
+            "Bits of int8 weights",
+            "files",
+            choices={"7": "for x86 without VNNI, where 16-bit sums would overflow"},
+            only_in_toml=True,
+        ),
+    ] = 7
+    calibration_images: Annotated[
+        Count, Option("Training images that int8 is calibrated on, at most", "files", only_in_toml=True)
+    ] = 128
+    licence: Annotated[
+        str | None, Option("Terms that the files stand under, for their metadata and model cards", "files")
+    ] = None
+    devices: Annotated[
+        tuple[Literal["cuda"], ...],
+        Strict(False),
+        BeforeValidator(several),
+        Option(
+            "Devices beside the CPU that the files are run on, where this machine has them", "files", only_in_toml=True
+        ),
+    ] = ()
 
-class ExportConfig(BaseModel):
-    """What `ttl export` is told.
-
-    Attributes:
-        precision: of the weights; a file each.
-        embed_preprocessing: whether the files take decoded images of any size and give probabilities.
-        program: whether a `torch.export` program is written, too.
-        opset: version of the ONNX operators; None is the exporter's choice.
-        weight_bits: of int8: 7 where 16-bit sums would overflow (x86 without VNNI), else 8.
-        calibration_images: training images that int8 is calibrated on, at most.
-        margin: the loss in the metric, against fp32, that doesn't matter; None is the run's.
-        max_changed: the share of test images that fp16 and int8 may decide otherwise than fp32. A metric of ranks, as
-            AUPRC is, doesn't see a file that shifts all probabilities.
-        licence: the terms that the files stand under, for their metadata and cards; None says that they aren't known.
-        devices: beside the CPU, that the files are meant for: they are run there, where this machine has them.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    precision: Annotated[Precisions, Strict(False), BeforeValidator(_several), Field(min_length=1)] = ("fp32",)
-    embed_preprocessing: bool = False
-    program: bool = False
-    opset: Annotated[int, Field(ge=7)] | None = None
-    weight_bits: Literal[7, 8] = 7
-    calibration_images: Annotated[int, Field(ge=1)] = 128
-    margin: Annotated[float, Field(gt=0, lt=1)] | None = None
-    max_changed: Annotated[float, Field(gt=0, le=1)] = 0.05
-    licence: str | None = None
-    devices: Annotated[tuple[Literal["cuda"], ...], Strict(False), BeforeValidator(_several)] = ()
+    # A metric of ranks, as AUPRC is, doesn't see a file that shifts all probabilities: hence `max_changed`.
+    margin: Annotated[
+        Share | None, Option("Loss in the metric, against fp32, that doesn't matter", "judging", unset="the run's")
+    ] = None
+    max_changed: Annotated[
+        Part, Option("Share of the test images that fp16 and int8 may decide otherwise than fp32", "judging")
+    ] = 0.05
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:

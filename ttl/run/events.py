@@ -1,9 +1,9 @@
-"""What a run tells whoever watches it; `cli.py` turns it into lines and bars."""
+"""What happens in a run, for whoever watches it: the command line turns it into lines and bars."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -19,7 +19,7 @@ class Due:
     """A fine-tune that is to be done."""
 
     cut: str
-    """Where, or that it has heads at all points at once."""
+    """Where, or that it has heads at all points at once; likewise below."""
     seed: int
     macs: float
     """Of its network for one image, head excluded: epochs take about as long as these are many."""
@@ -40,9 +40,6 @@ class TrialStarted:
     """A fine-tune begins."""
 
     cut: str
-    """Where, or that it has heads at all points at once."""
-    number: int
-    """In this call; see `Numbered`."""
     seed: int
     max_epochs: int | None
     epochs_done: int
@@ -50,23 +47,22 @@ class TrialStarted:
 
 
 @dataclass(frozen=True)
-class ImagesShown:
-    """A step of a running fine-tune: training images shown in this epoch, of how many."""
+class EpochProgress:
+    """How far the running epoch of a fine-tune is, after a training step."""
 
-    shown: int
-    of: int
+    samples: int
+    """Trained on in this epoch so far."""
+    samples_per_epoch: int
     cut: str
-    """Of which fine-tune."""
     seed: int
 
 
 @dataclass(frozen=True)
 class EpochDone:
-    """One epoch of a running fine-tune; `row` is its line of the learning curve."""
+    """An epoch of a running fine-tune is over; `row` is its line of the learning curve."""
 
     row: Mapping[str, Any]
     cut: str
-    """As of `ImagesShown`."""
     seed: int
 
 
@@ -94,31 +90,8 @@ class TrialFailed:
     cause: str
 
 
-Event = Note | BatchStarted | TrialStarted | ImagesShown | EpochDone | TrialDone | TrialPaused | TrialFailed
+Event = Note | BatchStarted | TrialStarted | EpochProgress | EpochDone | TrialDone | TrialPaused | TrialFailed
 Watch = Callable[[Event], None]
-
-
-class Numbered:
-    """Counts the fine-tunes of a call, whatever process they run in; one that goes on keeps its number.
-
-    Args:
-        watch: is told what happens, with the numbers.
-    """
-
-    def __init__(self, watch: Watch) -> None:
-        self.watch = watch
-        self.numbers: dict[tuple[str, int], int] = {}
-
-    def __call__(self, event: Event) -> None:
-        """A `Watch`."""
-        if isinstance(event, TrialStarted):
-            event = replace(event, number=self._number(event.cut, event.seed))
-        elif isinstance(event, TrialDone):
-            self._number(event.record["cut"], event.record["seed"])
-        self.watch(event)
-
-    def _number(self, cut: str, seed: int) -> int:
-        return self.numbers.setdefault((cut, seed), len(self.numbers) + 1)
 
 
 def unwatched(event: Event) -> None:

@@ -8,15 +8,10 @@ from typing import Annotated
 
 import typer
 
-from ttl.cli.command import app, verb
-from ttl.cli.options import Json
+from ttl.cli.command import Json, verb
 
 
-@app.command(
-    short_help="build report.html anew; its tables as CSV or JSON",
-    epilog="Example: ttl report ttl-run --csv tables",
-)
-@verb
+@verb("build report.html anew; its tables as CSV or JSON", example="ttl report ttl-run --csv tables")
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, finished or not.")],
     csv: Annotated[

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-import typer.core
 
-from ttl.cli.options import Json
+from ttl.cli.command import Json, print_json, verb
 
 if TYPE_CHECKING:
     from ttl.export.run import OnnxModel
 
-from ttl.cli.command import app, verb
+TOGETHER = 64
+"""Images a call."""
 
 
-@app.command(
-    short_help="what an exported model makes of images", epilog="Example: ttl predict ttl-run/model.onnx scan.png"
-)
-@verb
+@verb("what an exported model makes of images", example="ttl predict ttl-run/model.onnx scan.png")
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="A file that ttl exported.")],
     images: Annotated[Path, typer.Argument(metavar="IMAGE|DIR", help="An image, or a folder of images.")],
@@ -29,34 +25,36 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Say what an exported model makes of images: the class and the probability of each; or draw their masks."""
-    from ttl.data import find_images, open_image
+    from ttl.data import find_images
     from ttl.export.run import OnnxModel
 
     onnx_model = OnnxModel(model)
-    classes = onnx_model.metadata.class_names
     paths = find_images(images)
     if onnx_model.metadata.kind == "segmentation":
         _draw(onnx_model, paths, images, out, as_json)
         return
-    rows: list[dict[str, Any]] = []
-    for start in range(0, len(paths), 64):
-        chunk = paths[start : start + 64]
-        probabilities = onnx_model.predict_images([open_image(path, onnx_model.metadata.window) for path in chunk])
-        rows += [
-            {
-                "image": str(path),
-                "class": classes[int(row.argmax())],
-                "probabilities": dict(zip(classes, row.tolist(), strict=True)),
-            }
-            for path, row in zip(chunk, probabilities, strict=True)
-        ]
+    predicted = dict(_predicted(onnx_model, paths))
+    chosen = {path: max(shares, key=shares.__getitem__) for path, shares in predicted.items()}
     if as_json:
-        typer.echo(json.dumps(rows, indent=1))
+        print_json(
+            [{"image": str(path), "class": chosen[path], "probabilities": predicted[path]} for path in predicted]
+        )
         return
-    width = max(len(str(row["image"])) for row in rows)
-    for row in rows:
-        shares = "  ".join(f"{name} {value:.4f}" for name, value in row["probabilities"].items())
-        typer.echo(f"{row['image']:<{width}}  {row['class']}  ({shares})")
+    width = max(len(str(path)) for path in paths)
+    for path, shares in predicted.items():
+        words = "  ".join(f"{name} {value:.4f}" for name, value in shares.items())
+        typer.echo(f"{path!s:<{width}}  {chosen[path]}  ({words})")
+
+
+def _predicted(model: OnnxModel, paths: Sequence[Path]) -> Iterator[tuple[Path, dict[str, float]]]:
+    """Each image with the probabilities of its classes; so many are open at a time as are predicted together."""
+    from ttl.data import open_image
+
+    for start in range(0, len(paths), TOGETHER):
+        chunk = paths[start : start + TOGETHER]
+        rows = model.predict_images([open_image(path, model.metadata.window) for path in chunk])
+        for path, row in zip(chunk, rows, strict=True):
+            yield path, dict(zip(model.metadata.class_names, row.tolist(), strict=True))
 
 
 def _draw(model: OnnxModel, paths: Sequence[Path], root: Path, out: Path, as_json: bool) -> None:
@@ -70,6 +68,6 @@ def _draw(model: OnnxModel, paths: Sequence[Path], root: Path, out: Path, as_jso
             shares = "  ".join(f"{name} {share:.1%}" for name, share in row["shares"].items())
             typer.echo(f"{row['image']:<{width}}  {shares}  {row['mask']}")
     if as_json:
-        typer.echo(json.dumps(drawn, indent=1))
+        print_json(drawn)
     else:
         typer.echo(f"Masks are in {out / 'masks'}, the images with their outlines in {out / 'overlays'}.")

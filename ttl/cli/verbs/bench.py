@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-import typer.core
 
-from ttl.cli.command import app, verb
-from ttl.cli.options import Json
+from ttl.cli.command import Json, print_json, verb
 from ttl.cli.tables import latency_table
 from ttl.errors import ExportError, UsageError
 
@@ -24,10 +22,7 @@ if TYPE_CHECKING:
 RECORDED = ("torch", "onnxruntime", "numpy")
 
 
-@app.command(
-    short_help="latency of models, side by side", epilog="Example: ttl bench ttl-run/model.onnx ttl-run/full.onnx"
-)
-@verb
+@verb("latency of models, side by side", example="ttl bench ttl-run/model.onnx ttl-run/full.onnx")
 def bench(
     models: Annotated[
         list[Path],
@@ -79,11 +74,12 @@ def bench(
     names = [subject.name for subject in subjects]
     rows = latency_rows(timed, reference=names[-1] if len(set(names)) > 1 else None, ratio=ratio_interval)
     if as_json:
-        typer.echo(json.dumps(_content(timed, rows), indent=1))
+        measured = {"versions": _versions(), "settled": timed.warm, "cut_short": timed.cut_short}
+        print_json(asdict(timed.conditions) | measured | {"rows": [asdict(row) for row in rows]})
         return
     for line in _head(timed, rows):
         typer.echo(line)
-    typer.echo(latency_table([vars(row) for row in rows]))
+    typer.echo(latency_table(rows))
 
 
 def _subjects(paths: Sequence[Path], *, compiled: bool, image_size: int | None) -> tuple[Sequence[Subject], int | None]:
@@ -119,19 +115,6 @@ def _versions() -> dict[str, str]:
     from ttl import __version__
 
     return {"ttl": __version__, "python": platform.python_version()} | {name: version(name) for name in RECORDED}
-
-
-def _content(timed: Bench, rows: Sequence[Latency]) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    conditions = asdict(timed.conditions)
-    return {
-        **conditions,
-        "versions": _versions(),
-        "settled": timed.warm,
-        "cut_short": timed.cut_short,
-        "rows": [asdict(row) for row in rows],
-    }
 
 
 def _head(timed: Bench, rows: Sequence[Latency]) -> list[str]:

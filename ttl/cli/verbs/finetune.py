@@ -1,0 +1,58 @@
+"""`ttl finetune`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ttl.cli.command import Json, print_json, show_next, verb
+from ttl.cli.flags import with_options
+from ttl.cli.help import Command
+from ttl.cli.records import spread_of, trial_figures, trial_json
+from ttl.cli.tables import metrics
+from ttl.config import RunConfig
+
+
+class _WithRecipes(Command):
+    """A command whose help ends with the table of recipes."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """The recipes, a line each with its source, then the example."""
+        from ttl.finetune.recipes import RECIPES
+
+        with formatter.section("Recipes"):
+            formatter.write_dl([(row.name, f"{row.summary} ({row.source})") for row in RECIPES.values()])
+        super().format_epilog(ctx, formatter)
+
+
+@verb(
+    "fine-tune at one truncation point",
+    example="ttl finetune xray/ --model resnet50 --cut layer3.5 --recipe bn",
+    cls=_WithRecipes,
+)
+@with_options(RunConfig, leave_out=("search", "candidates", "judging", "workers"))
+def finetune(
+    options: RunConfig,
+    cut: Annotated[str, typer.Option(help="A point's name, its index from 1, or full.")] = "full",
+    as_json: Json = False,
+) -> None:
+    """Fine-tune at one truncation point."""
+    from ttl.cli.console import watching
+    from ttl.run import finetune as tune
+
+    with watching(as_json) as watch:
+        tuned = tune(options, cut, watch=watch)
+    spread = tuned.repeats.spread() if options.seeds > 1 else None
+    if as_json:
+        print_json(trial_json(tuned.record) | {"folder": str(tuned.folder)} | ({"spread": spread} if spread else {}))
+        return
+    trial, over_seeds = trial_figures(tuned.record), spread_of(spread) if spread else None
+    for split, words in (("val", "validation"), ("test", "test")):
+        which = f" of seed {trial.seed}" if over_seeds else ""
+        table = metrics(trial.figures[split], over_seeds, split, trial.distance_unit)
+        typer.echo(f"{trial.cut}, {words}{which} (95 % interval):\n{table}")
+    for note in trial.notes:
+        typer.echo(note)
+    typer.echo(f"Saved in {tuned.folder}")
+    show_next(f"ttl export {tuned.folder}")

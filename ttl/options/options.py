@@ -1,0 +1,93 @@
+"""The base of every config: a frozen model whose fields carry their `Option`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic.fields import FieldInfo
+
+from ttl.errors import RunFolderError
+from ttl.options.option import Option, flag_name
+from ttl.options.refusal import clauses
+
+
+def option_of(field: FieldInfo) -> Option | None:
+    """The mark on a field; None where it has none."""
+    return next((mark for mark in field.metadata if isinstance(mark, Option)), None)
+
+
+class Options(BaseModel):
+    """Options of one kind, checked; what they are is said once, at their fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **more: Any) -> None:
+        unmarked = [name for name, field in cls.model_fields.items() if option_of(field) is None]
+        if unmarked:
+            raise TypeError(f"{cls.__name__}.{unmarked[0]} has no Option: give it one, with help and group")
+
+    @classmethod
+    def marks(cls) -> dict[str, Option]:
+        """Field name -> its mark, in the order of the fields."""
+        marked = ((name, option_of(field)) for name, field in cls.model_fields.items())
+        return {name: option for name, option in marked if option is not None}
+
+    def is_default(self, name: str) -> bool:
+        """Whether an option has the value that it has where nothing is given."""
+        return bool(getattr(self, name) == type(self).model_fields[name].default)
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """All options as JSON values, under their snake_case names; paths as strings."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_json(cls, options: Mapping[str, object]) -> Self:
+        """What `to_json` wrote.
+
+        Raises:
+            RunFolderError: `options` isn't that, so the run folder is damaged or of another version.
+        """
+        try:
+            return cls.model_validate(dict(options))
+        except ValidationError as error:
+            raise RunFolderError(
+                f"The options recorded in the run folder can't be read ({clauses(error, {})}): "
+                "it is damaged or was written by another version of ttl, so use another folder."
+            ) from None
+
+    def differences(self, other: Self) -> list[str]:
+        """Names, as on the command line, of the options that differ and that change what a run computes."""
+        return [
+            flag_name(name, option)
+            for name, option in self.marks().items()
+            if option.is_compared and self._comparable(name, option) != other._comparable(name, option)
+        ]
+
+    def _comparable(self, name: str, option: Option) -> object:
+        value = getattr(self, name)
+        return os.path.abspath(value) if option.is_place and value is not None else value
+
+    def trial_definition(self) -> dict[str, JsonValue]:
+        """The part of a trial's identity that options decide.
+
+        Only what differs from the defaults is in it, so that an option that is new renames no trial that was made
+        before there was one. The version of each default is, once it has been raised, so that a trial made under
+        another default isn't taken for one under this.
+
+        Returns:
+            option -> its value; once its version is above 1 `[value, version]`, and `["default", version]` where it
+            has its default.
+        """
+        values = self.to_json()
+        definition: dict[str, JsonValue] = {}
+        for name, option in self.marks().items():
+            is_default = self.is_default(name)
+            if not option.decides_trial or (is_default and option.version == 1):
+                continue
+            value = "default" if is_default else values[name]
+            definition[name] = value if option.version == 1 else [value, option.version]
+        return definition
