@@ -72,7 +72,7 @@ def test_devices(device: str) -> None:
         ({"epochs": "3"}, "--epochs is '3', and should be a whole number."),
         ({"seed": True}, "--seed is True, and should be a whole number."),
         ({"seed": -1}, "--seed is -1, and should be at least 0."),
-        ({"image_size": 8}, "--image-size is 8, and should be at least 16."),
+        ({"image_size": 8}, "--image-size is 8, and should be 16 to 4096 pixels, such as 224 or 165x342 (height x width)."),
         ({"batch_size": 0}, "--batch-size is 0, and should be at least 1."),
         ({"threads": 0}, "--threads is 0, and should be at least 1."),
         ({"lr": 0.0}, "--lr is 0.0, and should be above 0."),

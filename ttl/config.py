@@ -24,7 +24,7 @@ from ttl.options.values import (
     Repeats,
     Seed,
     Share,
-    Side,
+    Size,
     Text,
     Texts,
     Window,
@@ -60,9 +60,12 @@ class RunConfig(Options):
         ),
     ] = "default"
     image_size: Annotated[
-        Side | None,
+        Size | None,
         Option(
-            "Side of the square input, of a U-Net's crops, in pixels", "network", unset="the backbone's; of a U-Net 256"
+            "Pixels of the input, of a U-Net's crops: the side of a square, or height and width as 165x342",
+            "network",
+            unset="the backbone's; of a U-Net 256",
+            metavar="SIDE|HxW",
         ),
     ] = None
     finish: Annotated[

@@ -50,7 +50,7 @@ BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 def _bare(annotation: Any, marks: Sequence[Any] = ()) -> tuple[Any, Sequence[Any]]:
     """A type without None and without its marks, and these."""
     if get_origin(annotation) in (Union, UnionType):
-        (annotation,) = (part for part in get_args(annotation) if part is not NoneType)
+        annotation = next(part for part in get_args(annotation) if part is not NoneType)  # the plainest comes first
     if get_origin(annotation) is Annotated:
         return annotation.__origin__, [*marks, *annotation.__metadata__]
     return annotation, marks

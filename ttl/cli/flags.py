@@ -93,6 +93,8 @@ def _typed(options: Options, name: str) -> Iterator[str]:
         yield typed
     elif typed_as(type(options).model_fields[name]) == list[str]:
         yield from (f"{typed} {shlex.quote(str(part))}" for part in value)
+    elif isinstance(value, tuple) and typed_as(type(options).model_fields[name]) is str:
+        yield f"{typed} {'x'.join(map(str, value))}"
     else:
         parts = value if isinstance(value, tuple) else (value,)
         yield " ".join([typed, *(shlex.quote(str(part)) for part in parts)])

@@ -8,7 +8,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, Strict
 
+from ttl.words.sides import AXES, parsed
+
 LARGEST_SEED = 2**32 - 1  # what numpy's legacy generators, and so scikit-learn, take
+SMALLEST, LARGEST = 16, 4096  # sides of images
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -33,6 +36,20 @@ def _amount(value: object) -> object:
     return value
 
 
+def size(value: object) -> int | tuple[int, ...]:
+    """`165x342` as height and width, `224` as the side of a square.
+
+    Raises:
+        ValueError: it is no size.
+    """
+    if isinstance(value, str):
+        value = parsed(value)
+    sides = tuple(value) if isinstance(value, list | tuple) else (value,)
+    if len(sides) > AXES or not all(isinstance(side, int) and SMALLEST <= side <= LARGEST for side in sides):
+        raise ValueError(f"should be {SMALLEST} to {LARGEST} pixels, such as 224 or 165x342 (height x width)")
+    return sides[0] if len(set(sides)) == 1 else sides
+
+
 def several(value: object) -> object:
     """One value where a TOML file may name several."""
     return (value,) if isinstance(value, str) else value
@@ -45,8 +62,12 @@ Device = Annotated[str, AfterValidator(_device)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Count = Annotated[int, Field(ge=1)]
 Repeats = Annotated[int, Field(ge=1, le=100)]
-Side = Annotated[int, Field(ge=16, le=4096)]
+Side = Annotated[int, Field(ge=SMALLEST, le=LARGEST)]
 """Of an image, in pixels."""
+Size = Annotated[
+    Side | tuple[Side, Side], BeforeValidator(size, json_schema_input_type=int | str | tuple[int, int])
+]
+"""Of an image: the side of a square, or height and width."""
 Amount = Annotated[int, BeforeValidator(_amount, json_schema_input_type=int | str), Field(ge=1)]
 Positive = Annotated[FiniteFloat, Field(gt=0)]
 NotNegative = Annotated[FiniteFloat, Field(ge=0)]
