@@ -227,11 +227,11 @@ def _conclude(finished: Any, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(content, indent=1))
         return
-    from ttl.report import summary
+    from ttl.report import report_of, summary
 
     typer.echo(f"\n{candidates_table(content)}\n")
     typer.echo(latency_table(content["latency"]))
-    for sentence in summary(content):
+    for sentence in summary(report_of(content, where=str(folder / "report.json"))):
         typer.echo(f"\n{sentence}")
     if not finished.trained:
         typer.echo("\nNothing was trained: every fine-tune was in the run folder already.")

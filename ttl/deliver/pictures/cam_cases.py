@@ -12,11 +12,11 @@ import numpy.typing as npt
 from torch import nn
 
 from ttl.cut.gradcam import grad_cam
+from ttl.data.modality.heat import heat
+from ttl.data.modality.overlay import picture
 from ttl.deliver.pictures.write import write_pictures
 from ttl.export.bundle import load_bundle
 from ttl.finetune import normalised
-from ttl.report.heat import heat
-from ttl.report.overlay import picture
 from ttl.run.prepared import Prepared
 from ttl.run.trial import Record, Rows, predictions
 from ttl.stats import THRESHOLD

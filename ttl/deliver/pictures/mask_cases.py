@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ttl.data.modality.overlay import overlay, picture
 from ttl.deliver.pictures.write import write_pictures
 from ttl.export.run import OnnxModel
-from ttl.report.overlay import overlay, picture
 from ttl.run.prepared import Prepared
 from ttl.run.trial import Record, predictions
 from ttl.stats import metrics

@@ -1,0 +1,244 @@
+"""How the chosen and the whole network do on the test images: comparison, curves, confusion, calibration, classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from ttl.stats import Bin
+from ttl.typed import Figure, OptionalKey
+from ttl.words.estimate import Estimate
+
+Network = Literal["full", "chosen"]
+"""The whole one, and the one that is cut where the search chose."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileComparison:
+    """A metric less the reference's on the same images, and whether a loss of `margin` is ruled out."""
+
+    margin: float
+    non_inferior: bool
+    difference: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison(FileComparison):
+    """The chosen network's metric less the whole one's."""
+
+    metric: str
+    split: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RocCurve:
+    """Point by point; from `threshold` on an image counts as positive, NaN where none does."""
+
+    false_positive_rate: tuple[float, ...]
+    sensitivity: tuple[float, ...]
+    threshold: tuple[Figure, ...]
+
+    def __post_init__(self) -> None:
+        _check_equal(self.false_positive_rate, self.sensitivity, self.threshold)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrecisionRecallCurve:
+    """Point by point, thresholds likewise."""
+
+    recall: tuple[float, ...]
+    precision: tuple[float, ...]
+    threshold: tuple[Figure, ...]
+
+    def __post_init__(self) -> None:
+        _check_equal(self.recall, self.precision, self.threshold)
+
+
+def _check_equal(*lists: tuple[float, ...]) -> None:
+    if len(set(map(len, lists))) > 1:
+        raise ValueError("its lists are not of one length")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatingPoint:
+    """What happens where the section's `threshold` decides."""
+
+    sensitivity: Estimate
+    specificity: Estimate
+    precision: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassRecord:
+    """How one network tells one class from the rest; `positives` and `negatives` are numbers of images."""
+
+    name: Annotated[str, Field(alias="class")]
+    positives: int
+    negatives: int
+    auroc: Estimate
+    auprc: Estimate
+    roc: RocCurve
+    precision_recall: PrecisionRecallCurve
+    at_threshold: OperatingPoint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curves:
+    """Of each network the classes that are drawn; `grouped` says that images of one patient are among them.
+
+    Attributes:
+        left_out: how many classes aren't drawn.
+        chosen: None where the whole network was chosen.
+    """
+
+    split: str
+    threshold: float
+    grouped: bool
+    left_out: int
+    full: tuple[ClassRecord, ...]
+    chosen: OptionalKey[tuple[ClassRecord, ...]] = None
+
+
+Counts = tuple[tuple[int, ...], ...]
+"""Rows: what an image is; columns: what it is called."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confusion:
+    """Counts of images by class, of each network."""
+
+    split: str
+    threshold: float
+    full: Counts
+    chosen: OptionalKey[Counts] = None
+
+    def __post_init__(self) -> None:
+        _check_square(self.full, *(() if self.chosen is None else (self.chosen,)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelConfusion:
+    """With several labels an image: counts of absent and present of each label, of each network."""
+
+    split: str
+    threshold: float
+    full: tuple[Counts, ...]
+    chosen: OptionalKey[tuple[Counts, ...]] = None
+
+    def __post_init__(self) -> None:
+        _check_square(*self.full, *(self.chosen or ()))
+
+
+def _check_square(*matrices: Counts) -> None:
+    if any(len(line) != len(counts) for counts in matrices for line in counts):
+        raise ValueError("a matrix isn't square")
+
+
+def _kind_of_confusion(value: object) -> str:
+    full = value.get("full") if isinstance(value, dict) else getattr(value, "full", None)
+    for _ in range(2):
+        full = full[0] if isinstance(full, list | tuple) and full else None
+    return "Confusion" if full is None or isinstance(full, int) else "LabelConfusion"
+
+
+AnyConfusion = Annotated[
+    Annotated[Confusion, Tag("Confusion")] | Annotated[LabelConfusion, Tag("LabelConfusion")],
+    Discriminator(_kind_of_confusion),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Histogram:
+    """`counts[i]` lies between `edges[i]` and `edges[i + 1]`."""
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.counts or len(self.edges) != len(self.counts) + 1:
+            raise ValueError("there must be counts, and one edge more than those")
+        if any(low >= high for low, high in pairwise(self.edges)):
+            raise ValueError("the edges don't rise")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confidence:
+    """One network's confidence against how often it is right."""
+
+    bins: Annotated[tuple[Bin, ...], Field(min_length=1)]
+    histogram: Histogram
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Of each network, as `Curves`."""
+
+    split: str
+    grouped: bool
+    full: Confidence
+    chosen: OptionalKey[Confidence] = None
+
+
+PerClass = Mapping[str, Mapping[str, Figure]]
+"""Metric -> class -> value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskCase:
+    """A test image, why it is shown, its figures (network -> metric -> value) and its pictures (what -> file)."""
+
+    id: str
+    why: str
+    figures: Mapping[Network, Mapping[str, Figure]]
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskCases:
+    """What the networks draw on some images."""
+
+    split: str
+    classes: tuple[str, ...]
+    cases: tuple[MaskCase, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a network says of an image, or of a label of it."""
+
+    name: Annotated[str, Field(alias="class")]
+    probability: float
+    right: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CamCase:
+    """A test image with its maps.
+
+    Attributes:
+        truth: its class, or the label with `no` before it where that is absent.
+        map_of: network -> the class that its map is of.
+        map_size: network -> rows and columns of the map.
+        files: `image` and each network -> file.
+    """
+
+    id: str
+    why: str
+    truth: str
+    says: Mapping[Network, Answer]
+    map_of: Mapping[Network, str]
+    map_size: Mapping[Network, tuple[int, ...]]
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CamCases:
+    """Grad-CAM of some images; only `missing`, the reason, where it could not be drawn."""
+
+    split: OptionalKey[str] = None
+    cases: Annotated[tuple[CamCase, ...], Field(exclude_if=lambda cases: not cases)] = ()
+    missing: OptionalKey[str] = None
