@@ -61,7 +61,7 @@ def _cut(report: RunReport, chosen: PointResult) -> str:
 
 
 def _keep(report: RunReport) -> str:
-    smaller = sum(not report.is_whole(result) for result in report.candidates)
+    smaller = sum(not report.is_whole(result.cut) for result in report.candidates)
     if smaller:
         few = "the one smaller candidate did not match"
         none = few if smaller == 1 else f"none of the {smaller} smaller candidates matched"

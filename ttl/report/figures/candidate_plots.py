@@ -24,19 +24,17 @@ def depth_figure(report: RunReport) -> Figure | None:
     if not tried:
         return None
     axes, metric = depth_axes(report, _range(report, tried)), f"validation {report.score.name}"
-    points = ", ".join(f"{c.cut} {_text(report, c)} {ROLES[role(report, c.cut)]}".strip() for c in tried)
-    words = f"{metric} against depth", f"{len(tried)} candidates from the lowest to the highest: {points}."
-    marks = (_mark(report, axes, c, c.index) for c in _chosen_last(report, tried))
-    y_title = f"validation {report.score.titled}"
-    picture = depth_plot(report, axes, "depth", words, y_title, _guides(report, axes, tried), *marks)
+    described = ", ".join(f"{c.cut} {_words(report, c)}" for c in tried)
+    words = f"{metric} against depth", f"{len(tried)} candidates from the lowest to the highest: {described}."
+    layers = _guides(report, axes, tried), *_marks(report, axes, tried, [c.index for c in tried])
+    picture = depth_plot(report, axes, "depth", words, f"validation {report.score.titled}", *layers)
     caption = (
         f"{metric[0].upper()}{metric[1:]} of every truncation point that was tried, with 95% intervals. "
         "Shaded bands are the network's resolution stages; the axis does not start at 0."
     )
-    rows = (row(*_name_cells(report, c), amount(c.index, units.plain), _value_cell(report, c)) for c in tried)
-    data = Table(
-        "Data of this plot", ("Point", "Role", "Index", _value_title(report)), tuple(rows), n_text=2, folded=True
-    )
+    columns = ("Point", "Role", "Index", f"Validation {report.score.name}")
+    rows = tuple(row(*_name(report, c), amount(c.index, units.plain), _value(report, c)) for c in tried)
+    data = Table("Data of this plot", columns, rows, n_text=2, folded=True)
     return Figure("depth", picture, caption, _key(report, tried), data)
 
 
@@ -47,19 +45,16 @@ def pareto_figure(report: RunReport) -> Figure | None:
         return None
     scale, prefix = _scale(tried[-1].macs)
     width = (0.0, 1.06 * max(tried[-1].macs / scale, 1e-9))
-    axes = svg.Axes.spanning(width, _range(report, tried))
-    front = front_of(report, tried)
-    points = ", ".join(
-        f"{c.cut} {units.large(c.macs)} MACs {_text(report, c)} {ROLES[role(report, c.cut)]}".strip() for c in tried
-    )
+    axes, front = svg.Axes.spanning(width, _range(report, tried)), front_of(report, tried)
+    described = ", ".join(f"{c.cut} {units.large(c.macs)} MACs {_words(report, c)}" for c in tried)
     picture = svg.plot(
         "pareto",
         f"validation {report.score.name} against MACs",
-        f"{len(tried)} candidates from the cheapest to the dearest: {points}. Best for their cost: "
+        f"{len(tried)} candidates from the cheapest to the dearest: {described}. Best for their cost: "
         f"{', '.join(c.cut for c in front)}.",
         axes.frame(f"MACs of an image, {prefix}".rstrip(" ,"), f"validation {report.score.titled}", whole=False),
         axes.path(*_steps(report, front, scale, width[1]), "front"),
-        *(_mark(report, axes, c, c.macs / scale) for c in _chosen_last(report, tried)),
+        *_marks(report, axes, tried, [c.macs / scale for c in tried]),
     )
     caption = (
         f"Validation {report.score.name} of every truncation point that was tried against the computation that an "
@@ -97,19 +92,21 @@ def _text(report: RunReport, candidate: CandidateResult) -> str:
     return report.score.text(report.validation(candidate).value)
 
 
-def _chosen_last(report: RunReport, tried: Candidates) -> Candidates:
-    """Its mark lies above the others."""
-    return sorted(tried, key=report.is_chosen)
+def _words(report: RunReport, candidate: CandidateResult) -> str:
+    return f"{_text(report, candidate)} {ROLES[role(report, candidate.cut)]}".strip()
 
 
-def _mark(report: RunReport, axes: svg.Axes, candidate: CandidateResult, x: float) -> Markup:
-    """A candidate's value with its interval, at `x`."""
-    estimate, class_ = report.validation(candidate), role(report, candidate.cut)
-    label = f"{candidate.cut}: {_text(report, candidate)}"
-    dot = axes.dot(x, estimate.value, class_, label, square=report.is_whole(candidate))
-    if not estimate.has_interval:
-        return dot
-    return svg.element("g", axes.error_bar(x, estimate.ci_low, estimate.ci_high, class_), dot)
+def _marks(report: RunReport, axes: svg.Axes, tried: Candidates, xs: Sequence[float]) -> list[Markup]:
+    """Values with their intervals, the chosen one's above the others."""
+    marks = []
+    for candidate, x in sorted(zip(tried, xs, strict=True), key=lambda placed: report.is_chosen(placed[0].cut)):
+        estimate, class_ = report.validation(candidate), role(report, candidate.cut)
+        label = f"{candidate.cut}: {_text(report, candidate)}"
+        mark = axes.dot(x, estimate.value, class_, label, square=report.is_whole(candidate.cut))
+        if estimate.has_interval:
+            mark = svg.element("g", axes.error_bar(x, estimate.ci_low, estimate.ci_high, class_), mark)
+        marks.append(mark)
+    return marks
 
 
 def _guides(report: RunReport, axes: svg.Axes, tried: Candidates) -> Markup:
@@ -117,9 +114,9 @@ def _guides(report: RunReport, axes: svg.Axes, tried: Candidates) -> Markup:
     lines = []
     for candidate in tried:
         x, y = axes.x(candidate.index), axes.y(report.validation(candidate).value)
-        if report.is_whole(candidate):
+        if report.is_whole(candidate.cut):
             lines.append(svg.element("line", class_="guide full", x1=axes.x.start, x2=axes.x.stop, y1=y, y2=y))
-        if report.is_chosen(candidate):
+        if report.is_chosen(candidate.cut):
             lines.append(svg.element("line", class_="guide chosen", x1=x, x2=x, y1=y, y2=axes.y.start))
     return svg.element("g", *lines)
 
@@ -137,16 +134,12 @@ def _key(report: RunReport, tried: Candidates) -> tuple[tuple[str, str], ...]:
     return tuple(key)
 
 
-def _name_cells(report: RunReport, candidate: CandidateResult) -> tuple[str, str]:
+def _name(report: RunReport, candidate: CandidateResult) -> tuple[str, str]:
     return candidate.cut, ROLES[role(report, candidate.cut)]
 
 
-def _value_cell(report: RunReport, candidate: CandidateResult) -> Cell:
+def _value(report: RunReport, candidate: CandidateResult) -> Cell:
     return estimate_cell(report.validation(candidate), report.score)
-
-
-def _value_title(report: RunReport) -> str:
-    return f"Validation {report.score.name}"
 
 
 def _scale(macs: float) -> tuple[float, str]:
@@ -168,17 +161,17 @@ def _costs(report: RunReport, tried: Candidates, front: Candidates) -> Table:
     timed = _timed(report)
     rows = tuple(
         row(
-            *_name_cells(report, c),
+            *_name(report, c),
             "yes" if c in front else "no",
             amount(c.macs, units.large),
             amount(c.params, units.large),
-            _value_cell(report, c),
+            _value(report, c),
             *((amount(timed.get(c.cut), units.milliseconds, "ms"),) if timed else ()),
             mark=role(report, c.cut),
         )
         for c in tried
     )
-    columns = ("Point", "Role", "On the line", "MACs", "Params", _value_title(report))
+    columns = ("Point", "Role", "On the line", "MACs", "Params", f"Validation {report.score.name}")
     return Table("Data of this plot", (*columns, *(("Latency, median",) if timed else ())), rows, n_text=3, folded=True)
 
 

@@ -21,9 +21,7 @@ NARROW_STAGE, WIDE_STAGE = 24, 100
 
 def role(report: RunReport, cut: str) -> Role:
     """What a point is in this search."""
-    if report.chosen is not None and cut == report.chosen.cut:
-        return "chosen"
-    return "full" if cut == report.points[-1].name else "other"
+    return "chosen" if report.is_chosen(cut) else "full" if report.is_whole(cut) else "other"
 
 
 def depth_axes(report: RunReport, values: tuple[float, float], *, above: float = 26.0) -> svg.Axes:

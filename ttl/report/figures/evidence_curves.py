@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from ttl.report.figures import svg
 from ttl.report.figures.depth_axis import chosen_guide, depth_axes, depth_plot
-from ttl.report.page_blocks import MISSING, Figure, Table, amount, metric_cell, row
+from ttl.report.page_blocks import Figure, Table, amount, metric_cell, row
 from ttl.report.schema import RunReport
 from ttl.report.schema.searched import CurvePoint
 
@@ -70,13 +70,13 @@ def _described(report: RunReport, key: str, curve: Sequence[CurvePoint]) -> str:
 
 def _curve(report: RunReport, axes: svg.Axes, key: str, curve: Sequence[CurvePoint]) -> Markup:
     xs, text = [report.index_of(point.cut) for point in curve], report.score.text
-    plain, chosen = key if axes.step > CROWDED else f"unseen {key}", report.chosen and report.chosen.cut
+    plain = key if axes.step > CROWDED else f"unseen {key}"
     dots = []
     for x, point in zip(xs, curve, strict=True):
         if math.isfinite(point.mean):
             error = f", standard error {text(point.se)}" if math.isfinite(point.se) else ""
             label = f"{point.cut}: {SOURCES[key][0]} {text(point.mean)}{error}"
-            dots.append(axes.dot(x, point.mean, f"kept {key}" if point.cut == chosen else plain, label))
+            dots.append(axes.dot(x, point.mean, f"kept {key}" if report.is_chosen(point.cut) else plain, label))
     return svg.element(
         "g",
         axes.area(xs, [p.mean - p.se for p in curve], [p.mean + p.se for p in curve], key),
@@ -92,17 +92,17 @@ def _key(report: RunReport, drawn: Curves) -> tuple[tuple[str, str], ...]:
 
 
 def _table(report: RunReport, curves: Curves, caption: str = "Data of this plot") -> Table:
-    by_cut = [{point.cut: point for point in curve} for curve in curves.values()]
-    indices = {cut: report.index_of(cut) for curve in by_cut for cut in curve}
-    chosen = report.chosen.cut if report.chosen else ""
-    rows = []
-    for cut, index in sorted(indices.items(), key=lambda item: item[1]):
-        values = [
-            metric_cell(value, report.score) if point else MISSING
-            for point in (curve.get(cut) for curve in by_cut)
-            for value in ((point.mean, point.se) if point else (None, None))
-        ]
-        rows.append(row(cut, amount(index), *values, mark="chosen" if cut == chosen else ""))
+    by_cut = [{point.cut: (point.mean, point.se) for point in curve} for curve in curves.values()]
+    cuts = [point.name for point in report.points if any(point.name in curve for curve in by_cut)]
+    rows = (
+        row(
+            cut,
+            amount(report.index_of(cut)),
+            *(metric_cell(value, report.score) for curve in by_cut for value in curve.get(cut, (None, None))),
+            mark="chosen" if report.is_chosen(cut) else "",
+        )
+        for cut in cuts
+    )
     pairs = ((f"{SOURCES[key][0].capitalize()}, {report.score.name}", "Its standard error") for key in curves)
     columns = ("Point", "Index", *(title for pair in pairs for title in pair))
     return Table(caption, columns, tuple(rows), folded=True)

@@ -63,13 +63,9 @@ def _chance(axes: svg.Axes, percentiles: Sequence[float]) -> Markup:
 
 
 def _box(report: RunReport, axes: svg.Axes, point: ComparedPoint) -> Markup:
-    width, class_ = min(WIDEST, 0.6 * axes.step), "chosen" if _is_chosen(report, point) else "other"
+    width, class_ = min(WIDEST, 0.6 * axes.step), "chosen" if report.is_chosen(point.cut) else "other"
     label = f"{point.cut}: {_words(point.percentiles)}; overlap {units.score(point.overlap)}"
     return axes.box(report.index_of(point.cut), point.percentiles, width, class_, label)
-
-
-def _is_chosen(report: RunReport, point: ComparedPoint) -> bool:
-    return report.chosen is not None and point.cut == report.chosen.cut
 
 
 def _words(percentiles: Sequence[float]) -> str:
@@ -78,7 +74,7 @@ def _words(percentiles: Sequence[float]) -> str:
 
 
 def _key(report: RunReport, compared: Svcca) -> tuple[tuple[str, str], ...]:
-    chosen = next((point.cut for point in compared.points if _is_chosen(report, point)), None)
+    chosen = next((point.cut for point in compared.points if report.is_chosen(point.cut)), None)
     key = [("other square", "before and after fine-tuning")] if len(compared.points) > (chosen is not None) else []
     key += [("chosen square", f"chosen: {chosen}")] if chosen else []
     return (*key, ("chance square", "random features"))
@@ -91,7 +87,7 @@ def _table(report: RunReport, compared: Svcca) -> Table:
             amount(report.index_of(point.cut)),
             *_scores(point.percentiles),
             amount(point.overlap, units.score, note="substantial" if point.overlap >= compared.threshold else ""),
-            mark="chosen" if _is_chosen(report, point) else "",
+            mark="chosen" if report.is_chosen(point.cut) else "",
         )
         for point in compared.points
     ]

@@ -18,13 +18,9 @@ Setting = str | bool | int | float | tuple[str | int | float, ...] | None
 
 @dataclass(frozen=True, kw_only=True)
 class Duplicates:
-    """What the leak check found across the splits.
+    """Pairs of images across the splits that show the same, `identical` ones byte for byte, and the `first` of them.
 
-    Attributes:
-        pairs: how many pairs of images show the same.
-        identical: of them byte for byte the same.
-        images: of a later split that an earlier one has too.
-        first: the first pairs.
+    `images` is how many of a later split an earlier one has too.
     """
 
     pairs: int
@@ -38,13 +34,11 @@ class TaskRecord:
     """The data set.
 
     Attributes:
-        images: of all splits.
         channels: 1 grey, 3 colour.
         width_px: `min`, `median` and `max`, as `height_px`.
         groups_shared: groups (patients) in more than one split; None where there are no groups.
         duplicates: None where nobody looked.
-        pixel_share: of masks: class -> its share of the labelled pixels.
-        unlabelled_share: of all pixels of the masks.
+        pixel_share: of masks: class -> its share of the labelled pixels; `unlabelled_share` is of all pixels.
         counts: split -> class -> images that hold it.
         split_images: split -> images.
         groups: split -> groups, None where there are none.
@@ -70,18 +64,12 @@ class TaskRecord:
     distance_unit: OptionalKey[str] = None
 
     def __post_init__(self) -> None:
-        """Check the keys.
-
-        Raises:
-            ValueError: a split or a class is missing.
-        """
-        for name, by_split in (("counts", self.counts), ("split_images", self.split_images), ("groups", self.groups)):
-            if set(by_split) != set(SPLITS):
-                raise ValueError(f"{name} has not just {', '.join(SPLITS)}")
+        if any(set(by_split) != set(SPLITS) for by_split in (self.counts, self.split_images, self.groups)):
+            raise ValueError(f"counts, split_images and groups must have {', '.join(SPLITS)}")
         if any(set(by_class) != set(self.class_names) for by_class in self.counts.values()):
-            raise ValueError("counts has not just the class names")
+            raise ValueError("counts must have all of class_names")
         if self.kind == "binary" and len(self.class_names) != 2:
-            raise ValueError("a binary task has two class names")
+            raise ValueError("a binary task has two class_names")
 
     @property
     def has_masks(self) -> bool:
@@ -121,15 +109,7 @@ class ModelRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeRecord:
-    """How every candidate was fine-tuned.
-
-    Attributes:
-        phases: in words.
-        epochs_cap: at most so many epochs; None leaves it to the phases.
-        accumulate: parts that a batch is computed in.
-        augment: a preset's name, or the fields of `ttl.data.Augment`.
-        amp: mixed precision.
-    """
+    """How every candidate was fine-tuned; `augment` is a preset's name, or the fields of `ttl.data.Augment`."""
 
     name: str
     source: str
@@ -151,10 +131,9 @@ class RunRecord:
 
     Attributes:
         config: option -> value, as given.
-        resolved: all that decides a trial's result; only its owner, the run, knows how it is built.
+        resolved: all that decides a trial's result; only the run, its owner, knows how it is built.
         data: `fingerprint` and `name`.
         weights: `sha256` and `summary`.
-        started: ISO 8601.
     """
 
     schema: int

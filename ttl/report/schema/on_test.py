@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field
 
 from ttl.stats import Bin
 from ttl.typed import Figure, OptionalKey
@@ -105,6 +105,8 @@ class Curves:
 
 Counts = tuple[tuple[int, ...], ...]
 """Rows: what an image is; columns: what it is called."""
+LabelCounts = tuple[tuple[int, int], tuple[int, int]]
+"""Of a label, absent and present."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,38 +119,18 @@ class Confusion:
     chosen: OptionalKey[Counts] = None
 
     def __post_init__(self) -> None:
-        _check_square(self.full, *(() if self.chosen is None else (self.chosen,)))
+        if any(len(line) != len(counts) for counts in (self.full, self.chosen or ()) for line in counts):
+            raise ValueError("a matrix isn't square")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelConfusion:
-    """With several labels an image: counts of absent and present of each label, of each network."""
+    """With several labels an image: counts of each label."""
 
     split: str
     threshold: float
-    full: tuple[Counts, ...]
-    chosen: OptionalKey[tuple[Counts, ...]] = None
-
-    def __post_init__(self) -> None:
-        _check_square(*self.full, *(self.chosen or ()))
-
-
-def _check_square(*matrices: Counts) -> None:
-    if any(len(line) != len(counts) for counts in matrices for line in counts):
-        raise ValueError("a matrix isn't square")
-
-
-def _kind_of_confusion(value: object) -> str:
-    full = value.get("full") if isinstance(value, dict) else getattr(value, "full", None)
-    for _ in range(2):
-        full = full[0] if isinstance(full, list | tuple) and full else None
-    return "Confusion" if full is None or isinstance(full, int) else "LabelConfusion"
-
-
-AnyConfusion = Annotated[
-    Annotated[Confusion, Tag("Confusion")] | Annotated[LabelConfusion, Tag("LabelConfusion")],
-    Discriminator(_kind_of_confusion),
-]
+    full: tuple[LabelCounts, ...]
+    chosen: OptionalKey[tuple[LabelCounts, ...]] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,14 +199,7 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class CamCase:
-    """A test image with its maps.
-
-    Attributes:
-        truth: its class, or the label with `no` before it where that is absent.
-        map_of: network -> the class that its map is of.
-        map_size: network -> rows and columns of the map.
-        files: `image` and each network -> file.
-    """
+    """A test image with its maps: network -> what it says, the class that its map is of, the map's rows and columns."""
 
     id: str
     why: str

@@ -15,11 +15,12 @@ from ttl.errors import RunFolderError
 from ttl.report.schema.asked import ModelRecord, RecipeRecord, RunRecord, TaskRecord
 from ttl.report.schema.exported import DeliveredFiles, ExportedFile
 from ttl.report.schema.on_test import (
-    AnyConfusion,
     Calibration,
     CamCases,
     Comparison,
+    Confusion,
     Curves,
+    LabelConfusion,
     MaskCases,
     Network,
     PerClass,
@@ -86,7 +87,7 @@ class RunReport:
     chosen: OptionalKey[PointResult] = None
     comparison: OptionalKey[Comparison] = None
     curves: OptionalKey[Curves] = None
-    confusion: OptionalKey[AnyConfusion] = None
+    confusion: OptionalKey[Confusion | LabelConfusion] = None
     calibration: OptionalKey[Calibration] = None
     per_class: OptionalKey[Mapping[Network, PerClass]] = None
     export: OptionalKey[DeliveredFiles] = None
@@ -140,15 +141,15 @@ class RunReport:
     @property
     def keeps_whole(self) -> bool:
         """Whether the whole network was chosen."""
-        return self.chosen is not None and self.is_whole(self.chosen)
+        return self.chosen is not None and self.is_whole(self.chosen.cut)
 
-    def is_whole(self, result: PointResult) -> bool:
-        """Whether a result is of the whole network, the last truncation point."""
-        return result.cut == self.points[-1].name
+    def is_whole(self, cut: str) -> bool:
+        """Whether a point is the whole network, the last one."""
+        return cut == self.points[-1].name
 
-    def is_chosen(self, result: PointResult) -> bool:
-        """Whether a result is of the point that the search chose."""
-        return self.chosen is not None and result.cut == self.chosen.cut
+    def is_chosen(self, cut: str) -> bool:
+        """Whether a point is the one that the search chose."""
+        return self.chosen is not None and cut == self.chosen.cut
 
     def index_of(self, cut: str) -> int:
         """The place of a point, 1 the lowest."""

@@ -167,14 +167,7 @@ class LatencyLimit:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchRecord:
-    """How the candidates were searched, and what that cost.
-
-    Attributes:
-        reason: why this point; None while the search runs.
-        train_macs: multiply-adds of all fine-tunes.
-        stopped: with successive halving.
-        max_latency_ms: with a limit on the latency.
-    """
+    """How the candidates were searched, and what that cost; `reason` is None while the search runs."""
 
     strategy: str
     select: str

@@ -48,8 +48,8 @@ def _curved(report: RunReport) -> dict[Role, CandidateResult]:
     """The candidates whose curves are drawn, by role; the whole network once if it was chosen."""
     curved: dict[Role, CandidateResult] = {}
     for candidate in report.candidates:
-        if report.is_chosen(candidate):
+        if report.is_chosen(candidate.cut):
             curved["chosen"] = candidate
-        elif report.is_whole(candidate):
+        elif report.is_whole(candidate.cut):
             curved["full"] = candidate
     return curved

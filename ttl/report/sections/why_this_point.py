@@ -51,7 +51,7 @@ def _timed_points(limit: LatencyLimit) -> Table:
 
 
 def _name_cell(report: RunReport, candidate: CandidateResult) -> Cell:
-    is_both = report.keeps_whole and report.is_chosen(candidate)
+    is_both = report.keeps_whole and report.is_chosen(candidate.cut)
     return Cell(candidate.cut, "chosen, whole network" if is_both else ROLES[role(report, candidate.cut)])
 
 
