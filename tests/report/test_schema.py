@@ -56,6 +56,9 @@ def test_keys_are_those_of_the_field() -> None:
     assert "epochs" not in content["search"]["steps"][0]
     whole = to_json(segmented.finished())["points"][-1]
     assert (whole["enters"], whole["encoder_params"]) == (None, 11_176_512)
+    assert "parity_tolerance" not in content["exports"][0]
+    unbound = to_json(changed(example.finished(), "exports.0.parity_tolerance", None))
+    assert unbound["exports"][0]["parity_tolerance"] is None
     missing = on_test.CamCases(missing="it reads tokens")
     assert to_json(replace(example.finished(), cams=missing))["cams"] == {"missing": "it reads tokens"}
 
@@ -71,6 +74,8 @@ def test_a_file_without_a_version_is_of_the_first_and_unknown_keys_are_left_alon
 WRONG = [
     ("chosen.params", "many", "the field chosen.params: input should be a valid integer"),
     ("points.3.macs", None, "the field points.3.Point.macs: input should be a valid integer"),
+    ("points.0.index", 0, "its content: the indices of the points don't rise from 1 on"),
+    ("points.4.index", 9, "its content: the indices of the points don't rise from 1 on"),
     ("points", [], "the field points: tuple should have at least 1 item"),
     ("candidates.0.val.auprc.value", "0.9", "the field candidates.0.val.auprc.value: input should be a valid number"),
     ("task.kind", "regression", "the field task.kind: input should be 'binary', 'multiclass', 'multilabel' or"),

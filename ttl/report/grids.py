@@ -23,7 +23,7 @@ Value = int | float | str | None
 
 @dataclass(frozen=True)
 class Grid:
-    """A table without its looks.
+    """A table as plain values.
 
     Attributes:
         name: unique among the tables of a page: section, then figure or caption, fit for a file.
@@ -76,7 +76,7 @@ def grids(sections: Sequence[Section]) -> tuple[Grid, ...]:
     """The tables of the sections, and those behind their figures."""
     made: list[Grid] = []
     for section in sections:
-        for name, caption, table in (found for block in section.blocks for found in _tables(block, section.title)):
+        for name, caption, table in (one for block in section.blocks for one in _tables(block, section.title)):
             slug = _slug(f"{section.anchor}-{name}")
             same = sum(re.fullmatch(rf"{re.escape(slug)}(-\d+)?", grid.name) is not None for grid in made)
             made.append(_grid(f"{slug}-{same + 1}" if same else slug, section.title, caption, table))

@@ -130,7 +130,7 @@ class Axes:
     def area(self, xs: Sequence[float], lows: Sequence[float], highs: Sequence[float], class_: str) -> Markup:
         """What lies between two lines, broken where either is missing; of a lone point, a vertical line."""
         corners = zip(xs, lows, highs, strict=True)
-        runs = (list(run) for known, run in groupby(corners, key=lambda c: all(map(math.isfinite, c))) if known)
+        runs = (list(run) for is_whole, run in groupby(corners, key=lambda c: all(map(math.isfinite, c))) if is_whole)
         return element("path", class_=f"area {class_}", d=" ".join(map(self._outline, runs)))
 
     def _outline(self, corners: Sequence[tuple[float, float, float]]) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from math import nan
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from ttl.report.schema.on_test import FileComparison
 from ttl.typed import Figure, OptionalKey
@@ -26,6 +29,7 @@ class ExportedFile:
     Attributes:
         why: it failed, or wasn't exported.
         parity_max_abs: the largest difference of a logit from PyTorch's.
+        parity_tolerance: the largest that passes; None of int8, which isn't held to one, NaN of what isn't there.
         decisions_changed: how many decisions on the test images differ from PyTorch's, and of how many.
         test: metric -> value on the test images, of the file itself.
         parity_metric_delta: metric -> the same less PyTorch's.
@@ -43,13 +47,13 @@ class ExportedFile:
     size_bytes: OptionalKey[int] = None
     sha256: OptionalKey[str] = None
     parity_max_abs: OptionalKey[float] = None
-    parity_tolerance: OptionalKey[float] = None
+    parity_tolerance: Annotated[float | None, Field(exclude_if=lambda value: value != value)] = nan
     parity_float64_max_abs: OptionalKey[float] = None
     parity_batches: OptionalKey[tuple[int, ...]] = None
     checks: OptionalKey[tuple[FileCheck, ...]] = None
     decisions_changed: OptionalKey[tuple[int, int]] = None
     test: OptionalKey[Mapping[str, Figure]] = None
-    parity_metric_delta: OptionalKey[Mapping[str, float]] = None
+    parity_metric_delta: OptionalKey[Mapping[str, Figure]] = None
     sentence: OptionalKey[str] = None
     comparison: OptionalKey[FileComparison] = None
     kept_in_float: OptionalKey[tuple[str, ...]] = None

@@ -143,7 +143,7 @@ class Histogram:
     def __post_init__(self) -> None:
         if not self.counts or len(self.edges) != len(self.counts) + 1:
             raise ValueError("there must be counts, and one edge more than those")
-        if any(low >= high for low, high in pairwise(self.edges)):
+        if not all(low < high for low, high in pairwise(self.edges)):
             raise ValueError("the edges don't rise")
 
 

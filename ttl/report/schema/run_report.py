@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import nan
 from pathlib import Path, PurePath
 from typing import Annotated, Literal
@@ -99,8 +100,10 @@ class RunReport:
         """Check what one part says of another.
 
         Raises:
-            ValueError: a cut is no point, or a confusion matrix doesn't fit the classes.
+            ValueError: points are out of order, a cut is none of them, or a confusion matrix doesn't fit the classes.
         """
+        if not all(one.index < other.index for one, other in pairwise(self.points)) or self.points[0].index < 1:
+            raise ValueError("the indices of the points don't rise from 1 on")
         results = (*self.candidates, *(result for result in (self.chosen, self.full) if result is not None))
         cuts = {of.cut for of in results} | {of.cut for of in (*self.probe, *self.joint)}
         strangers = (cuts | {of.cut for of in self.svcca.points}) - {point.name for point in self.points}
