@@ -44,7 +44,7 @@ def pareto_figure(report: RunReport) -> Figure | None:
     if not tried:
         return None
     scale, prefix = _scale(tried[-1].macs)
-    width = (0.0, 1.06 * max(tried[-1].macs / scale, 1e-9))
+    width = (0.0, (1 + svg.AIR) * max(tried[-1].macs / scale, 1e-9))
     axes, front = svg.Axes.spanning(width, _range(report, tried)), front_of(report, tried)
     described = ", ".join(f"{c.cut} {units.large(c.macs)} MACs {_words(report, c)}" for c in tried)
     picture = svg.plot(

@@ -22,6 +22,7 @@ SHARED_CELL = 90
 """User units: a cell from this width on has the share of its row below the count."""
 SIZE = svg.Size(480, 480, "square")
 LEFT, TOP, RIGHT, BOTTOM = 128, 60, 12, 12
+"""Room for the names of the rows and columns."""
 
 
 def confusion_blocks(report: RunReport) -> list[Figure | Table]:

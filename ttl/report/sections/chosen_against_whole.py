@@ -5,17 +5,7 @@ from __future__ import annotations
 from math import nan
 
 from ttl.report.figures.class_curves import class_records
-from ttl.report.page_blocks import (
-    Cell,
-    Row,
-    Section,
-    Table,
-    amount,
-    estimate_cell,
-    interval_ends,
-    metric_cell,
-    row,
-)
+from ttl.report.page_blocks import Cell, Row, Section, Table, amount, estimate_cell, interval_ends, metric_cell, row
 from ttl.report.schema import RunReport
 from ttl.report.schema.run_report import is_of_whole, ratio_of
 from ttl.report.schema.searched import PointResult
@@ -35,9 +25,8 @@ def chosen_against_whole(report: RunReport) -> Section | None:
     whole, truncated = (f"{which} {noun(report)}" for which in ("Whole", "Truncated"))
     columns: tuple[str, ...] = ("", truncated, whole, "Truncated against whole")
     title = f"The truncated {noun(report)} against the whole one"
-    caption = "Smaller figures are 95% intervals. Test figures are of " + (
-        f"{units.whole(report.task.split_images['test'])} images."
-    )
+    tested = units.whole(report.task.split_images["test"])
+    caption = f"Smaller figures are 95% intervals. Test figures are of {tested} images."
     rows = [*_size_rows(report, chosen), *_latency_rows(report), *_metric_rows(report, chosen)]
     rows += [*_seed_rows(report, chosen), *_half_rows(report)]
     if report.keeps_whole:

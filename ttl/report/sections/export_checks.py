@@ -39,15 +39,8 @@ def _files_table(report: RunReport) -> Table:
         )
         for file in report.exports
     )
-    columns = (
-        "File",
-        "State",
-        "Size",
-        "Off PyTorch by",
-        "Decided otherwise",
-        f"Test {report.score.name}",
-        "Less fp32's",
-    )
+    metric = f"Test {report.score.name}"
+    columns = ("File", "State", "Size", "Off PyTorch by", "Decided otherwise", metric, "Less fp32's")
     caption = (
         "Files of this run, whatever became of them: passed, failed, or not exported. Off PyTorch by: the largest "
         "difference of a logit. Decided otherwise: test images to which the file gives another class than PyTorch in "

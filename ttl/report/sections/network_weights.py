@@ -5,12 +5,7 @@ from __future__ import annotations
 from ttl.report.page_blocks import Block, Cell, Facts, Listing, Prose, Section, amount, facts
 from ttl.report.schema import RunReport
 
-INPUT_LABELS = {
-    "image_size": "Input size, pixels",
-    "interpolation": "Resized by",
-    "mean": "Mean",
-    "std": "Std",
-}
+INPUT_LABELS = {"image_size": "Input size, pixels", "interpolation": "Resized by", "mean": "Mean", "std": "Std"}
 
 
 def network_weights(report: RunReport) -> Section:

@@ -10,20 +10,9 @@ from ttl.words import units
 from ttl.words.estimate import Estimate
 
 COLUMNS = (
-    "Model",
-    "Runtime",
-    "Batch",
-    "Threads",
-    "Time against whole",
-    "p50",
-    "p90",
-    "p95",
-    "p99",
-    "Images/s",
-    "Cold start",
-    "Peak memory",
-    "Runs",
-)
+    "Model", "Runtime", "Batch", "Threads", "Time against whole", "p50", "p90", "p95", "p99", "Images/s", "Cold start",
+    "Peak memory", "Runs",
+)  # fmt: skip
 PROTOCOL = (
     "The models took turns in {processes}, called in a random order in each round after a warm-up. A percentile is "
     "given only where there are runs enough for it: 64 for p90, 130 for p95, 662 for p99."
