@@ -13,7 +13,7 @@ from itertools import groupby, pairwise
 from markupsafe import Markup, escape
 
 LEFT, RIGHT, TOP, BOTTOM = 68, 16, 36, 66
-"""Room around the data area, in user units: tick labels and axis titles fit in at the size that they have on a phone."""
+"""Room around the data area, in user units: for tick labels and axis titles at the size that they have on a phone."""
 AIR = 0.06
 """Of a range, free at both ends: the outermost marks stay whole."""
 

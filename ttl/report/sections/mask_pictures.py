@@ -18,8 +18,8 @@ Figures = Mapping[Network, Mapping[str, float]]
 
 def mask_pictures(report: RunReport, folder: Path | None) -> Section | None:
     """Cases as rows of pictures, and the table of the classes; None where the report has neither."""
-    has_cases = report.overlays is not None and report.overlays.cases
-    blocks: list[Block] = [_gallery(report, report.overlays, folder)] if report.overlays and has_cases else []
+    overlays = report.overlays
+    blocks: list[Block] = [_gallery(report, overlays, folder)] if overlays and overlays.cases else []
     if report.per_class:
         blocks.append(_classes_table(report))
     title = "What the network draws" if report.keeps_whole else "What the networks draw"
