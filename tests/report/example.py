@@ -1,18 +1,25 @@
-"""report.json of a made-up study, as the pipeline writes it: ResNet-18 on chest X-rays."""
+"""The report of a made-up study, of the types that a run writes: ResNet-18 on chest X-rays."""
 
 from __future__ import annotations
 
-import copy
 import math
+from collections.abc import Mapping
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ttl.report.heat import heat
-from ttl.report.overlay import picture
+from ttl.cost.latency import Latency
+from ttl.data.modality.heat import heat
+from ttl.data.modality.overlay import picture
+from ttl.data.task import Duplicate
+from ttl.report.schema import RunReport, asked, exported, on_test, searched
+from ttl.stats import Bin
+from ttl.typed import write
+from ttl.words.estimate import Estimate
 
-# name, stage, stage end, channels, reduction, params, MACs
+# name, stage, is_stage_end, channels, reduction, params, MACs
 POINTS = [
     ("stem", 1, True, 64, 4, 9_536, 118_013_952),
     ("layer1.0", 2, False, 64, 4, 83_520, 349_224_960),
@@ -24,6 +31,8 @@ POINTS = [
     ("layer4.0", 5, False, 512, 32, 6_455_872, 1_583_321_088),
     ("layer4.1", 5, True, 512, 32, 11_176_512, 1_814_532_096),
 ]
+NAMES = [name for name, *_ in POINTS]
+CHOSEN = 7
 # index: (validation AUPRC, test AUPRC, half width of the interval)
 TRIED = {
     1: (0.861, 0.842, 0.034),
@@ -34,42 +43,47 @@ TRIED = {
     8: (0.969, 0.958, 0.016),
     9: (0.970, 0.960, 0.015),
 }
-# index: (mean AUPRC of the probe, its standard error, that of the joint network's head, its standard error)
-LOOKED = {
-    1: (0.842, 0.011, 0.858, 0.018),
-    2: (0.871, 0.010, 0.893, 0.014),
-    3: (0.894, 0.009, 0.917, 0.011),
-    4: (0.906, 0.009, 0.936, 0.008),
-    5: (0.919, 0.008, 0.951, 0.006),
-    6: (0.925, 0.008, 0.961, 0.004),
-    7: (0.922, 0.008, 0.967, 0.002),
-    8: (0.909, 0.009, 0.968, 0.0),
-    9: (0.891, 0.010, 0.966, 0.002),
-}
-# index: (percentiles 5, 25, 50, 75 and 95 of the canonical correlations, overlap with random ones)
-COMPARED = {
-    1: ([0.964, 0.988, 0.996, 0.999, 1.0], 0.0),
-    2: ([0.931, 0.972, 0.989, 0.996, 0.999], 0.0),
-    3: ([0.873, 0.941, 0.972, 0.989, 0.998], 0.0),
-    4: ([0.741, 0.868, 0.929, 0.966, 0.991], 0.001),
-    5: ([0.562, 0.748, 0.851, 0.918, 0.977], 0.012),
-    6: ([0.351, 0.564, 0.712, 0.826, 0.939], 0.061),
-    7: ([0.212, 0.421, 0.586, 0.731, 0.892], 0.143),
-    8: ([0.114, 0.284, 0.447, 0.609, 0.812], 0.271),
-    9: ([0.078, 0.219, 0.371, 0.529, 0.744], 0.352),
-}
-CHANCE = [0.031, 0.143, 0.262, 0.378, 0.512]
+# of each point the mean AUPRC and its standard error
+PROBE = [(0.842, 0.011), (0.871, 0.010), (0.894, 0.009), (0.906, 0.009), (0.919, 0.008), (0.925, 0.008), (0.922, 0.008),
+         (0.909, 0.009), (0.891, 0.010)]  # fmt: skip
+JOINT = [(0.858, 0.018), (0.893, 0.014), (0.917, 0.011), (0.936, 0.008), (0.951, 0.006), (0.961, 0.004), (0.967, 0.002),
+         (0.968, 0.0), (0.966, 0.002)]  # fmt: skip
+# of each point percentiles of the canonical correlations, and the overlap with random ones
+COMPARED = [
+    ((0.964, 0.988, 0.996, 0.999, 1.0), 0.0),
+    ((0.931, 0.972, 0.989, 0.996, 0.999), 0.0),
+    ((0.873, 0.941, 0.972, 0.989, 0.998), 0.0),
+    ((0.741, 0.868, 0.929, 0.966, 0.991), 0.001),
+    ((0.562, 0.748, 0.851, 0.918, 0.977), 0.012),
+    ((0.351, 0.564, 0.712, 0.826, 0.939), 0.061),
+    ((0.212, 0.421, 0.586, 0.731, 0.892), 0.143),
+    ((0.114, 0.284, 0.447, 0.609, 0.812), 0.271),
+    ((0.078, 0.219, 0.371, 0.529, 0.744), 0.352),
+]
+CHANCE = (0.031, 0.143, 0.262, 0.378, 0.512)
 
 
-def estimate(value: float, half_width: float) -> dict[str, float]:
-    return {
-        "value": value,
-        "ci_low": round(value - half_width, 4),
-        "ci_high": round(min(1.0, value + half_width), 4),
-    }
+def changed(value: Any, path: str, new: Any) -> Any:
+    """A copy in which what `path` names is another: `changed(study, "latency.0.ratio_ci", None)`."""
+    name, _, rest = path.partition(".")
+    if is_dataclass(value):
+        return replace(value, **{name: changed(getattr(value, name), rest, new) if rest else new})  # type: ignore[type-var]
+    if isinstance(value, Mapping):
+        return {**value, name: changed(value[name], rest, new) if rest else new}
+    at = int(name) % len(value)
+    return (*value[:at], changed(value[at], rest, new) if rest else new, *value[at + 1 :])
 
 
-def metrics(auprc: float, half_width: float) -> dict[str, dict[str, float]]:
+def save(folder: Path, study: RunReport) -> None:
+    """The report.json of a study."""
+    write(folder / "report.json", study)
+
+
+def estimate(value: float, half_width: float) -> Estimate:
+    return Estimate(value, round(value - half_width, 4), round(min(1.0, value + half_width), 4))
+
+
+def metrics(auprc: float, half_width: float) -> dict[str, Estimate]:
     return {
         "auprc": estimate(auprc, half_width),
         "auroc": estimate(auprc - 0.021, half_width + 0.004),
@@ -77,7 +91,7 @@ def metrics(auprc: float, half_width: float) -> dict[str, dict[str, float]]:
     }
 
 
-def curve(best: float, epochs: int) -> list[dict[str, Any]]:
+def curve(best: float, epochs: int) -> tuple[searched.Epoch, ...]:
     rows = []
     for epoch in range(1, epochs + 1):
         left = math.exp(-epoch / 3)
@@ -93,134 +107,117 @@ def curve(best: float, epochs: int) -> list[dict[str, Any]]:
                 "seconds": 4.2,
             }
         )
-    return rows
+    return tuple(rows)
 
 
-def candidate(index: int) -> dict[str, Any]:
+def point(index: int) -> searched.Point:
+    name, stage, is_stage_end, channels, reduction, params, macs = POINTS[index - 1]
+    return searched.Point(
+        index=index,
+        name=name,
+        kind="block",
+        stage=stage,
+        is_stage_end=is_stage_end,
+        channels=channels,
+        reduction=reduction,
+        params=params,
+        macs=macs,
+        shape=(channels, 112 // reduction, 112 // reduction),
+        channel_axis=0,
+        image_channels=3,
+        is_finished=False,
+        is_within_weights=index <= CHOSEN,
+    )
+
+
+def figures(index: int) -> dict[str, Any]:
+    """What `chosen`, `full` and a candidate have in common."""
     val, test, half_width = TRIED[index]
     name, *_, params, macs = POINTS[index - 1]
+    costs = {"trial": f"3fa9c1d{index}", "cut": name, "index": index, "params": params, "macs": macs}
+    return costs | {"val": metrics(val, half_width), "test": metrics(test, half_width)}
+
+
+def candidate(index: int) -> searched.CandidateResult:
     epochs = 9 + index % 4
-    rows = curve(val, epochs)
-    return {
-        "cut": name,
-        "index": index,
-        "params": params,
-        "macs": macs,
-        "val": metrics(val, half_width),
-        "test": metrics(test, half_width),
-        "trials": [f"3fa9c1d{index}"],
-        "epochs": epochs,
-        "best_epoch": max(range(epochs), key=lambda i: rows[i]["val_auprc"]) + 1,
-        "seconds": epochs * 4.2,
-        "curve": rows,
-    }
+    rows = curve(TRIED[index][0], epochs)
+    return searched.CandidateResult(
+        **figures(index),
+        trials=(f"3fa9c1d{index}",),
+        epochs=epochs,
+        best_epoch=max(range(epochs), key=lambda i: rows[i]["val_auprc"]) + 1,  # type: ignore[arg-type, return-value]
+        seconds=epochs * 4.2,
+        curve=rows,
+        notes=(),
+    )
 
 
-def seen(look: str) -> list[dict[str, Any]]:
+def evidence(values: list[tuple[float, float]]) -> tuple[searched.CurvePoint, ...]:
     """The curve of the probe, or of the joint network."""
-    at = {"probe": 0, "joint": 2}[look]
-    return [
-        {"cut": POINTS[index - 1][0], "mean": figures[at], "se": figures[at + 1]} for index, figures in LOOKED.items()
-    ]
+    return tuple(searched.CurvePoint(cut=cut, mean=mean, se=se) for cut, (mean, se) in zip(NAMES, values, strict=True))
 
 
-def compared() -> dict[str, Any]:
+def svcca() -> searched.Svcca:
     """The features before and after the whole network's fine-tune."""
-    points = [
-        {"cut": POINTS[index - 1][0], "percentiles": percentiles, "overlap": overlap}
-        for index, (percentiles, overlap) in COMPARED.items()
-    ]
-    return {"points": points, "random": CHANCE, "threshold": 0.1}
+    points = (
+        searched.ComparedPoint(cut=cut, percentiles=percentiles, overlap=overlap)
+        for cut, (percentiles, overlap) in zip(NAMES, COMPARED, strict=True)
+    )
+    return searched.Svcca(points=tuple(points), random=CHANCE, threshold=0.1)
 
 
-def over_seeds() -> dict[str, Any]:
-    """The finished study with three seeds a point."""
-    study = finished()
-    for figures in (*study["candidates"], study["chosen"], study["full"]):
-        figures["spread"] = {
-            "seeds": [0, 1, 2],
-            "val": {"auprc": {"mean": figures["val"]["auprc"]["value"] - 0.004, "sd": 0.0071}},
-            "test": {"auprc": {"mean": figures["test"]["auprc"]["value"] - 0.006, "sd": 0.0102}},
-        }
-    return study
-
-
-# false positive rate, sensitivity and threshold; recall, precision and threshold
-ROC = [(0.0, 0.0, None), (0.0, 0.61, 0.93), (0.04, 0.87, 0.5), (0.3, 0.96, 0.22), (1.0, 1.0, 0.01)]
-PRECISION_RECALL = [(0.0, 1.0, None), (0.61, 1.0, 0.93), (0.87, 0.98, 0.5), (1.0, 0.73, 0.01)]
-
-
-def curves_of(name: str, auprc: float) -> dict[str, Any]:
+def class_record(name: str, auprc: float) -> on_test.ClassRecord:
     """One class in one network."""
-    first, second = list(zip(*ROC, strict=True)), list(zip(*PRECISION_RECALL, strict=True))
-    return {
-        "class": name,
-        "positives": 854,
-        "negatives": 316,
-        "auroc": estimate(auprc - 0.021, 0.018),
-        "auprc": estimate(auprc, 0.014),
-        "roc": dict(zip(("false_positive_rate", "sensitivity", "threshold"), map(list, first), strict=True)),
-        "precision_recall": dict(zip(("recall", "precision", "threshold"), map(list, second), strict=True)),
-        "at_threshold": {
-            "sensitivity": estimate(0.87, 0.02),
-            "specificity": estimate(0.96, 0.02),
-            "precision": estimate(0.983, 0.01),
-        },
-    }
+    return on_test.ClassRecord(
+        name=name,
+        positives=854,
+        negatives=316,
+        auroc=estimate(auprc - 0.021, 0.018),
+        auprc=estimate(auprc, 0.014),
+        roc=on_test.RocCurve(
+            false_positive_rate=(0.0, 0.0, 0.04, 0.3, 1.0),
+            sensitivity=(0.0, 0.61, 0.87, 0.96, 1.0),
+            threshold=(math.nan, 0.93, 0.5, 0.22, 0.01),
+        ),
+        precision_recall=on_test.PrecisionRecallCurve(
+            recall=(0.0, 0.61, 0.87, 1.0), precision=(1.0, 1.0, 0.98, 0.73), threshold=(math.nan, 0.93, 0.5, 0.01)
+        ),
+        at_threshold=on_test.OperatingPoint(
+            sensitivity=estimate(0.87, 0.02), specificity=estimate(0.96, 0.02), precision=estimate(0.983, 0.01)
+        ),
+    )
 
 
-def calibrated(shift: float) -> dict[str, Any]:
+def confidence(shift: float) -> on_test.Confidence:
     """Three bins of 390 images, and the histogram of their confidence."""
-    bins = [
-        {"n": 390, "low": c - 0.05, "high": c + 0.05, "confidence": c, "accuracy": estimate(c + shift, 0.04)}
-        for c in (0.62, 0.81, 0.94)
-    ]
-    histogram = {"edges": [0.5, 0.6, 0.7, 0.8, 0.9, 1.0], "counts": [120, 140, 160, 290, 460]}
-    return {"bins": bins, "histogram": histogram}
+    bins = tuple(Bin(390, c - 0.05, c + 0.05, c, estimate(c + shift, 0.04)) for c in (0.62, 0.81, 0.94))
+    histogram = on_test.Histogram(edges=(0.5, 0.6, 0.7, 0.8, 0.9, 1.0), counts=(120, 140, 160, 290, 460))
+    return on_test.Confidence(bins=bins, histogram=histogram)
 
 
-def judged() -> dict[str, Any]:
-    """How the two networks judge the test images."""
-    return {
-        "curves": {
-            "split": "test",
-            "threshold": 0.5,
-            "left_out": 0,
-            "chosen": [curves_of("pneumonia", 0.963)],
-            "full": [curves_of("pneumonia", 0.960)],
-        },
-        "confusion": {
-            "split": "test",
-            "threshold": 0.5,
-            "chosen": [[303, 13], [111, 743]],
-            "full": [[300, 16], [108, 746]],
-        },
-        "calibration": {"split": "test", "grouped": True, "chosen": calibrated(-0.03), "full": calibrated(-0.05)},
-    }
-
-
-def looked() -> dict[str, Any]:
+def cams() -> on_test.CamCases:
     """Two cases of Grad-CAM, the second one wrong in the truncated network."""
-    sizes = {"chosen": [14, 14], "full": [4, 4]}
     cases = []
     for number, (name, right) in enumerate((("pneumonia/12.png", True), ("normal/7.png", False))):
-        said = {"class": "pneumonia", "probability": 0.974, "right": right}
-        full = {"class": name.split("/")[0], "probability": 0.81, "right": True}
+        truth = name.split("/")[0]
         cases.append(
-            {
-                "id": name,
-                "why": "both right, one of 990" if right else "truncated wrong, whole right, one of 41",
-                "truth": name.split("/")[0],
-                "says": {"chosen": said, "full": full},
-                "map_of": {"chosen": "pneumonia", "full": full["class"]},
-                "map_size": sizes,
-                "files": {key: f"cams/{number}-{key}.png" for key in ("image", "full", "chosen")},
-            }
+            on_test.CamCase(
+                id=name,
+                why="both right, one of 990" if right else "truncated wrong, whole right, one of 41",
+                truth=truth,
+                says={
+                    "chosen": on_test.Answer(name="pneumonia", probability=0.974, right=right),
+                    "full": on_test.Answer(name=truth, probability=0.81, right=True),
+                },
+                map_of={"chosen": "pneumonia", "full": truth},
+                map_size={"chosen": (14, 14), "full": (4, 4)},
+                files={key: f"cams/{number}-{key}.png" for key in ("image", "full", "chosen")},
+            )
         )
-    return {"split": "test", "cases": cases}
+    return on_test.CamCases(split="test", cases=tuple(cases))
 
 
-def draw_looks(folder: Path) -> None:
+def draw_cams(folder: Path) -> None:
     """The pictures of the two cases."""
     (folder / "cams").mkdir()
     pixels = np.full((1, 8, 8), 60, np.uint8)
@@ -230,184 +227,239 @@ def draw_looks(folder: Path) -> None:
             (folder / f"cams/{number}-{key}.png").write_bytes(heat(pixels, np.eye(4, dtype=np.float32)))
 
 
-def finished() -> dict[str, Any]:
+def task() -> asked.TaskRecord:
+    duplicate = Duplicate("normal/3.png", "normal/903.png", "train", "test", "identical", 0)
+    return asked.TaskRecord(
+        name="chest X-rays",
+        kind="binary",
+        class_names=("normal", "pneumonia"),
+        images=5854,
+        channels=1,
+        width_px={"min": 384, "median": 1281.0, "max": 2517},
+        height_px={"min": 127, "median": 888.0, "max": 2713},
+        groups_shared=0,
+        duplicates=asked.Duplicates(pairs=3, identical=1, images=2, first=(duplicate,)),
+        fingerprint="9b74c9897bac770ffc029102a200c5de" * 2,
+        notes=("Split by patient.", "2 unreadable images skipped"),
+        counts={
+            "train": {"normal": 1012, "pneumonia": 2735},
+            "val": {"normal": 253, "pneumonia": 684},
+            "test": {"normal": 316, "pneumonia": 854},
+        },
+        split_images={"train": 3747, "val": 937, "test": 1170},
+        groups={"train": 1204, "val": 301, "test": 377},
+    )
+
+
+def model() -> asked.ModelRecord:
+    return asked.ModelRecord(
+        name="resnet18",
+        image_size=112,
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        interpolation="bilinear",
+        weights=asked.WeightsRecord(
+            source="resnet18_stem_to_layer3.pth",
+            loaded=90,
+            missing=("layer4.0.conv1.weight", "layer4.0.bn1.weight", "layer4.1.conv2.weight"),
+            ignored=(),
+            sha256="ab" * 32,
+            entry="",
+            summary="90 tensors loaded from resnet18_stem_to_layer3.pth; 3 missing (start at random).",
+        ),
+    )
+
+
+def recipe() -> asked.RecipeRecord:
+    return asked.RecipeRecord(
+        name="full",
+        source="Peng et al., BMVC 2023, arXiv 2106.05152",
+        phases="everything at 0.0001; batch norms in training mode",
+        epochs_cap=12,
+        batch_size=64,
+        accumulate=1,
+        augment="ttl",
+        dropout=0.0,
+        balance="none",
+        amp="no",
+        processes=1,
+        seeds=(0,),
+    )
+
+
+def search() -> searched.SearchRecord:
+    coarse, fine = NAMES[::2], NAMES[1::2]
+    return searched.SearchRecord(
+        strategy="two-stage",
+        select="best",
+        reason="layer3.1 has the best validation AUPRC of the 7 candidates tried.",
+        fine_tunes=9,
+        epochs=75,
+        train_macs=431_000_000_000_000,
+        seconds=1432.0,
+        steps=(
+            searched.SearchStep(phase="coarse", points=tuple(coarse)),
+            searched.SearchStep(phase="fine", points=tuple(fine), epochs=2),
+            searched.SearchStep(phase="fine", points=("layer3.0", "layer4.0")),
+        ),
+        stopped=searched.StoppedFineTunes(
+            points=(
+                searched.StoppedFineTune(cut="layer1.0", epochs=2, val=0.7312),
+                searched.StoppedFineTune(cut="layer2.0", epochs=2, val=0.7846),
+            ),
+            train_macs_saved_at_most=124_750_000_000_000,
+        ),
+        max_latency_ms=searched.LatencyLimit(
+            budget_ms=5.5,
+            threads=2,
+            highest="layer4.0",
+            measured=tuple(
+                searched.TimedPoint(cut=cut, p50_ms=p50_ms)
+                for cut, p50_ms in (("layer2.1", 3.12), ("layer4.0", 5.07), ("layer4.1", 5.81))
+            ),
+        ),
+    )
+
+
+def run() -> asked.RunRecord:
+    return asked.RunRecord(
+        schema=1,
+        command="ttl run data/xray --model resnet18 --weights weights/resnet18_stem_to_layer3.pth"
+        " --image-size 112 --epochs 12 --out xray-run",
+        config={"data": "data/xray", "epochs": 12, "dedupe": None, "label_columns": (), "train_fraction": 1.0},
+        seed=0,
+        resolved={"recipe": {"name": "full", "phases": [{"train": ["all"], "lr": 1e-4}]}, "seeds": [0]},
+        data={"fingerprint": "9b74", "name": "chest X-rays"},
+        weights={"sha256": "ab" * 32, "summary": "90 tensors loaded"},
+        versions={"ttl": "0.1.0", "python": "3.12.4", "torch": "2.11.0", "onnxruntime": "1.22.0"},
+        hardware={"cpu": "Intel Xeon 8488C", "cores": 2, "gpu": None},
+        started="2026-05-04T09:12:31+00:00",
+    )
+
+
+def timing(model: str, p50_ms: float, ratio: float, interval: tuple[float, float] | None) -> Latency:
+    return Latency(
+        model=model,
+        runtime="onnxruntime 1.22.0",
+        device="cpu",
+        provider="CPUExecutionProvider",
+        batch=1,
+        threads=2,
+        p50_ms=p50_ms,
+        p90_ms=round(1.08 * p50_ms, 2),
+        p95_ms=round(1.12 * p50_ms, 2),
+        p99_ms=None,
+        images_per_second=980 / p50_ms,
+        cold_start_ms=12 * p50_ms,
+        peak_memory_bytes=round(8e6 * p50_ms),
+        ratio_to_full=ratio,
+        ratio_ci=interval,
+        runs=201,
+        processes=3,
+        cpu="Intel Xeon 8488C",
+        load_average=(0.08, 0.94),
+    )
+
+
+def passed(name: str, size_bytes: int) -> exported.ExportedFile:
+    return exported.ExportedFile(
+        file=name,
+        state="passed",
+        precision="fp32",
+        trial="3fa9c1d7",
+        opset=20,
+        size_bytes=size_bytes,
+        parity_max_abs=4.77e-07,
+        checks=(exported.FileCheck(name="ONNX checker, full", found="passed", wanted=""),),
+        decisions_changed=(0, 1170),
+        test={"auprc": 0.963},
+        comparison=on_test.FileComparison(margin=0.01, non_inferior=True, difference=Estimate(0.0, 0.0, 0.0)),
+    )
+
+
+def finished() -> RunReport:
     """The search chose layer3.1; the cut is faster, and the test images don't tell the two apart."""
-    candidates = [candidate(index) for index in TRIED]
-    sides = {c["index"]: {k: c[k] for k in ("cut", "index", "params", "macs", "val", "test")} for c in candidates}
-    names = ("name", "stage", "is_stage_end", "channels", "reduction", "params", "macs")
-    return {
-        "schema": 1,
-        "status": "finished",
-        "task": {
-            "name": "chest X-rays",
-            "kind": "binary",
-            "class_names": ["normal", "pneumonia"],
-            "counts": {
-                "train": {"normal": 1012, "pneumonia": 2735},
-                "val": {"normal": 253, "pneumonia": 684},
-                "test": {"normal": 316, "pneumonia": 854},
-            },
-            "notes": [
-                "split 64/16/20 at random, seed 0: no patient ids were given",
-                "2 unreadable images skipped",
-            ],
-            "groups": {"train": 1204, "val": 301, "test": 377},
-            "groups_shared": 0,
-            "duplicates": {
-                "pairs": 3,
-                "identical": 1,
-                "images": 2,
-                "first": [
-                    {
-                        "a": "normal/3.png",
-                        "b": "normal/903.png",
-                        "a_split": "train",
-                        "b_split": "test",
-                        "kind": "identical",
-                        "distance": 0,
-                    },
-                ],
-            },
-            "fingerprint": "9b74c9897bac770ffc029102a200c5de" * 2,
-            "image_sizes": "127 x 384 to 2713 x 2517",
-        },
-        "model": {
-            "name": "resnet18",
-            "image_size": 112,
-            "mean": [0.485, 0.456, 0.406],
-            "std": [0.229, 0.224, 0.225],
-            "interpolation": "bilinear",
-            "weights": {
-                "source": "resnet18_stem_to_layer3.pth",
-                "loaded": 90,
-                "missing": ["layer4.0.conv1.weight", "layer4.0.bn1.weight", "layer4.1.conv2.weight"],
-                "ignored": [],
-                "summary": "90 tensors loaded from resnet18_stem_to_layer3.pth; 3 missing (start at random).",
-            },
-        },
-        "metric": "auprc",
-        "points": [{"index": i, **dict(zip(names, p, strict=True))} for i, p in enumerate(POINTS, start=1)],
-        "chosen": sides[7],
-        "full": sides[9],
-        "comparison": {
-            "metric": "auprc",
-            "split": "test",
-            "difference": {"value": 0.003, "ci_low": -0.008, "ci_high": 0.0141},
-        },
-        "candidates": candidates,
-        "search": {
-            "strategy": "two-stage",
-            "reason": "layer3.1 has the best validation AUPRC of the 7 candidates tried.",
-            "fine_tunes": 9,
-            "epochs": 75,
-            "train_macs": 4.31e14,
-            "seconds": 1432.0,
-            "steps": [
-                {"phase": "coarse", "points": ["stem", "layer1.1", "layer2.1", "layer3.1", "layer4.1"]},
-                {"phase": "fine", "points": ["layer1.0", "layer2.0", "layer3.0", "layer4.0"], "epochs": 2},
-                {"phase": "fine", "points": ["layer3.0", "layer4.0"]},
-            ],
-            "stopped": {
-                "points": [
-                    {"cut": "layer1.0", "epochs": 2, "val": 0.7312},
-                    {"cut": "layer2.0", "epochs": 2, "val": 0.7846},
-                ],
-                "train_macs_saved_at_most": 1.2475e14,
-            },
-            "max_latency_ms": {
-                "budget_ms": 5.5,
-                "threads": 2,
-                "highest": "layer4.0",
-                "measured": [
-                    {"cut": "layer2.1", "p50_ms": 3.12},
-                    {"cut": "layer4.0", "p50_ms": 5.07},
-                    {"cut": "layer4.1", "p50_ms": 5.81},
-                ],
-            },
-        },
-        **judged(),
-        "cams": looked(),
-        "probe": seen("probe"),
-        "joint": seen("joint"),
-        "svcca": compared(),
-        "recipe": {
-            "name": "full",
-            "source": "Peng et al., BMVC 2023, arXiv 2106.05152",
-            "epochs_cap": 12,
-            "batch_size": 64,
-            "augment": "ttl",
-        },
-        "export": {
-            "path": "model.onnx",
-            "precision": "fp32",
-            "opset": 20,
-            "parity_max_abs": 4.77e-07,
-            "parity_metric_delta": 0.0,
-            "size_bytes": 11_142_310,
-            "full_path": "full.onnx",
-            "full_size_bytes": 44_731_887,
-        },
-        "latency": [
-            timing("model.onnx", 4.31, 0.75, (0.72, 0.78)),
-            timing("full.onnx", 5.75, 1.0, (1.0, 1.0)),
-        ],
-        "run": {
-            "command": "ttl run data/xray --model resnet18 --weights weights/resnet18_stem_to_layer3.pth"
-            " --image-size 112 --epochs 12 --out xray-run",
-            "seed": 0,
-            "versions": {"ttl": "0.1.0", "python": "3.12.4", "torch": "2.11.0", "onnxruntime": "1.22.0"},
-            "hardware": {"cpu": "Intel Xeon 8488C", "cores": 2, "memory_gb": 16.0, "gpu": None},
-            "started": "2026-05-04T09:12:31+00:00",
-            "seconds": 1519.4,
-        },
-    }
+    cut, whole = passed("model.onnx", 11_142_310), passed("full.onnx", 44_731_887)
+    beside = {"path": "model.onnx", "full_path": "full.onnx", "full_size_bytes": whole.size_bytes}
+    return RunReport(
+        status="finished",
+        metric="auprc",
+        task=task(),
+        model=model(),
+        points=tuple(point(index) for index in range(1, 10)),
+        recipe=recipe(),
+        candidates=tuple(candidate(index) for index in TRIED),
+        search=search(),
+        probe=evidence(PROBE),
+        joint=evidence(JOINT),
+        svcca=svcca(),
+        latency=(timing("model.onnx", 4.31, 0.75, (0.72, 0.78)), timing("full.onnx", 5.75, 1.0, None)),
+        run=run(),
+        full=searched.PointResult(**figures(9)),
+        chosen=searched.PointResult(**figures(CHOSEN)),
+        comparison=on_test.Comparison(
+            metric="auprc", split="test", margin=0.01, non_inferior=True, difference=Estimate(0.003, -0.008, 0.0141)
+        ),
+        curves=on_test.Curves(
+            split="test",
+            threshold=0.5,
+            grouped=False,
+            left_out=0,
+            chosen=(class_record("pneumonia", 0.963),),
+            full=(class_record("pneumonia", 0.960),),
+        ),
+        confusion=on_test.Confusion(
+            split="test", threshold=0.5, chosen=((303, 13), (111, 743)), full=((300, 16), (108, 746))
+        ),
+        calibration=on_test.Calibration(split="test", grouped=True, chosen=confidence(-0.03), full=confidence(-0.05)),
+        export=exported.DeliveredFiles(**vars(cut), **beside, full_parity_max_abs=5.1e-07),
+        cams=cams(),
+        exports=(cut, whole),
+    )
 
 
-def timing(model: str, p50_ms: float, ratio: float, interval: tuple[float, float]) -> dict[str, Any]:
-    return {
-        "model": model,
-        "runtime": "onnxruntime 1.22.0",
-        "device": "cpu",
-        "batch": 1,
-        "threads": 2,
-        "p50_ms": p50_ms,
-        "p90_ms": round(1.08 * p50_ms, 2),
-        "p95_ms": round(1.12 * p50_ms, 2),
-        "p99_ms": None,
-        "images_per_second": 980 / p50_ms,
-        "cold_start_ms": 12 * p50_ms,
-        "peak_memory_bytes": round(8e6 * p50_ms),
-        "provider": "CPUExecutionProvider",
-        "runs": 201,
-        "processes": 3,
-        "cpu": "Intel Xeon 8488C",
-        "load_average": [0.08, 0.94],
-        "ratio_to_full": ratio,
-        "ratio_ci": list(interval),
-    }
+def over_seeds() -> RunReport:
+    """The finished study with three seeds a point."""
+    study = finished()
+
+    def spread(of: Any) -> Any:
+        one = {name: searched.MeanAndDeviation(mean=of.val["auprc"].value - 0.004, sd=0.0071) for name in ("auprc",)}
+        other = {name: searched.MeanAndDeviation(mean=of.test["auprc"].value - 0.006, sd=0.0102) for name in ("auprc",)}
+        return replace(of, spread=searched.SeedSpread(seeds=(0, 1, 2), val=one, test=other))
+
+    return replace(
+        study, candidates=tuple(map(spread, study.candidates)), chosen=spread(study.chosen), full=spread(study.full)
+    )
 
 
-def whole_network() -> dict[str, Any]:
+def whole_network() -> RunReport:
     """The same study, in which no smaller candidate was as good."""
-    report = copy.deepcopy(finished())
-    report["chosen"] = copy.deepcopy(report["full"])
-    for whole in (report["chosen"], report["full"], report["candidates"][-1]):
-        whole["val"]["auprc"] = estimate(0.981, 0.012)
-    report["comparison"]["difference"] = {"value": 0.0, "ci_low": 0.0, "ci_high": 0.0}
-    for key in ("curves", "confusion", "calibration"):
-        del report[key]["chosen"]
-    report["export"]["size_bytes"] = report["export"]["full_size_bytes"]
-    report["latency"] = report["latency"][1:]
-    report["search"]["reason"] = "The whole network has the best validation AUPRC of the 7 candidates tried."
-    return report
+    study = finished()
+    best = estimate(0.981, 0.012)
+    whole = changed(study.full, "val.auprc", best)
+    for path, value in {
+        "candidates.-1.val.auprc": best,
+        "comparison.difference": Estimate(0.0, 0.0, 0.0),
+        "curves.chosen": None,
+        "confusion.chosen": None,
+        "calibration.chosen": None,
+        "export.size_bytes": 44_731_887,
+        "latency": study.latency[1:],
+        "search.reason": "The whole network has the best validation AUPRC of the 7 candidates tried.",
+    }.items():
+        study = changed(study, path, value)
+    return replace(study, chosen=whole, full=whole)
 
 
-def unfinished() -> dict[str, Any]:
+def unfinished() -> RunReport:
     """The same study, stopped after three candidates."""
-    report = finished()
-    for key in ("chosen", "full", "comparison", "export", "latency", "curves", "confusion", "calibration", "cams"):
-        del report[key]
-    report["status"] = "unfinished"
-    report["candidates"] = report["candidates"][:3]
-    report["search"] = {"strategy": "two-stage", "fine_tunes": 3}
-    return report
+    study = finished()
+    begun = replace(study.search, reason=None, fine_tunes=3, epochs=31, steps=(), stopped=None, max_latency_ms=None)
+    return RunReport(
+        status="unfinished",
+        search=begun,
+        candidates=study.candidates[:3],
+        **{name: getattr(study, name) for name in ("metric", "task", "model", "points", "recipe", "probe", "joint")},
+        svcca=study.svcca,
+        run=study.run,
+    )

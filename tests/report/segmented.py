@@ -1,13 +1,17 @@
-"""report.json of a made-up study, as the pipeline writes it: a U-Net on nuclei."""
+"""The report of a made-up study, of the types that a run writes: a U-Net on nuclei."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ttl.report.overlay import overlay, picture
+from ttl.data.modality.overlay import overlay, picture
+from ttl.report.schema import RunReport, on_test, searched
+from ttl.words.estimate import Estimate
 
 from . import example
 
@@ -17,92 +21,109 @@ DECODERS = [
     (213_888, 806_000_000), (863_360, 1_180_000_000), (863_360, 1_180_000_000), (3_151_552, 1_565_000_000),
     (3_151_552, 1_565_000_000),
 ]  # fmt: skip
-METRICS = ("dice", "jaccard", "dice_pooled", "jaccard_pooled", "hd95")
-CLASSES = ["background", "nucleus", "debris"]
-CASES = [("images/003.png", "worst 1 of 24"), ("images/017.png", "median")]
+METRICS = ("dice", "jaccard", "dice_pooled", "jaccard_pooled")
+CLASSES = ("background", "nucleus", "debris")
+CASES = (("images/003.png", "worst 1 of 24"), ("images/017.png", "median"))
 
 
-def estimates(dice: float, half_width: float) -> dict[str, dict[str, float]]:
+def estimates(auprc: Estimate) -> dict[str, Estimate]:
+    """Of a split, from the AUPRC of the same study on X-rays."""
+    dice, half_width = auprc.value - 0.05, auprc.value - auprc.ci_low
     shares = {
         name: example.estimate(round(dice - drop, 4), half_width)
-        for name, drop in zip(METRICS[:4], (0.0, 0.082, -0.011, 0.064), strict=True)
+        for name, drop in zip(METRICS, (0.0, 0.082, -0.011, 0.064), strict=True)
     }
     far = round(60 * (1 - dice), 3)
-    return shares | {"hd95": {"value": far, "ci_low": round(0.8 * far, 3), "ci_high": round(1.3 * far, 3)}}
+    return shares | {"hd95": Estimate(far, round(0.8 * far, 3), round(1.3 * far, 3))}
 
 
-def of_u_net(figures: dict[str, Any]) -> dict[str, Any]:
-    """Params, MACs and metrics of a point or a candidate as those of a U-Net."""
-    params, macs = DECODERS[figures["index"] - 1]
-    counted = {
-        "encoder_params": figures["params"],
-        "encoder_macs": figures["macs"],
-        "params": figures["params"] + params,
-        "macs": figures["macs"] + macs,
+def costs(index: int) -> dict[str, int]:
+    *_, encoder_params, encoder_macs = example.POINTS[index - 1]
+    params, macs = DECODERS[index - 1]
+    return {
+        "encoder_params": encoder_params,
+        "encoder_macs": encoder_macs,
+        "params": encoder_params + params,
+        "macs": encoder_macs + macs,
     }
-    return figures | counted | {split: of_split(figures[split]) for split in ("val", "test") if split in figures}
 
 
-def of_split(found: dict[str, Any]) -> dict[str, Any]:
-    return estimates(found["auprc"]["value"] - 0.05, found["auprc"]["value"] - found["auprc"]["ci_low"])
+def point(index: int) -> searched.UNetPoint:
+    decoder: dict[str, Any] = {"skips": ("relu",), "skip_channels": (64,), "entry": "decoder.blocks.0.conv1.0"}
+    enters = None if index == len(example.POINTS) else 5 - example.point(index).stage
+    return searched.UNetPoint(
+        **(vars(example.point(index)) | costs(index)), **decoder, enters=enters, entry_channels=576, entry_is_new=False
+    )
 
 
-def candidate(known: dict[str, Any]) -> dict[str, Any]:
+def result(of: Any) -> Any:
+    """A point's result as that of a U-Net."""
+    return replace(of, **costs(of.index), val=estimates(of.val["auprc"]), test=estimates(of.test["auprc"]))
+
+
+def candidate(of: searched.CandidateResult) -> searched.CandidateResult:
     rows = []
-    for row in known["curve"]:
-        dice = row["val_auprc"] - 0.05
+    for row in of.curve:
+        dice = float(row["val_auprc"] or 0) - 0.05
         kept = {key: value for key, value in row.items() if key != "val_auprc"}
         rows.append(kept | {"val_dice": dice, "val_jaccard": dice - 0.08})
-    return of_u_net(known) | {"curve": rows}
+    return replace(result(of), curve=tuple(rows))  # type: ignore[no-any-return]
 
 
-def per_class() -> dict[str, Any]:
-    return {
-        "chosen": {"dice": {"nucleus": 0.941, "debris": 0.885}, "hd95": {"nucleus": 2.314, "debris": 14.52}},
-        "full": {"dice": {"nucleus": 0.938, "debris": 0.882}, "hd95": {"nucleus": 2.5, "debris": None}},
-    }
+def case(number: int, name: str, why: str) -> on_test.MaskCase:
+    files = {what: f"overlays/{number}-{what}.png" for what in ("image", "truth", "full", "chosen")}
+    dice = {"chosen": {"dice": 0.71 + number / 5}, "full": {"dice": 0.74 + number / 5}}
+    return on_test.MaskCase(id=name, why=why, figures=dice, files=files)  # type: ignore[arg-type]
 
 
-def case(number: int, id_: str, why: str) -> dict[str, Any]:
-    files = {name: f"overlays/{number}-{name}.png" for name in ("image", "truth", "full", "chosen")}
-    figures = {"chosen": {"dice": 0.71 + number / 5}, "full": {"dice": 0.74 + number / 5}}
-    return {"id": id_, "why": why, "figures": figures, "files": files}
-
-
-def finished() -> dict[str, Any]:
+def finished() -> RunReport:
     """The search chose layer3.1 of the encoder; the test images don't tell the two apart."""
     study = example.finished()
-    for key in ("curves", "confusion", "calibration", "cams"):
-        del study[key]
-    study["metric"] = study["comparison"]["metric"] = "dice"
-    study["model"]["name"] = "unet:resnet18"
-    study["task"] |= {
-        "name": "nuclei",
-        "kind": "segmentation",
-        "class_names": CLASSES,
-        "counts": {
-            "train": {"background": 76, "nucleus": 76, "debris": 31},
-            "val": {"background": 20, "nucleus": 20, "debris": 8},
-            "test": {"background": 24, "nucleus": 23, "debris": 9},
+    task = replace(
+        study.task,
+        name="nuclei",
+        kind="segmentation",
+        class_names=CLASSES,
+        counts={
+            "train": dict(zip(CLASSES, (76, 76, 31), strict=True)),
+            "val": dict(zip(CLASSES, (20, 20, 8), strict=True)),
+            "test": dict(zip(CLASSES, (24, 23, 9), strict=True)),
         },
-        "split_images": {"train": 76, "val": 20, "test": 24},
-        "pixel_share": {"background": 0.861, "nucleus": 0.1312, "debris": 0.0078},
-        "distance_unit": "px",
-    }
-    for key in ("chosen", "full"):
-        study[key] = of_u_net(study[key])
-    study["points"] = [of_u_net(point) for point in study["points"]]
-    study["candidates"] = [candidate(known) for known in study["candidates"]]
-    study["search"]["reason"] = "layer3.1 has the highest validation score, 0.9220, of 7 points tried."
-    study["per_class"] = per_class()
-    shown = [case(number, *named) for number, named in enumerate(CASES)]
-    return study | {"overlays": {"split": "test", "classes": CLASSES, "cases": shown}}
+        split_images={"train": 76, "val": 20, "test": 24},
+        pixel_share={"background": 0.861, "nucleus": 0.1312, "debris": 0.0078},
+        unlabelled_share=0.0,
+        distance_unit="px",
+    )
+    assert study.chosen
+    assert study.full
+    return replace(
+        example.changed(example.changed(study, "comparison.metric", "dice"), "model.name", "unet:resnet18"),
+        metric="dice",
+        task=task,
+        points=tuple(point(index) for index in range(1, 10)),
+        candidates=tuple(map(candidate, study.candidates)),
+        search=replace(study.search, reason="layer3.1 has the highest validation score, 0.9220, of 7 points tried."),
+        chosen=result(study.chosen),
+        full=result(study.full),
+        curves=None,
+        confusion=None,
+        calibration=None,
+        cams=None,
+        per_class={
+            "chosen": {"dice": {"nucleus": 0.941, "debris": 0.885}, "hd95": {"nucleus": 2.314, "debris": 14.52}},
+            "full": {"dice": {"nucleus": 0.938, "debris": 0.882}, "hd95": {"nucleus": 2.5, "debris": math.nan}},
+        },
+        overlays=on_test.MaskCases(
+            split="test", classes=CLASSES, cases=tuple(case(number, *named) for number, named in enumerate(CASES))
+        ),
+    )
 
 
-def whole_network() -> dict[str, Any]:
+def whole_network() -> RunReport:
     """The same study, in which no smaller candidate was as good."""
     study = finished()
-    return study | {"chosen": study["full"], "per_class": {"full": study["per_class"]["full"]}}
+    assert study.per_class
+    return replace(study, chosen=study.full, per_class={"full": study.per_class["full"]})
 
 
 def draw(folder: Path) -> None:

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from ttl.report import render
-from ttl.report.reading import read
-from ttl.report.verdict import verdict
+from ttl.report.headline import headline
 
 from . import example, segmented
 from .test_page import PLOTS
 
+pytestmark = pytest.mark.consumers
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -43,10 +43,10 @@ def dumped(browser: str, folder: Path, content: str) -> str:
     return html.unescape(done.stdout)
 
 
-def test_chromium_shows_the_verdict_and_asks_for_nothing(browser: str, tmp_path: Path) -> None:
+def test_chromium_shows_the_headline_and_asks_for_nothing(browser: str, tmp_path: Path) -> None:
     report = example.finished()
     dom = dumped(browser, tmp_path, render(report))
-    assert f"<h1>{verdict(read(report)).sentence}</h1>" in dom
+    assert f"<h1>{headline(report).sentence}</h1>" in dom
     assert dom.count("<svg") == len(PLOTS)
     assert re.findall(r"https?://|\ssrc=|url\(", dom) == []
 
@@ -84,7 +84,7 @@ OUTSIDE = """<script>addEventListener("load", () => {
 def test_nothing_is_wider_than_a_phone(browser: str, tmp_path: Path, study: Any) -> None:
     """In a frame: no window of Chromium's is as narrow."""
     report = study()
-    (segmented.draw if "overlays" in report else example.draw_looks)(tmp_path)
+    (segmented.draw if report.overlays else example.draw_cams)(tmp_path)
     framed = html.escape(render(report, tmp_path))
     content = f'<iframe width="{WIDTH}" height="800" style="border: 0" srcdoc="{framed}"></iframe>{OUTSIDE % WIDTH}'
     done = dumped(browser, tmp_path, f"<!doctype html><title></title>{content}")

@@ -1,20 +1,24 @@
 from __future__ import annotations
 
-import copy
+import html
 import json
 import re
-from collections.abc import Iterator
+from dataclasses import fields, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ttl.errors import RunFolderError
-from ttl.report import render, write_report
+from ttl import files
+from ttl.report import RunReport, render, report_of, summary, write_report
+from ttl.report.schema import searched
+from ttl.typed import to_json
 from ttl.words import units
+from ttl.words.estimate import Estimate
 
 from . import example, segmented
+from .example import changed
 
 SECTIONS = [
     "card", "why", "training", "curves", "errors", "trust", "cams", "data", "export", "latency", "cost", "weights",
@@ -24,6 +28,14 @@ PLOTS = [
     "depth", "pareto", "looks", "similarity", "curve-metric", "curve-loss", "roc-1", "precision-recall-1",
     "confusion-full", "confusion-chosen", "reliability", "confidence",
 ]  # fmt: skip
+STUDIES = [
+    example.finished,
+    example.over_seeds,
+    example.whole_network,
+    example.unfinished,
+    segmented.finished,
+    segmented.whole_network,
+]
 VOID = {"meta", "wbr", "img"}
 
 
@@ -58,23 +70,20 @@ class Page(HTMLParser):
         return [attrs.get("class") for tag, attrs in self.tags if tag in tags]
 
 
-def plot(name: str, study: dict[str, Any]) -> Page:
+def words(study: RunReport) -> list[str]:
+    return Page(render(study)).words
+
+
+def text(study: RunReport) -> str:
+    return " ".join(words(study))
+
+
+def plot(name: str, study: RunReport) -> Page:
     """One picture of a study's page."""
     return Page(re.findall(rf'<svg class="plot[^>]*aria-labelledby="{name}-title.*?</svg>', render(study))[0])
 
 
-@pytest.mark.parametrize(
-    "study",
-    [
-        example.finished,
-        example.over_seeds,
-        example.whole_network,
-        example.unfinished,
-        dict,
-        segmented.finished,
-        segmented.whole_network,
-    ],
-)
+@pytest.mark.parametrize("study", STUDIES)
 def test_page_is_well_formed_and_loads_nothing(study: Any) -> None:
     page = Page(render(study()))
     ids = page.attributes("id")
@@ -85,6 +94,17 @@ def test_page_is_well_formed_and_loads_nothing(study: Any) -> None:
     style = page.words[page.words.index(next(w for w in page.words if w.startswith(":root")))]
     assert "url(" not in style
     assert "@import" not in style
+
+
+@pytest.mark.parametrize("study", [example.finished, segmented.finished])
+def test_each_part_that_a_run_may_lack_may_be_missing(study: Any) -> None:
+    lacking = [field.name for field in fields(RunReport) if getattr(example.unfinished(), field.name) in (None, ())]
+    assert {"full", "chosen", "comparison", "curves", "export", "exports", "latency", "overlays"} <= set(lacking)
+    whole = study()
+    for name in (*lacking, "candidates", "probe", "joint"):
+        empty = () if isinstance(getattr(whole, name), tuple) else None
+        page = Page(render(replace(whole, **{name: empty})))
+        assert "data" in page.attributes("id"), name
 
 
 def test_sections_stand_in_order() -> None:
@@ -100,270 +120,211 @@ def test_every_plot_has_alternative_text_and_its_data() -> None:
     assert page.words.count("Data of this plot") == len(PLOTS)
 
 
-def test_the_chosen_and_the_whole_network_are_marked() -> None:
-    marks = plot("depth", example.finished()).classes("circle", "rect")
-    assert marks.count("dot other") == 5
-    assert marks.count("dot chosen") == 1
-    assert marks.count("dot full") == 1
-    assert marks.count("band") + marks.count("band odd") == 5
-
-
 def test_the_whole_network_as_chosen_is_one_column() -> None:
-    page = Page(render(example.whole_network()))
-    heads = [word for word in page.words if word in ("Truncated against whole", "Truncated network")]
-    assert heads == []
-    assert "chosen, whole network" in page.words
+    page = words(example.whole_network())
+    assert {"Truncated against whole", "Truncated network"}.isdisjoint(page)
+    assert "chosen, whole network" in page
 
 
 def test_card_words_where_there_is_no_speed_up() -> None:
-    report = example.finished()
-    report["latency"][0] |= {"ratio_to_full": 0.99, "ratio_ci": [0.95, 1.03]}
-    assert render(report).count("0.95 to 1.03: no measurable speed-up") == 2
+    study = changed(changed(example.finished(), "latency.0.ratio_to_full", 0.99), "latency.0.ratio_ci", (0.95, 1.03))
+    assert render(study).count("0.95 to 1.03: no measurable speed-up") == 2
 
 
 def test_the_latency_section_says_how_it_was_measured_and_on_what() -> None:
-    words = " ".join(Page(render(example.finished())).words)
-    assert "took turns in each of 3 fresh processes" in words
-    assert "Timed on Intel Xeon 8488C; load average 0.08 before, 0.94 after." in words
+    page = text(example.finished())
+    assert "took turns in each of 3 fresh processes" in page
+    assert "Timed on Intel Xeon 8488C; load average 0.08 before, 0.94 after." in page
     ratio = "\N{MULTIPLICATION SIGN} 0.75 0.72 to 0.78"
     times = f"4.31 ms 4.65 ms 4.83 ms {units.MISSING} 227 51.7 ms 34.5 MB 201 3 processes"
-    assert f"onnxruntime 1.22.0 CPUExecutionProvider 1 2 {ratio} {times}" in words
+    assert f"onnxruntime 1.22.0 CPUExecutionProvider 1 2 {ratio} {times}" in page
 
 
-def test_latencies_of_an_older_report_are_shown_as_far_as_they_go() -> None:
-    report = example.finished()
-    for row in report["latency"]:
-        for key in (
-            "p95_ms",
-            "images_per_second",
-            "cold_start_ms",
-            "peak_memory_bytes",
-            "provider",
-            "cpu",
-            "processes",
-        ):
-            del row[key]
-    words = " ".join(Page(render(report)).words)
-    assert "took turns in one process," in words
-    ratio, missing = "\N{MULTIPLICATION SIGN} 0.75 0.72 to 0.78", " ".join([units.MISSING] * 5)
-    assert f"onnxruntime 1.22.0 cpu 1 2 {ratio} 4.31 ms 4.65 ms {missing} 201" in words
-    assert "Timed on" not in words
+def test_a_model_that_could_not_be_timed_has_dashes() -> None:
+    study = example.finished()
+    unknown = dict.fromkeys(("p50_ms", "p90_ms", "p95_ms", "images_per_second", "cold_start_ms", "peak_memory_bytes"))
+    failed = replace(study.latency[0], **unknown, ratio_to_full=None, ratio_ci=None, provider="", load_average=None)
+    page = text(replace(study, latency=(failed, *study.latency[1:])))
+    assert f"onnxruntime 1.22.0 cpu 1 2 {' '.join([units.MISSING] * 8)} 201 3 processes" in page
+    assert "Timed on Intel Xeon 8488C. On a machine" in page
+    assert "has not been timed" in page
 
 
 def test_several_seeds_show_mean_and_deviation_beside_the_interval() -> None:
-    words = " ".join(Page(render(example.over_seeds())).words)
-    assert "Test AUPRC over seeds" in words
-    assert "0.957 ± 0.010" in words  # layer4.0, chosen: its mean over the seeds
-    assert "the other figures are of the seed that validates best" in words
-    assert "±" not in " ".join(Page(render(example.finished())).words)
+    page = text(example.over_seeds())
+    assert "Test AUPRC over seeds" in page
+    assert "0.957 ± 0.010" in page  # layer3.1, chosen: its mean over the seeds
+    assert "the other figures are of the seed that validates best" in page
+    assert "±" not in text(example.finished())
 
 
 def test_the_epoch_that_was_kept_is_marked_whatever_the_recipe_watches() -> None:
     study = example.finished()
-    for candidate in study["candidates"]:
-        candidate["best_epoch"] = 2
-    labels = [word for word in Page(render(study)).words if re.search(r", epoch \d+: ", word)]
+    study = replace(study, candidates=tuple(replace(candidate, best_epoch=2) for candidate in study.candidates))
+    labels = [word for word in words(study) if re.search(r", epoch \d+: ", word)]
     assert len(labels) == 2
     assert all(", epoch 2: " in label for label in labels)
 
 
-def test_what_a_fine_tune_remarked_is_shown_once_with_its_points() -> None:
+def test_where_what_it_began_with_was_kept_no_epoch_is_marked() -> None:
     study = example.finished()
-    for candidate in study["candidates"][:2]:
-        candidate["notes"] = ["Batch norms that train saw each batch in 2 parts"]
-    words = " ".join(Page(render(study)).words)
-    assert words.count("Batch norms that train saw each batch in 2 parts (stem, layer1.1).") == 1
+    study = replace(study, candidates=tuple(replace(candidate, best_epoch=0) for candidate in study.candidates))
+    assert not any(re.search(r", epoch \d+: ", word) for word in words(study))
+
+
+def test_what_a_fine_tune_remarked_is_shown_once_with_its_points() -> None:
+    remark = ("Batch norms that train saw each batch in 2 parts",)
+    study = changed(changed(example.finished(), "candidates.0.notes", remark), "candidates.1.notes", remark)
+    assert text(study).count("Batch norms that train saw each batch in 2 parts (stem, layer1.1).") == 1
 
 
 def test_what_was_stopped_is_listed_with_what_that_saved() -> None:
-    words = Page(render(example.finished())).words
-    at = words.index("0.785")
-    assert words[at - 2 : at + 1] == ["layer2.0", "2", "0.785"]
-    assert "Stopping them saved at most 125 T training MACs, 29% of what the search took." in words
-    assert "Fine, 2 epochs: layer1.0, layer2.0, layer3.0, layer4.0" in words
+    page = words(example.finished())
+    at = page.index("0.785")
+    assert page[at - 2 : at + 1] == ["layer2.0", "2", "0.785"]
+    assert "Stopping them saved at most 125 T training MACs, 29% of what the search took." in page
+    assert "Fine, 2 epochs: layer1.0, layer2.0, layer3.0, layer4.0" in page
 
 
 def test_without_a_cap_what_was_saved_is_not_invented() -> None:
-    study = example.finished()
-    study["search"]["stopped"]["train_macs_saved_at_most"] = None
+    study = changed(example.finished(), "search.stopped.train_macs_saved_at_most", None)
     assert "What stopping them saved is not known" in render(study)
 
 
 def test_a_search_that_stopped_nothing_says_so_and_one_that_may_not_is_silent() -> None:
-    study = example.finished()
-    study["search"]["stopped"] = {"points": [], "train_macs_saved_at_most": 0}
-    assert "No fine-tune fell so far behind that it was stopped." in Page(render(study)).words
-    del study["search"]["stopped"]
-    assert "stopped" not in render(study)
+    assert "No fine-tune fell so far behind that it was stopped." in words(
+        changed(example.finished(), "search.stopped.points", ())
+    )
+    assert "stopped" not in render(changed(example.finished(), "search.stopped", None))
 
 
-def test_the_points_timed_for_a_latency_budget_are_listed() -> None:
-    page = Page(render(example.finished()))
-    at = page.words.index("5.81 ms", page.words.index("Within"))
-    assert page.words[at - 4 : at + 2] == ["layer4.0", "5.07 ms", "yes", "layer4.1", "5.81 ms", "no"]
-    said = "to keep to 5.50 ms an image, threads 2. The search went up to layer4.0, the highest that is within."
-    assert any(said in word for word in page.words)
+def test_what_failed_is_listed_with_its_cause() -> None:
+    study = replace(example.finished(), failed=(searched.FailedFineTune(cut="layer1.0", cause="Out of memory."),))
+    assert "layer1.0: Out of memory." in words(study)
 
 
-def test_unfinished_is_said() -> None:
-    text = render(example.unfinished())
-    assert "· unfinished</p>" in text
-    assert "<h1>Unfinished: 3 candidates tried so far" in text
-    assert "3 tried of 9 points" in text
+def test_the_points_timed_for_a_latency_are_listed() -> None:
+    page = words(example.finished())
+    at = page.index("5.81 ms", page.index("Within"))
+    assert page[at - 4 : at + 2] == ["layer4.0", "5.07 ms", "yes", "layer4.1", "5.81 ms", "no"]
+    limit = "to keep to 5.50 ms an image, threads 2. The search went up to layer4.0, the highest that is within."
+    assert any(limit in word for word in page)
+
+
+def test_an_unfinished_run_has_a_page() -> None:
+    page = render(example.unfinished())
+    assert "· unfinished</p>" in page
+    assert "<h1>Unfinished: 3 candidates tried so far" in page
+    assert "3 tried of 9 points" in page
+    assert "What was tried so far" in page
 
 
 def test_what_a_user_named_is_escaped() -> None:
     nasty = "<script>alert(1)</script>"
-    report = example.finished()
-    report["task"] |= {"name": nasty, "class_names": ["normal", nasty], "notes": [nasty]}
-    report["task"]["counts"]["test"] = {"normal": 1, nasty: 2}
-    report["model"] |= {"name": nasty}
-    report["model"]["weights"] |= {"source": nasty, "missing": [nasty], "summary": nasty}
-    report["chosen"]["cut"] = report["candidates"][4]["cut"] = report["points"][6]["name"] = nasty
-    report["search"] |= {"reason": nasty, "steps": [{"phase": nasty, "points": [nasty]}]}
-    report["recipe"][nasty] = nasty
-    report["run"]["command"] = nasty
-    report["latency"][0]["model"] = nasty
-    text = render(report)
-    assert "<script" not in text
-    assert "tells &lt;script&gt;alert(1)&lt;/script&gt; from normal" in text
+    content = json.dumps(to_json(example.finished()))
+    for name in ("layer3.1", "pneumonia", "chest X-rays", "resnet18", "coarse", "data/xray", "Split by", "model.onnx"):
+        assert name in content
+        content = content.replace(name, nasty)
+    page = render(report_of(json.loads(content), where="report.json"))
+    assert "<script" not in page
+    assert "tells &lt;script&gt;alert(1)&lt;/script&gt; from normal" in page
 
 
 def test_long_point_names_may_break_after_a_dot_and_numbers_may_not() -> None:
-    report = example.finished()
-    report["chosen"]["cut"] = "features.denseblock3.denselayer19"
-    heading = re.findall("<h1>(.*)</h1>", render(report))[0]
+    content = json.dumps(to_json(example.finished())).replace("layer3.1", "features.denseblock3.denselayer19")
+    page = render(report_of(json.loads(content), where="report.json"))
+    heading = re.findall("<h1>(.*)</h1>", page)[0]
     assert heading.startswith("Cut resnet18 at features.<wbr>denseblock3.<wbr>denselayer19: ")
     assert heading.count("<wbr>") == 2
 
 
-def test_keys_without_a_label_are_shown_too() -> None:
-    report = example.finished()
-    report["recipe"]["warm_restarts"] = ["4", "8"]
-    page = Page(render(report))
-    assert page.words[page.words.index("warm restarts") + 1] == "4, 8"
+def test_options_versions_and_the_machine_are_listed() -> None:
+    page = words(example.finished())
+    options = (
+        f"data: data/xray; epochs: 12; dedupe: {units.MISSING}; label_columns: {units.MISSING}; train_fraction: 1.00"
+    )
+    assert page[page.index("config") + 1] == options
+    assert page[page.index("resolved") + 1] == "recipe: name: full; phases: train: all; lr: 1.00e\u221204; seeds: 0"
+    assert page[page.index("gpu") + 1] == units.MISSING
+    assert page[page.index("onnxruntime") + 1] == "1.22.0"
 
 
 def test_numbers_that_are_not_finite_are_dashes() -> None:
-    report = example.finished()
-    report["candidates"][0]["val"]["auprc"] = {"value": float("nan"), "ci_low": None, "ci_high": None}
-    report["candidates"][4]["curve"][2]["val_loss"] = float("nan")
-    page = Page(render(report))
+    study = changed(example.finished(), "candidates.0.val.auprc", Estimate())
+    page = Page(render(changed(study, "candidates.4.curve.2.val_loss", None)))
     drawn = [value for name in ("d", "cx", "cy", "x", "y") for value in page.attributes(name)]
     assert drawn
     assert not any("nan" in value for value in drawn)
 
 
-def paths(value: Any, trail: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to every key of a JSON value; of a list, to its last entry only."""
-    children = list(value) if isinstance(value, dict) else []
-    if isinstance(value, list) and value:
-        children = [len(value) - 1]
-    for key in children:
-        yield (*trail, key)
-        yield from paths(value[key], (*trail, key))
-
-
-@pytest.mark.parametrize("study", [example.finished, segmented.finished])
-def test_any_missing_or_empty_key_still_gives_a_page(study: Any) -> None:
-    whole = study()
-    whole["candidates"] = whole["candidates"][-3:]
-    for candidate in whole["candidates"]:
-        candidate["curve"] = candidate["curve"][:2]
-    trails = list(paths(whole))
-    assert len(trails) > 100
-    for *trail, key in trails:
-        for change in ("missing", "null"):
-            report = copy.deepcopy(whole)
-            parent: Any = report
-            for step in trail:
-                parent = parent[step]
-            if change == "missing":
-                del parent[key]
-            else:
-                parent[key] = None
-            assert "<h1>" in render(report), f"{[*trail, key]} {change}"
-
-
 def test_a_segmentation_speaks_of_nothing_that_belongs_to_classification() -> None:
-    page = Page(render(segmented.finished()))
-    words = " ".join(page.words[page.words.index("unet:resnet18 on nuclei") :])
-    for foreign in ("AUPRC", "auprc", "AUROC", "Images per class", "Balanced accuracy", "kappa"):
-        assert foreign not in words
-    for said in ("Test Dice", "Test Jaccard, pooled", "Validation Dice of every truncation point", "val jaccard"):
-        assert said in words
-    assert "HD95: 95th-percentile Hausdorff distance" in words
-    assert "the decoder is shortened with it" in words
+    page = words(segmented.finished())
+    page = " ".join(page[page.index("unet:resnet18 on nuclei") :])
+    for foreign in ("AUPRC", "AUROC", "Images per class", "Balanced accuracy", "kappa"):
+        assert foreign not in page
+    for own in ("Test Dice", "Test Jaccard, pooled", "Validation Dice of every truncation point", "val jaccard"):
+        assert own in page
+    assert "HD95: 95th-percentile Hausdorff distance" in page
+    assert "the decoder is shortened with it" in page
 
 
 def test_a_distance_has_its_unit_wherever_it_stands() -> None:
-    words = Page(render(segmented.finished())).words
-    at = words.index("Test HD95")
-    assert words[at + 1 : at + 6] == ["lower is better", "5.22 px", "4.18 to 6.79 px", "5.40 px", "4.32 to 7.02 px"]
-    assert words[at + 6] == "\u22120.18 px"
-
-
-def test_plots_follow_the_metric() -> None:
-    study = segmented.finished()
-    assert "layer3.1: 0.922" in plot("depth", study).words
-    assert "validation Dice by epoch" in plot("curve-metric", study).words
-    assert "Dice" in plot("looks", study).words
-    study["metric"] = "hd95"
-    assert "validation HD95, px" in plot("depth", study).words
-    assert "layer3.1: 4.68 px" in plot("depth", study).words
+    page = words(segmented.finished())
+    at = page.index("Test HD95")
+    assert page[at + 1 : at + 6] == ["lower is better", "5.22 px", "4.18 to 6.79 px", "5.40 px", "4.32 to 7.02 px"]
+    assert page[at + 6] == "\u22120.18 px"
 
 
 def test_the_encoder_and_the_decoder_have_their_shares_of_a_u_net() -> None:
-    words = Page(render(segmented.finished())).words
-    at = words.index("encoder 65%") - 1
-    assert words[at] == "2.47 M"  # 1 602 112 of the encoder and 863 360 of the decoder
-    assert words[at + 1 : at + 3] == ["encoder 65%", "decoder 35%"]
-    assert words.count("encoder 65%") == 2  # of candidates and of all points
-    assert "encoder" not in " ".join(Page(render(example.finished())).words)
-
-
-def test_a_segmentation_counts_the_images_that_hold_a_class_and_its_pixels() -> None:
-    words = Page(render(segmented.finished())).words
-    at = words.index("debris", words.index("Share of pixels"))
-    assert words[at : at + 6] == ["debris", "31", "8", "9", "48", "0.78%"]
-    assert words[at + 6 : at + 11] == ["images", "76", "20", "24", "120"]
-    said = "In how many images each class occurs, by split, and its share of the labelled pixels."
-    assert any(word.startswith(said) for word in words)
-
-
-def test_of_several_labels_an_image_no_sum_is_invented() -> None:
-    study = example.finished()
-    study["task"]["kind"] = "multilabel"
-    del study["curves"]
-    words = Page(render(study)).words
-    assert "In how many images each class occurs, by split. An image may hold several." in words
-    assert words[words.index("pneumonia") :].count("854") == 1
-    assert str(316 + 854) not in " ".join(words).replace("\u202f", "")
+    page = words(segmented.finished())
+    at = page.index("encoder 65%") - 1
+    assert page[at] == "2.47 M"  # 1 602 112 of the encoder and 863 360 of the decoder
+    assert page[at + 1 : at + 3] == ["encoder 65%", "decoder 35%"]
+    assert page.count("encoder 65%") == 2  # of candidates and of all points
+    assert "encoder" not in text(example.finished())
 
 
 def test_write_report_puts_the_page_beside_the_json(tmp_path: Path) -> None:
-    (tmp_path / "report.json").write_text(json.dumps(example.finished()), encoding="utf-8")
+    example.save(tmp_path, example.finished())
     path = write_report(tmp_path)
     assert path == tmp_path / "report.html"
     assert path.read_text(encoding="utf-8") == render(example.finished())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["report.html", "report.json"]
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, r"report\.json does not exist: give the folder of a `ttl run` or `ttl search`\."),
-        ("{", r"report\.json is not JSON \(.*\): run the command that made it again\."),
-        ("[]", r"report\.json holds a list, not an object: run the command again\."),
-        (
-            '{"schema": 9}',
-            r"report\.json has schema 9, and this ttl reads schema 1: use the ttl that wrote it\.",
-        ),
-    ],
-)
-def test_a_report_that_cannot_be_read_is_named(tmp_path: Path, content: str | None, message: str) -> None:
-    if content is not None:
-        (tmp_path / "report.json").write_text(content, encoding="utf-8")
-    with pytest.raises(RunFolderError, match=message):
+def test_two_reports_at_once_do_not_collide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    example.save(tmp_path, example.finished())
+    flush, others = files._flush, []
+
+    def flush_while_another_writes(path: Path) -> None:
+        if not others:
+            others.append(path)
+            assert write_report(tmp_path).is_file()
+        flush(path)
+
+    monkeypatch.setattr(files, "_flush", flush_while_another_writes)
+    path = write_report(tmp_path)
+    assert others
+    assert path.read_text(encoding="utf-8") == render(example.finished())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["report.html", "report.json"]
+
+
+def test_a_page_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    example.save(tmp_path, example.finished())
+    (tmp_path / "report.html").write_text("before", encoding="utf-8")
+
+    def no_room(path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files, "_flush", no_room)
+    with pytest.raises(OSError, match="No space left"):
         write_report(tmp_path)
-    assert not (tmp_path / "report.html").exists()
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == "before"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["report.html", "report.json"]
+
+
+def test_a_terminal_is_told_the_top_of_the_page() -> None:
+    page = render(example.finished())
+    assert len(summary(example.finished())) == 3
+    assert all(sentence in html.unescape(page) for sentence in summary(example.finished()))
+    assert summary(example.unfinished())[1:] == ("The same command again runs only what is missing.",)

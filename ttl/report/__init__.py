@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from ttl.report.grids import Grid, read_tables, write_csv
 from ttl.report.page import render, summary, write_report
-from ttl.report.tables import Grid, read_tables, write_csv
+from ttl.report.schema import RunReport, read_report, report_of
 
-__all__ = ["Grid", "read_tables", "render", "summary", "write_csv", "write_report"]
+__all__ = [
+    "Grid",
+    "RunReport",
+    "read_report",
+    "read_tables",
+    "render",
+    "report_of",
+    "summary",
+    "write_csv",
+    "write_report",
+]

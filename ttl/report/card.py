@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ttl.export.metadata import Metadata
+from ttl.typed import from_json
 from ttl.words.estimate import Estimate
 from ttl.words.metric import metric
 
@@ -111,8 +112,8 @@ def _metrics_table(said: Metadata, record: Mapping[str, Any]) -> str:
 
 
 def _written(found: Mapping[str, float | None] | None, name: str, unit: str) -> str:
-    estimate, known = Estimate.read(found or {}), metric(name, unit)
-    if not estimate.known:
+    estimate, known = from_json(Estimate, found or {}, where="The model's metrics"), metric(name, unit)
+    if not estimate.is_defined:
         return "undefined"
     return known.text(estimate.value) + (f" ({known.interval(estimate)})" if estimate.has_interval else "")
 

@@ -1,44 +1,42 @@
-"""The page: verdict, sections and style sheet in one HTML file that needs no network."""
+"""The page: headline, sections and style sheet in one HTML file that needs no network."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from ttl.report.load import load
-from ttl.report.reading import read
-from ttl.report.sections import SECTIONS
-from ttl.report.verdict import verdict
+from ttl.files import write_text
+from ttl.report.headline import headline
+from ttl.report.schema import RunReport, read_report
+from ttl.report.sections import sections_of
 
 
-def render(report: Mapping[str, Any], folder: Path | None = None) -> str:
+def render(report: RunReport, folder: Path | None = None) -> str:
     """The report as one HTML page.
 
     Args:
-        report: what report.json holds. Any key may be missing: the page shows what is there.
+        report: of a run, finished or not: the page shows what is there.
         folder: where the pictures lie that it names; without it the page says that they are missing.
 
     Returns:
         A whole HTML document, with its style sheet, plots and pictures inside.
     """
-    known = read(report, folder)
-    sections = [section for build in SECTIONS if (section := build(known)) is not None]
     style = resources.files("ttl.report").joinpath("templates/style.css").read_text(encoding="utf-8")
     template = _environment().get_template("report.html")
-    return template.render(report=known, verdict=verdict(known), sections=sections, style=Markup(style))
+    return template.render(
+        report=report, headline=headline(report), sections=sections_of(report, folder), style=Markup(style)
+    )
 
 
-def summary(report: Mapping[str, Any]) -> tuple[str, ...]:
+def summary(report: RunReport) -> tuple[str, ...]:
     """The sentences at the top of the page, for a terminal."""
-    said = verdict(read(report))
-    return tuple(sentence for sentence in (said.sentence, said.remark, said.tried) if sentence)
+    top = headline(report)
+    return tuple(sentence for sentence in (top.sentence, top.remark, top.tried) if sentence)
 
 
 def write_report(run_folder: Path) -> Path:
@@ -52,12 +50,11 @@ def write_report(run_folder: Path) -> Path:
 
     Raises:
         RunFolderError: there is no report.json, or it is not one that this version reads.
+        OSError: the page can't be written; the one before is still there.
     """
-    page = render(load(run_folder), Path(run_folder))
-    final = Path(run_folder) / "report.html"
-    unfinished = final.with_suffix(".html.tmp")
-    unfinished.write_text(page, encoding="utf-8")
-    return unfinished.replace(final)
+    path = Path(run_folder) / "report.html"
+    write_text(path, render(read_report(run_folder), Path(run_folder)))
+    return path
 
 
 def _breakable(text: str) -> Markup:

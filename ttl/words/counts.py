@@ -10,8 +10,8 @@ LISTED = 20
 def listed(items: Iterable[str], limit: int = LISTED) -> str:
     """The items with commas between them; beyond `limit`, how many more there are."""
     names = list(items)
-    shown = ", ".join(names[:limit])
-    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
+    first = ", ".join(names[:limit])
+    return f"{first} and {len(names) - limit} more" if len(names) > limit else first
 
 
 def counted(number: int, thing: str) -> str:

@@ -1,4 +1,4 @@
-"""What is known of each metric: its name, its scale, and how its values are written."""
+"""The metrics: their names, their scales, and how their values are written."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class Metric:
         """`0.912 to 0.947`, or `3.90 to 4.81 px`; nothing where there is none."""
         if not estimate.has_interval:
             return ""
-        low = units.distance(estimate.low) if self.is_distance else units.score(estimate.low)
-        return f"{low} to {self.text(estimate.high)}"
+        low = units.distance(estimate.ci_low) if self.is_distance else units.score(estimate.ci_low)
+        return f"{low} to {self.text(estimate.ci_high)}"
 
 
 METRICS = {
@@ -94,11 +94,11 @@ METRICS = {
 
 
 def metric(key: str, unit: str = "") -> Metric:
-    """What is known of a metric; one that isn't known here keeps its key as its name.
+    """A metric by its key; one that isn't in `METRICS` keeps its key as its name.
 
     Args:
         key: as in report.json: `auprc`, `dice`.
         unit: in which distances are, `px` or `mm`.
     """
-    found = METRICS.get(key, Metric(key))
-    return replace(found, unit=unit) if found.is_distance else found
+    listed = METRICS.get(key, Metric(key))
+    return replace(listed, unit=unit) if listed.is_distance else listed

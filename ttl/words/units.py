@@ -1,58 +1,19 @@
 """How numbers are written in the report: three significant digits, one suffix style, real minus signs.
 
 Every function takes a missing number (`nan`) and writes it as an en dash, so that an unfinished study
-can be shown as it is. What it gives remembers the number: the CSV and JSON of a table have it unrounded.
+can be shown as it is.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from collections.abc import Mapping, Sequence
 
 MISSING = "–"  # noqa: RUF001  an en dash is what a reader expects in an empty cell
 MINUS = "−"  # noqa: RUF001  a hyphen is too short to be seen as a sign
 SUFFIXES = ("", " k", " M", " G", " T", " P", " E")
 
-Told = ParamSpec("Told")
 
-
-class Written(str):
-    """A number as it is written, and the number itself.
-
-    Attributes:
-        raw: as it was given, unrounded; of several numbers in one text, their JSON.
-        unit: of `raw`: `s`, `ms`, `bytes`; empty of what has none.
-    """
-
-    raw: float | str
-    unit: str
-
-    def __new__(cls, text: str, raw: float | str, unit: str = "") -> Written:
-        """The text, remembering the number."""
-        written = super().__new__(cls, text)
-        written.raw, written.unit = raw, unit
-        return written
-
-
-def _remembered(
-    unit: str = "",
-) -> Callable[[Callable[Concatenate[float, Told], str]], Callable[Concatenate[float, Told], Written]]:
-    """Makes what is written remember its number, which is in `unit`."""
-
-    def decorate(write: Callable[Concatenate[float, Told], str]) -> Callable[Concatenate[float, Told], Written]:
-        @wraps(write)
-        def written(value: float, /, *args: Told.args, **kwargs: Told.kwargs) -> Written:
-            return Written(write(value, *args, **kwargs), value, unit)
-
-        return written
-
-    return decorate
-
-
-@_remembered()
 def significant(value: float, digits: int = 3) -> str:
     """A number to `digits` significant digits without an exponent where it is readable: 0.0123, 12.3, 123."""
     if not math.isfinite(value):
@@ -66,7 +27,6 @@ def significant(value: float, digits: int = 3) -> str:
     return f"{rounded:.{decimals}f}".replace("-", MINUS)
 
 
-@_remembered()
 def large(value: float) -> str:
     """A count of parameters or MACs with a decimal suffix: 8.55 M, 3.30 G."""
     if not math.isfinite(value):
@@ -77,7 +37,6 @@ def large(value: float) -> str:
     return significant(value) + SUFFIXES[step]
 
 
-@_remembered()
 def whole(value: float) -> str:
     """A whole number with thin groups of three: 1 170."""
     return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}") if math.isfinite(value) else MISSING
@@ -88,7 +47,6 @@ def share(part: float, whole_: float) -> float:
     return part / whole_ if whole_ else math.nan
 
 
-@_remembered()
 def percent(ratio: float) -> str:
     """A share as a percentage; never rounded to 0% or 100% when it is not: 26%, 8.3%, 99.6%."""
     if not math.isfinite(ratio):
@@ -99,13 +57,11 @@ def percent(ratio: float) -> str:
     return f"{significant(value, 2 if value < 10 else 4)}%"
 
 
-@_remembered()
 def score(value: float) -> str:
     """A metric between 0 and 1, three decimals."""
     return f"{value:.3f}".replace("-", MINUS) if math.isfinite(value) else MISSING
 
 
-@_remembered()
 def signed(value: float) -> str:
     """A difference of two metrics, with its sign: +0.003."""
     if not math.isfinite(value):
@@ -113,32 +69,29 @@ def signed(value: float) -> str:
     return score(0.0) if round(value, 3) == 0 else f"{value:+.3f}".replace("-", MINUS)
 
 
-def distance(value: float, unit: str = "") -> Written:
+def distance(value: float, unit: str = "") -> str:
     """A distance in `unit`, one or two decimals: 4.31 px, 12.3 px."""
     if not math.isfinite(value):
-        return Written(MISSING, value, unit)
-    return Written(f"{value:.{2 if abs(value) < 9.995 else 1}f} {unit}".rstrip().replace("-", MINUS), value, unit)
+        return MISSING
+    return f"{value:.{2 if abs(value) < 9.995 else 1}f} {unit}".rstrip().replace("-", MINUS)
 
 
-def signed_distance(value: float, unit: str = "") -> Written:
+def signed_distance(value: float, unit: str = "") -> str:
     """A difference of two distances, with its sign: +0.42 px."""
     rounded = round(value, 2) or 0.0
-    return Written(f"{'+' if rounded > 0 else ''}{distance(rounded, unit)}", value, unit)
+    return f"{'+' if rounded > 0 else ''}{distance(rounded, unit)}"
 
 
-@_remembered()
 def ratio(value: float) -> str:
     """A ratio to the whole network, two decimals."""
     return f"{value:.2f}" if math.isfinite(value) else MISSING
 
 
-@_remembered("ms")
 def milliseconds(value: float) -> str:
     """A latency given in milliseconds."""
     return f"{significant(value)} ms" if math.isfinite(value) else MISSING
 
 
-@_remembered("bytes")
 def size(n_bytes: float) -> str:
     """A file size given in bytes, in decimal units: 34.2 MB."""
     if not math.isfinite(n_bytes):
@@ -146,7 +99,6 @@ def size(n_bytes: float) -> str:
     return f"{large(n_bytes)}B" if n_bytes >= 999.5 else f"{n_bytes:.0f} B"
 
 
-@_remembered("s")
 def duration(seconds: float) -> str:
     """A time given in seconds: 12.3 s, 4 min 5 s, 1 h 12 min."""
     if not math.isfinite(seconds):
@@ -159,22 +111,14 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def plain(value: Any) -> str:
+def plain(value: object) -> str:
     """Any JSON value as one line of text."""
-    if value is None:
-        return MISSING
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return significant(value)
-    if isinstance(value, int):
-        return Written(str(value), value)
     if isinstance(value, Mapping):
-        return _several("; ".join(f"{key}: {plain(item)}" for key, item in value.items()), value)
+        return "; ".join(f"{key}: {plain(item)}" for key, item in value.items()) or MISSING
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return _several(", ".join(plain(item) for item in value), value)
-    return str(value)
-
-
-def _several(text: str, value: Mapping[str, Any] | Sequence[Any]) -> str:
-    return Written(text, json.dumps(value, default=str)) if text else MISSING
+        return ", ".join(plain(item) for item in value) or MISSING
+    return MISSING if value is None else str(value)

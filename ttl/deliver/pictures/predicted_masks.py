@@ -14,9 +14,9 @@ from PIL import Image
 
 from ttl.data import open_image
 from ttl.data.image import channels_first
+from ttl.data.modality.overlay import class_colours, overlay
 from ttl.errors import ExportError
 from ttl.export.run import OnnxModel
-from ttl.report.overlay import class_colours, overlay
 
 
 def draw_masks(model: OnnxModel, paths: Sequence[Path], root: Path, out: Path) -> Iterator[dict[str, Any]]:

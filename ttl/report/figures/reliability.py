@@ -2,203 +2,145 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from ttl.report.blocks import Figure, Table, estimate_cell, row
 from ttl.report.figures import svg
-from ttl.report.reading import Report, items, mapping, records
+from ttl.report.page_blocks import Figure, Table, amount, estimate_cell, row
+from ttl.report.schema import RunReport
+from ttl.report.schema.on_test import Confidence
+from ttl.report.wording import Side, sides
+from ttl.stats import Bin
 from ttl.words import units
-from ttl.words.estimate import Estimate, number
+from ttl.words.estimate import Estimate
 from ttl.words.metric import Metric
 
 SHARE = Metric("share")
+FILLED = 0.84
+"""Of the room of a column; the rest parts it from the next."""
 
 
-@dataclass(frozen=True)
-class Bin:
-    """Test images of like confidence."""
-
-    n: float
-    low: float
-    high: float
-    confidence: float
-    accuracy: Estimate
-
-    @classmethod
-    def read(cls, value: Mapping[str, Any]) -> Bin:
-        """From one entry of `bins`."""
-        n, low, high, confidence = (number(value.get(key)) for key in ("n", "low", "high", "confidence"))
-        return cls(n, low, high, confidence, Estimate.read(mapping(value, "accuracy")))
-
-    @property
-    def drawn(self) -> bool:
-        """Whether it has a place in the plot."""
-        return math.isfinite(self.confidence) and self.accuracy.known
+def reliability_figures(report: RunReport) -> list[Figure]:
+    """Accuracy against confidence, and how many images have which confidence; none where they weren't counted."""
+    if report.calibration is None:
+        return []
+    networks = sides(report, full=report.calibration.full, chosen=report.calibration.chosen)
+    return [_reliability(report, networks, report.calibration.grouped), _histogram(networks)]
 
 
-@dataclass(frozen=True)
-class Weighed:
-    """One network's confidence against how often it is right."""
-
-    network: str
-    words: str
-    bins: tuple[Bin, ...]
-    edges: tuple[float, ...]
-    counts: tuple[float, ...]
-    error: Estimate
-
-    @property
-    def lowest(self) -> float:
-        """The lowest confidence there can be; 0 where unknown."""
-        return self.edges[0] if self.edges and math.isfinite(self.edges[0]) else 0.0
-
-
-def weighed(report: Report) -> list[Weighed]:
-    """What `calibration` holds, the whole network first."""
-    found = mapping(report.raw, "calibration")
-    candidates = {"full": report.full, "chosen": report.chosen}
-    sides = []
-    for network, words in report.networks.items():
-        value = mapping(found, network)
-        histogram, of = mapping(value, "histogram"), candidates[network]
-        error = of.test.get("ece", Estimate()) if of else Estimate()
-        bins = tuple(map(Bin.read, records(value, "bins")))
-        edges, counts = (tuple(map(number, items(histogram, key))) for key in ("edges", "counts"))
-        if bins or counts:
-            sides.append(Weighed(network, words, bins, edges, counts, error))
-    return sides
-
-
-def reliability_figure(report: Report, sides: Sequence[Weighed]) -> Figure | None:
-    """Accuracy against confidence; None where nothing can be drawn."""
-    drawn = [side for side in sides if any(of.drawn for of in side.bins)]
-    if not drawn:
-        return None
-    axes = svg.Axes.spanning((drawn[0].lowest, 1.0), (0.0, 1.0), size=svg.SQUARE)
-    low, n = drawn[0].lowest, [of.n for side in drawn for of in side.bins]
-    said = "; ".join(
+def _reliability(report: RunReport, networks: Sequence[Side[Confidence]], is_grouped: bool) -> Figure:
+    low, sizes = networks[0].of.histogram.edges[0], [of.n for side in networks for of in side.of.bins]
+    axes = svg.Axes.spanning((low, 1.0), (0.0, 1.0), size=svg.SQUARE)
+    words = "; ".join(
         f"{side.words}: "
-        + ", ".join(f"{units.score(of.accuracy.value)} right at {units.score(of.confidence)}" for of in side.bins)
-        for side in drawn
+        + ", ".join(f"{units.score(of.accuracy.value)} right at {units.score(of.confidence)}" for of in side.of.bins)
+        for side in networks
     )
     picture = svg.plot(
         "reliability",
         "share that is right against confidence",
-        f"{said}.",
+        f"{words}.",
         axes.frame("confidence", "share that is right", whole=False),
         axes.path((low, 1.0), (low, 1.0), "guessing"),
-        *(_marks(axes, side) for side in drawn),
+        *(_marks(axes, side) for side in networks),
         size=svg.SQUARE,
     )
-    grouped = mapping(report.raw, "calibration").get("grouped")
-    alone = " Images of one patient are taken for independent here." if grouped else ""
-    each = units.whole(min(n)) if min(n) == max(n) else f"{units.whole(min(n))} to {units.whole(max(n))}"
-    what = "Labels" if report.kind == "multilabel" else "Test images"
+    alone = " Images of one patient are taken for independent here." if is_grouped else ""
+    each = " to ".join(units.whole(size) for size in sorted({min(sizes), max(sizes)}))
     caption = (
-        f"{what} in bins of {each}, from the least to the most confident, with 95% intervals (Wilson). On the dotted "
-        "line what is said with 80% confidence is right 80 times in 100; below it a network is too sure, above it not "
-        f"sure enough.{alone}"
+        f"{'Labels' if report.task.has_labels else 'Test images'} in bins of {each}, from the least to the most "
+        "confident, with 95% intervals (Wilson). On the dotted line what is said with 80% confidence is right 80 times "
+        f"in 100; below it a network is too sure, above it not sure enough.{alone}"
     )
-    key = tuple((side.network, _error_words(side)) for side in drawn)
-    return Figure("reliability", picture, caption, key, _bins_table(drawn), title="Reliability", half=True)
+    results = {"full": report.full, "chosen": report.chosen}
+    key = []
+    for side in networks:
+        result = results[side.network]
+        error = result.test.get("ece", Estimate()) if result else Estimate()
+        ends = f" ({units.score(error.ci_low)} to {units.score(error.ci_high)})" if error.has_interval else ""
+        value = f": calibration error {units.score(error.value)}{ends}" if error.is_defined else ""
+        key.append((side.network, f"{side.words}{value}"))
+    return Figure("reliability", picture, caption, tuple(key), _bins_table(networks), title="Reliability", half=True)
 
 
-def _error_words(side: Weighed) -> str:
-    if not side.error.known:
-        return side.words
-    ends = f" ({units.score(side.error.low)} to {units.score(side.error.high)})" if side.error.has_interval else ""
-    return f"{side.words}: calibration error {units.score(side.error.value)}{ends}"
-
-
-def _marks(axes: svg.Axes, side: Weighed) -> Markup:
-    drawn = [of for of in side.bins if of.drawn]
-    line = axes.path([of.confidence for of in drawn], [of.accuracy.value for of in drawn], f"thin {side.network}")
-    bars = (
-        axes.error_bar(of.confidence, of.accuracy.low, of.accuracy.high, side.network)
-        for of in drawn
-        if of.accuracy.has_interval
-    )
+def _marks(axes: svg.Axes, side: Side[Confidence]) -> Markup:
+    bins, network = side.of.bins, side.network
+    line = axes.path([of.confidence for of in bins], [of.accuracy.value for of in bins], f"thin {network}")
+    bars = (axes.error_bar(of.confidence, of.accuracy.ci_low, of.accuracy.ci_high, network) for of in bins)
     dots = (
-        axes.dot(of.confidence, of.accuracy.value, side.network, _bin_words(side, of), square=side.network == "full")
-        for of in drawn
+        axes.dot(of.confidence, of.accuracy.value, network, _bin_words(side, of), square=network == "full")
+        for of in bins
     )
     return svg.element("g", line, *bars, *dots)
 
 
-def _bin_words(side: Weighed, of: Bin) -> str:
+def _bin_words(side: Side[Confidence], of: Bin) -> str:
     right = units.score(of.accuracy.value)
     return f"{side.words}: confidence {units.score(of.confidence)}, right {right}, {units.whole(of.n)} in the bin"
 
 
-def _bins_table(sides: Sequence[Weighed]) -> Table:
+def _bins_table(networks: Sequence[Side[Confidence]]) -> Table:
     rows = tuple(
         row(
             side.words,
-            units.whole(of.n),
-            units.score(of.low),
-            units.score(of.high),
-            units.score(of.confidence),
+            amount(of.n),
+            *(amount(value, units.score) for value in (of.low, of.high, of.confidence)),
             estimate_cell(of.accuracy, SHARE),
         )
-        for side in sides
-        for of in side.bins
+        for side in networks
+        for of in side.of.bins
     )
     columns = ("Network", "In the bin", "Confidence from", "to", "Mean confidence", "Share that is right")
     return Table("Data of this plot", columns, rows, folded=True)
 
 
-def histogram_figure(sides: Sequence[Weighed]) -> Figure | None:
-    """How many images are told with what confidence; None where nothing was counted."""
-    drawn = [side for side in sides if side.counts and len(side.edges) == len(side.counts) + 1]
-    drawn = [side for side in drawn if all(map(math.isfinite, (*side.edges, *side.counts)))]
-    if not drawn:
-        return None
-    most = max(count for side in drawn for count in side.counts)
-    axes = svg.Axes.spanning((drawn[0].lowest, 1.0), (0.0, 1.06 * max(most, 1)), size=svg.SQUARE)
-    said = "; ".join(f"{side.words}: {', '.join(map(units.whole, side.counts))}" for side in drawn)
+def _histogram(networks: Sequence[Side[Confidence]]) -> Figure:
+    most = max(count for side in networks for count in side.of.histogram.counts)
+    low = networks[0].of.histogram.edges[0]
+    axes = svg.Axes.spanning((low, 1.0), (0.0, (1 + svg.AIR) * max(most, 1)), size=svg.SQUARE)
+    words = "; ".join(f"{side.words}: {', '.join(map(units.whole, side.of.histogram.counts))}" for side in networks)
     picture = svg.plot(
         "confidence",
         "how many are told with what confidence",
-        f"From the lowest confidence to the highest. {said}.",
+        f"From the lowest confidence to the highest. {words}.",
         axes.frame("confidence", "how many", whole=False),
-        *(_columns(axes, side, at, len(drawn)) for at, side in enumerate(drawn)),
+        *(_columns(axes, side, at, len(networks)) for at, side in enumerate(networks)),
         size=svg.SQUARE,
     )
     caption = "How many are told with what confidence: the probability of what the network says."
-    key = tuple((f"{side.network} square", side.words) for side in drawn)
-    return Figure("confidence", picture, caption, key, _counts_table(drawn), title="Confidence", half=True)
+    key = tuple((f"{side.network} square", side.words) for side in networks)
+    rows = tuple(
+        row(side.words, amount(low, units.score), amount(high, units.score), amount(count))
+        for side in networks
+        for low, high, count in _counted(side)
+    )
+    data = Table("Data of this plot", ("Network", "Confidence from", "to", "How many"), rows, folded=True)
+    return Figure("confidence", picture, caption, key, data, title="Confidence", half=True)
 
 
-def _columns(axes: svg.Axes, side: Weighed, at: int, of: int) -> Markup:
+def _counted(side: Side[Confidence]) -> list[tuple[float, float, int]]:
+    """Edges and count of each column."""
+    edges = side.of.histogram.edges
+    return list(zip(edges[:-1], edges[1:], side.of.histogram.counts, strict=True))
+
+
+def _columns(axes: svg.Axes, side: Side[Confidence], at: int, of: int) -> Markup:
     """A column for each count, beside those of the other network."""
     columns = []
-    for left, right, count in zip(side.edges, side.edges[1:], side.counts, strict=False):
+    for left, right, count in _counted(side):
         start, stop, top = axes.x(left), axes.x(right), axes.y(count)
-        width = 0.84 * (stop - start) / of
+        width = FILLED * (stop - start) / of
         title = f"{side.words}, {units.score(left)} to {units.score(right)}: {units.whole(count)}"
         columns.append(
             svg.element(
                 "rect",
                 svg.element("title", title),
                 class_=f"column {side.network}",
-                x=start + 0.08 * (stop - start) + at * width,
+                x=start + (1 - FILLED) / 2 * (stop - start) + at * width,
                 y=top,
                 width=width,
                 height=axes.y.start - top,
             )
         )
     return svg.element("g", *columns)
-
-
-def _counts_table(sides: Sequence[Weighed]) -> Table:
-    rows = tuple(
-        row(side.words, units.score(low), units.score(high), units.whole(count))
-        for side in sides
-        for low, high, count in zip(side.edges, side.edges[1:], side.counts, strict=False)
-    )
-    return Table("Data of this plot", ("Network", "Confidence from", "to", "How many"), rows, folded=True)

@@ -13,6 +13,9 @@ from itertools import groupby, pairwise
 from markupsafe import Markup, escape
 
 LEFT, RIGHT, TOP, BOTTOM = 68, 16, 36, 66
+"""Room around the data area, in user units: for tick labels and axis titles at the size that they have on a phone."""
+AIR = 0.06
+"""Of a range, free at both ends: the outermost marks stay whole."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def padded(values: Iterable[float], floor: float = -math.inf, ceiling: float = m
     """A range around the finite `values` with some air that stays within `floor..ceiling`; never empty."""
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
-    air = 0.06 * (high - low) or 0.05 * abs(high) or 0.05
+    air = AIR * (high - low) or 0.05 * abs(high) or 0.05
     return max(min(floor, low), low - air), min(max(ceiling, high), high + air)
 
 
@@ -130,7 +133,7 @@ class Axes:
     def area(self, xs: Sequence[float], lows: Sequence[float], highs: Sequence[float], class_: str) -> Markup:
         """What lies between two lines, broken where either is missing; of a lone point, a vertical line."""
         corners = zip(xs, lows, highs, strict=True)
-        runs = (list(run) for known, run in groupby(corners, key=lambda c: all(map(math.isfinite, c))) if known)
+        runs = (list(run) for is_whole, run in groupby(corners, key=lambda c: all(map(math.isfinite, c))) if is_whole)
         return element("path", class_=f"area {class_}", d=" ".join(map(self._outline, runs)))
 
     def _outline(self, corners: Sequence[tuple[float, float, float]]) -> str:

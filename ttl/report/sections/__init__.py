@@ -1,35 +1,46 @@
-"""The sections of the page, in its order: functions from a report to a section, or None if it has none."""
+"""The sections of the page, in its order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from pathlib import Path
 
-from ttl.report.blocks import Section
-from ttl.report.reading import Report
-from ttl.report.sections.cams import where_it_looks
-from ttl.report.sections.choice import at_a_glance, why_this_point
-from ttl.report.sections.data import data
-from ttl.report.sections.exported import export_checks
-from ttl.report.sections.judging import errors, telling_apart, trust
-from ttl.report.sections.latency import latency
-from ttl.report.sections.overlays import what_is_drawn
-from ttl.report.sections.repeat import do_it_again
-from ttl.report.sections.training import fine_tuning, search_cost
-from ttl.report.sections.weights import weights
+from ttl.report.page_blocks import Section
+from ttl.report.schema import RunReport
+from ttl.report.sections.chosen_against_whole import chosen_against_whole
+from ttl.report.sections.data_and_split import data_and_split
+from ttl.report.sections.export_checks import export_checks
+from ttl.report.sections.fine_tuning import fine_tuning
+from ttl.report.sections.gradcam_pictures import gradcam_pictures
+from ttl.report.sections.mask_pictures import mask_pictures
+from ttl.report.sections.network_weights import network_weights
+from ttl.report.sections.on_test_images import class_curves, confidence, confusion
+from ttl.report.sections.reproduction import reproduction
+from ttl.report.sections.search_cost import search_cost
+from ttl.report.sections.timings import timings
+from ttl.report.sections.why_this_point import why_this_point
 
-SECTIONS: tuple[Callable[[Report], Section | None], ...] = (
-    at_a_glance,
-    why_this_point,
-    fine_tuning,
-    telling_apart,
-    what_is_drawn,
-    errors,
-    trust,
-    where_it_looks,
-    data,
-    export_checks,
-    latency,
-    search_cost,
-    weights,
-    do_it_again,
-)
+
+def sections_of(report: RunReport, folder: Path | None) -> list[Section]:
+    """All sections that the report has something for.
+
+    Args:
+        report: what they are of.
+        folder: where the pictures lie that it names; None where only its content was given.
+    """
+    sections = (
+        chosen_against_whole(report),
+        why_this_point(report),
+        fine_tuning(report),
+        class_curves(report),
+        mask_pictures(report, folder),
+        confusion(report),
+        confidence(report),
+        gradcam_pictures(report, folder),
+        data_and_split(report),
+        export_checks(report),
+        timings(report),
+        search_cost(report),
+        network_weights(report),
+        reproduction(report),
+    )
+    return [section for section in sections if section is not None]

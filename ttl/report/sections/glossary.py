@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-from ttl.report.blocks import Listing
-from ttl.report.reading import Report
-from ttl.report.verdict import chance_level
+from ttl.report.headline import chance_level
+from ttl.report.page_blocks import Listing
+from ttl.report.schema import RunReport
+from ttl.report.wording import noun
 from ttl.words import units
 from ttl.words.metric import METRICS
 
@@ -28,15 +29,15 @@ POINT = {
 """By what is cut."""
 
 
-def glossary(report: Report) -> Listing:
+def glossary(report: RunReport) -> Listing:
     """The metrics of the task's kind, and the other words."""
-    keys = [key for key in METRICS if (key in OF_PIXELS) == report.is_segmentation and METRICS[key].meaning]
-    of_classes = () if report.is_segmentation else OF_CLASSES
-    lines = (*(_line(report, key) for key in keys), *of_classes, *GENERAL, POINT[report.noun])
+    keys = [key for key in METRICS if (key in OF_PIXELS) == report.task.has_masks and METRICS[key].meaning]
+    of_classes = () if report.task.has_masks else OF_CLASSES
+    lines = (*(_line(report, key) for key in keys), *of_classes, *GENERAL, POINT[noun(report)])
     return Listing(lines, summary="What the words mean")
 
 
-def _line(report: Report, key: str) -> str:
+def _line(report: RunReport, key: str) -> str:
     chance = chance_level(report) if key == "auprc" else math.nan
     guess = f" Guessing gets {units.score(chance)} on these test images." if math.isfinite(chance) else ""
     name = METRICS[key].name

@@ -1,0 +1,185 @@
+"""The validation metric of every candidate, against its depth and against the computation that it costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from markupsafe import Markup
+
+from ttl.report.figures import svg
+from ttl.report.figures.depth_axis import ROLES, Role, depth_axes, depth_plot, role
+from ttl.report.page_blocks import Cell, Figure, Table, amount, estimate_cell, row
+from ttl.report.schema import RunReport
+from ttl.report.schema.searched import CandidateResult
+from ttl.words import units
+
+Candidates = Sequence[CandidateResult]
+
+
+def depth_figure(report: RunReport) -> Figure | None:
+    """The candidates against depth; None if there is nothing to draw."""
+    tried = _scored(report)
+    if not tried:
+        return None
+    axes, metric = depth_axes(report, _range(report, tried)), f"validation {report.score.name}"
+    described = ", ".join(f"{c.cut} {_words(report, c)}" for c in tried)
+    words = f"{metric} against depth", f"{len(tried)} candidates from the lowest to the highest: {described}."
+    layers = _guides(report, axes, tried), *_marks(report, axes, tried, [c.index for c in tried])
+    picture = depth_plot(report, axes, "depth", words, f"validation {report.score.titled}", *layers)
+    caption = (
+        f"{metric[0].upper()}{metric[1:]} of every truncation point that was tried, with 95% intervals. "
+        "Shaded bands are the network's resolution stages; the axis does not start at 0."
+    )
+    columns = ("Point", "Role", "Index", f"Validation {report.score.name}")
+    rows = tuple(row(*_name(report, c), amount(c.index, units.plain), _value(report, c)) for c in tried)
+    data = Table("Data of this plot", columns, rows, n_text=2, folded=True)
+    return Figure("depth", picture, caption, _key(report, tried), data)
+
+
+def pareto_figure(report: RunReport) -> Figure | None:
+    """The candidates by their MACs, and the front through the best; None if there is nothing to draw."""
+    tried = sorted(_scored(report), key=lambda candidate: candidate.macs)
+    if not tried:
+        return None
+    scale, prefix = _scale(tried[-1].macs)
+    width = (0.0, (1 + svg.AIR) * max(tried[-1].macs / scale, 1e-9))
+    axes, front = svg.Axes.spanning(width, _range(report, tried)), front_of(report, tried)
+    described = ", ".join(f"{c.cut} {units.large(c.macs)} MACs {_words(report, c)}" for c in tried)
+    picture = svg.plot(
+        "pareto",
+        f"validation {report.score.name} against MACs",
+        f"{len(tried)} candidates from the cheapest to the dearest: {described}. Best for their cost: "
+        f"{', '.join(c.cut for c in front)}.",
+        axes.frame(f"MACs of an image, {prefix}".rstrip(" ,"), f"validation {report.score.titled}", whole=False),
+        axes.path(*_steps(report, front, scale, width[1]), "front"),
+        *_marks(report, axes, tried, [c.macs / scale for c in tried]),
+    )
+    caption = (
+        f"Validation {report.score.name} of every truncation point that was tried against the computation that an "
+        "image costs (MACs: multiply-adds), with 95% intervals. On the line: nothing that was tried is both cheaper "
+        "and better. The vertical axis does not start at 0."
+    )
+    key = (*_key(report, tried), ("line-key front", "best for the computation"))
+    return Figure("pareto", picture, caption, key, _costs(report, tried, front))
+
+
+def front_of(report: RunReport, tried: Candidates) -> list[CandidateResult]:
+    """Those than which none is cheaper and at least as good, or as cheap and better; by rising MACs."""
+    sign = -1 if report.score.lower_is_better else 1
+
+    def worth(candidate: CandidateResult) -> float:
+        return sign * report.validation(candidate).value
+
+    front: list[CandidateResult] = []
+    for candidate in sorted(tried, key=lambda c: (c.macs, -worth(c))):
+        if not front or worth(candidate) > worth(front[-1]):
+            front.append(candidate)
+    return front
+
+
+def _scored(report: RunReport) -> list[CandidateResult]:
+    return [candidate for candidate in report.candidates if report.validation(candidate).is_defined]
+
+
+def _range(report: RunReport, tried: Candidates) -> tuple[float, float]:
+    estimates = [report.validation(c) for c in tried]
+    return svg.padded((end for e in estimates for end in (e.value, e.ci_low, e.ci_high)), 0.0, report.score.ceiling)
+
+
+def _text(report: RunReport, candidate: CandidateResult) -> str:
+    return report.score.text(report.validation(candidate).value)
+
+
+def _words(report: RunReport, candidate: CandidateResult) -> str:
+    return f"{_text(report, candidate)} {ROLES[role(report, candidate.cut)]}".strip()
+
+
+def _marks(report: RunReport, axes: svg.Axes, tried: Candidates, xs: Sequence[float]) -> list[Markup]:
+    """Values with their intervals, the chosen one's above the others."""
+    marks = []
+    for candidate, x in sorted(zip(tried, xs, strict=True), key=lambda placed: report.is_chosen(placed[0].cut)):
+        estimate, class_ = report.validation(candidate), role(report, candidate.cut)
+        label = f"{candidate.cut}: {_text(report, candidate)}"
+        mark = axes.dot(x, estimate.value, class_, label, square=report.is_whole(candidate.cut))
+        if estimate.has_interval:
+            mark = svg.element("g", axes.error_bar(x, estimate.ci_low, estimate.ci_high, class_), mark)
+        marks.append(mark)
+    return marks
+
+
+def _guides(report: RunReport, axes: svg.Axes, tried: Candidates) -> Markup:
+    """A line down from the chosen point, and one across at the whole network's value."""
+    lines = []
+    for candidate in tried:
+        x, y = axes.x(candidate.index), axes.y(report.validation(candidate).value)
+        if report.is_whole(candidate.cut):
+            lines.append(svg.element("line", class_="guide full", x1=axes.x.start, x2=axes.x.stop, y1=y, y2=y))
+        if report.is_chosen(candidate.cut):
+            lines.append(svg.element("line", class_="guide chosen", x1=x, x2=x, y1=y, y2=axes.y.start))
+    return svg.element("g", *lines)
+
+
+def _key(report: RunReport, tried: Candidates) -> tuple[tuple[str, str], ...]:
+    labels: dict[Role, str] = {
+        "chosen": "chosen: {}",
+        "full": "whole network: {}",
+        "other": "other candidates" if report.chosen else "candidates",
+    }
+    lowest = {role(report, c.cut): c.cut for c in reversed(tried)}
+    key: list[tuple[str, str]] = [(of, label.format(lowest[of])) for of, label in labels.items() if of in lowest]
+    if report.keeps_whole and "chosen" in lowest:
+        key[0] = ("chosen square", f"chosen: the whole network, {lowest['chosen']}")
+    return tuple(key)
+
+
+def _name(report: RunReport, candidate: CandidateResult) -> tuple[str, str]:
+    return candidate.cut, ROLES[role(report, candidate.cut)]
+
+
+def _value(report: RunReport, candidate: CandidateResult) -> Cell:
+    return estimate_cell(report.validation(candidate), report.score)
+
+
+def _scale(macs: float) -> tuple[float, str]:
+    """What MACs are divided by on the axis, and the prefix that says it: 1e9 and G."""
+    step = min(max(0, math.floor(math.log10(max(macs, 1)) / 3)), len(units.SUFFIXES) - 1)
+    return 1000.0**step, units.SUFFIXES[step].strip()
+
+
+def _steps(report: RunReport, front: Candidates, scale: float, end: float) -> tuple[list[float], list[float]]:
+    """The best for each cost, as steps up to the right edge."""
+    xs, ys = [], []
+    for candidate, x in zip(front, [*(c.macs / scale for c in front[1:]), end], strict=True):
+        xs += [candidate.macs / scale, x]
+        ys += [report.validation(candidate).value] * 2
+    return xs, ys
+
+
+def _costs(report: RunReport, tried: Candidates, front: Candidates) -> Table:
+    timed = _timed(report)
+    rows = tuple(
+        row(
+            *_name(report, c),
+            "yes" if c in front else "no",
+            amount(c.macs, units.large),
+            amount(c.params, units.large),
+            _value(report, c),
+            *((amount(timed.get(c.cut), units.milliseconds, "ms"),) if timed else ()),
+            mark=role(report, c.cut),
+        )
+        for c in tried
+    )
+    columns = ("Point", "Role", "On the line", "MACs", "Params", f"Validation {report.score.name}")
+    return Table("Data of this plot", (*columns, *(("Latency, median",) if timed else ())), rows, n_text=3, folded=True)
+
+
+def _timed(report: RunReport) -> dict[str, float | None]:
+    """Point -> milliseconds an image, where it was measured: for a limit, or of the exported files."""
+    if report.search.max_latency_ms:
+        return {timed.cut: timed.p50_ms for timed in report.search.max_latency_ms.measured}
+    cut, whole = report.timed_pair()
+    files = ((report.full, whole), (report.chosen, cut))
+    # Without a file's suffix a timing is of the model in PyTorch.
+    return {result.cut: row.p50_ms for result, row in files if result and row and PurePath(row.model).suffix}

@@ -1,0 +1,133 @@
+"""Every table of the page as plain columns and rows, with the numbers that the page rounds: for CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ttl.errors import RunFolderError
+from ttl.report.page_blocks import Block, Cell, Facts, Figure, Gallery, Section, Table, row
+from ttl.report.schema import read_report
+from ttl.report.sections import sections_of
+from ttl.typed import to_json
+from ttl.words.units import MISSING
+
+LONGEST_NAME = 60
+Value = int | float | str | None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table as plain values.
+
+    Attributes:
+        name: unique among the tables of a page: section, then figure or caption, fit for a file.
+        section: the heading it stands under.
+        caption: below it on the page, or of the figure that it is the data of.
+        columns: each column of the page, and after it those of the ends of its intervals, its units and its notes.
+        rows: a value a column: a number unrounded, a text, or None where there is nothing.
+    """
+
+    name: str
+    section: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Value, ...], ...]
+
+    def to_json(self) -> Any:
+        """As JSON values."""
+        return to_json(self)
+
+
+def read_tables(run_folder: Path) -> tuple[Grid, ...]:
+    """All tables of the page of a run folder, in its order.
+
+    Raises:
+        RunFolderError: there is no report.json, or it is not one that this version reads.
+    """
+    return grids(sections_of(read_report(run_folder), run_folder))
+
+
+def write_csv(tables: Sequence[Grid], folder: Path) -> list[Path]:
+    """Write a CSV file (UTF-8) for each table, under its name; what else is in the folder stays.
+
+    Raises:
+        RunFolderError: the folder can't be written.
+    """
+    paths = [folder / f"{table.name}.csv" for table in tables]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for table, path in zip(tables, paths, strict=True):
+            with path.open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerows([table.columns, *table.rows])
+    except OSError as error:
+        raise RunFolderError(
+            f"The tables can't be written to {folder} ({error.strerror}): name another folder with --csv"
+        ) from error
+    return paths
+
+
+def grids(sections: Sequence[Section]) -> tuple[Grid, ...]:
+    """The tables of the sections, and those behind their figures."""
+    made: list[Grid] = []
+    for section in sections:
+        for name, caption, table in (one for block in section.blocks for one in _tables(block, section.title)):
+            slug = _slug(f"{section.anchor}-{name}")
+            same = sum(re.fullmatch(rf"{re.escape(slug)}(-\d+)?", grid.name) is not None for grid in made)
+            made.append(_grid(f"{slug}-{same + 1}" if same else slug, section.title, caption, table))
+    return tuple(made)
+
+
+def _tables(block: Block, title: str) -> Iterator[tuple[str, str, Table]]:
+    """What it is called, its caption, and the table; nothing of blocks that hold none."""
+    if isinstance(block, Table):
+        yield block.caption, block.caption, block
+    elif isinstance(block, Figure):
+        yield block.name, block.caption, block.data
+    elif isinstance(block, Gallery):
+        yield block.data.caption, block.data.caption, block.data
+    elif isinstance(block, Facts):
+        name = block.title or title
+        yield name, name, Table(name, ("Name", "Value"), tuple(row(*pair) for pair in block.pairs))
+
+
+def _slug(text: str) -> str:
+    """Lower-case words with hyphens between them: the first sentence, as far as there is room."""
+    words = re.sub(r"[^a-z0-9]+", "-", text.lower().split(". ")[0]).strip("-")
+    return words if len(words) <= LONGEST_NAME else words[:LONGEST_NAME].rpartition("-")[0]
+
+
+def _grid(name: str, section: str, caption: str, table: Table) -> Grid:
+    columns: list[str] = []
+    values: list[list[Value]] = []
+    for title, cells in zip(table.columns, zip(*(line.cells for line in table.rows), strict=True), strict=False):
+        for suffix, of in _aspects(cells):
+            columns.append(f"{title}, {suffix}" if suffix and title else title or suffix or "Name")
+            values.append([of(cell) for cell in cells])
+    return Grid(name, section, caption, tuple(columns), tuple(zip(*values, strict=True)))
+
+
+def _aspects(cells: Sequence[Cell]) -> Iterator[tuple[str, Callable[[Cell], Value]]]:
+    """The columns that one column of the page becomes: what its header is given, and what a cell has there."""
+    yield "", _value
+    for part in dict.fromkeys(name for cell in cells for name, _ in cell.parts):
+        yield part, lambda cell, part=part: _finite(dict(cell.parts).get(part))  # type: ignore[misc]
+    if any(cell.unit for cell in cells):
+        yield "unit", lambda cell: cell.unit or None
+    if any(cell.note and not cell.parts for cell in cells):
+        yield "note", lambda cell: None if cell.parts else "; ".join(cell.note.splitlines()) or None
+
+
+def _value(cell: Cell) -> Value:
+    if cell.value is not None:
+        return _finite(cell.value)
+    return None if cell.text in ("", MISSING) else cell.text
+
+
+def _finite(value: Value) -> Value:
+    return value if isinstance(value, str) or (value is not None and math.isfinite(value)) else None

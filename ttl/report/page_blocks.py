@@ -1,0 +1,199 @@
+"""What a section is made of. Plain values: the template knows how each looks, on screen and on paper."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from markupsafe import Markup
+
+from ttl.words import units
+from ttl.words.estimate import Estimate
+from ttl.words.metric import Metric
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table cell.
+
+    Attributes:
+        text: as the page shows it.
+        note: smaller lines below it: an interval, a setting.
+        value: what CSV and JSON have for `text`: the number unrounded (NaN where there is none), or of several values
+            in one text their JSON; None where the text is all.
+        unit: of `value`: `s`, `ms`, `bytes`, `px`; empty of what has none.
+        parts: name -> number in `note`, such as the ends of an interval. A column each in CSV and JSON.
+    """
+
+    text: str
+    note: str = ""
+    value: float | str | None = None
+    unit: str = ""
+    parts: tuple[tuple[str, float], ...] = ()
+
+
+MISSING = Cell(units.MISSING)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A table row; `mark` is a CSS class (`chosen`, `full`)."""
+
+    cells: tuple[Cell, ...]
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; the first `n_text` columns are text, the rest numbers set to the right. May be folded away."""
+
+    kind: ClassVar[str] = "table"
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    n_text: int = 1
+    folded: bool = False
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Name and value, one pair a line, under an optional title."""
+
+    kind: ClassVar[str] = "facts"
+    pairs: tuple[tuple[str, Cell], ...]
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Prose:
+    """A paragraph."""
+
+    kind: ClassVar[str] = "prose"
+    text: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A list of sentences or names; may be folded away under a summary."""
+
+    kind: ClassVar[str] = "listing"
+    lines: tuple[str, ...]
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class Code:
+    """A command to type, verbatim."""
+
+    kind: ClassVar[str] = "code"
+    text: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A plot, the key to its marks as (CSS class, label), and the table of what it shows.
+
+    Attributes:
+        name: unique on the page, and the name of its table as a file.
+        title: above it; may be empty.
+        half: two of them stand side by side where there is room.
+    """
+
+    kind: ClassVar[str] = "figure"
+    name: str
+    svg: Markup
+    caption: str
+    key: tuple[tuple[str, str], ...]
+    data: Table
+    title: str = ""
+    half: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image inside the page, or in words why there is none: `uri` is empty then."""
+
+    caption: str
+    alt: str
+    uri: str = ""
+    note: str = ""
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Pictures that belong together, side by side."""
+
+    name: str
+    why: str
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Rows of pictures, the key to their colours as (`#RRGGBB`, label), and the table of their figures."""
+
+    kind: ClassVar[str] = "gallery"
+    cases: tuple[Case, ...]
+    caption: str
+    key: tuple[tuple[str, str], ...]
+    data: Table
+
+
+Block = Table | Facts | Prose | Listing | Code | Figure | Gallery
+
+
+@dataclass(frozen=True)
+class Section:
+    """A headed part of the page; `anchor` is its id."""
+
+    anchor: str
+    title: str
+    blocks: tuple[Block, ...]
+
+
+def row(*cells: Cell | str, mark: str = "") -> Row:
+    """A row from cells or plain texts."""
+    return Row(tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in cells), mark)
+
+
+def amount(value: float | None, write: Callable[[float], str] = units.whole, unit: str = "", note: str = "") -> Cell:
+    """A number, written by one of `ttl.words.units`; `unit` is what it is in before it is written."""
+    number = math.nan if value is None else value
+    return Cell(write(number), note, number, unit if math.isfinite(number) else "")
+
+
+def metric_cell(value: float | None, metric: Metric, *, is_difference: bool = False) -> Cell:
+    """A metric's value, or the difference of two."""
+    return amount(value, metric.signed if is_difference else metric.text, metric.unit)
+
+
+def estimate_cell(estimate: Estimate | None, metric: Metric) -> Cell:
+    """A metric's value with its interval below it."""
+    if estimate is None or not estimate.is_defined:
+        return MISSING
+    return Cell(
+        metric.text(estimate.value), metric.interval(estimate), estimate.value, metric.unit, interval_ends(estimate)
+    )
+
+
+def interval_ends(estimate: Estimate) -> tuple[tuple[str, float], ...]:
+    """The ends of an interval as parts of a cell; nothing where there is none."""
+    return (("low", estimate.ci_low), ("high", estimate.ci_high)) if estimate.has_interval else ()
+
+
+def plain_cell(value: object) -> Cell:
+    """Any JSON value."""
+    text = units.plain(value)
+    if isinstance(value, str | bool) or value is None or text == units.MISSING:
+        return Cell(text)
+    several = isinstance(value, Mapping | Sequence)
+    return Cell(text, value=json.dumps(value) if several else value)  # type: ignore[arg-type]  # a number is left
+
+
+def facts(of: object, labels: Mapping[str, str]) -> tuple[tuple[str, Cell], ...]:
+    """The fields of a dataclass that have a label, in the labels' order."""
+    return tuple((label, plain_cell(getattr(of, name))) for name, label in labels.items())

@@ -1,0 +1,219 @@
+"""How the chosen and the whole network do on the test images: comparison, curves, confusion, calibration, classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ttl.stats import Bin
+from ttl.typed import Figure, OptionalKey
+from ttl.words.estimate import Estimate
+
+Network = Literal["full", "chosen"]
+"""The whole one, and the one that is cut where the search chose."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileComparison:
+    """A metric less the reference's on the same images, and whether a loss of `margin` is ruled out."""
+
+    margin: float
+    non_inferior: bool
+    difference: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison(FileComparison):
+    """The chosen network's metric less the whole one's."""
+
+    metric: str
+    split: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RocCurve:
+    """Point by point; from `threshold` on an image counts as positive, NaN where none does."""
+
+    false_positive_rate: tuple[float, ...]
+    sensitivity: tuple[float, ...]
+    threshold: tuple[Figure, ...]
+
+    def __post_init__(self) -> None:
+        _check_equal(self.false_positive_rate, self.sensitivity, self.threshold)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrecisionRecallCurve:
+    """Point by point, thresholds likewise."""
+
+    recall: tuple[float, ...]
+    precision: tuple[float, ...]
+    threshold: tuple[Figure, ...]
+
+    def __post_init__(self) -> None:
+        _check_equal(self.recall, self.precision, self.threshold)
+
+
+def _check_equal(*lists: tuple[float, ...]) -> None:
+    if len(set(map(len, lists))) > 1:
+        raise ValueError("its lists are not of one length")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatingPoint:
+    """What happens where the section's `threshold` decides."""
+
+    sensitivity: Estimate
+    specificity: Estimate
+    precision: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassRecord:
+    """How one network tells one class from the rest; `positives` and `negatives` are numbers of images."""
+
+    name: Annotated[str, Field(alias="class")]
+    positives: int
+    negatives: int
+    auroc: Estimate
+    auprc: Estimate
+    roc: RocCurve
+    precision_recall: PrecisionRecallCurve
+    at_threshold: OperatingPoint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curves:
+    """Of each network the classes that are drawn; `grouped` says that images of one patient are among them.
+
+    Attributes:
+        left_out: how many classes aren't drawn.
+        chosen: None where the whole network was chosen.
+    """
+
+    split: str
+    threshold: float
+    grouped: bool
+    left_out: int
+    full: tuple[ClassRecord, ...]
+    chosen: OptionalKey[tuple[ClassRecord, ...]] = None
+
+
+Counts = tuple[tuple[int, ...], ...]
+"""Rows: what an image is; columns: what it is called."""
+LabelCounts = tuple[tuple[int, int], tuple[int, int]]
+"""Of a label, absent and present."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confusion:
+    """Counts of images by class, of each network."""
+
+    split: str
+    threshold: float
+    full: Counts
+    chosen: OptionalKey[Counts] = None
+
+    def __post_init__(self) -> None:
+        if any(len(line) != len(counts) for counts in (self.full, self.chosen or ()) for line in counts):
+            raise ValueError("a matrix isn't square")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelConfusion:
+    """With several labels an image: counts of each label."""
+
+    split: str
+    threshold: float
+    full: tuple[LabelCounts, ...]
+    chosen: OptionalKey[tuple[LabelCounts, ...]] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Histogram:
+    """`counts[i]` lies between `edges[i]` and `edges[i + 1]`."""
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.counts or len(self.edges) != len(self.counts) + 1:
+            raise ValueError("there must be counts, and one edge more than those")
+        if not all(low < high for low, high in pairwise(self.edges)):
+            raise ValueError("the edges don't rise")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confidence:
+    """One network's confidence against how often it is right."""
+
+    bins: Annotated[tuple[Bin, ...], Field(min_length=1)]
+    histogram: Histogram
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Of each network, as `Curves`."""
+
+    split: str
+    grouped: bool
+    full: Confidence
+    chosen: OptionalKey[Confidence] = None
+
+
+PerClass = Mapping[str, Mapping[str, Figure]]
+"""Metric -> class -> value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskCase:
+    """A test image, why it is shown, its figures (network -> metric -> value) and its pictures (what -> file)."""
+
+    id: str
+    why: str
+    figures: Mapping[Network, Mapping[str, Figure]]
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskCases:
+    """What the networks draw on some images."""
+
+    split: str
+    classes: tuple[str, ...]
+    cases: tuple[MaskCase, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a network says of an image, or of a label of it."""
+
+    name: Annotated[str, Field(alias="class")]
+    probability: float
+    right: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CamCase:
+    """A test image with its maps: network -> what it says, the class that its map is of, the map's rows and columns."""
+
+    id: str
+    why: str
+    truth: str
+    says: Mapping[Network, Answer]
+    map_of: Mapping[Network, str]
+    map_size: Mapping[Network, tuple[int, ...]]
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CamCases:
+    """Grad-CAM of some images; only `missing`, the reason, where it could not be drawn."""
+
+    split: OptionalKey[str] = None
+    cases: Annotated[tuple[CamCase, ...], Field(exclude_if=lambda cases: not cases)] = ()
+    missing: OptionalKey[str] = None

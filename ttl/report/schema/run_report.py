@@ -1,0 +1,207 @@
+"""The content of report.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import nan
+from pathlib import Path, PurePath
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ttl.cost.latency import Latency
+from ttl.errors import RunFolderError
+from ttl.report.schema.asked import ModelRecord, RecipeRecord, RunRecord, TaskRecord
+from ttl.report.schema.exported import DeliveredFiles, ExportedFile
+from ttl.report.schema.on_test import (
+    Calibration,
+    CamCases,
+    Comparison,
+    Confusion,
+    Curves,
+    LabelConfusion,
+    MaskCases,
+    Network,
+    PerClass,
+)
+from ttl.report.schema.searched import (
+    AnyPoint,
+    CandidateResult,
+    CurvePoint,
+    FailedFineTune,
+    MeanAndDeviation,
+    PointResult,
+    SearchRecord,
+    Svcca,
+)
+from ttl.typed import OptionalKey, from_json, read_object
+from ttl.words.estimate import Estimate
+from ttl.words.metric import Metric, metric
+
+REPORT = "report.json"
+SCHEMA = 1
+FIRST_VERSION = 1
+"""Of files without `schema_version`."""
+SCHEMA_VERSION = 1
+"""Rises with a change that an older ttl would read wrongly; a key more is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunReport:
+    """All that a run found out, finished or under way.
+
+    Attributes:
+        status: `unfinished` until the files are exported.
+        metric: the key of the metric that chooses.
+        points: from the lowest to the whole network.
+        candidates: the points that were fine-tuned, likewise.
+        probe: the probe's curve over the points; empty where it didn't run.
+        joint: that of the joint network's heads.
+        latency: times of the exported files.
+        full: the whole network; None until it is fine-tuned.
+        chosen: what the search chose; None while it runs, as all that follows.
+        comparison: of chosen and whole network on the test images.
+        curves: of a classification, as `confusion`, `calibration` and `cams`.
+        per_class: of masks, as `overlays`.
+        exports: every file of the run, whatever became of it.
+    """
+
+    schema: int = SCHEMA
+    schema_version: int = SCHEMA_VERSION
+    status: Literal["finished", "unfinished"]
+    metric: str
+    task: TaskRecord
+    model: ModelRecord
+    points: Annotated[tuple[AnyPoint, ...], Field(min_length=1)]
+    recipe: RecipeRecord
+    candidates: tuple[CandidateResult, ...]
+    failed: tuple[FailedFineTune, ...] = ()
+    search: SearchRecord
+    probe: tuple[CurvePoint, ...] = ()
+    joint: tuple[CurvePoint, ...] = ()
+    svcca: Svcca = field(default_factory=Svcca)
+    latency: tuple[Latency, ...] = ()
+    run: RunRecord
+    full: OptionalKey[PointResult] = None
+    chosen: OptionalKey[PointResult] = None
+    comparison: OptionalKey[Comparison] = None
+    curves: OptionalKey[Curves] = None
+    confusion: OptionalKey[Confusion | LabelConfusion] = None
+    calibration: OptionalKey[Calibration] = None
+    per_class: OptionalKey[Mapping[Network, PerClass]] = None
+    export: OptionalKey[DeliveredFiles] = None
+    overlays: OptionalKey[MaskCases] = None
+    cams: OptionalKey[CamCases] = None
+    exports: tuple[ExportedFile, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check what one part says of another.
+
+        Raises:
+            ValueError: points are out of order, a cut is none of them, or a confusion matrix doesn't fit the classes.
+        """
+        if not all(one.index < other.index for one, other in pairwise(self.points)) or self.points[0].index < 1:
+            raise ValueError("the indices of the points don't rise from 1 on")
+        results = (*self.candidates, *(result for result in (self.chosen, self.full) if result is not None))
+        cuts = {of.cut for of in results} | {of.cut for of in (*self.probe, *self.joint)}
+        strangers = (cuts | {of.cut for of in self.svcca.points}) - {point.name for point in self.points}
+        if strangers:
+            raise ValueError(f"there is no truncation point called {min(strangers)}")
+        sides = (self.confusion.full, self.confusion.chosen) if self.confusion else ()
+        if any(side is not None and len(side) != len(self.task.class_names) for side in sides):
+            raise ValueError("the confusion matrices have not a row for each of the class names")
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is still to be done."""
+        return self.status == "finished" and self.chosen is not None
+
+    @property
+    def score(self) -> Metric:
+        """The metric that chooses."""
+        return self.measure(self.metric)
+
+    def measure(self, key: str) -> Metric:
+        """How a metric is called and written here."""
+        return metric(key, self.task.distance_unit or "")
+
+    def validation(self, result: PointResult) -> Estimate:
+        """The metric that chooses, on the validation images."""
+        return result.val.get(self.metric, Estimate())
+
+    def tested(self, result: PointResult | None) -> Estimate:
+        """The same on the test images."""
+        return Estimate() if result is None else result.test.get(self.metric, Estimate())
+
+    def over_seeds(self, result: PointResult | None, split: str) -> MeanAndDeviation:
+        """The same of several seeds; NaN where there is one."""
+        if result is None or result.spread is None:
+            return MeanAndDeviation()
+        return (result.spread.val if split == "val" else result.spread.test).get(self.metric, MeanAndDeviation())
+
+    @property
+    def keeps_whole(self) -> bool:
+        """Whether the whole network was chosen."""
+        return self.chosen is not None and self.is_whole(self.chosen.cut)
+
+    def is_whole(self, cut: str) -> bool:
+        """Whether a point is the whole network, the last one."""
+        return cut == self.points[-1].name
+
+    def is_chosen(self, cut: str) -> bool:
+        """Whether a point is the one that the search chose."""
+        return self.chosen is not None and cut == self.chosen.cut
+
+    def index_of(self, cut: str) -> int:
+        """The place of a point, 1 the lowest."""
+        return next(point.index for point in self.points if point.name == cut)
+
+    def timed_pair(self) -> tuple[Latency | None, Latency | None]:
+        """The first timing of the chosen network's file, and the whole one's in the same setting."""
+        cut = next((row for row in self.latency if not is_of_whole(row)), None)
+        setting = cut and (cut.runtime, cut.device, cut.batch, cut.threads)
+        whole = (row for row in self.latency if is_of_whole(row))
+        return cut, next((row for row in whole if (row.runtime, row.device, row.batch, row.threads) == setting), None)
+
+
+def is_of_whole(row: Latency) -> bool:
+    """Whether a timing is of the whole network: `full` or `full.onnx`."""
+    return PurePath(row.model).stem == "full"
+
+
+def ratio_of(row: Latency) -> Estimate:
+    """The time divided by the whole network's, with its interval."""
+    figures = (row.ratio_to_full, *(row.ratio_ci or (None, None)))
+    return Estimate(*(nan if figure is None else figure for figure in figures))
+
+
+def read_report(run_folder: Path) -> RunReport:
+    """The content of a run folder's report.json.
+
+    Raises:
+        RunFolderError: there is none, it is damaged, or another version wrote it.
+    """
+    path = Path(run_folder) / REPORT
+    if not path.is_file():
+        raise RunFolderError(f"{path} does not exist: give the folder of a `ttl run` or `ttl search`.")
+    return report_of(read_object(path), where=str(path))
+
+
+def report_of(content: object, *, where: str) -> RunReport:
+    """The report that JSON values hold; `where` is the file that they come from, for the message.
+
+    Raises:
+        RunFolderError: they don't fit; the sentence names the field.
+    """
+    if isinstance(content, dict):
+        schema, version = content.get("schema", SCHEMA), content.get("schema_version", FIRST_VERSION)
+        # Before the fields are: those of a later version may be others.
+        if schema != SCHEMA or (isinstance(version, int) and version > SCHEMA_VERSION):
+            raise RunFolderError(
+                f"{where} has schema {schema} in version {version}, and this ttl reads schema {SCHEMA} up to version "
+                f"{SCHEMA_VERSION}: use the ttl that wrote it."
+            )
+        content = content | {"schema_version": version}
+    return from_json(RunReport, content, where=where)

@@ -1,0 +1,225 @@
+"""What the search looked at, what it tried, and what that cost and reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import nan
+from typing import Annotated
+
+from pydantic import Discriminator, Field, Tag
+
+from ttl.typed import Figure, OptionalKey
+from ttl.words.estimate import Estimate
+
+Epoch = Mapping[str, int | float | str | None]
+"""A row of a learning curve: `epoch`, `phase`, `lr`, `train_loss`, `val_loss`, `val_` and a metric, ..."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """A truncation point, as `ttl.cut.points` describes it; `encoder_...` only of a U-Net."""
+
+    index: int
+    name: str
+    kind: str
+    stage: int
+    is_stage_end: bool
+    channels: int
+    reduction: int
+    params: int
+    macs: int
+    shape: tuple[int, ...]
+    channel_axis: int
+    image_channels: int
+    is_finished: bool
+    is_within_weights: bool
+    encoder_params: OptionalKey[int] = None
+    encoder_macs: OptionalKey[int] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UNetPoint(Point):
+    """A truncation point of a U-Net's encoder."""
+
+    enters: int | None
+    skips: tuple[str, ...]
+    skip_channels: tuple[int, ...]
+    entry: str
+    entry_channels: int
+    entry_is_new: bool
+
+
+def _kind_of_point(value: object) -> str:
+    return "UNetPoint" if isinstance(value, UNetPoint) or (isinstance(value, dict) and "enters" in value) else "Point"
+
+
+AnyPoint = Annotated[
+    Annotated[Point, Tag("Point")] | Annotated[UNetPoint, Tag("UNetPoint")], Discriminator(_kind_of_point)
+]
+"""Told apart by a key: otherwise a damaged point's message would be of the kind that it isn't."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanAndDeviation:
+    """Over the seeds; the sample standard deviation (n - 1)."""
+
+    mean: Figure = nan
+    sd: Figure = nan
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedSpread:
+    """How the fine-tunes of a point differ that differ in nothing but the seed: split, metric -> mean and deviation."""
+
+    seeds: tuple[int, ...]
+    val: Mapping[str, MeanAndDeviation]
+    test: Mapping[str, MeanAndDeviation]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointResult:
+    """What a fine-tune at a point cost and reached.
+
+    Attributes:
+        trial: the one whose weights are delivered: of several seeds the one that validates best.
+        cut: the point's name.
+        val: metric -> estimate on the validation images.
+        test: on the test images.
+        spread: where there are several seeds.
+    """
+
+    trial: str
+    cut: str
+    index: int
+    params: int
+    macs: int
+    encoder_params: OptionalKey[int] = None
+    encoder_macs: OptionalKey[int] = None
+    val: Mapping[str, Estimate]
+    test: Mapping[str, Estimate]
+    spread: OptionalKey[SeedSpread] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateResult(PointResult):
+    """The same with how it went, of `trial`; `trials` has one a seed, `best_epoch` counts from 1 through all phases."""
+
+    trials: tuple[str, ...]
+    epochs: int
+    best_epoch: int
+    seconds: float
+    curve: tuple[Epoch, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedFineTune:
+    """A point that could not be fine-tuned, and why."""
+
+    cut: str
+    cause: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchStep:
+    """Points that were tried together; `epochs` where they were paused after so many."""
+
+    phase: str
+    points: tuple[str, ...]
+    epochs: OptionalKey[int] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoppedFineTune:
+    """A fine-tune that fell behind: its epochs, and its best validation score until then."""
+
+    cut: str
+    epochs: int
+    val: Figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoppedFineTunes:
+    """What successive halving stopped; `train_macs_saved_at_most` is None where the epochs have no cap."""
+
+    points: tuple[StoppedFineTune, ...]
+    train_macs_saved_at_most: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimedPoint:
+    """The median time of one image."""
+
+    cut: str
+    p50_ms: Figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyLimit:
+    """What was timed to keep to a latency; `highest` is the highest point within it."""
+
+    budget_ms: float
+    threads: int
+    highest: str
+    measured: tuple[TimedPoint, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchRecord:
+    """How the candidates were searched, and what that cost; `reason` is None while the search runs."""
+
+    strategy: str
+    select: str
+    reason: str | None
+    fine_tunes: int
+    epochs: int
+    train_macs: int
+    seconds: float
+    steps: tuple[SearchStep, ...]
+    stopped: OptionalKey[StoppedFineTunes] = None
+    max_latency_ms: OptionalKey[LatencyLimit] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvePoint:
+    """What a probe, or a head of the joint network, reached at a point: a metric and its standard error."""
+
+    cut: str
+    mean: Figure
+    se: Figure
+
+
+Percentiles = tuple[float, float, float, float, float]
+"""The 5th, 25th, 50th, 75th and 95th."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedPoint:
+    """Canonical correlations of a point's features before and after fine-tuning.
+
+    `overlap` is the probability that a random coefficient is above one of them.
+    """
+
+    cut: str
+    percentiles: Percentiles
+    overlap: float
+
+
+_UNLESS_EMPTY = Field(exclude_if=lambda value: not value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Svcca:
+    """The features of all points before and after fine-tuning, and random ones; `{}` in JSON where none were compared.
+
+    From `threshold` on an overlap is substantial.
+    """
+
+    points: Annotated[tuple[ComparedPoint, ...], _UNLESS_EMPTY] = ()
+    random: Annotated[tuple[float, ...], _UNLESS_EMPTY] = ()
+    threshold: Annotated[float, _UNLESS_EMPTY] = 0.0
+
+    def __post_init__(self) -> None:
+        if self.points and len(self.random) != 5:
+            raise ValueError("random has not five percentiles")

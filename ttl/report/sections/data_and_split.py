@@ -1,0 +1,85 @@
+"""What the figures stand on: the images, how they were split, and what was checked of that."""
+
+from __future__ import annotations
+
+from ttl.report.page_blocks import Block, Cell, Facts, Listing, Prose, Section, Table, amount, facts, row
+from ttl.report.patients import patients, split_sentence
+from ttl.report.schema import RunReport
+from ttl.report.schema.asked import Duplicates, TaskRecord
+from ttl.words import units
+
+LABELS = {
+    "kind": "Kind",
+    "images": "Images",
+    "channels": "Channels",
+    "width_px": "Width, pixels",
+    "height_px": "Height, pixels",
+}
+LABELS_OF_MASKS = {"distance_unit": "Distances in"}
+UNLABELLED = {"unlabelled_share": "unlabelled share"}
+
+
+def data_and_split(report: RunReport) -> Section:
+    """Images (and patients) per class and split, patients shared, duplicates, notes and the fingerprint."""
+    task = report.task
+    blocks: list[Block] = [_counts_table(report), Prose(split_sentence(report))]
+    if task.duplicates:
+        blocks += _duplicates(task.duplicates)
+    if task.notes:
+        blocks.append(Listing(task.notes))
+    labels = LABELS | (LABELS_OF_MASKS if task.has_masks else {}) | {"fingerprint": "Fingerprint (SHA-256)"}
+    blocks.append(Facts(facts(task, labels | (UNLABELLED if task.has_masks else {}))))
+    return Section("data", f"The data and the split: {task.name}", tuple(blocks))
+
+
+def _counts_table(report: RunReport) -> Table:
+    task, pixels = report.task, report.task.pixel_share or {}
+    rows = [
+        row(
+            name,
+            *_with_total([classes[name] for classes in task.counts.values()]),
+            *((amount(pixels.get(name), units.percent),) if pixels else ()),
+        )
+        for name in task.class_names
+    ]
+    totals = {"images" if _may_overlap(task) else "all": task.split_images}
+    if of_patients := patients(report):
+        totals["patients"] = of_patients
+    for name, by_split in totals.items():
+        amounts = _with_total([by_split[split] for split in task.counts])
+        rows.append(row(name, *amounts, *(("",) if pixels else ()), mark="total"))
+    columns = ("Class", *task.counts, "all", *(("Share of pixels",) if pixels else ()))
+    return Table(_caption(task), columns, tuple(rows))
+
+
+def _may_overlap(task: TaskRecord) -> bool:
+    """Whether an image may hold several classes, so that their counts don't add up to images."""
+    return task.has_masks or task.has_labels
+
+
+def _caption(task: TaskRecord) -> str:
+    if not _may_overlap(task):
+        return "Images per class and split"
+    share = ", and its share of the labelled pixels" if task.pixel_share else ""
+    return f"In how many images each class occurs, by split{share}. An image may hold several."
+
+
+def _with_total(amounts: list[int]) -> list[Cell]:
+    return [amount(n) for n in (*amounts, sum(amounts))]
+
+
+def _duplicates(duplicates: Duplicates) -> list[Block]:
+    """What the leak check found."""
+    if duplicates.pairs == 0:
+        return [Prose("Duplicates across the splits: none found, neither byte for byte nor saved anew.")]
+    counted = Facts(
+        (
+            ("Images of a later split that an earlier one has too", amount(duplicates.images)),
+            ("Pairs of such images", amount(duplicates.pairs)),
+            ("of them byte for byte the same", amount(duplicates.identical)),
+        ),
+        "Duplicates across the splits",
+    )
+    rows = tuple(row(pair.a, pair.a_split, pair.b, pair.b_split, pair.kind) for pair in duplicates.first)
+    columns = ("Image", "in split", "is also", "in split", "how")
+    return [counted, Table(f"The first {len(rows)} pairs of duplicates", columns, rows, n_text=5, folded=True)]

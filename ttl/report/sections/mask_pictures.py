@@ -1,0 +1,86 @@
+"""What the networks of a segmentation draw: some images beside the truth, and the figures of each class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ttl.data.modality.overlay import class_colours
+from ttl.report.inline_png import inlined
+from ttl.report.page_blocks import Block, Case, Cell, Gallery, Picture, Section, Table, metric_cell, row
+from ttl.report.schema import RunReport
+from ttl.report.schema.on_test import MaskCase, MaskCases, Network
+from ttl.report.wording import networks
+
+Figures = Mapping[Network, Mapping[str, float]]
+"""Network -> metric -> value."""
+
+
+def mask_pictures(report: RunReport, folder: Path | None) -> Section | None:
+    """Cases as rows of pictures, and the table of the classes; None where the report has neither."""
+    overlays = report.overlays
+    blocks: list[Block] = [_gallery(report, overlays, folder)] if overlays and overlays.cases else []
+    if report.per_class:
+        blocks.append(_classes_table(report))
+    title = "What the network draws" if report.keeps_whole else "What the networks draw"
+    return Section("drawn", title, tuple(blocks)) if blocks else None
+
+
+def _gallery(report: RunReport, overlays: MaskCases, folder: Path | None) -> Gallery:
+    split = {"val": "validation"}.get(overlays.split, overlays.split)
+    caption = (
+        f"Images of the {split} split, each with why it is shown. Filled and outlined: what the truth or a network "
+        f"gives to a class; hatched: unlabelled, not counted. Below a picture stands the {report.score.name} of that "
+        "image alone."
+    )
+    drawn = overlays.classes[1:]  # class 0 is the background
+    key = tuple(zip(class_colours(len(drawn)), drawn, strict=True))
+    columns, cells = _side_by_side(report, [case.figures for case in overlays.cases])
+    rows = tuple(row(case.id, case.why, *line) for case, line in zip(overlays.cases, cells, strict=True))
+    columns = ("Image", "Why it is shown", *columns)
+    data = Table("Figures of these images", columns, rows, n_text=2, folded=True)
+    return Gallery(tuple(_case(report, case, folder) for case in overlays.cases), caption, key, data)
+
+
+def _case(report: RunReport, case: MaskCase, folder: Path | None) -> Case:
+    pictures = {
+        "image": Picture("image", f"The image {case.id}."),
+        "truth": Picture("truth", f"The truth, outlined on {case.id}."),
+    }
+    for network, words in networks(report).items():
+        value = metric_cell(case.figures.get(network, {}).get(report.metric), report.score).text
+        note = f"{report.score.name} {value}"
+        alt = f"What the {words} gives, outlined on {case.id}: {note}."
+        pictures[network] = Picture(words, alt, note=note)
+    inside = (inlined(folder, case.files.get(key), picture) for key, picture in pictures.items())
+    return Case(case.id, case.why, tuple(inside))
+
+
+def _classes_table(report: RunReport) -> Table:
+    """Classes by metrics, of the whole network and the cut one."""
+    per_class = report.per_class or {}
+    names = dict.fromkeys(name for metrics in per_class.values() for classes in metrics.values() for name in classes)
+    of_classes: list[Figures] = [
+        {
+            network: {key: classes[name] for key, classes in metrics.items() if name in classes}
+            for network, metrics in per_class.items()
+        }
+        for name in names
+    ]
+    columns, cells = _side_by_side(report, of_classes)
+    rows = tuple(row(name, *line) for name, line in zip(names, cells, strict=True))
+    return Table("Each class on the test images.", ("Class", *columns), rows)
+
+
+def _side_by_side(report: RunReport, figures: Sequence[Figures]) -> tuple[tuple[str, ...], list[list[Cell]]]:
+    """Columns, and the cells of each line: for each metric the whole network, then the cut one."""
+    words = {network: name.split()[0] for network, name in networks(report).items()}
+    keys = dict.fromkeys(key for line in figures for network in words for key in line.get(network, ()))
+    pairs = [(key, network) for key in keys for network in words]
+    columns = tuple(
+        report.measure(key).name + (f", {words[network]}" if len(words) > 1 else "") for key, network in pairs
+    )
+    cells = [
+        [metric_cell(line.get(network, {}).get(key), report.measure(key)) for key, network in pairs] for line in figures
+    ]
+    return columns, cells

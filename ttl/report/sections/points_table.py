@@ -1,0 +1,56 @@
+"""What a truncation point costs and reached: the table of all of them, and cells that other tables have too."""
+
+from __future__ import annotations
+
+from ttl.report.page_blocks import MISSING, Cell, Table, amount, row
+from ttl.report.schema import RunReport
+from ttl.report.schema.searched import Point, PointResult
+from ttl.report.wording import noun
+from ttl.words import units
+
+HEAD_EXCLUDED = {
+    "network": "everything up to the point, head excluded",
+    "U-Net": "encoder up to the point and its decoder, segmentation head excluded",
+}
+"""What is counted, by what is cut."""
+
+
+def cost_cells(of: Point | PointResult) -> tuple[Cell, Cell]:
+    """Params and MACs; of a U-Net, how they are shared out below."""
+    return (
+        amount(of.params, units.large, note=_shared_out(of.encoder_params, of.params)),
+        amount(of.macs, units.large, note=_shared_out(of.encoder_macs, of.macs)),
+    )
+
+
+def _shared_out(encoder: int | None, total: int) -> str:
+    if encoder is None:
+        return ""
+    share = units.share(encoder, total)
+    return f"encoder {units.percent(share)}\ndecoder {units.percent(1 - share)}"
+
+
+def seeds_cell(report: RunReport, result: PointResult | None, split: str) -> Cell:
+    """Mean and standard deviation over the seeds of the metric that chooses."""
+    if result is None or result.spread is None:
+        return MISSING
+    over_seeds = report.over_seeds(result, split)
+    text = f"{report.score.text(over_seeds.mean)} ± {report.score.text(over_seeds.sd)}"
+    note = f"{len(result.spread.seeds)} seeds"
+    return Cell(text, note, over_seeds.mean, parts=(("standard deviation", over_seeds.sd),))
+
+
+def points_table(report: RunReport) -> Table:
+    """All points where the network can be cut, folded."""
+    rows = (
+        row(
+            Cell(point.name, "stage end" if point.is_stage_end else ""),
+            *map(amount, (point.index, point.stage, point.channels, point.reduction)),
+            *cost_cells(point),
+        )
+        for point in report.points
+    )
+    columns = ("Point", "Index", "Stage", "Channels", "Reduction", "Params", "MACs")
+    counted = f"Params and MACs: {HEAD_EXCLUDED[noun(report)]}."
+    caption = f"All {len(report.points)} points where {report.model.name} can be cut. {counted}"
+    return Table(caption, columns, tuple(rows), folded=True)
