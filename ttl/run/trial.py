@@ -13,7 +13,7 @@ from torch import nn
 
 from ttl.cut.points import TruncationPoint, UNetPoint
 from ttl.export.bundle import Bundle, save_bundle, save_weights
-from ttl.finetune import Fit, Recipe, Settings, epochs_done, fit, from_main
+from ttl.finetune import Epoch, Fit, Recipe, Settings, epochs_done, fit, from_main
 from ttl.run.events import EpochDone, ImagesShown, TrialDone, TrialStarted, Watch
 from ttl.run.joint import HEADS, joint_epochs, joint_network, warm_start
 from ttl.run.joint import WEIGHTS as JOINT_WEIGHTS
@@ -73,7 +73,8 @@ def run_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch) -> R
     watch(TrialStarted(label, 1, trial.seed, settings.epochs, epochs_done(checkpoint)))
     with tracker(prepared.config.track, study.folder, f"{label}-seed{trial.seed}-{name}", prepared.device) as track:
 
-        def told(row: dict[str, Any]) -> None:
+        def epoch_done(epoch: Epoch) -> None:
+            row = epoch.to_json()
             watch(EpochDone(row, label, trial.seed))
             track(row)
 
@@ -83,8 +84,8 @@ def run_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch) -> R
             prepared.decoded["val"],
             recipe,
             settings,
-            on_epoch=told,
-            on_images=lambda shown, of: watch(ImagesShown(shown, of, label, trial.seed)),
+            on_epoch=epoch_done,
+            on_images=lambda done, of: watch(ImagesShown(done, of, label, trial.seed)),
             checkpoint=checkpoint,
             pause_after=trial.epochs,
         )
@@ -118,7 +119,7 @@ def _to_train(prepared: Prepared, study: Study, trial: Trial) -> tuple[nn.Module
     epochs = warm_start(model, prepared, point, study, trial.start)
     # Earlier phases bring a new head into line with the trunk: this one has been trained with it.
     last = replace(prepared.recipe, phases=prepared.recipe.phases[-1:])
-    return model, last, replace(settings, epochs=epochs, warm=True)
+    return model, last, replace(settings, epochs=epochs, keeps_start=True)
 
 
 def _course(prepared: Prepared, point: TruncationPoint, trial: Trial, label: str, result: Fit) -> Record:
@@ -144,7 +145,7 @@ def _course(prepared: Prepared, point: TruncationPoint, trial: Trial, label: str
         "peak_memory_bytes": result.peak_memory_bytes,
         "trainable": dict(result.trainable),
         "notes": [*began, *result.notes],
-        "curve": [_plain(row) for row in result.curve],
+        "curve": [epoch.to_json() for epoch in result.curve],
     }
 
 
@@ -231,8 +232,3 @@ def score(record: Mapping[str, Any]) -> float:
     """A trial's validation score; NaN where the metric is undefined."""
     value = record["val"][record["score"]]["value"]
     return float("nan") if value is None else float(value)
-
-
-def _plain(row: Any) -> dict[str, Any]:
-    """A row of the curve as JSON values: NaN becomes null."""
-    return {k: None if isinstance(v, float) and v != v else v for k, v in dict(row).items()}
