@@ -122,7 +122,7 @@ def epoch_seconds(prepared: dict[str, Prepared], rounds: int) -> dict[str, float
             )
             settings = replace(ready.settings(0, ready.points[-1]), epochs=1)
             result = fit(model, ready.images["train"], ready.images["val"], last, settings)
-            seconds[name].append(result.curve[0]["seconds"])
+            seconds[name].append(result.curve[0].seconds)
     return {name: median(values) for name, values in seconds.items()}
 
 

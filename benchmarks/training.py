@@ -124,7 +124,8 @@ def ttl_loop(prepared: Prepared, name: str = "full", augment: str = "none") -> i
     """An epoch of ttl's training steps; validation is of four images, as `fit` needs some."""
     train = some(prepared)
     how = replace(recipe(name), augment=augment)
-    how = replace(how, phases=(replace(how.phases[-1], epochs=1),))
+    last = how.phases[-1]
+    how = replace(how, phases=(replace(last, stop=replace(last.stop, epochs=1)),))
     val = Images(train.pixels[:4], train.labels[:4])
     fit(model_of(prepared), train, val, how, prepared.settings(0, prepared.points[-1]))
     return len(train.labels)

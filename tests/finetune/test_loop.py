@@ -4,6 +4,7 @@ import copy
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import count, repeat
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,22 @@ from toy_networks import TinyResNet
 from ttl.cut.points import truncation_points
 from ttl.cut.truncation import truncate
 from ttl.errors import TrainingError, UsageError
-from ttl.finetune import Fit, Images, Phase, Recipe, Settings, fit, predict, recipe
+from ttl.finetune import (
+    SGD,
+    Adam,
+    Epoch,
+    Fit,
+    Images,
+    Phase,
+    Plateau,
+    Recipe,
+    Settings,
+    Steps,
+    Stop,
+    fit,
+    predict,
+    recipe,
+)
 from ttl.finetune.objective import Objective
 from ttl.finetune.trainable import batch_norms
 
@@ -44,6 +60,10 @@ def train(model: nn.Module, how: Recipe | str = "full", **options: Any) -> Fit:
     watched = {name: settings.pop(name) for name in ("on_epoch", "on_images", "checkpoint") if name in settings}
     how = recipe(how) if isinstance(how, str) else how
     return fit(model, learned, held_out, how, Settings(**settings), **watched)
+
+
+def settings_of(**options: Any) -> Settings:
+    return Settings(kind="binary", mean=MEAN, std=STD, **options)
 
 
 def state(model: nn.Module) -> State:
@@ -83,7 +103,7 @@ def test_bn_changes_the_head_alone_in_its_first_epoch(model: nn.Module) -> None:
     before = state(model)
     result = train(model, "bn", epochs=1)
     assert changed(before, model) == {"ttl_head.fc.weight", "ttl_head.fc.bias"}
-    assert [row["phase"] for row in result.curve] == ["head"]
+    assert [row.phase for row in result.curve] == ["head"]
 
 
 @pytest.mark.parametrize("name", ["full", "bn"])
@@ -95,10 +115,10 @@ def test_the_model_is_left_in_eval_mode(model: nn.Module, name: str) -> None:
 def test_the_rate_is_halved_on_a_plateau_until_it_is_too_low(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     scored(monkeypatch, repeat(0.5))
     lr = 2.0**-10
-    phase = Phase(train=("head",), bn="eval", lr=lr, patience=1, factor=0.5, min_lr=lr / 4)
+    phase = Phase(("head",), "eval", Adam(lr), Plateau(patience=1, factor=0.5), Stop(below_lr=lr / 4))
     result = train(model, replace(recipe("full"), phases=(phase,)), epochs=None)
     # The first epoch is the best; each rate then bears one epoch that isn't better, and falls after the next.
-    assert [row["lr"] / lr for row in result.curve] == [1, 1, 1, 0.5, 0.5, 0.25, 0.25]
+    assert [row.lr / lr for row in result.curve] == [1, 1, 1, 0.5, 0.5, 0.25, 0.25]
     assert result.epochs == 7
     assert result.best_epoch == 1
 
@@ -106,9 +126,9 @@ def test_the_rate_is_halved_on_a_plateau_until_it_is_too_low(model: nn.Module, m
 def test_a_better_epoch_puts_the_halving_off(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     scored(monkeypatch, [0.5, 0.5, 0.500001, 0.5, 0.5, 0.5])
     lr = 2.0**-10
-    phase = Phase(train=("head",), bn="eval", lr=lr, patience=1)
+    phase = Phase(("head",), "eval", Adam(lr), Plateau(patience=1))
     result = train(model, replace(recipe("full"), phases=(phase,)), epochs=6)
-    assert [row["lr"] / lr for row in result.curve] == [1, 1, 1, 1, 1, 0.5]
+    assert [row.lr / lr for row in result.curve] == [1, 1, 1, 1, 1, 0.5]
     assert result.best_epoch == 3
 
 
@@ -138,22 +158,22 @@ def test_the_best_epoch_may_lie_in_an_earlier_phase(model: nn.Module, monkeypatc
 
 
 def test_the_cap_counts_the_epochs_of_all_phases_together(model: nn.Module) -> None:
-    phases = tuple(Phase(train=(part,), bn="eval", lr=1e-3, epochs=2) for part in ("head", "bn", "all"))
+    phases = tuple(Phase((part,), "eval", Adam(1e-3), stop=Stop(epochs=2)) for part in ("head", "bn", "all"))
     long = replace(recipe("full"), phases=phases)
     capped = train(copy.deepcopy(model), long, epochs=3)
-    assert [(row["epoch"], row["phase"]) for row in capped.curve] == [(1, "head"), (2, "all"), (3, "all")]
+    assert [(row.epoch, row.phase) for row in capped.curve] == [(1, "head"), (2, "all"), (3, "all")]
     whole = train(model, long, epochs=None)
-    assert [row["phase"] for row in whole.curve] == ["head", "head", "bn", "bn", "all", "all"]
+    assert [row.phase for row in whole.curve] == ["head", "head", "bn", "bn", "all", "all"]
     assert whole.epochs == 6
 
 
 def test_half_of_the_cap_is_left_to_the_last_phase(model: nn.Module) -> None:
     capped = train(model, "fc-then-full", epochs=5)
-    assert [row["phase"] for row in capped.curve] == ["head", "head", "all", "all", "all"]
+    assert [row.phase for row in capped.curve] == ["head", "head", "all", "all", "all"]
 
 
 def test_a_later_phase_begins_at_the_best_state_so_far(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
-    phases = tuple(Phase(train=(part,), bn="eval", lr=1e-3, epochs=3) for part in ("head", "bn"))
+    phases = tuple(Phase((part,), "eval", Adam(1e-3), stop=Stop(epochs=3)) for part in ("head", "bn"))
     scored(monkeypatch, [0.9, 0.5, 0.4, 0.1, 0.1, 0.1])
     states: list[State] = []
     train(model, replace(recipe("full"), phases=phases), epochs=None, on_epoch=lambda _: states.append(state(model)))
@@ -165,17 +185,66 @@ def test_a_later_phase_begins_at_the_best_state_so_far(model: nn.Module, monkeyp
 def test_training_stops_after_so_many_epochs_without_a_better_one(
     model: nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    phase = Phase(train=("head",), bn="eval", lr=1e-3, stop_after=2)
+    phase = Phase(("head",), "eval", Adam(1e-3), stop=Stop(after=2))
     scored(monkeypatch, [0.5, 0.6, 0.6, 0.6, 0.9, 0.9])
     result = train(model, replace(recipe("full"), phases=(phase,)), epochs=None)
     assert (result.epochs, result.best_epoch) == (4, 2)
 
 
+def test_any_optimizer_and_schedule_can_be_asked_for(
+    model: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored(monkeypatch, rising())
+    steps = Steps(at=(3, 4), factor=0.5, warmup_epochs=2)
+    phase = Phase(("all",), "train", SGD(0.08, momentum=0.5), steps, Stop(epochs=5))
+    how, kept = replace(recipe("full"), phases=(phase,)), tmp_path / "state"
+    other, third = copy.deepcopy(model), copy.deepcopy(model)
+    result = train(model, how, epochs=None, train=images(8), batch_size=2)
+    # Of four steps an epoch the warm-up has eight: epochs begin with its first, its fifth, and with the whole rate.
+    assert [row.lr for row in result.curve] == pytest.approx([0.01, 0.05, 0.08, 0.04, 0.02])
+    fit(other, images(8), images(6, seed=1), how, settings_of(batch_size=2), checkpoint=kept, pause_after=3)
+    again = fit(third, images(8), images(6, seed=1), how, settings_of(batch_size=2), checkpoint=kept)
+    assert [row.lr for row in again.curve] == [row.lr for row in result.curve]
+    assert result.best_epoch == again.best_epoch == 5
+    assert same(state(third), state(model))
+
+
+def test_sgd_makes_the_steps_that_a_bare_loop_makes(backbone: TinyResNet) -> None:
+    point = truncation_points(backbone, image_size=32)["stage1.0"]
+    ours = truncate(backbone, point, num_classes=2)
+    bare, one = copy.deepcopy(ours), images(1)
+    # Copies of one image: whatever the order, each of the two batches of an epoch is the same.
+    data = Images(one.pixels.repeat(8, 1, 1, 1), np.zeros(8, dtype=np.int64))
+    steps = Steps(at=(3,), warmup_epochs=2)
+    phase = Phase(("all",), "eval", SGD(0.04, momentum=0.5, weight_decay=0.1), steps, Stop(epochs=4))
+    how = replace(recipe("full"), phases=(phase,), augment="none", monitor="loss")
+    assert fit(ours, data, data, how, settings_of(batch_size=4)).best_epoch == 4
+    momentum = {name: torch.zeros_like(value) for name, value in bare.named_parameters()}
+    inputs = (data.pixels / 255 - 0.5) / 0.25
+    for lr in (0.01, 0.02, 0.03, 0.04, 0.04, 0.04, 0.004, 0.004):
+        bare.eval().zero_grad()
+        nn.functional.cross_entropy(bare(inputs), torch.from_numpy(data.labels)).backward()
+        with torch.no_grad():
+            for name, value in bare.named_parameters():
+                momentum[name] = 0.5 * momentum[name] + value.grad + 0.1 * value
+                value -= lr * momentum[name]
+    for name, value in bare.named_parameters():
+        torch.testing.assert_close(ours.get_parameter(name), value, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_a_phase_without_an_end_needs_a_cap(model: nn.Module) -> None:
+    phase = Phase(("head",), "eval", SGD(0.1), Steps(at=(1,)))
+    how = replace(recipe("full"), phases=(phase,))
+    with pytest.raises(UsageError, match=r"^Phase head of full has no end: give it epochs or stop_after, or --epochs$"):
+        train(model, how, epochs=None)
+    assert train(model, how, epochs=2).epochs == 2
+
+
 def test_the_loss_may_decide_and_the_rate_has_a_floor(model: nn.Module) -> None:
     result = train(model, replace(recipe("fc"), batch_size=4), epochs=12)
-    losses = [row["val_loss"] for row in result.curve]
+    losses = [row.val_loss for row in result.curve]
     assert result.best_epoch == losses.index(min(losses)) + 1
-    assert all(row["lr"] >= 1e-6 for row in result.curve)
+    assert all(row.lr >= 1e-6 for row in result.curve)
 
 
 def test_a_phases_momentum_is_gone_after_it(model: nn.Module) -> None:
@@ -217,7 +286,7 @@ def test_a_weighted_loss_lets_rare_classes_count_more(model: nn.Module) -> None:
     uneven = replace(images(60, seed=3), labels=np.array([1] * 6 + [0] * 54))
     plain = train(copy.deepcopy(model), "fc", train=uneven, epochs=3)
     weighted = train(model, "fc", train=uneven, epochs=3, balance="loss")
-    assert plain.curve[0]["train_loss"] != weighted.curve[0]["train_loss"]
+    assert plain.curve[0].train_loss != weighted.curve[0].train_loss
 
 
 def test_several_labels_an_image_are_learned_with_gaps(backbone: TinyResNet) -> None:
@@ -226,16 +295,20 @@ def test_several_labels_an_image_are_learned_with_gaps(backbone: TinyResNet) -> 
     model = truncate(backbone, truncation_points(backbone, image_size=32)["stage1.0"], num_classes=3)
     many = replace(some, labels=labels)
     result = train(model, replace(recipe("fc"), monitor="loss"), train=many, val=many, kind="multilabel", epochs=3)
-    assert result.curve[-1]["train_loss"] < result.curve[0]["train_loss"]
+    assert result.curve[-1].train_loss < result.curve[0].train_loss
 
 
 def test_every_epoch_is_reported_as_it_ends(model: nn.Module) -> None:
-    rows: list[dict[str, Any]] = []
-    result = train(model, on_epoch=rows.append)
-    assert tuple(rows) == result.curve
-    figures = {"train_loss", "val_loss", "val_auprc", "val_auroc", "val_accuracy"}
-    assert all(row.keys() == {"epoch", "phase", "lr", "seconds", "images_per_second"} | figures for row in rows)
-    assert all(np.isfinite(row[name]) for row in rows for name in figures)
+    epochs: list[Epoch] = []
+    result = train(model, on_epoch=epochs.append)
+    assert tuple(epochs) == result.curve
+    assert [epoch.epoch for epoch in epochs] == [1, 2]
+    for epoch in epochs:
+        assert epoch.val.keys() == {"auprc", "auroc", "accuracy"}
+        assert epoch.of_heads == {}
+        assert np.isfinite([epoch.train_loss, epoch.val_loss, *epoch.val.values()]).all()
+        assert 0 < 8 / epoch.images_per_second < epoch.seconds
+    assert result.seconds == sum(epoch.seconds for epoch in epochs)
     assert result.notes == ()
 
 
@@ -244,7 +317,7 @@ def test_the_training_loss_is_the_mean_over_images(model: nn.Module) -> None:
     for parameter in model.get_submodule("ttl_head").parameters():
         nn.init.zeros_(parameter)
     result = train(model, train=images(10), batch_size=4, epochs=1, lr=1e-6)
-    assert result.curve[0]["train_loss"] == pytest.approx(np.log(2), abs=1e-3)
+    assert result.curve[0].train_loss == pytest.approx(np.log(2), abs=1e-3)
 
 
 def test_validation_figures_are_those_of_the_kept_model(model: nn.Module) -> None:
@@ -252,8 +325,8 @@ def test_validation_figures_are_those_of_the_kept_model(model: nn.Module) -> Non
     result = train(model, val=val)
     probabilities = predict(model, val.pixels, kind="binary", mean=MEAN, std=STD)
     row = result.curve[result.best_epoch - 1]
-    assert row["val_loss"] == pytest.approx(-np.log(probabilities[np.arange(6), val.labels]).mean())
-    assert row["val_accuracy"] == pytest.approx((probabilities.argmax(1) == val.labels).mean())
+    assert row.val_loss == pytest.approx(-np.log(probabilities[np.arange(6), val.labels]).mean())
+    assert row.val["accuracy"] == pytest.approx((probabilities.argmax(1) == val.labels).mean())
 
 
 @pytest.mark.parametrize("name", ["full", "bn"])
@@ -264,7 +337,7 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(model: nn.Module, name
     two = train(second, name, seed=3)
     train(other, name, seed=4)
     assert same(state(first), state(second))
-    figures = [[{**row, "seconds": 0.0, "images_per_second": 0.0} for row in result.curve] for result in (one, two)]
+    figures = [[replace(row, seconds=0.0, images_per_second=0.0) for row in result.curve] for result in (one, two)]
     assert figures[0] == figures[1]
     assert not same(state(first), state(other))
 
@@ -329,9 +402,9 @@ def test_each_epoch_shows_every_image_once_in_a_new_order(model: nn.Module) -> N
 
 
 def test_lr_overrides_the_rate_of_the_last_phase_only(model: nn.Module) -> None:
-    assert [row["lr"] for row in train(copy.deepcopy(model), "full").curve] == [1e-4, 1e-4]
-    assert [row["lr"] for row in train(copy.deepcopy(model), "full", lr=0.02).curve] == [0.02, 0.02]
-    assert [row["lr"] for row in train(model, "bn", lr=0.02).curve] == [1e-3, 0.02]
+    assert [row.lr for row in train(copy.deepcopy(model), "full").curve] == [1e-4, 1e-4]
+    assert [row.lr for row in train(copy.deepcopy(model), "full", lr=0.02).curve] == [0.02, 0.02]
+    assert [row.lr for row in train(model, "bn", lr=0.02).curve] == [1e-3, 0.02]
 
 
 def test_weights_that_are_no_numbers_stop_the_training(model: nn.Module) -> None:
@@ -419,10 +492,10 @@ def test_without_a_class_in_validation_the_loss_decides(model: nn.Module, kind: 
     val = images(6, seed=1)
     one_class = Images(val.pixels, np.zeros(6, dtype=np.int64))
     result = train(model, "full", kind=kind, val=one_class, epochs=4, lr=0.05)
-    losses = [row["val_loss"] for row in result.curve]
+    losses = [row.val_loss for row in result.curve]
     assert len(set(losses)) == 4
     assert result.best_epoch == 1 + int(np.argmin(losses))
-    assert np.isnan([row["val_auprc"] for row in result.curve]).all()
+    assert np.isnan([row.val["auprc"] for row in result.curve]).all()
     assert result.notes == ("Validation AUPRC is undefined (a class is absent): the validation loss decided",)
 
 
@@ -433,9 +506,9 @@ def test_an_undefined_score_still_halves_the_rate_when_the_loss_stagnates(
     fixed = np.full((6, 2), 0.5)
     monkeypatch.setattr("ttl.finetune.feed.predict", lambda *_, **__: fixed)
     lr = 2.0**-10
-    phase = Phase(train=("head",), bn="eval", lr=lr, patience=1, min_lr=lr / 2)
+    phase = Phase(("head",), "eval", Adam(lr), Plateau(patience=1), Stop(below_lr=lr / 2))
     result = train(model, replace(recipe("full"), phases=(phase,)), epochs=None)
-    assert [row["lr"] / lr for row in result.curve] == [1, 1, 1, 0.5, 0.5]
+    assert [row.lr / lr for row in result.curve] == [1, 1, 1, 0.5, 0.5]
     assert result.best_epoch == 1
 
 
@@ -444,8 +517,8 @@ def test_grey_and_colour_images_are_learned(model: nn.Module, channels: int) -> 
     result = train(
         model, train=images(32, channels=channels), val=images(16, channels=channels, seed=1), epochs=8, lr=0.02
     )
-    assert result.curve[-1]["train_loss"] < 0.6 * result.curve[0]["train_loss"]
-    assert result.curve[result.best_epoch - 1]["val_auprc"] == 1
+    assert result.curve[-1].train_loss < 0.6 * result.curve[0].train_loss
+    assert result.curve[result.best_epoch - 1].val["auprc"] == 1
 
 
 def test_a_grey_image_trains_as_the_same_image_in_colour(model: nn.Module) -> None:
@@ -454,7 +527,7 @@ def test_a_grey_image_trains_as_the_same_image_in_colour(model: nn.Module) -> No
     other = copy.deepcopy(model)
     one = train(model, train=grey, val=val)
     two = train(other, train=colour, val=colour_val)
-    losses = [[row["train_loss"] for row in result.curve] for result in (one, two)]
+    losses = [[row.train_loss for row in result.curve] for result in (one, two)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
@@ -470,12 +543,12 @@ def test_three_classes_are_learned(backbone: TinyResNet) -> None:
         batch_size=6,
         lr=0.02,
     )
-    assert result.curve[result.best_epoch - 1]["val_auprc"] > 0.9
+    assert result.curve[result.best_epoch - 1].val["auprc"] > 0.9
 
 
 def test_validation_is_scored_once_an_epoch(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     scored(monkeypatch, [0.2, 0.4, 0.3])
-    assert [row["val_auprc"] for row in train(model, epochs=3).curve] == [0.2, 0.4, 0.3]
+    assert [row.val["auprc"] for row in train(model, epochs=3).curve] == [0.2, 0.4, 0.3]
 
 
 @pytest.mark.parametrize("parts", [2, 3])
@@ -497,7 +570,7 @@ def test_a_batch_in_parts_makes_the_step_of_the_whole_one(
     (together, whole), (apart, parted) = ends
     for name, value in whole.items():
         torch.testing.assert_close(parted[name], value, rtol=1e-4, atol=1e-5, msg=name)
-    losses = [[row["train_loss"] for row in result.curve] for result in (together, apart)]
+    losses = [[row.train_loss for row in result.curve] for result in (together, apart)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     assert apart.notes == ()
 
@@ -516,7 +589,7 @@ def test_mixed_precision_trains_in_bfloat16_and_leaves_float32_weights(model: nn
     hook.remove()
     assert seen == {(True, torch.float32), (True, torch.bfloat16), (False, torch.float32)}
     assert {value.dtype for value in model.state_dict().values()} == {torch.float32, torch.int64}
-    losses = [[row["train_loss"] for row in result.curve] for result in (exact, mixed)]
+    losses = [[row.train_loss for row in result.curve] for result in (exact, mixed)]
     assert losses[0] != losses[1]
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
 
@@ -526,7 +599,7 @@ def test_half_precision_needs_a_gpu(model: nn.Module) -> None:
         train(model, amp="fp16")
 
 
-def test_each_step_tells_how_many_images_it_showed(model: nn.Module) -> None:
-    told: list[tuple[int, int]] = []
-    train(model, train=images(10), batch_size=4, epochs=1, on_images=lambda shown, of: told.append((shown, of)))
-    assert told == [(4, 10), (8, 10), (10, 10)]
+def test_each_step_reports_how_many_images_it_had(model: nn.Module) -> None:
+    reported: list[tuple[int, int]] = []
+    train(model, train=images(10), batch_size=4, epochs=1, on_images=lambda done, of: reported.append((done, of)))
+    assert reported == [(4, 10), (8, 10), (10, 10)]

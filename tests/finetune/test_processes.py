@@ -40,7 +40,7 @@ name = "main" if processes.is_main() else "other"
 assert from_main(name) == "main"
 assert "forward" not in vars(model)
 torch.save(model.state_dict(), out / f"{name}.pt")
-(out / f"{name}.json").write_text(json.dumps({"curve": result.curve, "notes": result.notes}))
+(out / f"{name}.json").write_text(json.dumps({"curve": [row.to_json() for row in result.curve], "notes": result.notes}))
 if torch.distributed.is_initialized():
     torch.distributed.destroy_process_group()
 """

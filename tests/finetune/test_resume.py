@@ -16,7 +16,7 @@ from toy_networks import TinyResNet
 from ttl.cut.points import truncation_points
 from ttl.cut.truncation import truncate
 from ttl.errors import RunFolderError
-from ttl.finetune import Fit, Settings, epochs_done, fit, recipe
+from ttl.finetune import Epoch, Fit, Settings, epochs_done, fit, recipe
 from ttl.finetune.resume import Checkpoint
 
 SETTINGS = Settings(kind="binary", mean=(0.5,) * 3, std=(0.25,) * 3, seed=3, epochs=6, batch_size=4)
@@ -43,7 +43,7 @@ def train(model: nn.Module, how: str, settings: Settings = SETTINGS, **watched: 
 
 
 def timeless(result: Fit) -> list[dict[str, Any]]:
-    return [{key: value for key, value in row.items() if key not in TIMES} for row in result.curve]
+    return [{key: value for key, value in row.to_json().items() if key not in TIMES} for row in result.curve]
 
 
 @pytest.mark.parametrize("stop", [1, 3, 5])
@@ -55,15 +55,15 @@ def test_stopped_after_any_epoch_it_ends_with_the_same_bits(
     undisturbed = train(whole, how)
     kept = tmp_path / "folder" / "state"
 
-    def stop_there(row: dict[str, Any]) -> None:
-        if row["epoch"] == stop:
+    def stop_there(row: Epoch) -> None:
+        if row.epoch == stop:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         train(parted, how, on_epoch=stop_there, checkpoint=kept)
     assert epochs_done(kept) == stop
     new: list[int] = []
-    continued = train(copy.deepcopy(model), how, on_epoch=lambda row: new.append(row["epoch"]), checkpoint=kept)
+    continued = train(copy.deepcopy(model), how, on_epoch=lambda row: new.append(row.epoch), checkpoint=kept)
     assert new == list(range(stop + 1, 7))
     assert timeless(continued) == timeless(undisturbed)
     assert (continued.best_epoch, continued.trainable) == (undisturbed.best_epoch, undisturbed.trainable)
@@ -160,10 +160,10 @@ def test_a_pause_keeps_its_state_whatever_saving_costs(
 def test_a_network_that_was_trained_already_is_kept_where_no_epoch_is_better(model: nn.Module) -> None:
     warm = copy.deepcopy(model)
     before = copy.deepcopy(warm.state_dict())
-    result = train(warm, "fc-bn", replace(SETTINGS, warm=True, lr=1e-12))
-    better = [row for row in result.curve if row["val_loss"] < result.curve[0]["val_loss"]]
+    result = train(warm, "fc-bn", replace(SETTINGS, keeps_start=True, lr=1e-12))
+    better = [row for row in result.curve if row.val_loss < result.curve[0].val_loss]
     assert result.best_epoch == 0 or better
     broken = copy.deepcopy(model)
-    kept = train(broken, "full", replace(SETTINGS, warm=True, lr=0.5, epochs=2))
+    kept = train(broken, "full", replace(SETTINGS, keeps_start=True, lr=0.5, epochs=2))
     if kept.best_epoch == 0:
         assert all(torch.equal(value, before[name]) for name, value in broken.state_dict().items())

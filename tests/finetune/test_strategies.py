@@ -16,7 +16,7 @@ from toy_images import images
 from toy_networks import TinyResNet, network
 from ttl.cut.points import truncation_points
 from ttl.cut.truncation import truncate
-from ttl.finetune import RECIPES, Settings, fit
+from ttl.finetune import RECIPES, Adam, Epoch, Plateau, Settings, Stop, fit
 from ttl.finetune.trainable import batch_norms
 
 STILL, MOVING = False, True
@@ -75,7 +75,7 @@ def test_each_phase_changes_what_its_paper_says_and_nothing_else(name: str, back
     lowest = next(iter(model.named_children()))[0] if backbone != "tiny" else BELOW
     freezes = expected[0].parameters == "above"
     frozen = frozenset(key for key in model.state_dict() if freezes and key.split(".")[0] == lowest)
-    one_epoch_each = replace(recipe, phases=tuple(replace(phase, epochs=1) for phase in recipe.phases))
+    one_epoch_each = replace(recipe, phases=tuple(replace(phase, stop=Stop(epochs=1)) for phase in recipe.phases))
     own = {norm.momentum for norm in batch_norms(model)}
     seen: list[tuple[str, bool, bool, float | None]] = []
 
@@ -94,10 +94,10 @@ def test_each_phase_changes_what_its_paper_says_and_nothing_else(name: str, back
         kind="binary", mean=(0.5,) * 3, std=(0.25,) * 3, batch_size=4, lr=None, epochs=None, frozen=frozen
     )
     # A rate at which one epoch changes every weight, in float32 too.
-    quick = replace(one_epoch_each, phases=tuple(replace(phase, lr=1e-2) for phase in one_epoch_each.phases))
+    quick = replace(recipe, phases=tuple(replace(phase, optimizer=Adam(1e-2)) for phase in one_epoch_each.phases))
     per_phase: list[list[tuple[str, bool, bool, float | None]]] = []
 
-    def epoch_ended(row: dict[str, object]) -> None:
+    def epoch_ended(row: Epoch) -> None:
         states.append(copy.deepcopy(model.state_dict()))
         per_phase.append(seen.copy())
         seen.clear()
@@ -143,12 +143,13 @@ def test_the_published_protocol(name: str) -> None:
     if not recipe.source.startswith("Kanavati"):
         watched = "dice" if name == "unet" else "auprc"
         assert (recipe.dropout, recipe.monitor, recipe.augment) == (0.0, watched, "ttl")
-        assert {phase.lr for phase in recipe.phases} == {1e-3 if name == "unet" else 1e-4}
+        assert {phase.optimizer.lr for phase in recipe.phases} == {1e-3 if name == "unet" else 1e-4}
         return
     assert (recipe.dropout, recipe.monitor, recipe.augment) == (0.5, "loss", "partial-transfusion")
     for phase in recipe.phases:
-        assert (phase.factor, phase.patience, phase.lr_floor, phase.stop_after) == (0.2, 0, 1e-6, 6)
-    rates = [phase.lr for phase in recipe.phases]
+        assert phase.schedule == Plateau(patience=0, factor=0.2, min_delta=1e-4, floor=1e-6)
+        assert phase.stop.after == 6
+    rates = [phase.optimizer.lr for phase in recipe.phases]
     assert rates[0] == 1e-3
     if len(rates) == 2:
         assert rates[1] == (1e-3 if name in ("fc-then-bn", "fc-then-bn-train-bn") else 1e-5)

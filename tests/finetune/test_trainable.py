@@ -8,7 +8,7 @@ from torch import nn
 from toy_networks import TinyResNet, network
 from ttl.cut.points import truncation_points
 from ttl.cut.truncation import truncate
-from ttl.finetune import Phase, recipe
+from ttl.finetune import Adam, Phase, recipe
 from ttl.finetune.trainable import batch_norms, select, train_mode
 
 HEAD = {"ttl_head.fc.weight", "ttl_head.fc.bias"}
@@ -37,7 +37,7 @@ def trainable(model: nn.Module) -> set[str]:
 )
 def test_exactly_the_chosen_parts_require_gradients(train: tuple, expected: set[str]) -> None:
     model = tiny()
-    chosen = select(model, Phase(train=train, bn="eval", lr=1e-3))
+    chosen = select(model, Phase(train=train, bn="eval", optimizer=Adam(1e-3)))
     assert trainable(model) == expected
     parameters = dict(model.named_parameters())
     assert {id(parameter) for parameter in chosen} == {id(parameters[name]) for name in expected}
@@ -46,10 +46,10 @@ def test_exactly_the_chosen_parts_require_gradients(train: tuple, expected: set[
 
 def test_a_later_phase_thaws_and_freezes_again() -> None:
     model = tiny()
-    select(model, Phase(train=("head",), bn="eval", lr=1e-3))
-    select(model, Phase(train=("all",), bn="train", lr=1e-3))
+    select(model, Phase(train=("head",), bn="eval", optimizer=Adam(1e-3)))
+    select(model, Phase(train=("all",), bn="train", optimizer=Adam(1e-3)))
     assert trainable(model) == HEAD | NORMS | CONVOLUTIONS
-    select(model, Phase(train=("bn",), bn="eval", lr=1e-3))
+    select(model, Phase(train=("bn",), bn="eval", optimizer=Adam(1e-3)))
     assert trainable(model) == NORMS
 
 
@@ -57,7 +57,7 @@ def test_a_batch_norm_without_scale_and_shift_gives_nothing_to_train() -> None:
     model = nn.Sequential()
     model.add_module("norm", nn.BatchNorm2d(4, affine=False))
     model.add_module("ttl_head", nn.Linear(4, 2))
-    assert select(model, Phase(train=("bn",), bn="eval", lr=1e-3)) == []
+    assert select(model, Phase(train=("bn",), bn="eval", optimizer=Adam(1e-3))) == []
 
 
 def test_timms_batch_norm_with_an_activation_is_found() -> None:
@@ -71,7 +71,7 @@ def test_timms_batch_norm_with_an_activation_is_found() -> None:
 @pytest.mark.parametrize("bn", ["train", "eval"])
 def test_batch_norms_stand_still_only_where_the_phase_says_so(bn: str) -> None:
     model = tiny(dropout=0.5).eval()
-    train_mode(model, Phase(train=("head",), bn=bn, lr=1e-3))  # type: ignore[arg-type]
+    train_mode(model, Phase(train=("head",), bn=bn, optimizer=Adam(1e-3)))  # type: ignore[arg-type]
     assert {norm.training for norm in batch_norms(model)} == {bn == "train"}
     assert model.get_submodule("ttl_head.dropout").training
 
@@ -80,10 +80,10 @@ def test_statistics_move_in_train_mode_and_not_in_eval_mode() -> None:
     model = tiny()
     images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     before = {name: value.clone() for name, value in model.named_buffers()}
-    train_mode(model, Phase(train=("all",), bn="eval", lr=1e-3))
+    train_mode(model, Phase(train=("all",), bn="eval", optimizer=Adam(1e-3)))
     model(images)
     assert all(torch.equal(value, before[name]) for name, value in model.named_buffers())
-    train_mode(model, Phase(train=("all",), bn="train", lr=1e-3))
+    train_mode(model, Phase(train=("all",), bn="train", optimizer=Adam(1e-3)))
     model(images)
     assert not any(torch.equal(value, before[name]) for name, value in model.named_buffers())
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from math import isfinite, isnan
 from pathlib import Path
 from statistics import fmean
@@ -22,18 +23,26 @@ from ttl.data.decoded import Split
 from ttl.data.modality.normalise import Normalise
 from ttl.errors import TrainingError, TTLError, UsageError
 from ttl.finetune.accelerated import accelerator, joined, resolve_device, share_buffers, together
+from ttl.finetune.adapters.dressing import Dressing, dress
+from ttl.finetune.epoch import Epoch
 from ttl.finetune.feed import Batch, Feed
 from ttl.finetune.recipes import Phase, Recipe
 from ttl.finetune.resume import Checkpoint
+from ttl.finetune.schedules import Scheduler
+from ttl.finetune.state import Best, Stage, State, Weights
 from ttl.finetune.trainable import batch_norms, bn_momentum, head_parameters, select, train_mode
 from ttl.stats import metrics
 
-Row = dict[str, Any]
+Figures = Mapping[str, float]
+FiguresOfHeads = Mapping[str, tuple[float, ...]]
+
+COMPARED = 4
+"""Validation images that a model is compared on before and after it takes off its adapter."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a fine-tune is told beside its recipe.
+    """What decides a fine-tune beside its recipe.
 
     Attributes:
         kind: of the task.
@@ -47,12 +56,13 @@ class Settings:
             whole batch's; only batch norms in training mode see a part at a time.
         lr: the learning rate of the last phase; the recipe's by default.
         frozen: names of the parameters and buffers below the freeze point, for recipes that have one.
-        balance: of classes: `none`, `loss` (rare ones count more) or `sampler` (rare ones are shown more often).
+        balance: of classes: `none`, `loss` (rare ones count more) or `sampler` (rare ones are drawn more often).
         amp: mixed precision while training: `no`, `bf16` or `fp16`. Validation computes in float32 always.
         device: where to compute.
         loss: by name, where the kind has several; None is its default.
         divisor: what the network needs the sides of its images to be multiples of.
-        warm: the network was fine-tuned already: what it comes with is kept, as epoch 0, if no epoch is better.
+        keeps_start: the state before the first epoch counts as epoch 0, and is kept if no epoch is better: for a
+            network that was fine-tuned already.
     """
 
     kind: Kind
@@ -69,17 +79,14 @@ class Settings:
     device: str = "cpu"
     loss: str | None = None
     divisor: int = 1
-    warm: bool = False
+    keeps_start: bool = False
 
 
 @dataclass(frozen=True)
 class Fit:
     """How a fine-tune went; the model itself has the weights of the best epoch."""
 
-    curve: tuple[Row, ...]
-    """A row an epoch: epoch, phase, lr, train_loss, val_loss, `val_` and each headline metric of the kind of task,
-    images_per_second (of training alone; of a segmentation, crops), seconds. Of a network with several heads, means
-    over them, and `val_auprc_of_heads` (`val_dice_of_heads`)."""
+    curve: tuple[Epoch, ...]
     best_epoch: int
     epochs: int
     finished: bool
@@ -99,12 +106,15 @@ def fit(
     recipe: Recipe,
     settings: Settings,
     *,
-    on_epoch: Callable[[Row], None] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
     on_images: Callable[[int, int], None] | None = None,
     checkpoint: Path | None = None,
     pause_after: int | None = None,
 ) -> Fit:
     """Fine-tune `model` in place; it ends in eval mode with the weights of its best validation epoch.
+
+    An adapter that the recipe names is taken off again, with a check on real images that the model computes the same
+    without it. After an error the model is as the error left it.
 
     The same seed gives the same weights, bit for bit, on the CPU, whether it was stopped and continued or not; the
     caller's random state is left alone. Launched as several processes (torchrun, `accelerate launch`), each takes its
@@ -117,32 +127,46 @@ def fit(
         val: what decides the schedule and which epoch is kept.
         recipe: how.
         settings: what else decides the result, and where to compute.
-        on_epoch: is given each row of the curve.
-        on_images: is given, after each step, the training images shown in this epoch and how many there are.
+        on_epoch: is given each epoch of the curve.
+        on_images: is given, after each step, how many samples of the epoch it made use of, and how many there are.
         checkpoint: a file that keeps the state after each epoch; if it holds one of the same recipe and settings,
             the fine-tune goes on from there. Who needs it no more removes it.
         pause_after: return after so many epochs, counted from the first, with the state in the checkpoint.
 
     Raises:
-        TrainingError: the loss is no number, memory ran out, or the device isn't there.
-        UsageError: batch norms can't train on so few images at a time, or an option is no good.
+        TrainingError: the loss is no number, memory ran out, the device isn't there, or the recipe's adapter can't be
+            taken off without a trace.
+        UsageError: batch norms can't train on so few images at a time, the recipe would never end or its adapter
+            doesn't suit the model, or an option is no good.
         RunFolderError: the checkpoint can't be written.
     """
     device = settings.device
     resolve_device(device)
+    if settings.lr is not None:
+        recipe = recipe.at_rate(settings.lr)
+    endless = [phase.name for phase in recipe.phases if not phase.ends]
+    if endless and settings.epochs is None:
+        raise UsageError(f"Phase {endless[0]} of {recipe.name} has no end: give it epochs or stop_after, or --epochs")
     cuda = [torch.device(device)] if device.startswith("cuda") else []
     try:
         with torch.random.fork_rng(devices=cuda):
-            run = _Run(model, train, val, recipe, settings, on_epoch, on_images)
-            return run.all(Checkpoint(checkpoint, run.identity()), pause_after)
+            torch.manual_seed(settings.seed)
+            adapter = recipe.made_adapter()
+            dressing = None if adapter is None else dress(adapter, model, recipe.phases)
+            run = _Run(model, train, val, recipe, settings, dressing, on_epoch, on_images)
+            result = run.all(Checkpoint(checkpoint, run.identity()), pause_after)
+            if dressing is not None:
+                dressing.undress(run.some_inputs())
+                model.to(run.device)
+            return result
     except (RuntimeError, ValueError) as error:
-        known = _known_failure(error, settings.batch_size or recipe.batch_size, device)
-        if known is None:
+        explained = _explained(error, settings.batch_size or recipe.batch_size, device)
+        if explained is None:
             raise
-        raise known from error
+        raise explained from error
 
 
-def _known_failure(error: Exception, batch_size: int, device: str) -> TTLError | None:
+def _explained(error: Exception, batch_size: int, device: str) -> TTLError | None:
     """What torch's error means to a user; None where it is none of theirs. Only CUDA has a class for memory."""
     if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
         return TrainingError(
@@ -162,25 +186,6 @@ def _share(cap: int | None, is_last: bool) -> int | None:
     return cap if cap is None or is_last else max(1, cap // 2)
 
 
-@dataclass
-class _Best:
-    """The best epoch so far and the state it had."""
-
-    score: float = float("-inf")
-    epoch: int = 0
-    state: Mapping[str, torch.Tensor] = field(default_factory=dict)
-
-
-@dataclass
-class _Stage:
-    """How far the phase under way is: its number, its epochs, and what its stop rule remembers."""
-
-    number: int = 0
-    done: int = 0
-    best: float = float("-inf")
-    since_best: int = 0
-
-
 class _Run:
     def __init__(
         self,
@@ -189,7 +194,8 @@ class _Run:
         val: Split,
         recipe: Recipe,
         settings: Settings,
-        on_epoch: Callable[[Row], None] | None,
+        dressing: Dressing | None,
+        on_epoch: Callable[[Epoch], None] | None,
         on_images: Callable[[int, int], None] | None,
     ) -> None:
         self.accelerator = accelerator(settings.device, settings.amp)
@@ -199,6 +205,7 @@ class _Run:
         self.device = self.accelerator.device
         self.model = model.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.recipe, self.settings = recipe, settings
+        self.frozen = dressing.frozen(settings.frozen) if dressing else settings.frozen
         self.on_epoch, self.on_images = on_epoch, on_images
         self.val = val
         self.normalise = Normalise(settings.mean, settings.std, self.device)
@@ -221,34 +228,43 @@ class _Run:
             rank=self.rank,
             ranks=self.ranks,
         )
-        self.curve: list[Row] = []
-        self.best = _Best()
-        self.stage = _Stage()
-        self.notes: list[str] = []
+        self.curve: list[Epoch] = []
+        self.best = Best()
+        self.stage = Stage()
+        self.notes: list[str] = list(dressing.notes) if dressing else []
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, str]:
         """What a state on disk must have been written for."""
-        told = {key: value for key, value in vars(self.settings).items() if key not in ("device", "frozen")}
-        told |= {"mean": list(self.settings.mean), "std": list(self.settings.std)}
-        told |= {"frozen": sorted(self.settings.frozen), "images": len(self.feed), "recipe": repr(self.recipe)}
-        return told | {"shapes": {name: list(value.shape) for name, value in self.model.state_dict().items()}}
+        settings = replace(self.settings, mean=tuple(self.settings.mean), std=tuple(self.settings.std))
+        return {
+            "settings": repr(replace(settings, device="cpu", frozen=frozenset())),
+            "frozen": repr(sorted(self.settings.frozen)),
+            "samples": repr(len(self.feed)),
+            "recipe": json.dumps(self.recipe.definition()),
+            "shapes": repr({name: tuple(value.shape) for name, value in self.model.state_dict().items()}),
+        }
+
+    def some_inputs(self) -> torch.Tensor:
+        """`(n, channels, ...)`: a few validation images as the network is given them."""
+        return self.feed.normalise(self.val.crops()[:COMPARED].to(self.device))
 
     def all(self, checkpoint: Checkpoint, pause_after: int | None) -> Fit:
         """Every phase, from the state on disk if there is one, up to the epoch to pause after."""
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
-        state = checkpoint.load()
-        started_at = state["stage"]["number"] if state else 0
-        if state is None and self.settings.warm:
-            self.best = _Best(self._score(self._validation(lr=0.0)), 0, self._weights())
+        state = State.of(checkpoint.load())
+        started_at = state.stage.number if state else 0
+        if state is None and self.settings.keeps_start:
+            loss, figures, _ = self._validation(lr=0.0)
+            self.best = Best(self._score(loss, figures), 0, self._weights())
         trainable, finished = {}, True
         for number, phase in enumerate(self.recipe.phases):
-            parameters = select(self.model, phase, self.settings.frozen)
+            parameters = select(self.model, phase, self.frozen)
             trainable[phase.name] = sum(p.numel() for p in parameters)
             if number < started_at or not finished:
                 continue
             if state is None:
-                self.stage = _Stage(number)
+                self.stage = Stage(number)
                 self._restore_best()
             with bn_momentum(self.model, phase.bn_momentum):
                 finished = self._phase(phase, parameters, checkpoint, state, pause_after)
@@ -261,72 +277,57 @@ class _Run:
             best_epoch=self.best.epoch,
             epochs=len(self.curve),
             finished=finished,
-            seconds=sum(row["seconds"] for row in self.curve),
+            seconds=sum(epoch.seconds for epoch in self.curve),
             trainable=trainable,
             peak_memory_bytes=torch.cuda.max_memory_allocated(self.device) if on_cuda else None,
             notes=tuple(dict.fromkeys(self.notes)),
         )
 
-    def _weights(self) -> dict[str, torch.Tensor]:
+    def _weights(self) -> Weights:
         """A copy of the model's state."""
         return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
 
     def _restore_best(self) -> None:
         """The weights of the best epoch so far, if that isn't the last one."""
         if self.best.epoch != len(self.curve):
-            self.model.load_state_dict({**self.model.state_dict(), **self.best.state})
+            self.model.load_state_dict({**self.model.state_dict(), **(self.best.weights or {})})
 
     def _phase(
         self,
         phase: Phase,
         parameters: list[nn.Parameter],
         checkpoint: Checkpoint,
-        state: dict[str, Any] | None,
+        state: State | None,
         pause_after: int | None,
     ) -> bool:
         """One phase, from the `state` within it if that is given; False if it was paused before its end."""
-        is_last = phase is self.recipe.phases[-1]
-        lr = self.settings.lr if self.settings.lr is not None and is_last else phase.lr
-        cap = _share(self.settings.epochs, is_last)
-        adam = torch.optim.Adam(parameters, lr=lr)
-        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            adam,
-            mode="max",
-            factor=phase.factor,
-            patience=phase.patience,
-            threshold=phase.min_delta,
-            threshold_mode="abs",
-            min_lr=phase.lr_floor,
-        )
-        kept = {"optimizer": adam, "plateau": plateau, "scaler": self.accelerator.scaler}
+        cap = _share(self.settings.epochs, is_last=phase is self.recipe.phases[-1])
+        made = phase.optimizer.make(parameters)
+        schedule = phase.schedule.make(made, self.feed.batch_size / len(self.feed))
         if state is not None:
-            self._go_on(state, kept)
+            self._go_on(state, made, schedule)
         else:
             self._remark(phase, cap)
-        optimizer = self.accelerator.prepare_optimizer(adam)
+        optimizer = self.accelerator.prepare_optimizer(made)
         with together(self.accelerator, self.model) as model:
-            while not self._is_over(phase, cap, adam.param_groups[0]["lr"]):
+            while not self._is_over(phase, cap, schedule.lr):
                 if pause_after is not None and len(self.curve) >= pause_after:
                     return False
-                row = self._epoch(phase, model, optimizer, adam.param_groups[0]["lr"])
-                score = self._score(row)
+                epoch = self._epoch(phase, model, optimizer, schedule, made.param_groups[0]["lr"])
+                score = self._score(epoch.val_loss, epoch.val)
                 if score > self.best.score:
-                    self.best = _Best(score, len(self.curve), self._weights())
-                plateau.step(score)
-                stage = self.stage
-                stage.done += 1
-                stage.best, stage.since_best = (score, 0) if score > stage.best else (stage.best, stage.since_best + 1)
+                    self.best = Best(score, len(self.curve), self._weights())
+                self.stage = self.stage.after(score)
+                schedule.step(self.stage.done, score)
                 if processes.is_main():
-                    checkpoint.save(self._state(kept), must=len(self.curve) == pause_after)
+                    checkpoint.save(self._state(made, schedule).plain(), must=len(self.curve) == pause_after)
                 if self.on_epoch is not None:
-                    self.on_epoch(row)
+                    self.on_epoch(epoch)
         return True
 
     def _is_over(self, phase: Phase, cap: int | None, lr: float) -> bool:
         spent = cap is not None and len(self.curve) >= cap
-        done = phase.epochs is not None and self.stage.done >= phase.epochs
-        flat = phase.stop_after is not None and self.stage.since_best >= phase.stop_after
-        return spent or done or flat or lr < phase.min_lr
+        return spent or phase.stop.is_due(epochs=self.stage.done, since_best=self.stage.since_best, lr=lr)
 
     def _remark(self, phase: Phase, cap: int | None) -> None:
         """What a person should know of a phase before it begins."""
@@ -340,62 +341,70 @@ class _Run:
         if norms and phase.bn == "train" and parts > 1:
             self.notes.append(f"Batch norms that train saw each batch in {parts} parts, each with its own statistics")
 
-    def _state(self, kept: Mapping[str, Any]) -> dict[str, Any]:
+    def _state(self, optimizer: torch.optim.Optimizer, schedule: Scheduler) -> State:
         """All that decides how it goes on, for the checkpoint."""
-        on_cuda = self.device.type == "cuda"
-        return {
-            **{name: part.state_dict() for name, part in kept.items() if part is not None},
-            "model": self.model.state_dict(),
-            "best": vars(self.best) | {"state": {} if self.best.epoch == len(self.curve) else dict(self.best.state)},
-            "stage": vars(self.stage),
-            "curve": self.curve,
-            "notes": self.notes,
-            "generator": self.generator.get_state(),
-            "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state(self.device) if on_cuda else None,
-        }
+        on_cuda, scaler = self.device.type == "cuda", self.accelerator.scaler
+        is_last = self.best.epoch == len(self.curve)
+        return State(
+            model=self.model.state_dict(),
+            best=replace(self.best, weights=None) if is_last else self.best,
+            stage=self.stage,
+            curve=tuple(self.curve),
+            notes=tuple(self.notes),
+            optimizer=optimizer.state_dict(),
+            schedule=schedule.state_dict(),
+            scaler=None if scaler is None else scaler.state_dict(),
+            generator=self.generator.get_state(),
+            rng=torch.get_rng_state(),
+            cuda_rng=torch.cuda.get_rng_state(self.device) if on_cuda else None,
+        )
 
-    def _go_on(self, state: dict[str, Any], kept: Mapping[str, Any]) -> None:
+    def _go_on(self, state: State, optimizer: torch.optim.Optimizer, schedule: Scheduler) -> None:
         """Take up a checkpoint's state, in the phase that it was written in."""
-        self.model.load_state_dict(state["model"])
-        for name, part in kept.items():
-            if part is not None:
-                part.load_state_dict(state[name])
-        best = state["best"]
-        weights = {name: value.to(self.device).clone() for name, value in (best["state"] or state["model"]).items()}
-        self.best = _Best(best["score"], best["epoch"], weights)
-        self.stage = _Stage(**state["stage"])
-        self.curve, self.notes = list(state["curve"]), list(state["notes"])
-        self.generator.set_state(state["generator"])
+        self.model.load_state_dict(state.model)
+        optimizer.load_state_dict(state.optimizer)
+        schedule.load_state_dict(state.schedule)
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(state.scaler)
+        weights = state.model if state.best.weights is None else state.best.weights
+        self.best = replace(
+            state.best, weights={name: value.to(self.device).clone() for name, value in weights.items()}
+        )
+        self.stage, self.curve, self.notes = state.stage, list(state.curve), list(state.notes)
+        self.generator.set_state(state.generator)
         if self.rank == 0:  # the others' dropout is their own: no one kept how far it was
-            torch.set_rng_state(state["rng"])
-        if state["cuda_rng"] is not None and self.device.type == "cuda" and self.rank == 0:
-            torch.cuda.set_rng_state(state["cuda_rng"], self.device)
+            torch.set_rng_state(state.rng)
+        if state.cuda_rng is not None and self.device.type == "cuda" and self.rank == 0:
+            torch.cuda.set_rng_state(state.cuda_rng, self.device)
 
-    def _epoch(self, phase: Phase, model: nn.Module, optimizer: Any, lr: float) -> Row:
+    def _epoch(self, phase: Phase, model: nn.Module, optimizer: Any, schedule: Scheduler, lr: float) -> Epoch:
         start = perf_counter()
-        train_mode(self.model, phase, self.settings.frozen)
+        train_mode(self.model, phase, self.frozen)
         total = torch.zeros((), device=self.device)
-        shown = 0
+        samples_done = 0
         for batch in self.feed:
             total += self._step(model, optimizer, batch) * len(batch.labels)
-            shown += len(batch.labels)
+            samples_done += len(batch.labels)
+            schedule.step_batch(samples_done / len(self.feed))
             if self.on_images is not None:
-                self.on_images(shown, len(self.feed))
+                self.on_images(samples_done, len(self.feed))
         mean_loss = float(self.accelerator.reduce(total, "sum")) / len(self.feed)
         trained = perf_counter() - start
         self._check("training", mean_loss, lr)
-        row: Row = {
-            "epoch": len(self.curve) + 1,
-            "phase": phase.name,
-            "lr": lr,
-            "train_loss": mean_loss,
-            **self._validation(lr),
-            "images_per_second": len(self.feed) / trained,
-        }
-        row["seconds"] = perf_counter() - start
-        self.curve.append(row)
-        return row
+        loss, figures, of_heads = self._validation(lr)
+        epoch = Epoch(
+            epoch=len(self.curve) + 1,
+            phase=phase.name,
+            lr=lr,
+            train_loss=mean_loss,
+            val_loss=loss,
+            val=figures,
+            of_heads=of_heads,
+            images_per_second=len(self.feed) / trained,
+            seconds=perf_counter() - start,
+        )
+        self.curve.append(epoch)
+        return epoch
 
     def _step(self, model: nn.Module, optimizer: Any, batch: Batch) -> torch.Tensor:
         """One step of the optimiser; this process's share of the batch's mean loss, detached."""
@@ -413,7 +422,7 @@ class _Run:
         optimizer.step()
         return total
 
-    def _validation(self, lr: float) -> Row:
+    def _validation(self, lr: float) -> tuple[float, Figures, FiguresOfHeads]:
         share_buffers(self.accelerator, self.model)
         kind, labels = self.settings.kind, self.val.labels
         own = self.val.share(self.rank, self.ranks)
@@ -422,7 +431,7 @@ class _Run:
         loss = fmean(kind.log_loss(labels, head) for head in heads)
         # An epoch's last step can break the weights: its training loss was computed before.
         self._check("validation", loss, lr)
-        return {"val_loss": loss, **_figures(kind, labels, heads)}
+        return loss, *_figures(kind, labels, heads)
 
     def _check(self, which: str, loss: float, lr: float) -> None:
         if not isfinite(loss):
@@ -431,24 +440,25 @@ class _Run:
                 f"({self.recipe.name}, learning rate {lr:g}): lower --lr, or look for images that are blank"
             )
 
-    def _score(self, row: Row) -> float:
+    def _score(self, loss: float, figures: Figures) -> float:
+        """What decides the schedule and which epoch is kept, the higher the better."""
         if self.recipe.monitor == "loss":
-            return -float(row["val_loss"])
+            return -loss
         # A classifier's recipe does for a segmentation, too.
-        known = f"val_{self.recipe.monitor}" in row
-        metric = self.recipe.monitor if known else self.settings.kind.primary
-        score = float(row[f"val_{metric}"])
+        metric = self.recipe.monitor if self.recipe.monitor in figures else self.settings.kind.primary
+        score = figures[metric]
         if isnan(score):
             self.notes.append(
                 f"Validation {metric.upper()} is undefined (a class is absent): the validation loss decided"
             )
-            return -float(row["val_loss"])
+            return -loss
         return score
 
 
-def _figures(kind: Kind, labels: npt.NDArray[np.int64], heads: Sequence[npt.NDArray[np.float64]]) -> Row:
-    """The validation metrics; of several heads their means, and each one's AUPRC."""
+def _figures(
+    kind: Kind, labels: npt.NDArray[np.int64], heads: Sequence[npt.NDArray[np.float64]]
+) -> tuple[Figures, FiguresOfHeads]:
+    """The validation metrics; of several heads their means, and each one's primary metric."""
     rows = [metrics(kind, labels, head) for head in heads]
-    means = {f"val_{name}": fmean(row[name] for row in rows) for name in rows[0]}
-    metric = kind.primary
-    return means if len(rows) == 1 else means | {f"val_{metric}_of_heads": [row[metric] for row in rows]}
+    means = {name: fmean(row[name] for row in rows) for name in rows[0]}
+    return means, {} if len(rows) == 1 else {kind.primary: tuple(row[kind.primary] for row in rows)}

@@ -27,7 +27,7 @@ class Checkpoint:
         identity: what must be the same for the state to be used: a state of something else counts as none.
     """
 
-    def __init__(self, path: Path | None, identity: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path | None, identity: Mapping[str, str]) -> None:
         self.path = path
         self.identity = dict(identity)
         self.saved_at, self.cost = perf_counter(), 0.0

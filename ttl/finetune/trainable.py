@@ -32,7 +32,7 @@ def select(model: nn.Module, phase: Phase, frozen: Collection[str] = ()) -> list
     if "head" in phase.train:
         chosen += head_parameters(model)
     if "bn" in phase.train:
-        chosen += [p for norm in batch_norms(model) for p in (norm.weight, norm.bias) if p is not None]
+        chosen += [parameter for norm in batch_norms(model) for parameter in norm.parameters()]
     if "above" in phase.train:
         chosen += [parameter for name, parameter in model.named_parameters() if name not in frozen]
     identities = {id(parameter) for parameter in chosen}
