@@ -8,7 +8,7 @@ from math import isnan, nan
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, PlainSerializer, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
 
 from ttl.errors import RunFolderError
 from ttl.files import write_text
@@ -22,6 +22,9 @@ Figure = Annotated[
 ]
 """A number that may be undefined: NaN here, null in JSON, which has no NaN."""
 
+OptionalKey = Annotated[T | None, Field(exclude_if=lambda value: value is None)]
+"""`OptionalKey[int] = None`: a field whose key isn't in the JSON where there is no value."""
+
 
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
@@ -29,18 +32,22 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def to_json(value: object) -> Any:
-    """A frozen dataclass as JSON values: tuples become lists, paths and enumerations texts, NaN null."""
+    """A frozen dataclass as JSON values: tuples become lists, paths and enumerations texts, NaN null.
+
+    A field with an alias (`Field(alias="class")`) is under that, and an `OptionalKey` that is None isn't there.
+    """
     kind: Any = type(value)
-    return _adapter(kind).dump_python(value, mode="json")
+    return _adapter(kind).dump_python(value, mode="json", by_alias=True)
 
 
-def from_json(kind: type[T], content: object, *, where: str) -> T:
+def from_json(kind: type[T], content: object, *, where: str, remedy: str | None = None) -> T:
     """The value that `to_json` wrote; keys that this version doesn't know are left alone.
 
     Args:
         kind: the dataclass.
         content: JSON values.
         where: the file that they come from, for the message.
+        remedy: what to do where it isn't one; `REMEDY` by default.
 
     Raises:
         RunFolderError: it isn't one; the sentence names the file and the field.
@@ -50,7 +57,7 @@ def from_json(kind: type[T], content: object, *, where: str) -> T:
         # Through JSON text: there a list is a tuple's, and nothing else is taken for what it isn't.
         return adapter.validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
-        raise RunFolderError(f"{where} can't be trusted: {reason(error)}; {REMEDY}") from None
+        raise RunFolderError(f"{where} can't be trusted: {reason(error)}; {remedy or REMEDY}") from None
 
 
 REMEDY = "it is damaged, or was written by another version of ttl: remove it, or name another folder"
@@ -59,10 +66,11 @@ REMEDY = "it is damaged, or was written by another version of ttl: remove it, or
 def reason(error: ValidationError) -> str:
     """The first thing that doesn't fit: the field, and what is wrong with it."""
     first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"]) or "its content"
+    field = f"the field {'.'.join(map(str, first['loc']))}" if first["loc"] else "its content"
     if first["type"] == "missing":
-        return f"the field {field} is missing"
-    return f"the field {field}: {first['msg'][0].lower()}{first['msg'][1:]}"
+        return f"{field} is missing"
+    message = first["msg"].removeprefix("Value error, ")  # of a `__post_init__` that refuses
+    return f"{field}: {message[0].lower()}{message[1:]}"
 
 
 def read(kind: type[T], path: Path) -> T | None:

@@ -51,6 +51,7 @@ def export(
     from ttl.config import read_options
     from ttl.export.options import ExportConfig
     from ttl.run import export as export_to
+    from ttl.typed import to_json
 
     flags = {
         "precision": tuple(precision) if precision else None,
@@ -67,7 +68,7 @@ def export(
         if not as_json:
             typer.echo(event.text)
 
-    records = export_to(source, told, out=out, data=data, watch=watch)
+    records = [to_json(record) for record in export_to(source, told, out=out, data=data, watch=watch)]
     _show(records, as_json)
     kept = [record for record in records if record["state"] == "passed"]
     if len(kept) < len(records):

@@ -33,15 +33,15 @@ def predict(
     from ttl.export.run import OnnxModel
 
     onnx_model = OnnxModel(model)
-    classes = onnx_model.metadata.class_names
+    classes, window = onnx_model.contract.class_names, onnx_model.contract.decoding.window
     paths = find_images(images)
-    if onnx_model.metadata.kind == "segmentation":
+    if onnx_model.contract.per_pixel:
         _draw(onnx_model, paths, images, out, as_json)
         return
     rows: list[dict[str, Any]] = []
     for start in range(0, len(paths), 64):
         chunk = paths[start : start + 64]
-        probabilities = onnx_model.predict_images([open_image(path, onnx_model.metadata.window) for path in chunk])
+        probabilities = onnx_model.predict_images([open_image(path, window) for path in chunk])
         rows += [
             {
                 "image": str(path),

@@ -155,20 +155,23 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     return image.convert("L" if grey else "RGB")
 
 
-def to_pixels(image: Image.Image, *, channels: int, image_size: int, interpolation: str) -> npt.NDArray[np.uint8]:
-    """The whole image, squashed into a square, antialiased.
+def to_pixels(
+    image: Image.Image, *, channels: int, image_size: int | tuple[int, int], interpolation: str
+) -> npt.NDArray[np.uint8]:
+    """The whole image, squashed into a square or into other sides, antialiased.
 
     Args:
         image: of mode `L` or `RGB`.
         channels: 1 or 3 of the result.
-        image_size: side of the result in pixels.
+        image_size: side of the result in pixels, or its height and width.
         interpolation: a name of `INTERPOLATIONS`.
 
     Returns:
-        `(channels, image_size, image_size)` uint8.
+        `(channels, height, width)` uint8.
     """
     converted = image.convert("L" if channels == 1 else "RGB")
-    return channels_first(converted.resize((image_size, image_size), resampling(interpolation)), channels)
+    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    return channels_first(converted.resize((width, height), resampling(interpolation)), channels)
 
 
 def channels_first(image: Image.Image, channels: int) -> npt.NDArray[np.uint8]:

@@ -6,7 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
 
-Precisions = tuple[Literal["fp32", "fp16", "int8"], ...]
+from ttl.export.targets import TargetName
+
+Precisions = tuple[TargetName, ...]
 
 
 def _several(value: object) -> object:

@@ -19,7 +19,7 @@ from ttl.cost.session import resolve_threads
 from ttl.cost.subject import Setting, Subject
 from ttl.cut.points import TruncationPoint
 from ttl.errors import ExportError, TTLError, UsageError
-from ttl.export.to_onnx import export_onnx
+from ttl.export.to_file import export_onnx
 from ttl.finetune.accelerated import accelerator, from_main
 from ttl.run.events import Note, Watch
 from ttl.run.latency_budget import LatencyBudget

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ttl.cut.points import TruncationPoint
-from ttl.deliver.deliverable import REPORT, deliverable_of
-from ttl.deliver.exporting import FileRecord, Wanted, export_file, remember, remembered
-from ttl.deliver.latency import CHOSEN, FULL, measure_latency
+from ttl.deliver.exporting import Wanted, export_file
+from ttl.deliver.file_record import FileRecord, is_whole, remember, remembered
 from ttl.deliver.pictures.cam_cases import draw_cams
 from ttl.deliver.pictures.mask_cases import draw_cases
 from ttl.errors import TrainingError
 from ttl.export.options import ExportConfig
+from ttl.export.targets import target_of
 from ttl.run.events import BatchStarted, Due, Note, TrialFailed, TrialPaused, Watch
+from ttl.run.exporting_flow import CHOSEN, FULL, REPORT, deliverable_of
 from ttl.run.joint import curve_of_heads, joint_epochs, joint_start
 from ttl.run.known import Known, Paused
 from ttl.run.prepared import Prepared
@@ -21,6 +22,7 @@ from ttl.run.probing import probe_curve
 from ttl.run.repeats import Repeats
 from ttl.run.similar import similarities
 from ttl.run.strategies import Sources, strategy_of
+from ttl.run.timed_files import measure_latency
 from ttl.run.trial import JOINT, Record, finished_trial, identity
 from ttl.run.verdict import compared, latency_json, report
 from ttl.search.select import choose_best, choose_smallest
@@ -29,6 +31,7 @@ from ttl.search.strategies.svcca import Similarity
 from ttl.search.strategy import Batch, Chooser, Found, Scores, drive
 from ttl.study.engines.engine import Engine, Trial
 from ttl.study.study import Study
+from ttl.typed import to_json
 from ttl.words.metric import metric
 
 LATENCY_SECONDS = 20.0
@@ -201,23 +204,23 @@ class Job:
         delivered = {"exported": None, "latency": (), **delivered}
         trials = {record["id"] for record in self.known.records}
         content = report(self.prepared, self.known, found=found, run=self.started, **delivered)
-        content["exports"] = remembered(self.study, trials)
+        content["exports"] = [to_json(file) for file in remembered(self.study, trials)]
         self.study.write(REPORT, content)
         return content
 
     def deliver(self, found: Found) -> dict[str, Any]:
         """Export the chosen model and the whole network, and time them against each other.
 
-        What an earlier, finished call delivered from the same trials is taken as it is: its files are there
-        and checked, and a latency measured again would only be another sample.
+        What an earlier, finished call delivered from the same trials is taken as it is, where its files are the bytes
+        that were checked: a latency measured again would only be another sample.
         """
         chosen = self.known.tried[found.choice.point.name].best
         whole = self.known.tried[self.prepared.points[-1].name].best
         sources = [chosen["id"], whole["id"]]
         records = {"full": whole} if chosen["id"] == whole["id"] else {"chosen": chosen, "full": whole}
         earlier = self.study.read(DELIVERED)
-        files = [self.study.folder / CHOSEN, self.study.folder / FULL]
-        if earlier is None or earlier["trials"] != sources or not all(path.is_file() for path in files):
+        whole_files = all(is_whole(self.study, file) for file in (CHOSEN, FULL))
+        if earlier is None or earlier["trials"] != sources or not whole_files:
             earlier = self._delivered(records, sources)
             self.study.write(DELIVERED, earlier)
         if not self.prepared.segments and "cams" not in earlier:
@@ -238,8 +241,8 @@ class Job:
         self.watch(Note(f"Exporting {CHOSEN} ({chosen['cut']}) and {FULL} ({whole['cut']}), and checking them"))
         made, full = self._export(chosen, CHOSEN), self._export(whole, FULL)
         remember(self.study, [made, full])
-        exported = {"path": made["file"], **made, "full_path": full["file"]}
-        exported |= {f"full_{key}": full[key] for key in ("size_bytes", "parity_max_abs")}
+        exported = {"path": made.file, **to_json(made), "full_path": full.file}
+        exported |= {"full_size_bytes": full.size_bytes, "full_parity_max_abs": full.parity_max_abs}
         self.watch(Note("Timing them against each other on the CPU"))
         rows = measure_latency(
             folder,
@@ -257,7 +260,8 @@ class Job:
     def _export(self, record: Record, name: str) -> FileRecord:
         path = self.study.folder / name
         path.unlink(missing_ok=True)
-        return export_file(deliverable_of(self.prepared, self.study, record), Wanted(path, "fp32"), ExportConfig())
+        deliverable = deliverable_of(self.prepared, self.study, record)
+        return export_file(deliverable, Wanted(path, target_of("fp32")), ExportConfig())
 
     def _cams(self, records: Mapping[str, Record]) -> dict[str, Any]:
         """Grad-CAM of some test images; what goes wrong with it is told, for the run is complete without."""

@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from ttl import __version__
 from ttl.cut.points import TruncationPoint, UNetPoint
 from ttl.export.bundle import Bundle, save_bundle, save_weights
+from ttl.export.contract import Contract, Decoding, Provenance
 from ttl.finetune import Fit, Recipe, Settings, epochs_done, fit, from_main
 from ttl.run.events import EpochDone, ImagesShown, TrialDone, TrialStarted, Watch
 from ttl.run.joint import HEADS, joint_epochs, joint_network, warm_start
@@ -22,6 +24,7 @@ from ttl.run.track import tracker
 from ttl.stats import all_metrics, intervals, metrics
 from ttl.study.engines.engine import Trial
 from ttl.study.study import Study, trial_id
+from ttl.words.estimate import Estimate
 
 Record = dict[str, Any]
 Rows = npt.NDArray[np.float64]
@@ -98,7 +101,7 @@ def run_trial(prepared: Prepared, study: Study, trial: Trial, watch: Watch) -> R
         if trial.cut is None:
             save_weights(model, folder / JOINT_WEIGHTS)
         else:
-            save_bundle(model, describe_bundle(prepared, point, record), folder)
+            save_bundle(model, describe_bundle(prepared, model, point, record), folder)
 
     study.add(name, record, write)
     watch(TrialDone(record, reused=False))
@@ -198,28 +201,36 @@ def _joint_figures(prepared: Prepared, model: nn.Module) -> Record:
     }
 
 
-def describe_bundle(prepared: Prepared, point: TruncationPoint, record: Record) -> Bundle:
+def describe_bundle(prepared: Prepared, model: nn.Module, point: TruncationPoint, record: Record) -> Bundle:
     """What is saved beside a trial's weights."""
-    spec, task = prepared.backbone.spec, prepared.task
-    return Bundle(
-        backbone=prepared.backbone.name,
-        image_size=spec.image_size,
-        point=point,
+    spec, task, config = prepared.backbone.spec, prepared.task, prepared.config
+    provenance = Provenance(
+        network=prepared.backbone.name,
+        weights=prepared.backbone.weights.summary(),
+        cut=point.name,
+        index=point.index,
+        params=sum(parameter.numel() for parameter in model.parameters()),
+        macs=point.macs,
+        data_fingerprint=task.fingerprint,
+        ttl_version=__version__,
+        recipe=prepared.recipe.name,
+        data_name=task.name,
+    )
+    contract = Contract(
         kind=task.kind,
         class_names=task.class_names,
-        pool=prepared.config.pool,
-        dropout=prepared.dropout,
-        channels=task.train.source.channels,
-        mean=spec.mean,
-        std=spec.std,
-        interpolation=spec.interpolation,
+        sides=(spec.image_size, spec.image_size),
+        channels=1 if task.train.source.channels == 1 else 3,
+        mean=(spec.mean[0], spec.mean[1], spec.mean[2]),
+        std=(spec.std[0], spec.std[1], spec.std[2]),
+        decoding=Decoding(spec.interpolation, config.window),
+        provenance=provenance,
         divisor=prepared.divisor(point),
-        window=prepared.config.window,
-        weights=prepared.backbone.weights.summary(),
-        recipe=prepared.recipe.name,
-        data_fingerprint=task.fingerprint,
-        metrics={split: record[split] for split in ("val", "test")},
+        metrics={
+            split: {name: Estimate.read(found) for name, found in record[split].items()} for split in ("val", "test")
+        },
     )
+    return Bundle(contract, point, config.pool, prepared.dropout)
 
 
 def predictions(record: Mapping[str, Any], split: str) -> Rows:

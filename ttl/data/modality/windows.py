@@ -14,11 +14,20 @@ from ttl.errors import ModelError, UsageError
 
 Pixels = npt.NDArray[np.float32]
 Run = Callable[[Pixels], npt.NDArray[Any]]
+Sides = tuple[int, int]
 FLOOR = 1e-3
 """The least weight of a pixel in a window; the most is 1, in its middle."""
 
 
-def segment(image: Pixels, run: Run, *, window: int, divisor: int, batch_size: int = 4, overlap: float = 0.5) -> Pixels:
+def segment(
+    image: Pixels,
+    run: Run,
+    *,
+    window: int | Sides,
+    divisor: int | Sides,
+    batch_size: int = 4,
+    overlap: float = 0.5,
+) -> Pixels:
     """The logits of every pixel of an image.
 
     An image that fits into the window is run at once; a larger one in windows, spread evenly, that overlap and whose
@@ -29,8 +38,8 @@ def segment(image: Pixels, run: Run, *, window: int, divisor: int, batch_size: i
     Args:
         image: `(channels, h, w)` float32, normalised.
         run: takes `(n, channels, H, W)`, H and W multiples of the divisor, and returns logits `(n, classes, H, W)`.
-        window: longest side that is run at once, rounded up to a multiple of the divisor.
-        divisor: what the network needs the sides to be multiples of.
+        window: longest side that is run at once, or height and width, rounded up to a multiple of the divisor.
+        divisor: what the network needs the sides to be multiples of, or height and width.
         batch_size: windows run at once.
         overlap: share of a window's side that the next one covers again, at least, in [0, 1).
 
@@ -41,11 +50,13 @@ def segment(image: Pixels, run: Run, *, window: int, divisor: int, batch_size: i
         UsageError: the image has another shape or no pixels, or an option makes no sense.
         ModelError: `run` returned another shape.
     """
-    _check(image, window, divisor, batch_size, overlap)
+    windows, divisors = ((each, each) if isinstance(each, int) else each for each in (window, divisor))
+    _check(image, windows, divisors, batch_size, overlap)
     height, width = image.shape[1:]
-    window = divisible(window, divisor)
-    padded = _padded(image, *(divisible(side, divisor) if side <= window else side for side in (height, width)))
-    rows, columns = (_spans(side, window, overlap) for side in padded.shape[1:])
+    windows = divisible(windows[0], divisors[0]), divisible(windows[1], divisors[1])
+    axes = zip((height, width), windows, divisors, strict=True)
+    padded = _padded(image, *(divisible(side, of) if side <= most else side for side, most, of in axes))
+    rows, columns = (_spans(side, most, overlap) for side, most in zip(padded.shape[1:], windows, strict=True))
     places = [(row, column) for row in rows for column in columns]
     if len(places) == 1:
         return _logits(run, padded[None])[0, :, :height, :width]
@@ -122,10 +133,10 @@ def _padded(image: Pixels, height: int, width: int) -> Pixels:
     return image
 
 
-def _check(image: Pixels, window: int, divisor: int, batch_size: int, overlap: float) -> None:
+def _check(image: Pixels, window: Sides, divisor: Sides, batch_size: int, overlap: float) -> None:
     if image.ndim != 3 or not image.size:
         raise UsageError(f"an image to segment must be (channels, height, width), not {image.shape}.")
-    for name, value in {"window": window, "divisor": divisor, "batch_size": batch_size}.items():
+    for name, value in {"window": min(window), "divisor": min(divisor), "batch_size": batch_size}.items():
         if value < 1:
             raise UsageError(f"{name} must be at least 1, not {value}.")
     if not 0 <= overlap < 1:
