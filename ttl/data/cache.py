@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +16,7 @@ from ttl.data.image import quiet_readers, resampling, to_pixels
 from ttl.data.pool import CHUNK, in_threads
 from ttl.data.task import ImageSource, Samples
 from ttl.errors import DataError, UsageError
+from ttl.files import provisional, sweep
 
 Progress = Callable[[int, int], None]
 Pixels = npt.NDArray[np.uint8]
@@ -147,24 +145,19 @@ def _read(path: Path, shape: tuple[int, ...]) -> Pixels | None:
 
 
 def _write(path: Path, shape: tuple[int, ...], pieces: Iterator[Pixels]) -> None:
-    """Writes under another name and renames: a file of the right name is a whole one.
+    """Writes whole or not at all: a file of the right name is a whole one.
 
     Plainly written, not mapped: a full disk is then an error and not the end of the process.
     """
-    part = path.with_name(f".{path.stem}.{os.getpid()}.{uuid.uuid4().hex}.part")
+    sweep(path.parent, held=False)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
+        with provisional(path) as part, part.open("wb") as file:
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
             for piece in pieces:
                 file.write(piece.tobytes())
-        part.replace(path)
     except OSError as error:
         raise DataError(
             f"The image cache in {path.parent} can't be written ({error.strerror}): free some space, or "
             "choose another folder for it."
         ) from None
-    finally:
-        with suppress(OSError):
-            part.unlink()

@@ -14,6 +14,7 @@ from typing import Any
 
 from ttl import processes
 from ttl.errors import RunFolderError
+from ttl.files import sweep
 
 TRIAL = "trial.json"
 RUN = "run.json"
@@ -161,6 +162,7 @@ class Study:
                 shutil.rmtree(part, ignore_errors=True)
             else:
                 part.unlink(missing_ok=True)
+        sweep(self.folder / CACHE, held=False)
 
     def _unwritable(self, error: OSError) -> RunFolderError:
         return RunFolderError(
