@@ -33,7 +33,7 @@ from PIL import Image
 from ttl.cost.session import hardware
 from ttl.data import find_images, open_image
 from ttl.data.image import to_pixels
-from ttl.export.metadata import Metadata
+from ttl.export.contract import Contract
 from ttl.export.run import OnnxModel, decoded
 
 RESULTS = Path(__file__).parent / "results" / "browser.json"
@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
     models = [OnnxModel(path, threads=1) for path in args.files]
-    fed = [inputs(model.metadata, taken(args.images, args.count)) for model in models]
+    fed = [inputs(model.contract, taken(args.images, args.count)) for model in models]
     with tempfile.TemporaryDirectory() as folder:
         lay_out(Path(folder), args.files, fed, args.package)
         answer = browse(Path(folder), args.seconds)
@@ -141,13 +141,13 @@ def taken(folder: Path | None, count: int) -> list[Image.Image]:
     return [open_image(path) for path in paths[:: max(1, len(paths) // count)][:count]]
 
 
-def inputs(said: Metadata, images: Sequence[Image.Image]) -> list[Array]:
+def inputs(said: Contract, images: Sequence[Image.Image]) -> list[Array]:
     """What a file is fed for each image."""
     if said.embeds_preprocessing:
         return [np.ascontiguousarray(decoded(image).transpose(1, 2, 0)[None]) for image in images]
     mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (said.mean, said.std))
     squashed = (
-        to_pixels(image, channels=said.channels, image_size=said.image_size, interpolation=said.interpolation)
+        to_pixels(image, channels=said.channels, image_size=said.sides, interpolation=said.decoding.interpolation)
         for image in images
     )
     return [((pixels / np.float32(255) - mean) / std)[None] for pixels in squashed]
@@ -198,7 +198,7 @@ def row(model: OnnxModel, fed: Sequence[Array], answer: dict[str, Any]) -> dict[
         start = time.perf_counter()
         model.run(fed[0])
         times += [(time.perf_counter() - start) * 1e3] if i >= WARM_UP else []
-    said = model.metadata
+    said = model.contract
     return {
         "file": model.path.name,
         "precision": said.precision,

@@ -38,7 +38,7 @@ from ttl.cost.latency import Latency, latency_rows
 from ttl.cost.subject import EAGER, Subject
 from ttl.cut.points import TruncationPoint, truncation_points
 from ttl.cut.truncation import truncate
-from ttl.export.to_onnx import export_onnx
+from ttl.export.to_file import export_onnx
 from ttl.run.provenance import describe_machine
 from ttl.stats import ratio_interval
 

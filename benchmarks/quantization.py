@@ -33,7 +33,7 @@ from ttl.data.pairs import decode_pairs
 from ttl.data.read_task import load_task
 from ttl.data.task import Samples
 from ttl.errors import ExportError
-from ttl.export.metadata import Metadata, read_metadata
+from ttl.export.contract import Contract, read_contract
 from ttl.export.quantize import Verdict, quantize
 from ttl.export.quantize.calibrate import calibrate
 from ttl.export.quantize.qdq import WEIGHTED, finish, quantised, units
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--splits", type=Path, required=True)
     parser.add_argument("--results", type=Path, default=RESULTS)
     told = parser.parse_args()
-    task, said = load_task(told.data, splits=told.splits), read_metadata(told.file)
+    task, said = load_task(told.data, splits=told.splits), read_contract(told.file)
     train, val = (split_of(samples, said) for samples in (task.train, task.val))
     row = measure(told.file, said, network_input(train, said), val)
     rows = json.loads(told.results.read_text(encoding="utf-8")) if told.results.exists() else {}
@@ -72,7 +72,7 @@ def main() -> None:
     told.results.write_text(json.dumps({**rows, told.name: row}, indent=1) + "\n", encoding="utf-8")
 
 
-def measure(path: Path, said: Metadata, train: npt.NDArray[np.float32], val: Split) -> dict[str, Any]:
+def measure(path: Path, said: Contract, train: npt.NDArray[np.float32], val: Split) -> dict[str, Any]:
     """The row of a file."""
     graph, seen = onnx.load(str(path)), network_input(val, said)
     images = train[np.unique(np.linspace(0, len(train) - 1, CALIBRATED_ON).round().astype(int))]
@@ -99,7 +99,7 @@ def measure(path: Path, said: Metadata, train: npt.NDArray[np.float32], val: Spl
         row["kept"], done = by_kept(graph, images, figures)
         onnx.save(done, str(file))
         files = (Subject("int8", file), Subject("fp32", path))
-        timed = bench(files, threads=(1,), image_size=said.image_size, seconds=20)
+        timed = bench(files, threads=(1,), image_size=said.sides[0], seconds=20)
     rows = latency_rows(timed, reference="fp32", ratio=ratio_interval)
     return {**row, "latency": [asdict(each) for each in rows], "hardware": asdict(timed.conditions.hardware)}
 
@@ -143,16 +143,16 @@ def in_float(graph: onnx.ModelProto) -> int:
     return sum(node.op_type in WEIGHTED and node.input[1] not in made for node in graph.graph.node)
 
 
-def split_of(samples: Samples, said: Metadata) -> Split:
+def split_of(samples: Samples, said: Contract) -> Split:
     """The images of a split, decoded as the file takes them."""
-    if said.kind == "segmentation":
+    if said.per_pixel:
         pairs = decode_pairs(samples)
-        return MaskedImages(pairs.pixels, pairs.masks, samples.labels, said.image_size, [None] * len(pairs))
-    pixels = decode(samples, image_size=said.image_size, interpolation=said.interpolation)
+        return MaskedImages(pairs.pixels, pairs.masks, samples.labels, said.sides[0], [None] * len(pairs))
+    pixels = decode(samples, image_size=said.sides[0], interpolation=said.decoding.interpolation)
     return Images(pixels, samples.labels)
 
 
-def network_input(split: Split, said: Metadata) -> npt.NDArray[np.float32]:
+def network_input(split: Split, said: Contract) -> npt.NDArray[np.float32]:
     """`(n, 3, h, w)` normalised; of a segmentation the middles of the images."""
     pixels = split.crops() if isinstance(split, MaskedImages) else split.pixels
     return np.ascontiguousarray(normalised(pixels, said.mean, said.std).numpy())
@@ -161,7 +161,7 @@ def network_input(split: Split, said: Metadata) -> npt.NDArray[np.float32]:
 def score(path: Path, split: Split, metric: str) -> float:
     """The metric of a file."""
     model = OnnxModel(path)
-    of = partial(metrics, model.metadata.kind, split.labels, names=(metric,))
+    of = partial(metrics, model.contract.kind, split.labels, names=(metric,))
     if isinstance(split, MaskedImages):
         return of(split.overlaps(model.maps(split.pixels)))[metric]
     return of(model.predict(split.pixels))[metric]

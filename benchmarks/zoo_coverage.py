@@ -304,7 +304,7 @@ def exports(model: Any, size: int) -> str:
 
     from ttl.cut.points import truncation_points
     from ttl.cut.truncation import truncate
-    from ttl.export.to_onnx import export_onnx
+    from ttl.export.to_file import export_onnx
 
     points = truncation_points(model, image_size=size)
     small = truncate(model, points[len(points) // 2], num_classes=2)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ttl.errors import TTLError as TTLError
     from ttl.export.bundle import load_bundle as load_bundle
     from ttl.export.run import OnnxModel as OnnxModel
-    from ttl.export.to_onnx import export_onnx as export_onnx
+    from ttl.export.to_file import export_onnx as export_onnx
     from ttl.networks import load_backbone as load_backbone
     from ttl.run import plan as plan
     from ttl.run import run as run
@@ -29,7 +29,7 @@ _HOMES = {
     "OnnxModel": "ttl.export.run",
     "TTLError": "ttl.errors",
     "TruncationPoint": "ttl.cut.points",
-    "export_onnx": "ttl.export.to_onnx",
+    "export_onnx": "ttl.export.to_file",
     "load_backbone": "ttl.networks",
     "load_bundle": "ttl.export.bundle",
     "load_task": "ttl.data",

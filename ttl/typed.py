@@ -41,13 +41,14 @@ def to_json(value: object) -> Any:
     return _adapter(kind).dump_python(value, mode="json", by_alias=True)
 
 
-def from_json(kind: type[T], content: object, *, where: str) -> T:
+def from_json(kind: type[T], content: object, *, where: str, remedy: str | None = None) -> T:
     """The value that `to_json` wrote; keys that this version doesn't know are left alone.
 
     Args:
         kind: the dataclass.
         content: JSON values.
         where: the file that they come from, for the message.
+        remedy: what to do where it isn't one; `REMEDY` by default.
 
     Raises:
         RunFolderError: it isn't one; the sentence names the file and the field.
@@ -57,7 +58,7 @@ def from_json(kind: type[T], content: object, *, where: str) -> T:
         # Through JSON text: there a list is a tuple's, and nothing else is taken for what it isn't.
         return adapter.validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
-        raise RunFolderError(f"{where} can't be trusted: {reason(error)}; {REMEDY}") from None
+        raise RunFolderError(f"{where} can't be trusted: {reason(error)}; {remedy or REMEDY}") from None
 
 
 REMEDY = "it is damaged, or was written by another version of ttl: remove it, or name another folder"

@@ -13,25 +13,18 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from ttl.cli import app
+from ttl.export.contract import Contract, Decoding, Provenance, to_properties
 from ttl.export.embed import embed_preprocessing
-from ttl.export.metadata import Metadata, to_properties
 
-SAID = Metadata(
+SAID = Contract(
     kind="binary",
     class_names=("dark", "bright"),
-    image_size=4,
+    sides=(4, 4),
     channels=3,
     mean=(0.5, 0.5, 0.5),
     std=(0.5, 0.5, 0.5),
-    interpolation="bilinear",
-    backbone="mean",
-    weights="none",
-    cut="mean",
-    index=1,
-    params=6,
-    macs=6,
-    ttl_version="0.1.0",
-    data_fingerprint="ab" * 32,
+    decoding=Decoding("bilinear"),
+    provenance=Provenance("mean", "none", "mean", 1, 6, 6, "ab" * 32, "0.1.0"),
 )
 
 

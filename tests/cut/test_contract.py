@@ -18,7 +18,7 @@ from torch import nn
 from toy_networks import network
 from ttl.cut.points import TruncationPoint, TruncationPoints, truncation_points
 from ttl.cut.truncation import truncate
-from ttl.export.to_onnx import export_onnx
+from ttl.export.to_file import export_onnx
 
 
 @dataclass(frozen=True)

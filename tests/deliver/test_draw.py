@@ -16,7 +16,9 @@ from ttl.deliver.pictures.predicted_masks import draw_masks
 class Brighter:
     """Foreground is what is brighter than half."""
 
-    metadata = SimpleNamespace(window=None, channels=1, class_names=("background", "foreground"))
+    contract = SimpleNamespace(
+        decoding=SimpleNamespace(window=None), channels=1, class_names=("background", "foreground")
+    )
 
     def maps(self, images: list[np.ndarray]) -> Iterator[np.ndarray]:
         for image in images:

@@ -12,28 +12,14 @@ import onnx
 import pytest
 import torch
 
-from ttl.config import RunConfig
-from ttl.deliver.deliverable import Deliverable, deliverable_in
+from ttl.deliver.deliverable import Deliverable
 from ttl.errors import DataError, GateError, RunFolderError, UsageError
-from ttl.export.metadata import read_metadata
+from ttl.export.contract import read_contract
 from ttl.export.options import ExportConfig
-from ttl.run import export, run
+from ttl.export.to_file import export_model
+from ttl.run import export
+from ttl.run.exporting_flow import deliverable_in
 from ttl.stats import Estimate, NonInferiority
-
-
-@pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two digits, the smallest ResNet, one epoch."""
-    folder = tmp_path_factory.mktemp("run") / "first"
-    told = {"data": "digits:0-1", "model": "resnet10t", "weights": "none", "image_size": 32, "epochs": 1}
-    run(RunConfig.model_validate({**told, "strategy": "two-stage", "out": folder}))
-    return folder
-
-
-@pytest.fixture
-def folder(ran: Path, tmp_path: Path) -> Path:
-    """A copy, for tests that change it."""
-    return shutil.copytree(ran, tmp_path / "run")
 
 
 def content_of(folder: Path, name: str) -> dict[str, object]:
@@ -54,24 +40,25 @@ def test_a_run_tells_what_was_checked_on_its_files(ran: Path) -> None:
 
 def test_each_file_has_its_json_and_its_card_beside(folder: Path) -> None:
     records = export(folder, ExportConfig(precision=("fp16",), program=True, licence="CC BY 4.0"))
-    assert [(record["file"], record["state"]) for record in records] == [
+    assert [(record.file, record.state) for record in records] == [
         ("model.fp16.onnx", "passed"),
         ("model.pt2", "passed"),
     ]
-    said = read_metadata(folder / "model.fp16.onnx")
-    assert (said.precision, said.data_name, said.recipe) == ("fp16", "digits:0-1", "full")
-    assert said.parity["max_abs"] == records[0]["parity_max_abs"]
-    assert set(said.versions) >= {"ttl", "torch", "onnxruntime"}
+    said = read_contract(folder / "model.fp16.onnx")
+    origin = said.provenance
+    assert (said.precision, origin.data_name, origin.recipe) == ("fp16", "digits:0-1", "full")
+    assert said.parity["max_abs"] == records[0].parity_max_abs
+    assert set(origin.versions) >= {"ttl", "torch", "onnxruntime"}
     beside = content_of(folder, "model.fp16.json")
-    assert beside["metadata"]["data_fingerprint"] == said.data_fingerprint
+    assert beside["metadata"]["data_fingerprint"] == origin.data_fingerprint
     card = (folder / "model.fp16.md").read_text()
-    assert said.licence == "CC BY 4.0"
-    assert set(records[0]["test"]) == set(said.metrics["test"])
+    assert origin.licence == "CC BY 4.0"
+    assert set(records[0].test) == set(said.metrics["test"])
     assert re.search(r"^\| accuracy \| .* \| .* \| \d\.\d{3} \|$", card, re.MULTILINE)
     for part in (
-        f"`{said.backbone}` up to `{said.cut}`",
+        f"`{origin.network}` up to `{origin.cut}`",
         "not inferior to fp32",
-        records[0]["sha256"],
+        records[0].sha256,
         "| Licence | CC BY 4.0 |",
     ):
         assert part in card
@@ -87,8 +74,8 @@ def test_a_file_that_is_inferior_is_not_kept(folder: Path, monkeypatch: pytest.M
     for stale in ("model.fp16.onnx", "model.fp16.json", "model.fp16.md"):
         (folder / stale).write_text("of an earlier export")
     (record,) = export(folder, ExportConfig(precision=("fp16",)))
-    assert record["state"] == "failed"
-    assert record["why"].startswith(
+    assert record.state == "failed"
+    assert record.why.startswith(
         "Difference in test AUPRC from fp32 -0.0500 (95 % interval -0.0800 to -0.0200): not shown to lose less than "
         "0.01 against fp32: raise --margin (0.01) if more may be lost, or keep fp32"
     )
@@ -110,30 +97,30 @@ def test_a_file_that_decides_otherwise_is_not_kept(folder: Path, monkeypatch: py
 
     monkeypatch.setattr(Deliverable, "from_file", shifted)
     (record,) = export(folder, ExportConfig(precision=("fp16",)))
-    assert record["state"] == "failed"
-    assert re.match(r"The file decides \d+ of \d+ test images otherwise than fp32, more than 5%", record["why"])
+    assert record.state == "failed"
+    assert re.match(r"The file decides \d+ of \d+ test images otherwise than fp32, more than 5%", record.why)
     (record,) = export(folder, ExportConfig(precision=("fp16",), max_changed=1.0))
-    assert record["state"] == "passed"
-    assert record["decisions_changed"][0] > 0
+    assert record.state == "passed"
+    assert record.decisions_changed[0] > 0
 
 
 def test_int8_is_calibrated_and_says_what_it_kept(folder: Path) -> None:
     (record,) = export(folder, ExportConfig(precision=("int8",), calibration_images=24))
-    assert record["state"] == "passed", record["why"]
-    assert record["calibration_images"] == 24
-    assert len(record["kept_in_float"]) <= record["quantizable"] // 2
-    assert record["size_bytes"] < 0.6 * (folder / "model.onnx").stat().st_size
-    assert read_metadata(folder / "model.int8.onnx").precision == "int8"
+    assert record.state == "passed", record.why
+    assert record.calibration_images == 24
+    assert len(record.kept_in_float) <= record.quantizable // 2
+    assert record.size_bytes < 0.6 * (folder / "model.onnx").stat().st_size
+    assert read_contract(folder / "model.int8.onnx").precision == "int8"
 
 
 def test_a_file_for_decoded_images_gives_the_same_probabilities(folder: Path) -> None:
     (record,) = export(folder, ExportConfig(embed_preprocessing=True))
-    assert (record["file"], record["state"]) == ("model.embedded.onnx", "passed")
-    assert record["decisions_changed"][0] == 0
+    assert (record.file, record.state) == ("model.embedded.onnx", "passed")
+    assert record.decisions_changed[0] == 0
     deliverable = deliverable_in(folder, None)
     plain, embedded = (deliverable.from_file(folder / name, "test") for name in ("model.onnx", "model.embedded.onnx"))
     np.testing.assert_allclose(embedded, plain, atol=0.05)
-    names = [check["name"] for check in record["checks"]]
+    names = [check.name for check in record.checks]
     assert names.count("ONNX checker, full") == 1
     assert "Decoded images against the training pipeline" in names
 
@@ -141,8 +128,8 @@ def test_a_file_for_decoded_images_gives_the_same_probabilities(folder: Path) ->
 def test_what_cannot_be_exported_says_why_and_the_others_are_made(folder: Path) -> None:
     before = (folder / "model.onnx").read_bytes()
     records = export(folder, ExportConfig(program=True, opset=99))
-    assert [record["state"] for record in records] == ["not exported", "passed"]
-    assert "Opset 99 can't be had" in records[0]["why"]
+    assert [record.state for record in records] == ["not exported", "passed"]
+    assert "Opset 99 can't be had" in records[0].why
     assert (folder / "model.onnx").read_bytes() == before
 
 
@@ -158,8 +145,8 @@ def test_a_model_without_its_run_is_judged_on_the_data_given(ran: Path, tmp_path
     with pytest.raises(DataError, match="doesn't say what data it was trained on"):
         export(alone, ExportConfig())
     (record,) = export(alone, ExportConfig(), data="digits:0-1")
-    assert record["state"] == "passed"
-    assert abs(record["comparison"]["difference"]["value"]) < 1e-6
+    assert record.state == "passed"
+    assert abs(record.comparison.difference.value) < 1e-6
     with pytest.raises(RunFolderError, match="holds neither a finished run nor a saved model"):
         export(tmp_path, ExportConfig())
 
@@ -172,13 +159,15 @@ def test_one_name_is_for_one_file(ran: Path, tmp_path: Path) -> None:
 def test_a_program_that_is_refused_leaves_the_card_of_the_onnx_file(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*args: object, **told: object) -> None:
-        raise GateError("It differs.")
+    def refuse(*args: object, precision: str, **told: object) -> object:
+        if precision == "program":
+            raise GateError("It differs.")
+        return export_model(*args, precision=precision, **told)
 
-    monkeypatch.setattr("ttl.deliver.exporting.export_program", refuse)
+    monkeypatch.setattr("ttl.deliver.exporting.export_model", refuse)
     (folder / "model.pt2").write_text("of an earlier export")
     records = export(folder, ExportConfig(program=True))
-    assert [record["state"] for record in records] == ["passed", "failed"]
+    assert [record.state for record in records] == ["passed", "failed"]
     assert not (folder / "model.pt2").exists()
     assert (folder / "model.json").is_file()
     assert (folder / "model.md").is_file()

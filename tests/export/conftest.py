@@ -7,23 +7,17 @@ import timm
 import torch
 from torch import fx
 
-from ttl.export.metadata import Metadata
-from ttl.export.to_onnx import ExportResult, export_onnx
+from ttl.export.contract import Contract, Decoding, Provenance
+from ttl.export.to_file import ExportResult, export_onnx
+from ttl.words.estimate import Estimate
 
 SIZE = 32
 
 
 @pytest.fixture(scope="session")
-def metadata() -> Metadata:
-    return Metadata(
-        kind="binary",
-        class_names=("normal", "pneumonie é"),
-        image_size=SIZE,
-        channels=1,
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
-        interpolation="bilinear",
-        backbone="resnet10t",
+def contract() -> Contract:
+    provenance = Provenance(
+        network="resnet10t",
         weights="none: every tensor starts at random",
         cut="layer4.0",
         index=5,
@@ -31,7 +25,17 @@ def metadata() -> Metadata:
         macs=22_000_000,
         ttl_version="0.1.0",
         data_fingerprint="ab" * 32,
-        metrics={"test": {"auprc": {"value": 0.9, "ci_low": 0.85, "ci_high": 0.94}}},
+    )
+    return Contract(
+        kind="binary",
+        class_names=("normal", "pneumonie é"),
+        sides=(SIZE, SIZE),
+        channels=1,
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        decoding=Decoding("bilinear"),
+        provenance=provenance,
+        metrics={"test": {"auprc": Estimate(0.9, 0.85, 0.94)}},
     )
 
 
@@ -53,7 +57,7 @@ def resnet() -> fx.GraphModule:
 
 @pytest.fixture(scope="session")
 def exported(
-    resnet: fx.GraphModule, images: torch.Tensor, metadata: Metadata, tmp_path_factory: pytest.TempPathFactory
+    resnet: fx.GraphModule, images: torch.Tensor, contract: Contract, tmp_path_factory: pytest.TempPathFactory
 ) -> ExportResult:
     path: Path = tmp_path_factory.mktemp("export") / "model.onnx"
-    return export_onnx(resnet, path, check_on=images, metadata=metadata)
+    return export_onnx(resnet, path, check_on=images, contract=contract)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -13,7 +14,9 @@ from toy_networks import TinyDenseNet, TinyResNet, network
 from ttl.cut.points import truncation_points
 from ttl.cut.truncation import truncate
 from ttl.errors import RunFolderError
-from ttl.export.bundle import Bundle, load_bundle, save_bundle
+from ttl.export.bundle import Bundle, load_bundle, read_bundle, save_bundle
+from ttl.export.contract import Contract, Decoding, Provenance
+from ttl.words.estimate import Estimate
 
 SIZE = 32
 
@@ -26,24 +29,18 @@ def make(backbone: nn.Module, name: str, cut: str, *, pool: str = "avg") -> tupl
     for tensor in model.state_dict().values():
         if tensor.is_floating_point():
             tensor.add_(torch.rand(tensor.shape, generator=generator) * 0.1)
-    bundle = Bundle(
-        backbone=name,
-        image_size=SIZE,
-        point=point,
+    contract = Contract(
         kind="multiclass",
         class_names=("a", "b", "ç"),
-        pool=pool,
-        dropout=0.25,
+        sides=(SIZE, SIZE),
         channels=1,
         mean=(0.1, 0.2, 0.3),
         std=(0.4, 0.5, 0.6),
-        interpolation="bicubic",
-        weights="pretrained",
-        recipe="ttl",
-        data_fingerprint="0" * 64,
-        metrics={"test": {"auc": {"value": 0.9, "ci_low": 0.8, "ci_high": None}}},
+        decoding=Decoding("bicubic", (40.0, 400.0)),
+        provenance=Provenance(name, "pretrained", point.name, point.index, 7, point.macs, "0" * 64, "0.1.0", "ttl"),
+        metrics={"test": {"auc": Estimate(0.9, 0.8, 0.95)}},
     )
-    return model.eval(), bundle
+    return model.eval(), Bundle(contract, point, pool, 0.25)
 
 
 def assert_same_model(loaded: nn.Module, saved: nn.Module) -> None:
@@ -73,7 +70,7 @@ def edit(folder: Path, **changes: object) -> None:
 @pytest.mark.parametrize("pool", ["avg", "max", "avgmax", "none"])
 def test_round_trip_with_a_given_backbone(tmp_path: Path, pool: str) -> None:
     saved, bundle = make(TinyResNet(), "tiny", "stage1.1", pool=pool)
-    save_bundle(saved, bundle, tmp_path)
+    bundle = save_bundle(saved, bundle, tmp_path)
 
     loaded, described = load_bundle(tmp_path, backbone=TinyResNet())
 
@@ -85,7 +82,7 @@ def test_round_trip_of_a_concatenated_feature(tmp_path: Path) -> None:
     backbone = TinyDenseNet()
     inside = next(p for p in truncation_points(backbone, image_size=SIZE) if len(p.values) > 1)
     saved, bundle = make(backbone, "tiny", inside.name)
-    save_bundle(saved, bundle, tmp_path)
+    bundle = save_bundle(saved, bundle, tmp_path)
 
     loaded, described = load_bundle(tmp_path, backbone=TinyDenseNet())
 
@@ -96,7 +93,7 @@ def test_round_trip_of_a_concatenated_feature(tmp_path: Path) -> None:
 @pytest.mark.parametrize("pool", ["avg", "none"])
 def test_round_trip_of_a_network_made_by_its_name(tmp_path: Path, pool: str) -> None:
     saved, bundle = make(network("resnet10t"), "resnet10t", "layer2.0", pool=pool)
-    save_bundle(saved, bundle, tmp_path)
+    bundle = save_bundle(saved, bundle, tmp_path)
 
     loaded, described = load_bundle(tmp_path)
 
@@ -139,7 +136,7 @@ def test_parameters_that_share_memory_are_saved(tmp_path: Path) -> None:
 
 def test_saving_again_replaces(folder: Path) -> None:
     saved, bundle = make(TinyResNet(), "tiny", "stage2.0")
-    save_bundle(saved, bundle, folder)
+    bundle = save_bundle(saved, bundle, folder)
 
     loaded, described = load_bundle(folder, backbone=TinyResNet())
 
@@ -147,6 +144,7 @@ def test_saving_again_replaces(folder: Path) -> None:
     assert_same_model(loaded, saved)
 
 
+DAMAGED = r"model\.safetensors is damaged: its bytes aren't those that were saved; fine-tune it again"
 UNREADABLE = r"chosen holds no model that can be read \(.+\): name a folder with model.safetensors and bundle.json"
 
 
@@ -166,16 +164,36 @@ def test_a_missing_folder(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 4, 100, -1])
-@pytest.mark.parametrize("name", ["model.safetensors", "bundle.json"])
-def test_a_file_that_is_cut_off(folder: Path, name: str, kept: int) -> None:
-    path = folder / name
+def test_weights_that_are_cut_off(folder: Path, kept: int) -> None:
+    path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:kept])
 
-    with pytest.raises(RunFolderError, match=UNREADABLE):
+    with pytest.raises(RunFolderError, match=DAMAGED):
         load_bundle(folder, backbone=TinyResNet())
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", "null", '{"point": 1}', "\x00", '{"point": {"shape": 1}}'])
+@pytest.mark.parametrize("place", [0, 9, 2000, -1])
+def test_one_byte_of_the_weights_that_is_another(folder: Path, place: int) -> None:
+    path = folder / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[place] ^= 4
+    path.write_bytes(content)
+
+    with pytest.raises(RunFolderError, match=DAMAGED):
+        load_bundle(folder, backbone=TinyResNet())
+    assert read_bundle(folder).contract.class_names == ("a", "b", "ç")
+
+
+@pytest.mark.parametrize("kept", [0, 4, 100, -1])
+def test_a_description_that_is_cut_off(folder: Path, kept: int) -> None:
+    path = folder / "bundle.json"
+    path.write_bytes(path.read_bytes()[:kept])
+
+    with pytest.raises(RunFolderError, match=r"bundle\.json can't be read: it isn't JSON"):
+        load_bundle(folder, backbone=TinyResNet())
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "null", '{"point": 1}', '{"point": "stage1.1"}'])
 def test_a_foreign_description(folder: Path, content: str) -> None:
     (folder / "bundle.json").write_text(content)
 
@@ -183,34 +201,77 @@ def test_a_foreign_description(folder: Path, content: str) -> None:
         load_bundle(folder, backbone=TinyResNet())
 
 
-@pytest.mark.parametrize("changes", [{"surprise": 1}, {"point": None}, {"mean": 0.5}, {"point": "stage1.1"}])
-def test_a_description_with_other_fields(folder: Path, changes: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"point": {"shape": 1}}, "the field index is missing"),
+        ({"contract": None}, "the field interpolation is missing"),
+        ({"pool": 1}, "the field pool: input should be a valid string"),
+        ({"dropout": "0.5"}, "the field dropout: input should be a valid number"),
+        ({"sha256": None}, "the field sha256: input should be a valid string"),
+    ],
+)
+def test_a_description_that_does_not_fit(folder: Path, changes: dict[str, object], message: str) -> None:
     edit(folder, **changes)
 
-    with pytest.raises(RunFolderError, match=UNREADABLE):
+    with pytest.raises(RunFolderError, match=rf"bundle\.json can't be trusted: {message}.*"):
         load_bundle(folder, backbone=TinyResNet())
 
 
-def test_foreign_weights(folder: Path) -> None:
-    safetensors.torch.save_file({"weight": torch.zeros(3)}, folder / "model.safetensors")
+def test_what_a_later_version_adds_is_left_alone(folder: Path) -> None:
+    before = read_bundle(folder)
+    edit(folder, surprise=1)
 
-    with pytest.raises(RunFolderError, match=UNREADABLE):
-        load_bundle(folder, backbone=TinyResNet())
+    assert read_bundle(folder) == before
+
+
+def test_a_bundle_of_version_0_1_is_read(folder: Path) -> None:
+    """It was flat, knew nothing of the contract, and had no digest."""
+    saved, path = load_bundle(folder, backbone=TinyResNet())[0], folder / "bundle.json"
+    now = json.loads(path.read_text("utf-8"))
+    contract, point = now["contract"], now["point"]
+    taken = ("backbone", "image_size", "kind", "class_names", "channels", "mean", "std", "interpolation", "weights")
+    flat = {name: contract[name] for name in (*taken, "recipe", "data_fingerprint", "divisor", "window", "metrics")}
+    path.write_text(json.dumps({**flat, "point": point, "pool": now["pool"], "dropout": now["dropout"]}), "utf-8")
+
+    model, bundle = load_bundle(folder, backbone=TinyResNet())
+
+    assert_same_model(model, saved)
+    assert (bundle.sha256, bundle.contract.provenance.cut, bundle.contract.sides) == ("", "stage1.1", (SIZE, SIZE))
+    assert bundle.contract.metrics["test"]["auc"] == Estimate(0.9, 0.8, 0.95)
+
+
+def with_its_digest(folder: Path) -> None:
+    """The weights that are there now, as if they had been saved so."""
+    edit(folder, sha256=hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest())
 
 
 MISFIT = r"model.safetensors doesn't fit tiny cut at stage1.1: the file was changed, or another version"
 
 
-@pytest.mark.parametrize("change", ["missing", "unknown", "wider"])
+@pytest.mark.parametrize("change", ["missing", "unknown", "wider", "foreign"])
 def test_weights_that_do_not_fit(folder: Path, change: str) -> None:
     state = safetensors.torch.load_file(folder / "model.safetensors")
     name = "stage1.0.conv1.weight"
     tensor = state.pop(name)
-    if change != "missing":
+    if change == "foreign":
+        state = {"weight": tensor}
+    elif change != "missing":
         state |= {"more": tensor.clone(), name: tensor} if change == "unknown" else {name: torch.cat([tensor] * 2)}
     safetensors.torch.save_file(state, folder / "model.safetensors")
+    with pytest.raises(RunFolderError, match=DAMAGED):
+        load_bundle(folder, backbone=TinyResNet())
+    with_its_digest(folder)
 
     with pytest.raises(RunFolderError, match=MISFIT):
+        load_bundle(folder, backbone=TinyResNet())
+
+
+def test_weights_that_are_no_weights(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(b"{}")
+    with_its_digest(folder)
+
+    with pytest.raises(RunFolderError, match=UNREADABLE):
         load_bundle(folder, backbone=TinyResNet())
 
 
@@ -218,7 +279,7 @@ def test_the_weights_of_another_bundle(folder: Path, tmp_path: Path) -> None:
     save_bundle(*make(TinyResNet(), "tiny", "stage2.0"), tmp_path / "other")
     shutil.copy(tmp_path / "other" / "model.safetensors", folder)
 
-    with pytest.raises(RunFolderError, match=MISFIT):
+    with pytest.raises(RunFolderError, match=DAMAGED):
         load_bundle(folder, backbone=TinyResNet())
 
 

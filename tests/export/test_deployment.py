@@ -13,10 +13,10 @@ import onnxruntime as ort
 import pytest
 from PIL import Image
 
+from ttl.export.contract import Contract
 from ttl.export.embed import embed_preprocessing
-from ttl.export.metadata import Metadata
 from ttl.export.run import OnnxModel
-from ttl.export.to_onnx import ExportResult
+from ttl.export.to_file import ExportResult
 
 DOC = Path(__file__).parents[2] / "docs" / "deployment.md"
 
@@ -30,19 +30,19 @@ def scan(tmp_path: Path) -> Image.Image:
 
 def test_the_python_there_runs(
     exported: ExportResult,
-    metadata: Metadata,
+    contract: Contract,
     scan: Image.Image,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    onnx.save(embed_preprocessing(onnx.load(exported.path), metadata), tmp_path / "model.onnx")
+    onnx.save(embed_preprocessing(onnx.load(exported.path), contract), tmp_path / "model.onnx")
     monkeypatch.chdir(tmp_path)
     (snippet,) = re.findall(r"```python\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL)
     exec(compile(snippet, str(DOC), "exec"), {})
     said = ast.literal_eval(capsys.readouterr().out)
     (wanted,) = OnnxModel(exported.path, threads=1).predict_images([scan])
-    assert said == pytest.approx(dict(zip(metadata.class_names, wanted.tolist(), strict=True)), abs=1e-3)
+    assert said == pytest.approx(dict(zip(contract.class_names, wanted.tolist(), strict=True)), abs=1e-3)
 
 
 def test_the_steps_there_without_embedding(exported: ExportResult, scan: Image.Image) -> None:

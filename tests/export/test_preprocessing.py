@@ -18,10 +18,10 @@ from torch import nn
 
 from ttl.data.image import channels_first, open_image, to_pixels
 from ttl.errors import ExportError
+from ttl.export.contract import Contract, Decoding, from_properties, to_properties
 from ttl.export.embed import PIXELS, check, check_preprocessing, embed_preprocessing, pixels_of
-from ttl.export.metadata import Metadata, from_properties, to_properties
 from ttl.export.run import OnnxModel
-from ttl.export.to_onnx import ExportResult, export_onnx
+from ttl.export.to_file import ExportResult, export_onnx
 
 SIZE = 32
 SHAPES = [(1, 1), (1, 500), (500, 1), (90, 40), (40, 90), (33, 31), (31, 33), (7, 5), (320, 317), (32, 32), (64, 32)]
@@ -49,12 +49,13 @@ def session_of(graph: onnx.ModelProto) -> ort.InferenceSession:
 
 
 @pytest.fixture(scope="module")
-def files(exported: ExportResult, metadata: Metadata, tmp_path_factory: pytest.TempPathFactory) -> Files:
+def files(exported: ExportResult, contract: Contract, tmp_path_factory: pytest.TempPathFactory) -> Files:
     """The file with embedded preprocessing and the plain one, of the same network."""
 
-    def make(**said: object) -> tuple[OnnxModel, OnnxModel]:
+    def make(*, interpolation: str = "bilinear", **said: object) -> tuple[OnnxModel, OnnxModel]:
         folder = tmp_path_factory.mktemp("embedded")
-        told = replace(metadata, **said)
+        said["decoding"] = Decoding(interpolation)
+        told = replace(contract, **said)
         plain = onnx.load(exported.path)
         helper.set_model_props(plain, to_properties(told))
         onnx.save(plain, folder / "plain.onnx")
@@ -131,7 +132,7 @@ def test_the_file_says_what_it_is_and_keeps_what_it_was(files: Files, exported: 
     assert graph.ir_version == before.ir_version
     assert {item.domain: item.version for item in graph.opset_import}[""] == exported.opset
     properties = {item.key: item.value for item in graph.metadata_props}
-    assert from_properties(properties, embedded.path) == replace(plain.metadata, embeds_preprocessing=True)
+    assert from_properties(properties, embedded.path) == replace(plain.contract, embeds_preprocessing=True)
     used = {name for node in graph.graph.node for name in node.input}
     assert {tensor.name for tensor in graph.graph.initializer} <= used
     outputs = [name for node in graph.graph.node for name in node.output]
@@ -148,7 +149,7 @@ def test_the_file_refuses_other_channels(files: Files, channels: int, given: int
 
 def test_another_filter_is_found(files: Files) -> None:
     embedded, plain = files(interpolation="bicubic")
-    embedded.metadata = replace(embedded.metadata, interpolation="bilinear")
+    embedded.contract = replace(embedded.contract, decoding=Decoding("bilinear"))
     with pytest.raises(ExportError, match=r"differs from training's by \d+ of 255 grey levels"):
         check_preprocessing(embedded, plain, IMAGES[6:8])
     with pytest.raises(ExportError, match="There is no image to check"):
@@ -165,22 +166,22 @@ def test_another_mean_is_found(files: Files, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("interpolation", ["nearest", "lanczos"])
-def test_filters_that_onnx_has_not(exported: ExportResult, metadata: Metadata, interpolation: str) -> None:
+def test_filters_that_onnx_has_not(exported: ExportResult, contract: Contract, interpolation: str) -> None:
     with pytest.raises(ExportError, match=rf"resizes by '{interpolation}' can't be embedded.*bilinear or bicubic"):
-        embed_preprocessing(onnx.load(exported.path), replace(metadata, interpolation=interpolation))
+        embed_preprocessing(onnx.load(exported.path), replace(contract, decoding=Decoding(interpolation)))
 
 
-def test_graphs_that_it_cannot_be_embedded_into(files: Files, metadata: Metadata, exported: ExportResult) -> None:
+def test_graphs_that_it_cannot_be_embedded_into(files: Files, contract: Contract, exported: ExportResult) -> None:
     embedded, _ = files()
     with pytest.raises(ExportError, match="only into a graph from 'image' to 'logits'"):
-        embed_preprocessing(onnx.load(embedded.path), metadata)
+        embed_preprocessing(onnx.load(embedded.path), contract)
     old = onnx.load(exported.path)
     old.opset_import[0].version = 17
     with pytest.raises(ExportError, match=r"can't be embedded at opset 17.*opset 18 or newer"):
-        embed_preprocessing(old, metadata)
+        embed_preprocessing(old, contract)
 
 
-def test_names_inside_branches_are_kept_apart(metadata: Metadata) -> None:
+def test_names_inside_branches_are_kept_apart(contract: Contract) -> None:
     """A network that calls its own tensors as the preprocessing's, also in a branch."""
     branch = helper.make_graph([helper.make_node("Flatten", [PIXELS], ["height"])], "branch", [], [
         helper.make_tensor_value_info("height", TensorProto.FLOAT, None)])  # fmt: skip
@@ -200,7 +201,7 @@ def test_names_inside_branches_are_kept_apart(metadata: Metadata) -> None:
         opset_imports=[helper.make_opsetid("", 20)],
         ir_version=10,
     )
-    plain = replace(metadata, channels=3, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    plain = replace(contract, channels=3, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     red = np.zeros((1, 40, 50, 3), np.uint8)
     red[..., 0] = 255
     (got,) = session_of(embed_preprocessing(graph, plain)).run(None, {"image": red})[0]
@@ -221,14 +222,14 @@ class Segmenter(nn.Module):
 
 @pytest.fixture(scope="module", params=[1, 3])
 def drawing(
-    request: pytest.FixtureRequest, metadata: Metadata, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, contract: Contract, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[OnnxModel, OnnxModel]:
     folder = tmp_path_factory.mktemp("drawing")
     torch.manual_seed(0)
     names = ("background", "one", "two")[: max(2, request.param)]
-    said = replace(metadata, kind="segmentation", class_names=names, divisor=8, free_sides=True, channels=1)
+    said = replace(contract, kind="segmentation", class_names=names, divisor=8, free_sides=True, channels=1)
     net = Segmenter(request.param)
-    export_onnx(net, folder / "plain.onnx", check_on=torch.randn(2, 3, 16, 16), metadata=said, divisor=8)
+    export_onnx(net, folder / "plain.onnx", check_on=torch.randn(2, 3, 16, 16), contract=said, divisor=8)
     onnx.save(embed_preprocessing(onnx.load(folder / "plain.onnx"), said), folder / "embedded.onnx")
     return OnnxModel(folder / "embedded.onnx", threads=1), OnnxModel(folder / "plain.onnx", threads=1)
 
@@ -240,14 +241,14 @@ def test_a_segmentation_is_padded_and_cropped(drawing: tuple[OnnxModel, OnnxMode
     assert check_preprocessing(embedded, plain, [image, image.convert("L")]).max_abs < 1e-6
     (wanted,) = plain.maps([channels_first(image, 1)], in_windows=False)
     (got,) = embedded.maps([channels_first(image, 3)])
-    assert got.shape == wanted.shape == (len(plain.metadata.class_names), *shape)
+    assert got.shape == wanted.shape == (len(plain.contract.class_names), *shape)
     np.testing.assert_allclose(got, wanted, atol=1e-6)
     np.testing.assert_allclose(got.sum(axis=0), 1, rtol=1e-6)
 
 
-def test_a_segmentation_of_fixed_sides(exported: ExportResult, metadata: Metadata) -> None:
+def test_a_segmentation_of_fixed_sides(exported: ExportResult, contract: Contract) -> None:
     with pytest.raises(ExportError, match="takes only 32 x 32 pixels, so that larger images need windows"):
-        embed_preprocessing(onnx.load(exported.path), replace(metadata, kind="segmentation"))
+        embed_preprocessing(onnx.load(exported.path), replace(contract, kind="segmentation"))
 
 
 @pytest.mark.realdata

@@ -21,7 +21,7 @@ from ttl.errors import ExportError, UsageError
 from ttl.export.quantize import Attempt, Verdict, calibrate, keep, quantize
 from ttl.export.quantize.qdq import Unit, units
 from ttl.export.quantize.sensitivity import outputs, signal_to_noise_db
-from ttl.export.to_onnx import ExportResult, export_onnx
+from ttl.export.to_file import ExportResult, export_onnx
 
 Array = npt.NDArray[np.float32]
 YES, NO = Verdict(True, "as good"), Verdict(False, "AUPRC 0.80, fp32 0.90")

@@ -8,7 +8,7 @@ import torch
 import torchvision
 from PIL import Image
 
-from ttl.export.to_onnx import export_onnx
+from ttl.export.to_file import export_onnx
 
 
 @pytest.mark.realdata

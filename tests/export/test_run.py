@@ -10,9 +10,9 @@ from PIL import Image
 from torch import fx
 
 from ttl.errors import ExportError
-from ttl.export.metadata import Metadata
+from ttl.export.contract import Contract
 from ttl.export.run import OnnxModel
-from ttl.export.to_onnx import ExportResult
+from ttl.export.to_file import ExportResult
 
 
 @pytest.fixture(scope="module")
@@ -24,19 +24,19 @@ def grey_pixels(n: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (n, 1, 32, 32), dtype=np.uint8)
 
 
-def expected(resnet: fx.GraphModule, metadata: Metadata, pixels: np.ndarray) -> np.ndarray:
-    mean = torch.tensor(metadata.mean).reshape(3, 1, 1)
-    std = torch.tensor(metadata.std).reshape(3, 1, 1)
+def expected(resnet: fx.GraphModule, contract: Contract, pixels: np.ndarray) -> np.ndarray:
+    mean = torch.tensor(contract.mean).reshape(3, 1, 1)
+    std = torch.tensor(contract.std).reshape(3, 1, 1)
     images = (torch.from_numpy(pixels).expand(-1, 3, -1, -1).float() / 255 - mean) / std
     with torch.no_grad():
         return resnet(images).double().softmax(dim=1).numpy()
 
 
-def test_predict_is_the_models_softmax(model: OnnxModel, resnet: fx.GraphModule, metadata: Metadata) -> None:
+def test_predict_is_the_models_softmax(model: OnnxModel, resnet: fx.GraphModule, contract: Contract) -> None:
     pixels = grey_pixels(5)
     got = model.predict(pixels, batch_size=2)
     assert got.dtype == np.float64
-    np.testing.assert_allclose(got, expected(resnet, metadata, pixels), atol=1e-5)
+    np.testing.assert_allclose(got, expected(resnet, contract, pixels), atol=1e-5)
     np.testing.assert_allclose(got.sum(axis=1), 1.0)
 
 
@@ -91,7 +91,7 @@ def test_foreign_file(exported: ExportResult, tmp_path: Path) -> None:
 
 def test_not_an_onnx_file(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_text("not a model")
-    with pytest.raises(ExportError, match=r"m\.onnx can't be run as an ONNX model"):
+    with pytest.raises(ExportError, match=r"m\.onnx is damaged or isn't an ONNX file"):
         OnnxModel(tmp_path / "m.onnx")
     with pytest.raises(ExportError, match=r"none\.onnx doesn't exist or isn't a file"):
         OnnxModel(tmp_path / "none.onnx")

@@ -21,27 +21,20 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from torch import nn
 
+from ttl.export.contract import Contract, Decoding, Provenance, read_contract
 from ttl.export.embed import embed_preprocessing
-from ttl.export.metadata import Metadata, read_metadata
-from ttl.export.to_onnx import export_onnx
+from ttl.export.to_file import export_onnx
 
 SIZE = 32
-SAID = Metadata(
+SAID = Contract(
     kind="multiclass",
     class_names=("one", "two", "three"),
-    image_size=SIZE,
+    sides=(SIZE, SIZE),
     channels=3,
     mean=(0.485, 0.456, 0.406),
     std=(0.229, 0.224, 0.225),
-    interpolation="bicubic",
-    backbone="toy",
-    weights="none",
-    cut="toy",
-    index=1,
-    params=1,
-    macs=1,
-    ttl_version="0.1.0",
-    data_fingerprint="ab" * 32,
+    decoding=Decoding("bicubic"),
+    provenance=Provenance("toy", "none", "toy", 1, 1, 1, "ab" * 32, "0.1.0"),
 )
 PIXELS = "pixels"
 """The files of a network that draws."""
@@ -93,7 +86,7 @@ def write(folder: Path) -> Iterator[str]:
     """Write the files; their names without the extension."""
     torch.manual_seed(0)
     images = torch.randn(16, 3, SIZE, SIZE)
-    export_onnx(seen(classifier()), folder / "fp32.onnx", check_on=images, metadata=SAID)
+    export_onnx(seen(classifier()), folder / "fp32.onnx", check_on=images, contract=SAID)
     onnx.save(convert_float_to_float16(onnx.load(folder / "fp32.onnx"), keep_io_types=True), folder / "fp16.onnx")
     quantize_static(
         folder / "fp32.onnx",
@@ -106,10 +99,10 @@ def write(folder: Path) -> Iterator[str]:
         activation_type=QuantType.QUInt8,
     )
     drawing = replace(SAID, kind="segmentation", class_names=("a", "b"), free_sides=True, divisor=2, channels=1)
-    export_onnx(seen(segmenter()), folder / f"{PIXELS}.onnx", check_on=images, metadata=drawing, divisor=2)
+    export_onnx(seen(segmenter()), folder / f"{PIXELS}.onnx", check_on=images, contract=drawing, divisor=2)
     for name in ("fp32", "fp16", "int8", PIXELS):
         yield name
-        said = read_metadata(folder / f"{name}.onnx") if name in ("fp32", PIXELS) else SAID
+        said = read_contract(folder / f"{name}.onnx") if name in ("fp32", PIXELS) else SAID
         onnx.save(embed_preprocessing(onnx.load(folder / f"{name}.onnx"), said), folder / f"{name}-embedded.onnx")
         yield f"{name}-embedded"
 

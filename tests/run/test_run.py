@@ -214,9 +214,10 @@ def test_an_augmentation_wins_over_the_recipes(tmp_path: Path) -> None:
 def test_the_exported_file_predicts_what_the_trial_predicted(finished: Path) -> None:
     content = json.loads((finished / "report.json").read_text())
     model = OnnxModel(finished / "model.onnx")
-    assert model.metadata.cut == content["chosen"]["cut"]
-    assert model.metadata.class_names == ("0", "1")
-    assert model.metadata.metrics["test"] == content["chosen"]["test"]
+    assert model.contract.provenance.cut == content["chosen"]["cut"]
+    assert model.contract.class_names == ("0", "1")
+    metrics = model.contract.metrics["test"]
+    assert {name: found.to_json() for name, found in metrics.items()} == content["chosen"]["test"]
     image = Image.fromarray(np.full((8, 8), 90, np.uint8))
     assert model.predict_images([image]).sum() == pytest.approx(1)
 
@@ -225,10 +226,10 @@ def test_a_trial_can_be_loaded_and_exported_by_itself(finished: Path, tmp_path: 
     folder = next(path for path in (finished / "trials").iterdir() if path.is_dir())
     model, bundle = load_bundle(folder)
     assert not model.training
-    assert bundle.backbone == "resnet10t"
+    assert bundle.contract.provenance.network == "resnet10t"
     (record,) = export(folder, ExportConfig(), out=tmp_path / "one.onnx")
     assert (tmp_path / "one.onnx").is_file()
-    assert record["parity_max_abs"] <= record["parity_tolerance"]
+    assert record.parity_max_abs <= record.parity_tolerance
 
 
 def test_finetune_runs_one_point(tmp_path: Path) -> None:

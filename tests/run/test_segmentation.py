@@ -98,7 +98,7 @@ def test_the_file_takes_any_batch_and_any_sides_that_the_depth_divides(finished:
     assert all("32" in dim for dim in dims[2:])
     assert content["export"]["free_sides"]
     model = OnnxModel(finished / "full.onnx")
-    assert (model.metadata.divisor, model.metadata.image_size) == (32, 32)
+    assert (model.contract.divisor, model.contract.sides) == (32, (32, 32))
     assert all(abs(delta) < 1e-3 for delta in content["export"]["parity_metric_delta"].values())
 
 
@@ -107,7 +107,7 @@ def test_the_file_draws_what_the_saved_model_draws(finished: Path, data: Path) -
     model, bundle = load_bundle(finished / "trials" / content["chosen"]["trial"])
     pixels = channels_first(Image.open(data / "images" / "01.png"), 1)
     drawn = next(OnnxModel(finished / "model.onnx").maps([pixels]))
-    inputs = normalised(torch.from_numpy(pixels[None].copy()), bundle.mean, bundle.std)
+    inputs = normalised(torch.from_numpy(pixels[None].copy()), bundle.contract.mean, bundle.contract.std)
     with torch.no_grad():
         own = model(inputs).sigmoid()[0, 0].numpy()
     np.testing.assert_allclose(drawn[1], own, atol=1e-5)
@@ -166,8 +166,8 @@ def test_three_classes_and_the_batch_norm_recipe(tmp_path: Path) -> None:
     new = sum(p.numel() for name, p in model.named_parameters() if not name.startswith("encoder."))
     assert record["trainable"] == {"head": new, "head+bn": new + norms}
     (file,) = export(tuned.folder, ExportConfig())
-    assert file["parity_max_abs"] <= file["parity_tolerance"]
-    path = tuned.folder / file["file"]
+    assert file.parity_max_abs <= file.parity_tolerance
+    path = tuned.folder / file.file
     rows = list(draw_masks(OnnxModel(path), [data / "images" / "00.png"], data / "images", tmp_path / "drawn"))
     with Image.open(rows[0]["mask"]) as mask:
         assert mask.mode == "P"
@@ -250,8 +250,8 @@ def test_a_lower_cut_draws_real_images(realdata: Path, tmp_path: Path, name: str
     # Far above what guessing gives: half of a membrane's pixels are foreground at random, 8 % of the nuclei's.
     assert tuned.record["test"]["dice"]["value"] > 0.6
     (record,) = export(tuned.folder, ExportConfig())
-    assert record["parity_max_abs"] <= record["parity_tolerance"]
-    path = tuned.folder / record["file"]
+    assert record.parity_max_abs <= record.parity_tolerance
+    path = tuned.folder / record.file
     image = sorted((realdata / name / "images").iterdir())[0]
     (row,) = draw_masks(OnnxModel(path), [image], image.parent, tmp_path / "drawn")
     truth = np.asarray(Image.open(sorted((realdata / name / "masks").iterdir())[0])) > 0

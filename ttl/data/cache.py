@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -19,12 +16,15 @@ from ttl.data.image import quiet_readers, resampling, to_pixels
 from ttl.data.pool import CHUNK, in_threads
 from ttl.data.task import ImageSource, Samples
 from ttl.errors import DataError
+from ttl.files import provisional, sweep
 from ttl.words.sides import ImageSize, Sides, short, sides_of
 
 Progress = Callable[[int, int], None]
 Pixels = npt.NDArray[np.uint8]
 
-FORMAT_VERSION = 1  # part of a file's name: raise it when the same images would give other pixels
+# Part of a file's name: raise it when the same images would give other pixels, or their file is laid out otherwise.
+# 2: the SHA-256 of the pixels at its end.
+FORMAT_VERSION = 2
 
 
 def decode(
@@ -137,34 +137,42 @@ def _in_memory(shape: tuple[int, ...], pieces: Iterator[Pixels]) -> Pixels:
 
 
 def _read(path: Path, shape: tuple[int, ...]) -> Pixels | None:
-    """The file mapped into memory, copied on write; None where it isn't there or isn't whole."""
+    """The file mapped into memory, copied on write; None where it isn't there, isn't whole, or of another shape."""
+    cached = read_cached(path)
+    return cached if cached is not None and cached.shape == shape else None
+
+
+def read_cached(path: Path) -> Pixels | None:
+    """What a cache file holds, mapped into memory, copied on write; None where it isn't there or isn't whole."""
     try:
         cached = np.lib.format.open_memmap(path, mode="c")
-        whole = path.stat().st_size == cached.offset + cached.nbytes
+        with path.open("rb") as file:
+            file.seek(cached.offset + cached.nbytes)
+            digest = file.read()
     except (OSError, ValueError):
         return None
-    return cached if whole and cached.shape == shape and cached.dtype == np.uint8 else None
+    is_whole = cached.dtype == np.uint8 and hashlib.sha256(cached).digest() == digest
+    return cached if is_whole else None
 
 
 def _write(path: Path, shape: tuple[int, ...], pieces: Iterator[Pixels]) -> None:
-    """Writes under another name and renames: a file of the right name is a whole one.
+    """Writes whole or not at all: a file of the right name is a whole one.
 
     Plainly written, not mapped: a full disk is then an error and not the end of the process.
     """
-    part = path.with_name(f".{path.stem}.{os.getpid()}.{uuid.uuid4().hex}.part")
+    sweep(path.parent, held=False)
+    digest = hashlib.sha256()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
+        with provisional(path) as part, part.open("wb") as file:
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
             for piece in pieces:
-                file.write(piece.tobytes())
-        part.replace(path)
+                content = piece.tobytes()
+                digest.update(content)
+                file.write(content)
+            file.write(digest.digest())
     except OSError as error:
         raise DataError(
             f"The image cache in {path.parent} can't be written ({error.strerror}): free some space, or "
             "choose another folder for it."
         ) from None
-    finally:
-        with suppress(OSError):
-            part.unlink()

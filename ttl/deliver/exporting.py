@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
+from math import nan
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from ttl import __version__
-from ttl.deliver.acceptance import acceptance, judgement_on_test
+from ttl.deliver.acceptance import Acceptance
 from ttl.deliver.deliverable import Deliverable
+from ttl.deliver.file_record import FileRecord
+from ttl.deliver.model_card import beside, write_beside
 from ttl.errors import ExportError, GateError
-from ttl.export.metadata import Metadata, read_metadata
+from ttl.export.contract import Contract, read_contract
 from ttl.export.options import ExportConfig
-from ttl.export.program import export_program
-from ttl.export.to_onnx import Calibration, ExportResult, Precision, export_onnx
-from ttl.report.card import beside, write_beside
-from ttl.study.folder import Study
+from ttl.export.targets.target import Calibration, Target
+from ttl.export.to_file import ExportResult, export_model
 
 TOOLS = ("torch", "timm", "onnx", "onnxscript", "onnxruntime")
 LICENCE = (
@@ -25,27 +25,13 @@ LICENCE = (
     "the file on"
 )
 
-EXPORTS = "exports.json"
-
-FileRecord = dict[str, Any]
-"""What is known of a file, as JSON values."""
-
 
 @dataclass(frozen=True)
 class Wanted:
     """One file."""
 
     path: Path
-    precision: Precision | None
-    """None is a `torch.export` program."""
-
-
-def file_name(stem: str, precision: str | None, *, embedded: bool) -> str:
-    """`model.onnx`, `model.int8.onnx`, `model.embedded.onnx`, `model.int8.embedded.onnx`, `model.pt2`."""
-    if precision is None:
-        return f"{stem}.pt2"
-    middle = ([precision] if precision != "fp32" else []) + (["embedded"] if embedded else [])
-    return ".".join([stem, *middle, "onnx"])
+    target: Target
 
 
 def attempt(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) -> FileRecord:
@@ -54,152 +40,109 @@ def attempt(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) -> F
     Where a check refused it there is no file of that name afterwards, not an earlier one either: nobody is to ship that
     for the one asked for.
     """
+    state: Literal["failed", "not exported"] = "not exported"
     try:
         return export_file(deliverable, wanted, config)
     except GateError as error:
-        for stale in (wanted.path, *(beside(wanted.path) if wanted.precision else ())):
+        state, why = "failed", str(error)
+        for stale in (wanted.path, *(beside(wanted.path) if wanted.target.is_onnx else ())):
             stale.unlink(missing_ok=True)
-        return _known(deliverable, wanted, "failed") | {"why": str(error)}
     except ExportError as error:
-        return _known(deliverable, wanted, "not exported") | {"why": str(error)}
-
-
-def _known(deliverable: Deliverable, wanted: Wanted, state: str) -> FileRecord:
-    """What is known of a file whatever became of it."""
-    precision = wanted.precision or "torch.export"
-    return {"file": wanted.path.name, "state": state, "precision": precision, "trial": deliverable.trial}
+        why = str(error)
+    target = wanted.target
+    precision = target.label or target.name
+    return FileRecord(file=wanted.path.name, state=state, precision=precision, trial=deliverable.trial, why=why)
 
 
 def export_file(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) -> FileRecord:
-    """Export one file, with its JSON and its model card beside it.
+    """Export one file; an ONNX file with its JSON and its model card beside it.
 
     Raises:
         ExportError: the model can't be exported so, or the file can't be written.
         GateError: the file was made and didn't pass.
     """
-    known = _known(deliverable, wanted, "passed")
-    if wanted.precision is None:
-        return known | _program(deliverable, wanted.path)
-    result = _onnx(deliverable, wanted.path, wanted.precision, config)
-    record = known | _record(deliverable, result)
-    try:
-        write_beside(wanted.path, read_metadata(wanted.path), record)
-    except OSError as error:
-        raise ExportError(f"What belongs beside {wanted.path} can't be written: {error.strerror or error}.") from error
+    result = _exported(deliverable, wanted, config)
+    record = _record(deliverable, wanted, result)
+    if wanted.target.is_onnx:
+        try:
+            write_beside(wanted.path, read_contract(wanted.path), record)
+        except OSError as error:
+            why = error.strerror or error
+            raise ExportError(f"What belongs beside {wanted.path} can't be written: {why}.") from error
     return record
 
 
-def _program(deliverable: Deliverable, path: Path) -> FileRecord:
-    divisor = deliverable.bundle.divisor if deliverable.segments else None
-    made = export_program(deliverable.model, path, check_on=deliverable.to_check(), divisor=divisor)
-    return {
-        "size_bytes": made.size_bytes,
-        "parity_max_abs": made.max_abs,
-        "parity_tolerance": made.tolerance,
-        "checks": [asdict(check) for check in made.checks],
-    }
-
-
-def _onnx(deliverable: Deliverable, path: Path, precision: Precision, config: ExportConfig) -> ExportResult:
-    margin = config.margin or deliverable.margin
+def _exported(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) -> ExportResult:
+    contract, target = deliverable.contract, wanted.target
+    acceptance = Acceptance(deliverable, config.margin or deliverable.margin, config.max_changed)
     calibration = None
-    if precision == "int8":
+    if target.is_calibrated:
         images = deliverable.to_calibrate(config.calibration_images)
-        accept = acceptance(deliverable, margin, config.max_changed)
-        calibration = Calibration(images, accept, config.weight_bits)
+        calibration = Calibration(images, acceptance.accept, config.weight_bits)
 
-    def export(free_sides: bool) -> ExportResult:
-        return export_onnx(
+    def export(divisor: int | None) -> ExportResult:
+        return export_model(
             deliverable.model,
-            path,
+            wanted.path,
             check_on=deliverable.to_check(),
-            metadata=describe_file(deliverable, free_sides=free_sides, licence=config.licence or LICENCE),
+            contract=_described(deliverable, config.licence or LICENCE),
             opset=config.opset,
-            divisor=deliverable.bundle.divisor if free_sides else None,
-            precision=precision,
+            divisor=divisor,
+            precision=target.name,
             calibration=calibration,
-            decoded=deliverable.decoded() if config.embed_preprocessing else (),
-            judge=judgement_on_test(deliverable, precision, margin, config.max_changed),
+            decoded=deliverable.decoded() if config.embed_preprocessing and target.is_onnx else (),
+            judge=acceptance.judge_of(target),
             devices=config.devices,
         )
 
-    if not deliverable.segments:
-        return export(False)
     try:
-        return export(True)
+        return export(contract.divisor if contract.per_pixel else None)
     except GateError:
         raise
-    except ExportError:  # an encoder whose forward holds for one size: then the file takes windows of that size
-        return export(False)
+    except ExportError:
+        if not contract.per_pixel:
+            raise
+        return export(None)  # an encoder whose forward holds for one size: then the file takes windows of that size
 
 
-def describe_file(deliverable: Deliverable, *, free_sides: bool, licence: str) -> Metadata:
-    """What a file of the model says about itself."""
-    bundle = deliverable.bundle
-    return Metadata(
-        kind=bundle.kind,  # type: ignore[arg-type]
-        class_names=bundle.class_names,
-        image_size=bundle.image_size,
-        channels=bundle.channels,
-        mean=bundle.mean,  # type: ignore[arg-type]
-        std=bundle.std,  # type: ignore[arg-type]
-        interpolation=bundle.interpolation,
-        divisor=bundle.divisor,
-        free_sides=free_sides,
-        window=bundle.window,
-        backbone=bundle.backbone,
-        weights=bundle.weights,
-        cut=bundle.point.name,
-        index=bundle.point.index,
+def _described(deliverable: Deliverable, licence: str) -> Contract:
+    """What a file of the model says of itself; the rest is said when it is written."""
+    provenance = replace(
+        deliverable.contract.provenance,
         params=sum(parameter.numel() for parameter in deliverable.model.parameters()),
-        macs=bundle.point.macs,
         ttl_version=__version__,
-        data_fingerprint=bundle.data_fingerprint,
         data_name=deliverable.task.name,
-        recipe=bundle.recipe,
-        metrics=bundle.metrics,
         versions={"ttl": __version__} | {name: version(name) for name in TOOLS},
         licence=licence,
     )
+    return replace(deliverable.contract, provenance=provenance)
 
 
-def _record(deliverable: Deliverable, result: ExportResult) -> FileRecord:
-    parity, made = result.parity, result.quantized
-    content: FileRecord = {
-        "opset": result.opset,
-        "size_bytes": result.size_bytes,
-        "sha256": result.sha256,
-        "parity_max_abs": parity.max_abs,
-        "parity_tolerance": parity.tolerance,
-        "parity_float64_max_abs": parity.float64_max_abs,
-        "parity_batches": list(parity.batches),
-        "checks": [asdict(check) for check in result.checks],
-        **result.judgement.figures,
-    }
-    if made is not None:
-        content["kept_in_float"] = list(made.kept_in_float)
-        content["quantizable"] = made.of_nodes
-        content["calibration_images"] = made.calibration_images
-    if deliverable.segments:
-        content |= {
-            "divisor": deliverable.bundle.divisor,
-            "free_sides": result.free_sides,
-            "distance_unit": deliverable.distance_unit,
-        }
-    return content
-
-
-def remember(study: Study, records: Iterable[FileRecord]) -> None:
-    """Keep in the run folder what is known of its files."""
-    files = (study.read(EXPORTS) or {}).get("files", {})
-    study.write(EXPORTS, {"files": files | {record["file"]: record for record in records}})
-
-
-def remembered(study: Study, trials: Collection[str]) -> list[FileRecord]:
-    """What is known of the files of some fine-tunes, but for those that somebody removed."""
-    files = (study.read(EXPORTS) or {}).get("files", {}).values()
-    return [
-        record
-        for record in files
-        if record.get("trial") in trials and (record["state"] != "passed" or (study.folder / record["file"]).is_file())
-    ]
+def _record(deliverable: Deliverable, wanted: Wanted, result: ExportResult) -> FileRecord:
+    parity, made, contract = result.parity, result.quantized, deliverable.contract
+    record = FileRecord(
+        file=wanted.path.name,
+        state="passed",
+        precision=wanted.target.label or wanted.target.name,
+        trial=deliverable.trial,
+        size_bytes=result.size_bytes,
+        sha256=result.sha256,
+        parity_max_abs=parity.max_abs,
+        parity_tolerance=nan if parity.tolerance is None else parity.tolerance,
+        checks=result.checks,
+        **vars(result.judgement.figures),
+    )
+    if not wanted.target.is_onnx:
+        return record
+    return replace(
+        record,
+        opset=result.opset,
+        parity_float64_max_abs=parity.float64_max_abs,
+        parity_batches=parity.batches,
+        kept_in_float=made.kept_in_float if made else None,
+        quantizable=made.of_nodes if made else None,
+        calibration_images=made.calibration_images if made else None,
+        divisor=contract.divisor if contract.per_pixel else None,
+        free_sides=result.free_sides if contract.per_pixel else None,
+        distance_unit=deliverable.distance_unit if contract.per_pixel else None,
+    )

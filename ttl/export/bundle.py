@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import safetensors
 import safetensors.torch
 from torch import fx, nn
 
-from ttl.cut.head import HEAD
-from ttl.cut.points import TruncationPoint, UNetPoint, point_from_json
-from ttl.cut.truncation import CLASSES, truncate
+from ttl.cut.points import TruncationPoint, UNetPoint
+from ttl.cut.truncation import truncate
 from ttl.errors import PointError, RunFolderError
+from ttl.export.contract import Contract, contract_from_json, contract_to_json
+from ttl.files import sha256, write_bytes, write_text
 from ttl.networks import load_backbone
+from ttl.typed import dumps, from_json, read_object, to_json
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "bundle.json"
@@ -23,42 +23,39 @@ DESCRIPTION = "bundle.json"
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a saved model is: how to rebuild it, how to feed it, and how good it was."""
+    """What a saved model is, and how to rebuild it.
 
-    backbone: str
-    image_size: int
+    Attributes:
+        contract: what it is, how to feed it, how good it was.
+        point: where the network was cut.
+        pool: what the head does with the feature map first.
+        dropout: before the linear layer of the head.
+        sha256: of the file of the weights; empty where version 0.1 wrote it.
+    """
+
+    contract: Contract
     point: TruncationPoint
-    kind: str
-    class_names: tuple[str, ...]
     pool: str
     dropout: float
-    channels: int
-    """1 where the images were grey (they are repeated to 3), else 3."""
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    interpolation: str
-    weights: str
-    """Where the backbone's weights came from, in words."""
-    recipe: str
-    data_fingerprint: str
-    divisor: int = 1
-    """Of the sides of the images that it is given; in segmentation images keep their size, and `image_size` is that of
-    training crops, and of the windows that larger ones are predicted in."""
-    window: tuple[float, float] | None = None
-    """Of the values of DICOM files, where it isn't their headers'."""
-    metrics: dict[str, dict[str, dict[str, float | None]]] = field(default_factory=dict)
-    """Split -> metric -> value, ci_low, ci_high."""
+    sha256: str = ""
 
 
-def save_bundle(model: nn.Module, bundle: Bundle, folder: Path) -> None:
+def save_bundle(model: nn.Module, bundle: Bundle, folder: Path) -> Bundle:
     """Write `model` (as `truncate` made it) and what it is into `folder`.
+
+    Returns:
+        what was written, with the digest of the weights.
 
     Raises:
         OSError: the folder can't be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     save_weights(model, folder / WEIGHTS)
-    (folder / DESCRIPTION).write_text(json.dumps(asdict(bundle), indent=1), encoding="utf-8")
+    saved = replace(bundle, sha256=sha256(folder / WEIGHTS))
+    content = {"contract": contract_to_json(bundle.contract), "point": to_json(bundle.point)}
+    content |= {"pool": saved.pool, "dropout": saved.dropout, "sha256": saved.sha256}
+    write_text(folder / DESCRIPTION, dumps(content))
+    return saved
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
@@ -70,7 +67,27 @@ def save_weights(model: nn.Module, path: Path) -> None:
     # Contiguous copies: safetensors refuses tensors that share memory.
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     # Not save_file: on a full disk it raises an error of its own that is no OSError.
-    path.write_bytes(safetensors.torch.save(state))
+    write_bytes(path, safetensors.torch.save(state))
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """What `save_bundle` wrote of a model, of this version or 0.1; the weights aren't looked at.
+
+    Raises:
+        RunFolderError: there is none, or it can't be trusted.
+    """
+    path = folder / DESCRIPTION
+    content = read_object(path)
+    if not isinstance(content, dict) or not isinstance(content.get("point"), dict):
+        raise _no_model(folder, f"{DESCRIPTION} {'does not exist' if content is None else 'is of something else'}")
+    kind = UNetPoint if "enters" in content["point"] else TruncationPoint
+    point = from_json(kind, content["point"], where=str(path))
+    # Version 0.1 had no contract there but its parts, and those of its origin that the point has too in the point only.
+    of_point = {"cut": point.name, "index": point.index, "params": point.params, "macs": point.macs}
+    described = content.get("contract", {**content, **of_point, "ttl_version": "0.1.0"})
+    contract = contract_from_json(described if isinstance(described, dict) else {}, where=str(path))
+    whole = from_json(Bundle, {**content, "contract": to_json(contract)}, where=str(path))
+    return replace(whole, point=point)
 
 
 def load_bundle(folder: Path, *, backbone: nn.Module | None = None) -> tuple[fx.GraphModule, Bundle]:
@@ -83,32 +100,29 @@ def load_bundle(folder: Path, *, backbone: nn.Module | None = None) -> tuple[fx.
     Raises:
         RunFolderError: there is no such bundle, or it is damaged.
     """
+    bundle, weights = read_bundle(folder), folder / WEIGHTS
+    contract, point = bundle.contract, bundle.point
     try:
-        bundle = _from_json(json.loads((folder / DESCRIPTION).read_text(encoding="utf-8")))
-        state = safetensors.torch.load_file(folder / WEIGHTS)
-        last = CLASSES if isinstance(bundle.point, UNetPoint) else f"{HEAD}.fc"
-        outputs = state[f"{last}.bias"].numel()
-    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
-        raise RunFolderError(
-            f"{folder} holds no model that can be read ({str(error).splitlines()[0]}): "
-            f"name a folder with {WEIGHTS} and {DESCRIPTION}"
-        ) from error
+        if bundle.sha256 not in ("", sha256(weights)):
+            raise RunFolderError(f"{weights} is damaged: its bytes aren't those that were saved; fine-tune it again")
+        state = safetensors.torch.load_file(weights)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise _no_model(folder, str(error).splitlines()[0]) from error
+    name = contract.provenance.network
     if backbone is None:
-        backbone = load_backbone(bundle.backbone, weights="none", image_size=bundle.image_size).model
+        backbone = load_backbone(name, weights="none", image_size=contract.sides[0]).model
     try:
-        model = truncate(backbone, bundle.point, num_classes=outputs, pool=bundle.pool, dropout=bundle.dropout)
+        model = truncate(backbone, point, num_classes=contract.outputs, pool=bundle.pool, dropout=bundle.dropout)
         model.load_state_dict(state)
     except (PointError, RuntimeError) as error:
         raise RunFolderError(
-            f"{folder / WEIGHTS} doesn't fit {bundle.backbone} cut at {bundle.point.name}: "
+            f"{weights} doesn't fit {name} cut at {point.name}: "
             "the file was changed, or another version of timm or torchvision built the network differently"
         ) from error
     return model.eval(), bundle
 
 
-def _from_json(data: dict[str, Any]) -> Bundle:
-    values = {**data, "point": point_from_json(data["point"])}
-    for name in ("class_names", "mean", "std"):
-        values[name] = tuple(values[name])
-    values["window"] = tuple(data["window"]) if data.get("window") else None
-    return Bundle(**values)
+def _no_model(folder: Path, why: str) -> RunFolderError:
+    return RunFolderError(
+        f"{folder} holds no model that can be read ({why}): name a folder with {WEIGHTS} and {DESCRIPTION}"
+    )

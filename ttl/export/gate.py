@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import onnx
 
@@ -13,6 +12,8 @@ from ttl.errors import ExportError, GateError
 from ttl.export.parity import Parity
 from ttl.export.quiet import first_line
 from ttl.export.structure import OUTPUT, check_structure, unfolded_norms, unread_weights
+from ttl.typed import Figure, OptionalKey
+from ttl.words.estimate import Estimate
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,34 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """A metric's difference from fp32 (of fp32: from PyTorch), and whether a loss of the margin can be excluded."""
+
+    margin: float
+    non_inferior: bool
+    difference: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What was found with data of the task; None where nobody looked."""
+
+    decisions_changed: OptionalKey[tuple[int, int]] = None
+    """Images (in multi-label tasks labels) that are decided otherwise, and of how many."""
+    test: OptionalKey[Mapping[str, Figure]] = None
+    """Metric -> its value on the test images."""
+    parity_metric_delta: OptionalKey[Mapping[str, float]] = None
+    """Metric -> what it differs by from PyTorch's."""
+    sentence: OptionalKey[str] = None
+    comparison: OptionalKey[Comparison] = None
+
+
+@dataclass(frozen=True)
 class Judgement:
-    """What was found with data of the task: checks in words, and their figures as JSON values."""
+    """What was found with data of the task: checks in words, and their figures."""
 
     checks: tuple[Check, ...] = ()
-    figures: Mapping[str, Any] = field(default_factory=dict)
+    figures: Figures = Figures()
 
 
 Judge = Callable[[Path], Judgement]
@@ -78,11 +102,11 @@ def _shape(value: onnx.ValueInfoProto) -> str:
     return f"{value.name} ({', '.join(dims)})"
 
 
-def parity_checks(parity: Parity) -> tuple[Check, ...]:
-    """What the comparison with PyTorch found."""
+def parity_checks(parity: Parity, how_run: str) -> tuple[Check, ...]:
+    """What the comparison with PyTorch found, and how the file was run for it."""
     batches = ", ".join(map(str, parity.batches))
     return (
-        Check("Run with graph optimisation off and on", f"batches of {batches}", "finite, the model's shapes"),
+        Check(how_run, f"batches of {batches}", "finite, the model's shapes"),
         Check("Largest difference from PyTorch float32", f"{parity.max_abs:.2g}", _allowed(parity)),
         Check(
             "Largest difference from PyTorch float64",

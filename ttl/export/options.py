@@ -10,7 +10,9 @@ from ttl.options.option import Option
 from ttl.options.options import Options
 from ttl.options.values import Count, Part, Share, several
 
-Precisions = tuple[Literal["fp32", "fp16", "int8"], ...]
+from ttl.export.targets import TargetName
+
+Precisions = tuple[TargetName, ...]
 
 
 class ExportConfig(Options):

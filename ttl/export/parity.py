@@ -5,25 +5,26 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
-from ttl.cost.session import available_threads, open_session
 from ttl.cost.subject import CPU
 from ttl.errors import ExportError, GateError
-from ttl.export.half import Half
+from ttl.export.quiet import first_line
+from ttl.export.targets import target_of
+
+if TYPE_CHECKING:
+    from ttl.export.targets.target import Run, Target
 
 BATCHES = (1, 2, 7)
 RELATIVE_TOLERANCE = 1e-4
 ABSOLUTE_TOLERANCE = 1e-6
-HALF_FACTOR = 4
-"""A half-precision file may be so many times as far from float64 as PyTorch's own half precision is."""
-HALF_MOST = 0.1
-"""A network whose own half precision is further from float64, of the largest |logit|, isn't fit for it."""
+MOST_ROUNDING = 0.1
+"""A network that is further from float64 in the file's precision, of the largest |logit|, isn't fit for that."""
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -64,93 +65,38 @@ def check_parity(
 ) -> Parity:
     """Compare a file with the model it was exported from, on the same images, at several batch sizes.
 
-    Each batch is run with onnxruntime's graph optimisation off and on. What is allowed between file and model:
-
-    - `fp32`: 1e-4 of the largest |logit| (plus 1e-6 for logits that are all near zero). Float32 sums taken in
-      another order differ by about 1e-6 of the scale over a network's depth, a hundred times less; a wrong padding,
-      epsilon or dropped branch differs by more than a hundredth, a hundred times more. Relative, because rounding
-      grows with the logits; of the largest, because a logit near zero is a difference of large numbers and has no
-      small relative error.
-    - `fp16`: four times what PyTorch's own half precision is away from float64, on top of the above.
-    - `int8`: nothing: how far it is says little, and the metric decides. Values have to be finite.
+    Each batch is run in each way that the target knows: onnxruntime's graph optimisation off and on. What is allowed
+    between file and model is the target's to say, from what float32 is allowed: 1e-4 of the largest |logit| (plus 1e-6
+    for logits that are all near zero). Float32 sums taken in another order differ by about 1e-6 of the scale over a
+    network's depth, a hundred times less; a wrong padding, epsilon or dropped branch differs by more than a hundredth,
+    a hundred times more. Relative, because rounding grows with the logits; of the largest, because a logit near zero
+    is a difference of large numbers and has no small relative error.
 
     Args:
         model: on the CPU, in eval mode.
-        path: the ONNX file; its one input and one output are compared.
+        path: the file; its one input and one output are compared.
         images: `(n, 3, h, w)` float32, normalised; repeated when there are fewer than the largest batch.
         batches: batch sizes to try.
-        precision: of the file: `fp32`, `fp16` or `int8`.
-        device: where onnxruntime runs it, `cpu` or `cuda`.
+        precision: the target that the file is of.
+        device: where it is run, `cpu` or `cuda`.
 
     Raises:
         GateError: a value isn't finite, the outputs differ by more than the tolerance, or a decision (the class
             with the largest logit) differs although its margin exceeds the tolerance.
         LatencyError: the device can't be had.
-        ExportError: the model's own outputs aren't finite, or too far off in half precision.
+        ExportError: the model's own outputs aren't finite, or too far off in the file's precision.
     """
-    most = images[torch.arange(max(batches)) % len(images)]
-    exact, rounding = _references(model, most, precision)
-    pairs = []
-    for optimize in (False, True):
-        session = open_session(path, threads=available_threads(), optimize=optimize, device=device)
-        for batch in batches:
-            with torch.no_grad():
-                wanted = model(most[:batch]).numpy()
-            pairs.append((wanted, _run(session, most[:batch].numpy(), batch)))
-    parity = _measure(pairs, exact, rounding, batches, precision)
-    for (wanted, got), batch in zip(pairs, batches * 2, strict=True):
-        _check_batch(wanted, got, parity, batch)
-    return parity
-
-
-def _references(model: nn.Module, images: torch.Tensor, precision: str) -> tuple[FloatArray, float]:
-    """What the model gives in float64, and how far it is from that in the file's precision."""
+    row, most = target_of(precision), images[torch.arange(max(batches)) % len(images)]
+    exact, rounding = _references(model, most, row)
     with torch.no_grad():
-        exact = copy.deepcopy(model).double()(images.double()).numpy()
-        rounded = (Half(model).eval() if precision == "fp16" else model)(images).numpy()
-    if not np.isfinite(rounded).all():
-        words = "half precision, whose numbers end at 65504" if precision == "fp16" else "its own precision"
-        raise ExportError(f"The model returns NaN or infinity on a real image in {words}: fine-tune it again.")
-    rounding, scale = float(np.abs(rounded - exact).max()), float(np.abs(exact).max())
-    if precision == "fp16" and rounding > HALF_MOST * scale:
-        raise ExportError(
-            f"In half precision the model itself is {rounding:.2g} off where its largest logit is {scale:.2g}: "
-            "keep fp32."
-        )
-    return exact, rounding
-
-
-def _run(session: Any, images: FloatArray, batch: int) -> FloatArray:
-    try:
-        result: FloatArray = session.run(None, {session.get_inputs()[0].name: images})[0]
-    except Exception as error:  # onnxruntime has a dozen unrelated exception classes and exports no base
-        reason = str(error).strip().splitlines()[0]
-        raise GateError(f"The exported file can't be run at batch {batch}: {reason}") from error
-    return result
-
-
-def _measure(
-    pairs: list[tuple[FloatArray, FloatArray]],
-    exact: FloatArray,
-    rounding: float,
-    batches: tuple[int, ...],
-    precision: str,
-) -> Parity:
-    for (wanted, got), batch in zip(pairs, batches * 2, strict=True):
-        if wanted.shape != got.shape:
-            raise GateError(
-                f"The exported file returns {got.shape} at batch {batch} where the model returns "
-                f"{wanted.shape}: it isn't the same model."
-            )
-        if not np.isfinite(got).all():
-            raise GateError(f"The exported file returns NaN or infinity on a real image at batch {batch}.")
-    scale = max(float(np.abs(wanted).max()) for wanted, _ in pairs)
-    tolerance = RELATIVE_TOLERANCE * scale + ABSOLUTE_TOLERANCE
-    allowed = {"fp32": tolerance, "fp16": tolerance + HALF_FACTOR * rounding, "int8": None}[precision]
-    changed = [_decided_otherwise(wanted, got, 0.0) for wanted, got in pairs if len(got) == len(exact)]
-    return Parity(
-        max_abs=max(float(np.abs(wanted - got).max()) for wanted, got in pairs),
-        tolerance=allowed,
+        wanted = [model(most[:batch]).numpy() for batch in batches]
+    pairs = [(each, _got(run, most, each)) for run in row.open(path, device) for each in wanted]
+    scale = max(float(np.abs(each).max()) for each in wanted)
+    tolerance = row.tolerance(RELATIVE_TOLERANCE * scale + ABSOLUTE_TOLERANCE, rounding)
+    changed = [_decided_otherwise(each, got, 0.0) for each, got in pairs if len(got) == len(exact)]
+    parity = Parity(
+        max_abs=max(float(np.abs(each - got).max()) for each, got in pairs),
+        tolerance=tolerance,
         scale=scale,
         batches=batches,
         float64_max_abs=max(float(np.abs(exact[: len(got)] - got).max()) for _, got in pairs),
@@ -158,19 +104,53 @@ def _measure(
         decided=changed[0].size,
         changed=max(int(which.sum()) for which in changed),
     )
+    if tolerance is not None:
+        for each, got in pairs:
+            _refuse_beyond(tolerance, each, got, rounding)
+    return parity
 
 
-def _check_batch(wanted: FloatArray, got: FloatArray, parity: Parity, batch: int) -> None:
-    if parity.tolerance is None:
-        return
-    worst = float(np.abs(wanted - got).max())
-    if worst > parity.tolerance:
-        raise GateError(
-            f"The exported file differs from the model by {worst:.2g} at batch {batch}, more than the "
-            f"{parity.tolerance:.2g} that rounding explains (PyTorch's own rounding is {parity.rounding:.2g}): "
-            "an operation was exported wrongly."
+def _references(model: nn.Module, images: torch.Tensor, row: Target) -> tuple[FloatArray, float]:
+    """What the model gives in float64, and how far it is from that in the file's precision."""
+    with torch.no_grad():
+        exact = copy.deepcopy(model).double()(images.double()).numpy()
+        rounded = row.rounded(model)(images).numpy()
+    if not np.isfinite(rounded).all():
+        raise ExportError(f"The model returns NaN or infinity on a real image in {row.words}: fine-tune it again.")
+    rounding, scale = float(np.abs(rounded - exact).max()), float(np.abs(exact).max())
+    if rounding > MOST_ROUNDING * scale:
+        raise ExportError(
+            f"The model itself is {rounding:.2g} off in {row.words}, where its largest logit is {scale:.2g}: keep fp32."
         )
-    changed = _decided_otherwise(wanted, got, parity.tolerance)
+    return exact, rounding
+
+
+def _got(run: Run, images: torch.Tensor, wanted: FloatArray) -> FloatArray:
+    """What the file gives for as many of the images, if it can be compared."""
+    batch = len(wanted)
+    try:
+        got = run(images[:batch].numpy())
+    except Exception as error:  # onnxruntime has a dozen unrelated exception classes and exports no base
+        raise GateError(f"The exported file can't be run at batch {batch}: {first_line(error)}") from error
+    if wanted.shape != got.shape:
+        raise GateError(
+            f"The exported file returns {got.shape} at batch {batch} where the model returns {wanted.shape}: it isn't "
+            "the same model."
+        )
+    if not np.isfinite(got).all():
+        raise GateError(f"The exported file returns NaN or infinity on a real image at batch {batch}.")
+    return got
+
+
+def _refuse_beyond(tolerance: float, wanted: FloatArray, got: FloatArray, rounding: float) -> None:
+    worst = float(np.abs(wanted - got).max())
+    if worst > tolerance:
+        raise GateError(
+            f"The exported file differs from the model by {worst:.2g} at batch {len(wanted)}, more than the "
+            f"{tolerance:.2g} that rounding explains (PyTorch's own rounding is {rounding:.2g}): an operation was "
+            "exported wrongly."
+        )
+    changed = _decided_otherwise(wanted, got, tolerance)
     if changed.any():
         what = "images" if changed.ndim == 1 else "pixels"
         raise GateError(f"The exported file decides {int(changed.sum())} of {changed.size} {what} differently.")

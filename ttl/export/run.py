@@ -15,7 +15,8 @@ from ttl.cost.session import open_session, resolve_threads
 from ttl.data.image import GREY_MODES, channels_first, to_pixels
 from ttl.data.modality.windows import segment
 from ttl.errors import ExportError
-from ttl.export.metadata import Metadata, from_properties
+from ttl.export.contract import Contract, from_properties
+from ttl.export.digest import check_digests
 
 COLOURS = 3
 Maps = npt.NDArray[np.float32]
@@ -31,27 +32,30 @@ class OnnxModel:
 
     Attributes:
         path: the file.
-        metadata: what the file says about itself.
+        contract: what the file says about itself.
 
     Raises:
-        ExportError: when the file can't be run, or wasn't written by ttl.
+        ExportError: when the file is damaged, can't be run, or wasn't written by ttl.
     """
 
     def __init__(self, path: str | Path, threads: int | None = None) -> None:
         self.path = Path(path)
+        self.contract: Contract = from_properties(check_digests(self.path).properties, self.path)
         self._session = open_session(self.path, threads=resolve_threads(threads))
-        properties = self._session.get_modelmeta().custom_metadata_map
-        self.metadata: Metadata = from_properties(properties, self.path)
+        names, given = self.contract.class_names, self._session.get_outputs()[0].shape
+        wanted = len(names) if self.contract.embeds_preprocessing else self.contract.outputs
+        if len(given) < 2 or (isinstance(given[1], int) and given[1] != wanted):
+            raise ExportError(f"{self.path} names {len(names)} classes, and its graph gives {given}: export it again.")
 
     def __repr__(self) -> str:
-        said = self.metadata
-        return f"OnnxModel({str(self.path)!r}: {said.backbone} up to {said.cut}, {', '.join(said.class_names)})"
+        origin, classes = self.contract.provenance, ", ".join(self.contract.class_names)
+        return f"OnnxModel({str(self.path)!r}: {origin.network} up to {origin.cut}, {classes})"
 
     def predict(self, pixels: npt.NDArray[np.uint8] | torch.Tensor, *, batch_size: int = 64) -> Probabilities:
         """The probability of each class for each image.
 
         Args:
-            pixels: `(n, c, image_size, image_size)` uint8, c = 1 (grey) or 3.
+            pixels: `(n, c, *sides)` uint8, c = 1 (grey) or 3.
             batch_size: images a call; it doesn't change the result beyond rounding.
 
         Returns:
@@ -71,8 +75,8 @@ class OnnxModel:
 
         Args:
             images: each `(c, h, w)` uint8 of any size, c = 1 (grey) or 3.
-            in_windows: whether those with a side beyond the file's `image_size` are done in windows; a file that
-                takes decoded images never does that.
+            in_windows: whether those with a side beyond the file's are done in windows; a file that takes decoded
+                images never does that.
 
         Yields:
             `(classes, h, w)` float32.
@@ -80,7 +84,7 @@ class OnnxModel:
         Raises:
             ExportError: the file is of a classifier.
         """
-        if self.metadata.kind != "segmentation":
+        if not self.contract.per_pixel:
             raise ExportError(f"{self.path} is of a classifier and draws no masks: use predict.")
         for image in images:
             pixels = image.numpy(force=True) if isinstance(image, torch.Tensor) else np.asarray(image)
@@ -96,64 +100,61 @@ class OnnxModel:
         Returns:
             `(n, classes)` float64.
         """
-        if self.metadata.embeds_preprocessing:
+        if self.contract.embeds_preprocessing:
             return self._stacked([self._probabilities(decoded(image)[None]) for image in images])
-        parts = []
-        for start in range(0, len(images), batch_size):
-            pixels = np.stack([self._pixels(image) for image in images[start : start + batch_size]])
-            parts.append(self.predict(pixels, batch_size=batch_size))
-        return self._stacked(parts)
+        batches = (images[start : start + batch_size] for start in range(0, len(images), batch_size))
+        return self._stacked([self.predict(np.stack([trained_on(i, self.contract) for i in b])) for b in batches])
 
     def run(self, batch: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """The file's one output for its one input, both as they are in it."""
         result: npt.NDArray[np.float32] = self._session.run(None, {self._session.get_inputs()[0].name: batch})[0]
         return result
 
-    @property
-    def _size(self) -> tuple[int, int]:
-        return self.metadata.image_size, self.metadata.image_size
-
-    def _pixels(self, image: Image.Image) -> npt.NDArray[np.uint8]:
-        said = self.metadata
-        return to_pixels(image, channels=said.channels, image_size=said.image_size, interpolation=said.interpolation)
-
     def _checked(self, pixels: npt.NDArray[np.uint8] | torch.Tensor) -> npt.NDArray[np.uint8]:
         images = pixels.numpy(force=True) if isinstance(pixels, torch.Tensor) else np.asarray(pixels)
-        shape_fits = images.ndim == 4 and images.shape[1] in (1, COLOURS) and images.shape[2:] == self._size
+        height, width = self.contract.sides
+        shape_fits = images.ndim == 4 and images.shape[1] in (1, COLOURS) and images.shape[2:] == (height, width)
         if images.dtype != np.uint8 or not shape_fits:
-            size = self.metadata.image_size
             raise ExportError(
-                f"{self.path} takes uint8 pixels of shape (n, 1 or 3, {size}, {size}) and was given "
+                f"{self.path} takes uint8 pixels of shape (n, 1 or 3, {height}, {width}) and was given "
                 f"{images.dtype} of shape {images.shape}: resize them, or use predict_images."
             )
         return images
 
     def _stacked(self, parts: list[Probabilities]) -> Probabilities:
-        return np.concatenate([np.zeros((0, len(self.metadata.class_names))), *parts])
+        return np.concatenate([np.zeros((0, len(self.contract.class_names))), *parts])
 
     def _probabilities(self, images: npt.NDArray[np.uint8]) -> Probabilities:
         """`(n, classes)` of `(n, c, h, w)`: of the network's size, or decoded images of one size."""
-        if self.metadata.embeds_preprocessing:
+        if self.contract.embeds_preprocessing:
             return self.run(images.transpose(0, 2, 3, 1)).astype(np.float64)
         logits = self.run(self._normalised(images)).astype(np.float64)
-        return _sigmoid(logits) if self.metadata.kind == "multilabel" else _softmax(logits)
+        return _sigmoid(logits) if self.contract.activation == "sigmoid" else _softmax(logits)
 
     def _map(self, pixels: npt.NDArray[np.uint8], *, in_windows: bool) -> Maps:
         """`(classes, h, w)` of `(c, h, w)`."""
-        said = self.metadata
-        if said.embeds_preprocessing:
+        own = self.contract
+        if own.embeds_preprocessing:
             (drawn,) = self.run(pixels.transpose(1, 2, 0)[None])
             return np.asarray(drawn)
-        window = said.image_size if in_windows else max(pixels.shape[1:])
-        divisor = said.divisor if said.free_sides else said.image_size
+        window = own.sides if in_windows else (pixels.shape[1], pixels.shape[2])
+        divisor = own.divisor if own.free_sides else own.sides
         logits = segment(self._normalised(pixels[None])[0], self.run, window=window, divisor=divisor)
         return _pixel_probabilities(logits)
 
     def _normalised(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         colour = np.broadcast_to(images, (len(images), COLOURS, *images.shape[2:])).astype(np.float32)
-        mean = np.array(self.metadata.mean, np.float32).reshape(1, COLOURS, 1, 1)
-        std = np.array(self.metadata.std, np.float32).reshape(1, COLOURS, 1, 1)
+        statistics = (self.contract.mean, self.contract.std)
+        mean, std = (np.array(values, np.float32).reshape(1, COLOURS, 1, 1) for values in statistics)
         return np.asarray((colour / np.float32(255) - mean) / std)
+
+
+def trained_on(image: Image.Image, contract: Contract) -> npt.NDArray[np.uint8]:
+    """An image as training saw it, `(channels, h, w)` uint8: at the contract's sides, in segmentation at its own."""
+    if contract.per_pixel:
+        return channels_first(image, contract.channels)
+    interpolation = contract.decoding.interpolation
+    return to_pixels(image, channels=contract.channels, image_size=contract.sides, interpolation=interpolation)
 
 
 def decoded(image: Image.Image) -> npt.NDArray[np.uint8]:

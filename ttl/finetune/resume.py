@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
 from time import perf_counter
@@ -13,6 +11,7 @@ from typing import Any
 import torch
 
 from ttl.errors import RunFolderError
+from ttl.files import provisional
 
 FORMAT = 1
 LARGEST_SHARE = 0.1
@@ -50,20 +49,15 @@ class Checkpoint:
         start = perf_counter()
         if self.path is None or (not must and (start - self.saved_at) * LARGEST_SHARE < self.cost):
             return
-        part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            torch.save({**state, "identity": self.identity, "format": FORMAT}, part)
-            os.replace(part, self.path)
+            with provisional(self.path) as part:
+                torch.save({**state, "identity": self.identity, "format": FORMAT}, part)
         except (OSError, RuntimeError) as error:  # torch's writer tells of a full disk as a RuntimeError
             raise RunFolderError(
                 f"The state of the fine-tune can't be kept in {self.path.parent} "
                 f"({getattr(error, 'strerror', None) or 'no room left, or the disk failed'}): make room and give the "
                 "same command again, what was computed is kept"
             ) from error
-        finally:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
         self.saved_at = perf_counter()
         self.cost = self.saved_at - start
 

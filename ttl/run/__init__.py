@@ -1,6 +1,5 @@
 """The whole job wired together: the only place that knows every step."""
 
-from ttl.deliver.files import export
 from ttl.run.events import (
     BatchStarted,
     Due,
@@ -14,6 +13,7 @@ from ttl.run.events import (
     TrialStarted,
     Watch,
 )
+from ttl.run.exporting_flow import export
 from ttl.run.flow import Finished, Planned, finetune, plan, rebuild_report, run
 from ttl.run.library import SearchResult, search
 

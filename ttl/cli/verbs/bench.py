@@ -85,13 +85,16 @@ def bench(
 def _subjects(paths: Sequence[Path], *, compiled: bool, image_size: int | None) -> tuple[Sequence[Subject], int | None]:
     """What is timed, and the side of images for files that leave it open."""
     from ttl.cost.subject import Subject
+    from ttl.export.digest import check_digests
 
     folders = [path for path in paths if path.is_dir()]
     if not folders:
+        for path in paths:
+            check_digests(path)
         return [Subject(str(path), path) for path in dict.fromkeys(paths)], image_size or _side(paths)
     if len(paths) > 1 or image_size:
         raise UsageError(f"{folders[0]} is a run folder: give it alone, without --image-size; or name ONNX files.")
-    from ttl.deliver.timed import subjects_of
+    from ttl.run.timed_files import subjects_of
 
     subjects = subjects_of(folders[0], compiled=compiled)
     return subjects, _side([subject.path for subject in subjects if not subject.loader])
@@ -99,12 +102,12 @@ def _subjects(paths: Sequence[Path], *, compiled: bool, image_size: int | None) 
 
 def _side(files: Sequence[Path]) -> int | None:
     """What files that take images of any size are timed at: the crops that they were trained on, of one size."""
-    from ttl.export.metadata import read_metadata
+    from ttl.export.contract import read_contract
 
     sides = set()
     for path in files:
         with suppress(ExportError):  # a file of somebody else's
-            sides.add(read_metadata(path).image_size)
+            sides |= {*read_contract(path).sides}
     return sides.pop() if len(sides) == 1 else None
 
 

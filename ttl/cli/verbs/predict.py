@@ -30,7 +30,7 @@ def predict(
 
     onnx_model = OnnxModel(model)
     paths = find_images(images)
-    if onnx_model.metadata.kind == "segmentation":
+    if onnx_model.contract.per_pixel:
         _draw(onnx_model, paths, images, out, as_json)
         return
     predicted = dict(_predicted(onnx_model, paths))
@@ -52,9 +52,9 @@ def _predicted(model: OnnxModel, paths: Sequence[Path]) -> Iterator[tuple[Path, 
 
     for start in range(0, len(paths), TOGETHER):
         chunk = paths[start : start + TOGETHER]
-        rows = model.predict_images([open_image(path, model.metadata.window) for path in chunk])
+        rows = model.predict_images([open_image(path, model.contract.decoding.window) for path in chunk])
         for path, row in zip(chunk, rows, strict=True):
-            yield path, dict(zip(model.metadata.class_names, row.tolist(), strict=True))
+            yield path, dict(zip(model.contract.class_names, row.tolist(), strict=True))
 
 
 def _draw(model: OnnxModel, paths: Sequence[Path], root: Path, out: Path, as_json: bool) -> None:

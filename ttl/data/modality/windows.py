@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ttl.errors import ModelError, UsageError
-from ttl.words.sides import ImageSize, sides_of
+from ttl.words.sides import ImageSize, Sides, sides_of
 
 Pixels = npt.NDArray[np.float32]
 Run = Callable[[Pixels], npt.NDArray[Any]]
@@ -20,7 +20,13 @@ FLOOR = 1e-3
 
 
 def segment(
-    image: Pixels, run: Run, *, window: ImageSize, divisor: int, batch_size: int = 4, overlap: float = 0.5
+    image: Pixels,
+    run: Run,
+    *,
+    window: ImageSize,
+    divisor: ImageSize,
+    batch_size: int = 4,
+    overlap: float = 0.5,
 ) -> Pixels:
     """The logits of every pixel of an image.
 
@@ -33,7 +39,7 @@ def segment(
         image: `(channels, h, w)` float32, normalised.
         run: takes `(n, channels, H, W)`, H and W multiples of the divisor, and returns logits `(n, classes, H, W)`.
         window: longest sides that are run at once, rounded up to multiples of the divisor; one number for all.
-        divisor: what the network needs the sides to be multiples of.
+        divisor: what the network needs the sides to be multiples of; one number for all.
         batch_size: windows run at once.
         overlap: share of a window's side that the next one covers again, at least, in [0, 1).
 
@@ -44,12 +50,13 @@ def segment(
         UsageError: the image has another shape or no pixels, or an option makes no sense.
         ModelError: `run` returned another shape.
     """
-    _check(image, window, divisor, batch_size, overlap)
+    limits, divisors = sides_of(window), sides_of(divisor)
+    _check(image, limits, divisors, batch_size, overlap)
     height, width = image.shape[1:]
-    limits = [divisible(most, divisor) for most in sides_of(window)]
-    lengths = zip(image.shape[1:], limits, strict=True)
-    padded = _padded(image, *(divisible(side, divisor) if side <= most else side for side, most in lengths))
-    rows, columns = (_spans(side, most, overlap) for side, most in zip(padded.shape[1:], limits, strict=True))
+    windows = [divisible(most, of) for most, of in zip(limits, divisors, strict=True)]
+    axes = zip((height, width), windows, divisors, strict=True)
+    padded = _padded(image, *(divisible(side, of) if side <= most else side for side, most, of in axes))
+    rows, columns = (_spans(side, most, overlap) for side, most in zip(padded.shape[1:], windows, strict=True))
     places = [(row, column) for row in rows for column in columns]
     if len(places) == 1:
         return _logits(run, padded[None])[0, :, :height, :width]
@@ -126,10 +133,10 @@ def _padded(image: Pixels, height: int, width: int) -> Pixels:
     return image
 
 
-def _check(image: Pixels, window: ImageSize, divisor: int, batch_size: int, overlap: float) -> None:
+def _check(image: Pixels, window: Sides, divisor: Sides, batch_size: int, overlap: float) -> None:
     if image.ndim != 3 or not image.size:
         raise UsageError(f"an image to segment must be (channels, height, width), not {image.shape}.")
-    for name, value in {"window": min(sides_of(window)), "divisor": divisor, "batch_size": batch_size}.items():
+    for name, value in {"window": min(window), "divisor": min(divisor), "batch_size": batch_size}.items():
         if value < 1:
             raise UsageError(f"{name} must be at least 1, not {value}.")
     if not 0 <= overlap < 1:

@@ -39,9 +39,9 @@ def draw_masks(model: OnnxModel, paths: Sequence[Path], root: Path, out: Path) -
         DataError: an image can't be read.
         ExportError: the folder can't be written.
     """
-    said = model.metadata
+    said = model.contract
     for path, place in _places(paths, root).items():
-        pixels = channels_first(open_image(path, said.window), said.channels)
+        pixels = channels_first(open_image(path, said.decoding.window), said.channels)
         found = next(model.maps([pixels])).argmax(0).astype(np.uint8)
         mask, drawn = out / "masks" / place, out / "overlays" / place
         _write(mask, _png(found, len(said.class_names)))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,17 +11,13 @@ import numpy.typing as npt
 import onnx
 from PIL import Image, ImageOps
 
-from ttl.cost.session import open_session
-from ttl.data.image import channels_first, to_pixels
+from ttl.cost.session import session_of
 from ttl.errors import ExportError, GateError
 from ttl.export.embed.preprocessing import pixels_of
-from ttl.export.metadata import Metadata
-from ttl.export.run import OnnxModel, decoded
+from ttl.export.run import OnnxModel, decoded, trained_on
 
 GREY_TOLERANCE = 2
 PROBABILITY_TOLERANCE = 0.05
-
-Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -81,30 +75,21 @@ def check_preprocessing(embedded: OnnxModel, plain: OnnxModel, images: Sequence[
 
 def _each(model: OnnxModel, images: Sequence[Image.Image]) -> list[npt.NDArray[Any]]:
     """Probabilities of each image, one by one: of its classes, or of its pixels."""
-    if model.metadata.kind != "segmentation":
+    contract = model.contract
+    if not contract.per_pixel:
         return list(model.predict_images(images))
-    channels = model.metadata.channels
-    embeds = model.metadata.embeds_preprocessing
-    pixels = (decoded(image) if embeds else channels_first(image, channels) for image in images)
+    pixels = (decoded(each) if contract.embeds_preprocessing else trained_on(each, contract) for each in images)
     return list(model.maps(pixels, in_windows=False))
 
 
 def _grey_levels(embedded: OnnxModel, images: Sequence[Image.Image]) -> int:
     """The largest difference between the pixels that the file makes and training's."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "pixels.onnx"
-        onnx.save(pixels_of(onnx.load(str(embedded.path))), str(path))
-        session = open_session(path, threads=1)
+    part = pixels_of(onnx.load(str(embedded.path)))
+    session = session_of(part.SerializeToString(), "The embedded preprocessing", threads=1)
     worst = 0
     for image in images:
-        wanted = _trained_on(image, embedded.metadata).astype(np.int16)
+        wanted = trained_on(image, embedded.contract).astype(np.int16)
         made = session.run(None, {"image": decoded(image).transpose(1, 2, 0)[None]})[0][0]
         height, width = wanted.shape[1:]  # a segmentation's are padded beyond
         worst = max(worst, int(np.abs(made[:, :height, :width] - wanted).max()))
     return worst
-
-
-def _trained_on(image: Image.Image, said: Metadata) -> Pixels:
-    if said.kind == "segmentation":
-        return channels_first(image, said.channels)
-    return to_pixels(image, channels=said.channels, image_size=said.image_size, interpolation=said.interpolation)

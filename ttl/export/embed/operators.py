@@ -46,27 +46,28 @@ def grey(made: Nodes, pixels: str) -> str:
     return made.add("Cast", made.add("Mul", total, np.float32(2**-16)), to=TensorProto.UINT8)
 
 
-def resized(made: Nodes, pixels: str, *, size: int, interpolation: str, output: str) -> str:
-    """`(n, c, size, size)` of `(n, c, h, w)` uint8, squashed as the Pillow does it that is installed.
+def resized(made: Nodes, pixels: str, *, to: tuple[int, int], interpolation: str, output: str) -> str:
+    """`(n, c, *to)` of `(n, c, h, w)` uint8, squashed as the Pillow does it that is installed.
 
     onnxruntime's Resize follows Pillow: horizontally, then vertically, on uint8, rounded in between. From version 13
     on Pillow begins vertically where more than twice as many rows as columns go (its pull request 9549; that this is
     the rule was found by trying 10 000 sizes). There the first Resize does the rows, else nothing.
     """
     kind: dict[str, Any] = FILTER | {"mode": MODES[interpolation]}
-    side = np.array([size], np.int64)
+    new_height, new_width = (np.array([side], np.int64) for side in to)
     height, width = sides(made, pixels)
     channels = made.add("Gather", made.add("Shape", pixels), ONE)
     # Each channel an image by itself: onnxruntime moves a Transpose behind a Resize, and forgets the axes of `sizes`.
     planes = made.add("Reshape", pixels, made.add("Concat", REST, ONE, height, width, axis=0))
     if int(PIL.__version__.partition(".")[0]) >= 13:
-        columns_twice = made.add("Mul", made.add("Sub", width, side), TWO)
-        tall = made.add("Greater", made.add("Sub", height, side), columns_twice)
-        rows_first = made.add("And", tall, made.add("Greater", height, side))
-        rows = made.add("Where", rows_first, side, height)
+        columns_twice = made.add("Mul", made.add("Sub", width, new_width), TWO)
+        tall = made.add("Greater", made.add("Sub", height, new_height), columns_twice)
+        rows_first = made.add("And", tall, made.add("Greater", height, new_height))
+        rows = made.add("Where", rows_first, new_height, height)
         planes = made.add("Resize", planes, ABSENT, ABSENT, made.add("Concat", rows, width, axis=0), **kind)
-    squashed = made.add("Resize", planes, ABSENT, ABSENT, np.repeat(side, 2), **kind)
-    return made.add("Reshape", squashed, made.add("Concat", REST, channels, side, side, axis=0), output=output)
+    squashed = made.add("Resize", planes, ABSENT, ABSENT, np.array(to, np.int64), **kind)
+    shape = made.add("Concat", REST, channels, new_height, new_width, axis=0)
+    return made.add("Reshape", squashed, shape, output=output)
 
 
 def padded(made: Nodes, pixels: str, height: str, width: str, *, divisor: int, output: str) -> str:
@@ -96,16 +97,6 @@ def normalised(made: Nodes, pixels: str, *, mean: tuple[float, ...], std: tuple[
     centre, spread = (np.array(values, np.float32).reshape(1, -1, 1, 1) for values in (mean, std))
     shares = made.add("Div", made.add("Cast", pixels, to=TensorProto.FLOAT), np.float32(255))
     return made.add("Div", made.add("Sub", shares, centre), spread, output=output)
-
-
-def softmax(made: Nodes, logits: str, *, output: str) -> str:
-    """Probabilities that sum to 1 over the classes, axis 1."""
-    return made.add("Softmax", logits, axis=1, output=output)
-
-
-def sigmoid(made: Nodes, logits: str, *, output: str) -> str:
-    """A probability of each class by itself."""
-    return made.add("Sigmoid", logits, output=output)
 
 
 def foreground(made: Nodes, logits: str, *, output: str) -> str:

@@ -8,10 +8,11 @@ import onnx
 from onnx import TensorProto, compose, helper
 
 from ttl.errors import ExportError
+from ttl.export.contract import Contract, to_properties
 from ttl.export.embed import operators
 from ttl.export.embed.nodes import Nodes
-from ttl.export.metadata import Metadata, to_properties
 from ttl.export.structure import INPUT, OUTPUT, strip
+from ttl.export.translate import opset_of
 
 PROBABILITIES = "probabilities"
 PIXELS = "preprocessing/pixels"
@@ -21,7 +22,7 @@ OLDEST_OPSET = 18
 """The first one whose Resize antialiases."""
 
 
-def embed_preprocessing(graph: onnx.ModelProto, metadata: Metadata) -> onnx.ModelProto:
+def embed_preprocessing(graph: onnx.ModelProto, contract: Contract) -> onnx.ModelProto:
     """The same network for decoded images: `image` uint8 `(batch, height, width, channels)`, to `probabilities`.
 
     Before the network comes what `ttl.data.image.to_pixels` does, then its normalisation: to grey where it was
@@ -29,13 +30,13 @@ def embed_preprocessing(graph: onnx.ModelProto, metadata: Metadata) -> onnx.Mode
     whatever it was trained on. The file decodes nothing: images come upright, of 8 bits, without transparency.
 
     A segmentation's images keep their size: they are padded as in `ttl.data.modality.windows` to multiples of the
-    divisor, and the result is cropped back. Each is done whole: the windows in which ttl does images beyond
-    `image_size` are not in
-    the file, so that near its limits a larger image comes out otherwise, and memory grows with it.
+    divisor, and the result is cropped back. Each is done whole: the windows in which ttl does images beyond the
+    contract's sides are not in the file, so that near their limits a larger image comes out otherwise, and memory grows
+    with it.
 
     Args:
         graph: an exported network of any precision, `image` `(batch, 3, h, w)` float32 to `logits`; left as it is.
-        metadata: what the file says about itself.
+        contract: of the network.
 
     Returns:
         a graph of the same opset and IR version. `probabilities` are float32, `(batch, classes)`, of a segmentation
@@ -46,21 +47,26 @@ def embed_preprocessing(graph: onnx.ModelProto, metadata: Metadata) -> onnx.Mode
         ExportError: the opset is below 18, the graph takes decoded images already, a segmentation's sides are fixed,
             or images are resized by neither `bilinear` nor `bicubic`.
     """
-    _check(graph, metadata)
+    _check(graph, contract)
     before, behind = Nodes("preprocessing/"), Nodes("probabilities/")
     pixels, logits = operators.channels_first(before, INPUT), NETWORK + OUTPUT
-    if metadata.channels == 1:
+    if contract.channels == 1:
         pixels = operators.grey(before, pixels)
-    if metadata.kind == "segmentation":
+    if contract.per_pixel:
         height, width = operators.sides(before, pixels)
-        operators.padded(before, pixels, height, width, divisor=metadata.divisor, output=PIXELS)
+        operators.padded(before, pixels, height, width, divisor=contract.divisor, output=PIXELS)
         logits = operators.cropped(behind, logits, height, width)
     else:
-        size, interpolation = metadata.image_size, metadata.interpolation
-        operators.resized(before, pixels, size=size, interpolation=interpolation, output=PIXELS)
-    operators.normalised(before, PIXELS, mean=metadata.mean, std=metadata.std, output=NETWORK + INPUT)
-    _decide(behind, logits, metadata, outputs=_dims(graph.graph.output[0])[1].dim_value)
-    return _surrounded(graph, before, behind, metadata)
+        interpolation = contract.decoding.interpolation
+        operators.resized(before, pixels, to=contract.sides, interpolation=interpolation, output=PIXELS)
+    operators.normalised(before, PIXELS, mean=contract.mean, std=contract.std, output=NETWORK + INPUT)
+    if contract.activation == "softmax":
+        behind.add("Softmax", logits, axis=1, output=PROBABILITIES)
+    elif contract.per_pixel:
+        operators.foreground(behind, logits, output=PROBABILITIES)
+    else:
+        behind.add("Sigmoid", logits, output=PROBABILITIES)
+    return _surrounded(graph, before, behind, contract)
 
 
 def pixels_of(graph: onnx.ModelProto) -> onnx.ModelProto:
@@ -74,16 +80,7 @@ def pixels_of(graph: onnx.ModelProto) -> onnx.ModelProto:
     return part
 
 
-def _decide(made: Nodes, logits: str, metadata: Metadata, *, outputs: int) -> None:
-    if metadata.kind == "multilabel":
-        operators.sigmoid(made, logits, output=PROBABILITIES)
-    elif metadata.kind == "segmentation" and outputs == 1:
-        operators.foreground(made, logits, output=PROBABILITIES)
-    else:
-        operators.softmax(made, logits, output=PROBABILITIES)
-
-
-def _surrounded(graph: onnx.ModelProto, before: Nodes, behind: Nodes, metadata: Metadata) -> onnx.ModelProto:
+def _surrounded(graph: onnx.ModelProto, before: Nodes, behind: Nodes, contract: Contract) -> onnx.ModelProto:
     """The network, its names prefixed, between the two."""
     merged = compose.add_prefix(graph, NETWORK, rename_functions=False)
     inside = list(merged.graph.node)
@@ -92,16 +89,15 @@ def _surrounded(graph: onnx.ModelProto, before: Nodes, behind: Nodes, metadata: 
     merged.graph.initializer.extend([*before.constants, *behind.constants])
     sides = ["height", "width"]
     taken: list[str | int] = ["batch", *sides, "channels"]
-    drawn: list[str | int] = ["batch", len(metadata.class_names), *(sides if metadata.kind == "segmentation" else [])]
+    drawn: list[str | int] = ["batch", len(contract.class_names), *(sides if contract.per_pixel else [])]
     merged.graph.input.append(helper.make_tensor_value_info(INPUT, TensorProto.UINT8, taken))
     merged.graph.output.append(helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, drawn))
-    properties = {item.key: item.value for item in graph.metadata_props}
-    helper.set_model_props(merged, properties | to_properties(replace(metadata, embeds_preprocessing=True)))
+    helper.set_model_props(merged, to_properties(replace(contract, embeds_preprocessing=True)))
     return merged
 
 
-def _check(graph: onnx.ModelProto, metadata: Metadata) -> None:
-    opset = next(int(item.version) for item in graph.opset_import if item.domain in ("", "ai.onnx"))
+def _check(graph: onnx.ModelProto, contract: Contract) -> None:
+    opset, interpolation = opset_of(graph), contract.decoding.interpolation
     if opset < OLDEST_OPSET:
         raise ExportError(
             f"Preprocessing can't be embedded at opset {opset}, whose Resize has no antialiasing: "
@@ -111,18 +107,15 @@ def _check(graph: onnx.ModelProto, metadata: Metadata) -> None:
         raise ExportError(
             "Preprocessing can be embedded only into a graph from 'image' to 'logits': export without it first."
         )
-    if metadata.kind != "segmentation" and metadata.interpolation not in operators.MODES:
+    if not contract.per_pixel and interpolation not in operators.MODES:
         raise ExportError(
-            f"Preprocessing that resizes by {metadata.interpolation!r} can't be embedded, as no ONNX operator does so: "
+            f"Preprocessing that resizes by {interpolation!r} can't be embedded, as no ONNX operator does so: "
             f"train with {' or '.join(operators.MODES)}, or export without it."
         )
-    if metadata.kind == "segmentation" and not all(dim.dim_param for dim in _dims(graph.graph.input[0])[2:]):
-        fixed = " x ".join(str(dim.dim_value) for dim in _dims(graph.graph.input[0])[2:])
+    sides = graph.graph.input[0].type.tensor_type.shape.dim[2:]
+    if contract.per_pixel and not all(side.dim_param for side in sides):
         raise ExportError(
-            f"Preprocessing can't be embedded: this segmentation network takes only {fixed} pixels, so that larger "
-            "images need windows, which a graph can't do; export without it."
+            "Preprocessing can't be embedded: this segmentation network takes only "
+            f"{' x '.join(str(side.dim_value) for side in sides)} pixels, so that larger images need windows, which a "
+            "graph can't do; export without it."
         )
-
-
-def _dims(value: onnx.ValueInfoProto) -> list[onnx.TensorShapeProto.Dimension]:
-    return list(value.type.tensor_type.shape.dim)

@@ -11,10 +11,9 @@ import onnx
 from ttl.errors import ExportError, GateError, UsageError
 from ttl.export.quantize.calibrate import Calibrated, Images, calibrate
 from ttl.export.quantize.qdq import Unit, finish, quantised
-from ttl.export.quantize.sensitivity import most_sensitive_first, outputs
+from ttl.export.quantize.sensitivity import most_sensitive_first
 
 RANKED_ON = 32
-BATCHES = (1, 2, 7)
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,6 @@ def quantize(
         finish(candidate, graph)
         attempts.append(Attempt(len(kept), accept(candidate)))
         if attempts[-1].verdict.accepted:
-            _check_runs(candidate, images)
             names = tuple(unit.name for unit in kept)
             return Quantized(candidate, names, len(calibrated.units), tuple(attempts), len(images))
     raise GateError(_refusal(attempts, len(calibrated.units)))
@@ -110,16 +108,6 @@ def _check(images: Images, weight_bits: int) -> None:
             f"The calibration images are {images.dtype} of shape {images.shape}: give at least one normalised image, "
             "float32 of shape (n, 3, height, width)."
         )
-
-
-def _check_runs(graph: onnx.ModelProto, images: Images) -> None:
-    """Whether the checker lets it pass, and it runs at several batch sizes, as it is and as onnxruntime rewrites it."""
-    onnx.checker.check_model(graph, full_check=True)
-    for optimize in (True, False):
-        for batch in BATCHES:
-            some = images[np.arange(batch) % len(images)]
-            if not np.isfinite(outputs(graph, some, batch=batch, optimize=optimize)).all():
-                raise ExportError(f"The int8 graph returns NaN or infinity at batch {batch}: keep it in fp32.")
 
 
 def _refusal(attempts: list[Attempt], of_nodes: int) -> str:

@@ -1,13 +1,19 @@
-"""A model in half precision that is given float32 images and returns float32 logits."""
+"""Half precision inside: float32 images in, float32 logits out."""
 
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 
 import torch
 from torch import fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from ttl.export.targets.onnx_target import OnnxTarget
+
+HALF_FACTOR = 4
+"""A file may be so many times as far from float64 as PyTorch's own half precision is."""
 
 
 class Half(nn.Module):
@@ -70,3 +76,17 @@ def _fold(conv: nn.Conv2d, norm: _BatchNorm) -> None:
             norm.weight.fill_(1.0)
             norm.bias.zero_()
     norm.eps = 0.0
+
+
+@dataclass(frozen=True)
+class _HalfPrecision(OnnxTarget):
+    def rounded(self, model: nn.Module) -> nn.Module:
+        """The half model: it is exported, and compared with."""
+        return Half(model).eval()
+
+    def tolerance(self, plain: float, rounding: float) -> float | None:
+        """See `HALF_FACTOR`."""
+        return plain + HALF_FACTOR * rounding
+
+
+TARGET = _HalfPrecision("fp16", ("fp16", "onnx"), words="half precision, whose numbers end at 65504", is_exact=False)

@@ -15,10 +15,11 @@ from PIL import Image
 from torch import fx, nn
 
 from ttl.errors import ExportError, GateError, UsageError
-from ttl.export import to_onnx
-from ttl.export.gate import Check, Judgement
-from ttl.export.metadata import Metadata, read_metadata
-from ttl.export.to_onnx import ExportResult, export_onnx
+from ttl.export import to_file
+from ttl.export.contract import Contract, read_contract
+from ttl.export.gate import Check, Figures, Judgement
+from ttl.export.targets import onnx_target
+from ttl.export.to_file import ExportResult, export_onnx
 
 
 class Flat(nn.Module):
@@ -107,10 +108,10 @@ def test_result_describes_the_file(exported: ExportResult) -> None:
     assert 0 <= exported.parity.max_abs <= exported.parity.tolerance < 1e-3 * exported.parity.scale
 
 
-def test_metadata_travels_in_the_file(exported: ExportResult, metadata: Metadata) -> None:
+def test_metadata_travels_in_the_file(exported: ExportResult, contract: Contract) -> None:
     parity = exported.parity
     found = {"max_abs": parity.max_abs, "tolerance": parity.tolerance, "float64_max_abs": parity.float64_max_abs}
-    assert read_metadata(exported.path) == replace(metadata, parity=found)
+    assert read_contract(exported.path) == replace(contract, parity=found)
 
 
 def test_runs_at_a_batch_that_was_never_tried(exported: ExportResult, resnet: fx.GraphModule) -> None:
@@ -192,8 +193,8 @@ def test_file_of_another_model_is_refused_and_the_old_file_stays(
     path, other = tmp_path / "m.onnx", Flat()
     export_onnx(Flat(), path, check_on=small_images())
     before = path.read_bytes()
-    translate = to_onnx.translate
-    monkeypatch.setattr(to_onnx, "translate", lambda model, images, **told: translate(other.eval(), images, **told))
+    translate = onnx_target.translate
+    monkeypatch.setattr(onnx_target, "translate", lambda model, images, **told: translate(other.eval(), images, **told))
     with pytest.raises(ExportError, match=r"differs from the model by \d.* more than the .* rounding explains"):
         export_onnx(Flat(), path, check_on=small_images())
     assert path.read_bytes() == before
@@ -215,7 +216,7 @@ def test_interrupt_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     def interrupt(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(to_onnx, "check_parity", interrupt)
+    monkeypatch.setattr(to_file, "check_parity", interrupt)
     with pytest.raises(KeyboardInterrupt):
         export_onnx(Flat(), tmp_path / "m.onnx", check_on=small_images())
     assert names(tmp_path) == []
@@ -228,15 +229,15 @@ def test_folder_that_is_a_file(tmp_path: Path) -> None:
 
 
 def test_too_large_for_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(to_onnx, "ONE_FILE_LIMIT_BYTES", 100)
+    monkeypatch.setattr(onnx_target, "ONE_FILE_LIMIT_BYTES", 100)
     with pytest.raises(ExportError, match="one ONNX file holds 2 GB"):
         export_onnx(Flat(), tmp_path / "m.onnx", check_on=small_images())
 
 
 def test_half_precision_is_smaller_and_keeps_its_ends(
-    resnet: fx.GraphModule, images: torch.Tensor, exported: ExportResult, metadata: Metadata, tmp_path: Path
+    resnet: fx.GraphModule, images: torch.Tensor, exported: ExportResult, contract: Contract, tmp_path: Path
 ) -> None:
-    half = export_onnx(resnet, tmp_path / "h.onnx", check_on=images, metadata=metadata, precision="fp16")
+    half = export_onnx(resnet, tmp_path / "h.onnx", check_on=images, contract=contract, precision="fp16")
     assert half.size_bytes < 0.55 * exported.size_bytes
     graph = onnx.load(half.path).graph
     ends = [value.type.tensor_type.elem_type for value in (graph.input[0], graph.output[0])]
@@ -245,7 +246,7 @@ def test_half_precision_is_smaller_and_keeps_its_ends(
     assert "BatchNormalization" not in [node.op_type for node in graph.node]
     assert half.parity.max_abs <= half.parity.tolerance
     assert half.parity.rounding > exported.parity.rounding
-    assert read_metadata(half.path).precision == "fp16"
+    assert read_contract(half.path).precision == "fp16"
 
 
 def test_a_model_beyond_half_precision_is_refused(tmp_path: Path) -> None:
@@ -261,13 +262,13 @@ def test_the_judge_sees_the_file_and_may_refuse_it(tmp_path: Path) -> None:
 
     def accept(path: Path) -> Judgement:
         seen.append(len(ort.InferenceSession(path).get_inputs()))
-        return Judgement((Check("Metric", "as good"),), {"test": 1.0})
+        return Judgement((Check("Metric", "as good"),), Figures(sentence="As good."))
 
     def refuse(path: Path) -> Judgement:
         raise GateError("It is worse.")
 
     result = export_onnx(Flat(), tmp_path / "m.onnx", check_on=small_images(), judge=accept)
-    assert (seen, result.checks[-1].found, result.judgement.figures) == ([1], "as good", {"test": 1.0})
+    assert (seen, result.checks[-1].found, result.judgement.figures.sentence) == ([1], "as good", "As good.")
     before = result.path.read_bytes()
     with pytest.raises(GateError, match="It is worse"):
         export_onnx(Flat(), tmp_path / "m.onnx", check_on=small_images(), judge=refuse)
@@ -283,9 +284,11 @@ def test_a_device_that_is_not_here_is_said_so(tmp_path: Path, monkeypatch: pytes
 
 
 def test_options_that_do_not_go_together(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="int8 needs a calibration"):
+    with pytest.raises(UsageError, match=r"int8 needs a calibration\."):
         export_onnx(Flat(), tmp_path / "m.onnx", check_on=small_images(), precision="int8")
-    with pytest.raises(UsageError, match="needs metadata"):
+    with pytest.raises(UsageError, match="no target 'int4': there are fp32, fp16, int8, program"):
+        export_onnx(Flat(), tmp_path / "m.onnx", check_on=small_images(), precision="int4")
+    with pytest.raises(UsageError, match="needs a contract"):
         export_onnx(Flat(), tmp_path / "m.onnx", check_on=small_images(), decoded=[Image.new("RGB", (4, 4))])
 
 

@@ -7,7 +7,7 @@ import timm
 import torch
 from torch import fx, nn
 
-from ttl.export.half import Half, fold_batch_norms
+from ttl.export.targets.fp16 import Half, fold_batch_norms
 
 
 class Net(nn.Module):

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from ttl.cost.bench import bench
+from ttl.cost.latency import Latency, latency_rows
 from ttl.cost.subject import COMPILED, EAGER, Subject
-from ttl.cut.points import point_from_json
-from ttl.deliver.deliverable import REPORT
-from ttl.deliver.latency import CHOSEN, FULL
 from ttl.errors import RunFolderError
-from ttl.export.bundle import DESCRIPTION
+from ttl.export.bundle import read_bundle
+from ttl.export.digest import check_digests
+from ttl.run.exporting_flow import CHOSEN, FULL, REPORT
+from ttl.stats import ratio_interval
 from ttl.study.folder import Study
 
 MODELS = {"chosen": CHOSEN, "full": FULL}
 """Section of report.json -> the file exported from the trial that it names."""
+
+
+def measure_latency(
+    folder: Path, *, image_size: int, threads: int | None, budget_seconds: float, seed: int
+) -> tuple[Latency, ...]:
+    """Both files of a run folder, by the protocol of `ttl bench`, on one thread and on all (or on `threads`)."""
+    timed = bench(
+        [Subject(name, folder / name) for name in (CHOSEN, FULL)],
+        threads=[threads] if threads else None,
+        seconds=budget_seconds,
+        image_size=image_size,
+        seed=seed,
+    )
+    return latency_rows(timed, reference=FULL, ratio=ratio_interval)
 
 
 def subjects_of(folder: Path, *, compiled: bool = True) -> tuple[Subject, ...]:
@@ -26,6 +41,7 @@ def subjects_of(folder: Path, *, compiled: bool = True) -> tuple[Subject, ...]:
 
     Raises:
         RunFolderError: it isn't one.
+        ExportError: a file is damaged.
     """
     study = Study(folder)
     content = study.read(REPORT) or {}
@@ -34,6 +50,8 @@ def subjects_of(folder: Path, *, compiled: bool = True) -> tuple[Subject, ...]:
         raise RunFolderError(
             f"{folder} is no folder of a finished run with {CHOSEN} and {FULL}: finish the run, or name ONNX files."
         )
+    for file in MODELS.values():
+        check_digests(folder / file)
     trials = {MODELS[section]: study.trial_folder(content[section]["trial"]) for section in MODELS}
     files = [Subject(name, folder / name) for name in trials]
     runtimes = (EAGER, COMPILED) if compiled else (EAGER,)
@@ -41,11 +59,6 @@ def subjects_of(folder: Path, *, compiled: bool = True) -> tuple[Subject, ...]:
 
 
 def _module(name: str, trial: Path, runtime: str) -> Subject:
-    try:
-        bundle = json.loads((trial / DESCRIPTION).read_text(encoding="utf-8"))
-        shape = (point_from_json(bundle["point"]).image_channels, bundle["image_size"], bundle["image_size"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunFolderError(
-            f"{trial} holds no model that can be read, from which {name} was exported: name the ONNX files instead."
-        ) from error
+    bundle = read_bundle(trial)
+    shape = (bundle.point.image_channels, *bundle.contract.sides)
     return Subject(name, trial, runtime, "ttl.export.bundle:load_bundle", shape)

@@ -1,0 +1,146 @@
+"""A run folder whose files aren't what was written: what refuses, what is made anew, what is named."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from ttl.cli import app
+from ttl.config import RunConfig
+from ttl.errors import RunFolderError
+from ttl.export.contract import read_contract
+from ttl.export.options import ExportConfig
+from ttl.run import export, run
+
+
+def ttl(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def flip(path: Path, place: int = -1000) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def edit(path: Path, change: object) -> None:
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def chosen(folder: Path) -> Path:
+    return folder / "trials" / json.loads((folder / "report.json").read_text())["chosen"]["trial"]
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut short"])
+def test_predict_and_bench_refuse_a_damaged_file_in_one_sentence(folder: Path, damage: str, tmp_path: Path) -> None:
+    model = folder / "model.onnx"
+    if damage == "flipped":
+        flip(model)
+    else:
+        model.write_bytes(model.read_bytes()[:-1])
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "scan.png")
+    whole = folder / "full.onnx"
+    for told in (
+        ("predict", model, tmp_path / "scan.png"),
+        ("bench", model, whole, "--seconds", 1),
+        ("bench", folder, "--no-compiled", "--seconds", 1),
+    ):
+        result = ttl(*told)
+        assert (result.exit_code, result.stderr.count("\n")) == (1, 1), result.output
+        assert result.stderr.startswith(f"ttl: {model} is damaged")
+        assert "Traceback" not in result.output
+    assert ttl("predict", whole, tmp_path / "scan.png").exit_code == 0
+
+
+def test_bench_times_a_foreign_file(folder: Path, tmp_path: Path) -> None:
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, 8, 8]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "foreign", ends[:1], ends[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.save(model, tmp_path / "foreign.onnx")
+    told = ("--seconds", 1, "--runs", 3, "--processes", 1, "--threads", 1)
+    result = ttl("bench", tmp_path / "foreign.onnx", folder / "model.onnx", *told)
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "full.onnx"])
+def test_run_makes_a_damaged_file_anew(
+    folder: Path, name: str, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("ttl.run.job"), "LATENCY_SECONDS", 1.0)
+    before = {path.name: path.read_bytes() for path in folder.glob("*.onnx")}
+    stamps = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.onnx")}
+    again = config.model_copy(update={"out": folder})
+    run(again)
+    assert {path.name: path.stat().st_mtime_ns for path in folder.glob("*.onnx")} == stamps  # nothing to do
+    flip(folder / name)
+    assert run(again).trained == 0
+    assert {path.name: path.read_bytes() for path in folder.glob("*.onnx")} == before
+    (folder / "exports.json").unlink()  # what passed isn't known any more
+    run(again)
+    assert (folder / name).stat().st_mtime_ns > stamps[name]
+    assert read_contract(folder / name).provenance.network == "resnet10t"
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_predictions_that_the_weights_do_not_give_refuse_the_export(folder: Path, split: str) -> None:
+    trial = chosen(folder)
+
+    def change(by: float) -> None:
+        def shift(record: dict[str, dict[str, list[list[float]]]]) -> None:
+            row = record["predictions"][split][3]
+            row[:] = [row[0] - by, row[1] + by]
+
+        edit(trial / "trial.json", shift)
+
+    change(0.00008)  # rounding of another machine
+    assert [record.state for record in export(folder, ExportConfig())] == ["passed"]
+    change(0.00008)
+    with pytest.raises(RunFolderError) as refused:
+        export(folder, ExportConfig())
+    assert str(refused.value).startswith(f"{trial} holds predictions of the {split} images that its weights don't give")
+    assert "a probability by 0.00016" in str(refused.value)
+
+
+def test_predictions_of_fewer_images_refuse_the_export(folder: Path) -> None:
+    edit(chosen(folder) / "trial.json", lambda record: record["predictions"]["val"].pop())
+    with pytest.raises(RunFolderError, match="predictions of the val images that its weights don't give"):
+        export(folder, ExportConfig())
+
+
+def test_weights_of_another_trial_refuse_the_export(folder: Path) -> None:
+    own = chosen(folder)
+    other = next(path for path in (folder / "trials").iterdir() if path != own)
+    shutil.copy(other / "model.safetensors", own)
+    with pytest.raises(RunFolderError, match=r"model\.safetensors is damaged: its bytes aren't those that were saved"):
+        export(folder, ExportConfig())
+
+
+def test_records_that_do_not_fit_are_named(folder: Path) -> None:
+    edit(folder / "exports.json", lambda content: content["files"]["model.onnx"].update(size_bytes="many"))
+    with pytest.raises(
+        RunFolderError, match=r"exports\.json can't be trusted: the field files\.model\.onnx\.size_bytes"
+    ):
+        export(folder, ExportConfig(precision=("fp16",)))
+
+
+def test_export_sweeps_what_a_dead_process_left(folder: Path, tmp_path: Path) -> None:
+    left, cached = folder / ".model.onnx.999999999.12345678.part", folder / "cache" / ".a.npy.999999999.1234.part"
+    kept = tmp_path / "elsewhere" / ".model.onnx.1.12345678.part"
+    kept.parent.mkdir()
+    for path in (left, cached, kept):
+        path.write_text("half")
+    export(folder, ExportConfig(), out=kept.parent)
+    assert not left.exists()
+    assert not cached.exists()
+    assert kept.exists()  # process 1 is at work

@@ -1,0 +1,123 @@
+"""The model card and the JSON beside an exported file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from math import nan
+from pathlib import Path
+
+import pytest
+
+from ttl.deliver.file_record import FileRecord
+from ttl.deliver.model_card import model_card, write_beside
+from ttl.export.contract import Contract, Decoding, Provenance
+from ttl.export.gate import Check
+from ttl.typed import to_json
+from ttl.words.estimate import Estimate
+
+CONTRACT = Contract(
+    kind="binary",
+    class_names=("normal", "pneu|monia"),
+    sides=(112, 112),
+    channels=1,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.2, 0.2, 0.2),
+    decoding=Decoding("bilinear"),
+    provenance=Provenance(
+        network="resnet18",
+        weights="ImageNet",
+        cut="layer3.1",
+        index=6,
+        params=2_783_000,
+        macs=352_000_000,
+        ttl_version="0.1.0",
+        data_fingerprint="ab" * 32,
+        data_name="xray",
+        recipe="full",
+        licence="CC0",
+        versions={"torch": "2.15.0"},
+    ),
+    metrics={
+        "val": {"auprc": Estimate(0.92, 0.88, 0.95)},
+        "test": {"auprc": Estimate(0.96, 0.94, 0.98), "ece": Estimate()},
+    },
+)
+RECORD = FileRecord(
+    file="model.int8.onnx",
+    state="passed",
+    precision="int8",
+    trial="48c95fa44c29",
+    size_bytes=2_880_000,
+    sha256="cd" * 32,
+    opset=20,
+    parity_max_abs=0.1,
+    parity_tolerance=nan,
+    sentence="Difference in test AUPRC from fp32 -0.0024.",
+    checks=(Check("ONNX checker, full", "passed"),),
+    test={"auprc": 0.958},
+)
+
+
+def test_the_card_of_a_classifier() -> None:
+    card = model_card(CONTRACT, RECORD)
+    for part in (
+        "# model.int8.onnx: binary of xray\n",
+        "`resnet18` up to `layer3.1` (truncation point 6), 2,783,000 parameters",
+        "It is not a medical device.",
+        "112 px, resized whole (bilinear, antialiased)",
+        "Grey images are repeated to 3 channels.",
+        "softmax makes probabilities",
+        "| AUPRC | 0.920 (0.880 to 0.950) | 0.960 (0.940 to 0.980) | 0.958 |",
+        "| calibration error | undefined | undefined |  |",
+        "Difference in test AUPRC from fp32 -0.0024.",
+        "| ONNX checker, full | passed |  |",
+        f"SHA-256 {'cd' * 32}, opset 20",
+        "| Licence | CC0 |",
+    ):
+        assert part in card
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"kind": "multilabel"}, "a sigmoid makes probabilities"),
+        ({"kind": "segmentation", "free_sides": True, "divisor": 16}, "any height and width that are multiples of 16"),
+        ({"kind": "segmentation"}, "`(batch, classes, height, width)`"),
+        ({"kind": "segmentation"}, "a sigmoid makes probabilities"),
+        ({"sides": (165, 342)}, "165 x 342 px (height, width), resized whole (bilinear, antialiased)"),
+        (
+            {"embeds_preprocessing": True},
+            "uint8 `(batch, height, width, channels)`, 1 or 3 channels (RGB), of any size",
+        ),
+    ],
+)
+def test_what_it_takes_and_gives(change: dict[str, object], words: str) -> None:
+    assert words in model_card(replace(CONTRACT, **change), RECORD)
+
+
+def test_without_metrics_it_says_so() -> None:
+    assert "Not measured." in model_card(replace(CONTRACT, metrics={}), RECORD)
+
+
+def test_both_files_lie_beside(tmp_path: Path) -> None:
+    described, card = write_beside(tmp_path / "model.int8.onnx", CONTRACT, RECORD)
+    assert (described.name, card.name) == ("model.int8.json", "model.int8.md")
+    content = json.loads(described.read_text())
+    assert content["metadata"]["class_names"] == ["normal", "pneu|monia"]
+    assert content["export"] == to_json(RECORD)
+    assert content["export"] == {
+        "file": "model.int8.onnx",
+        "state": "passed",
+        "precision": "int8",
+        "trial": "48c95fa44c29",
+        "size_bytes": 2_880_000,
+        "sha256": "cd" * 32,
+        "opset": 20,
+        "parity_max_abs": 0.1,
+        "parity_tolerance": None,
+        "sentence": "Difference in test AUPRC from fp32 -0.0024.",
+        "checks": [{"name": "ONNX checker, full", "found": "passed", "wanted": ""}],
+        "test": {"auprc": 0.958},
+    }
+    assert "pneu|monia" in card.read_text()

@@ -1,0 +1,202 @@
+"""All that a consumer of a model must know: what it takes, what it gives, how good it was, where it came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ttl.data.task import Kind
+from ttl.errors import ExportError, RunFolderError
+from ttl.export.digest import check_digests
+from ttl.export.targets import TargetName
+from ttl.typed import REMEDY, from_json, to_json
+from ttl.words.estimate import Estimate
+
+PREFIX = "ttl."
+AGAIN = "export it again"
+RENAMED = {"backbone": "network"}
+"""Keys of the metadata whose names are other ones here."""
+
+Side = Annotated[int, Field(ge=1, le=2**16)]
+Count = Annotated[int, Field(ge=0)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Spread = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How an image file becomes pixels.
+
+    Attributes:
+        interpolation: how images are resized: `bilinear` or `bicubic`, with antialiasing.
+        window: centre and width of the values of DICOM files that are shown; None is their headers'.
+    """
+
+    interpolation: str
+    window: tuple[Finite, Spread] | None = None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a model came from.
+
+    Attributes:
+        network: name of the pretrained network it was cut from.
+        weights: where the network's weights came from, in words.
+        cut: name of the truncation point.
+        index: its index, 1 = lowest.
+        params: number of parameters, those of its head included.
+        macs: multiply-adds of one image up to the cut.
+        data_fingerprint: SHA-256 of the data it was fine-tuned on.
+        ttl_version: version of the tool that made it.
+        recipe: how it was fine-tuned.
+        data_name: what the data is called.
+        versions: of the tools that made the file, by name.
+        licence: what is known of the terms that the weights stand under.
+    """
+
+    network: str
+    weights: str
+    cut: str
+    index: Annotated[int, Field(ge=1)]
+    params: Count
+    macs: Count
+    data_fingerprint: str
+    ttl_version: str
+    recipe: str = ""
+    data_name: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The contract of a model, saved or exported.
+
+    Attributes:
+        kind: the task: `binary`, `multiclass`, `multilabel` or `segmentation`.
+        class_names: the classes, in the order of the outputs; of a segmentation into two classes there is one output,
+            the second's.
+        sides: height and width in pixels that images are resized to; in segmentation they keep their size, and larger
+            ones are predicted in windows of these sides.
+        channels: 1 when the images it was trained on are grey (the model takes them repeated to 3), else 3.
+        mean: what is subtracted from pixels scaled to 0..1, one number for each of the 3 input channels.
+        std: what they are divided by afterwards.
+        decoding: how an image file becomes pixels.
+        provenance: where the model came from.
+        modality: what one input is.
+        divisor: of the sides of what a segmentation network is given: images are padded to multiples of it, and the
+            logits cropped back.
+        free_sides: whether it takes any such sides; else they are `sides`.
+        precision: what it is exported as, a row of `ttl.export.targets`.
+        embeds_preprocessing: whether it takes decoded images, uint8 `(n, height, width, channels)` of any size, and
+            gives probabilities; else normalised ones of its input size, and gives logits.
+        metrics: split -> metric -> estimate, of the fine-tuned model in PyTorch. What an exported file itself gives on
+            the test images is in the JSON beside it.
+        parity: what comparing an exported file with PyTorch found: `max_abs`, `tolerance`, `float64_max_abs`.
+    """
+
+    kind: Kind
+    class_names: Annotated[tuple[str, ...], Field(min_length=1)]
+    sides: tuple[Side, Side]
+    channels: Literal[1, 3]
+    mean: tuple[Finite, Finite, Finite]
+    std: tuple[Spread, Spread, Spread]
+    decoding: Decoding
+    provenance: Provenance
+    modality: Literal["image"] = "image"
+    divisor: Annotated[int, Field(ge=1)] = 1
+    free_sides: bool = False
+    precision: TargetName = "fp32"
+    embeds_preprocessing: bool = False
+    metrics: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
+    parity: Mapping[str, float | None] = field(default_factory=dict)
+
+    @property
+    def per_pixel(self) -> bool:
+        """Whether pixels are classified, not images."""
+        return self.kind == "segmentation"
+
+    @property
+    def several(self) -> bool:
+        """Whether an image may have several classes, so that each is decided by itself."""
+        return self.kind == "multilabel"
+
+    @property
+    def outputs(self) -> int:
+        """Of the network: one a class; of a segmentation into two classes one, the second's."""
+        classes = len(self.class_names)
+        return 1 if self.per_pixel and classes == 2 else classes
+
+    @property
+    def activation(self) -> Literal["softmax", "sigmoid"]:
+        """What makes probabilities of the logits."""
+        return "sigmoid" if self.several or (self.per_pixel and self.outputs == 1) else "softmax"
+
+
+def contract_to_json(contract: Contract) -> dict[str, object]:
+    """The contract as JSON values, all at one level under the names that ONNX metadata has had since version 0.1."""
+    nested = to_json(contract)
+    values = {**nested.pop("provenance"), **nested.pop("decoding"), **nested}
+    values |= {key: values.pop(name) for key, name in RENAMED.items()}
+    height, width = contract.sides
+    square = {"image_size": height} if height == width else {}
+    return {**values, **square, "outputs": contract.outputs, "activation": contract.activation}
+
+
+def contract_from_json(content: Mapping[str, object], *, where: str, remedy: str = REMEDY) -> Contract:
+    """What `contract_to_json` gave, of this version or 0.1; other keys are left alone.
+
+    Raises:
+        RunFolderError: it isn't a contract; the sentence names the file and the field.
+    """
+    values = {RENAMED.get(key, key): value for key, value in content.items()}
+    if "image_size" in values:  # all that version 0.1 wrote, whose sides were equal
+        values.setdefault("sides", [values["image_size"]] * 2)
+    for name, part in {"decoding": Decoding, "provenance": Provenance}.items():
+        values[name] = to_json(from_json(part, values, where=where, remedy=remedy))
+    contract = from_json(Contract, values, where=where, remedy=remedy)
+    for name in ("outputs", "activation"):
+        wanted = getattr(contract, name)
+        if values.get(name, wanted) != wanted:
+            raise RunFolderError(
+                f"{where} can't be trusted: the field {name} is {values[name]!r}, and {contract.kind} with "
+                f"{len(contract.class_names)} classes has {wanted!r}; {remedy}"
+            )
+    return contract
+
+
+def to_properties(contract: Contract) -> dict[str, str]:
+    """The contract as ONNX metadata properties: keys `ttl.*`, values JSON."""
+    return {PREFIX + key: json.dumps(value, ensure_ascii=False) for key, value in contract_to_json(contract).items()}
+
+
+def from_properties(properties: Mapping[str, str], path: Path) -> Contract:
+    """The contract in a file's properties; properties that this version doesn't know are left alone.
+
+    Raises:
+        ExportError: there is none, or it can't be trusted; `path` names the file in the message.
+    """
+    if PREFIX + "kind" not in properties:
+        raise ExportError(f"{path} has no ttl metadata: write it with `ttl export`.")
+    try:
+        own = {key.removeprefix(PREFIX): json.loads(text) for key, text in properties.items() if key.startswith(PREFIX)}
+        return contract_from_json(own, where=str(path), remedy=AGAIN)
+    except json.JSONDecodeError as error:
+        raise ExportError(f"{path} has ttl metadata that can't be read: a value isn't JSON; {AGAIN}.") from error
+    except RunFolderError as error:
+        raise ExportError(f"{error}.") from error
+
+
+def read_contract(path: str | Path) -> Contract:
+    """The contract of an exported file, without running it, once the file was found to be whole.
+
+    Raises:
+        ExportError: the file isn't there, is damaged, or has no contract that can be trusted.
+    """
+    return from_properties(check_digests(Path(path)).properties, Path(path))

@@ -1,0 +1,128 @@
+"""Is an ONNX file what was exported? Two digests in its own metadata say so, wherever it was moved, whatever its name.
+
+`ttl.sha256_graph` is over all of the file but its metadata, as it is stored: the raw bytes of the message's top-level
+fields other than `metadata_props`, in their order. `ttl.sha256_metadata` is over all other metadata: the pairs of key
+and value, sorted, as a JSON list without spaces.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from ttl.cost.session import check_file
+from ttl.errors import ExportError
+
+OF_GRAPH, OF_METADATA = "ttl.sha256_graph", "ttl.sha256_metadata"
+GRAPH, METADATA = 7, 14
+"""Numbers of fields of ONNX's ModelProto."""
+VARINT, SIZED, FIXED = 0, 2, {1: 8, 5: 4}
+"""Protobuf's wire types; of the last ones the size in bytes."""
+DAMAGED = "{path} is damaged{perhaps}: its bytes aren't those that were exported; export it again."
+
+
+@dataclass(frozen=True)
+class Digests:
+    """What was computed of a file (SHA-256, hex), its metadata but for the digests, and whether it holds these."""
+
+    graph: str
+    metadata: str
+    properties: Mapping[str, str]
+    is_sealed: bool
+
+
+def seal(model: onnx.ModelProto | bytes, properties: Mapping[str, str]) -> bytes:
+    """The file's bytes with these metadata, in place of those that the model has, and the digests.
+
+    The metadata come before the graph: a file that is cut short has lost some of what its digests are of, and none of
+    the digests.
+    """
+    content = model if isinstance(model, bytes) else model.SerializeToString()
+    fields = [field for field in _fields(memoryview(content)) if field[0] != METADATA]
+    others = {key: value for key, value in properties.items() if key not in (OF_GRAPH, OF_METADATA)}
+    digests = {OF_GRAPH: json.dumps(_of_graph(fields)), OF_METADATA: json.dumps(_of_metadata(others))}
+    described = onnx.ModelProto()
+    onnx.helper.set_model_props(described, digests | others)
+    parts = [raw for _, raw, _ in fields]
+    parts.insert([number for number, _, _ in fields].index(GRAPH), memoryview(described.SerializeToString()))
+    return b"".join(parts)
+
+
+def check_digests(path: Path) -> Digests:
+    """Look whether a file's bytes are those that were exported; one without digests is taken as it is.
+
+    Raises:
+        ExportError: there is no such file, or it is damaged.
+    """
+    check_file(path)
+    try:
+        content = path.read_bytes()
+        fields = list(_fields(memoryview(content)))
+        properties = dict(_entry(payload) for number, _, payload in fields if number == METADATA)
+    except OSError as error:
+        raise ExportError(f"{path} can't be read: {error.strerror or error}.") from error
+    except (ValueError, IndexError) as error:
+        raise ExportError(DAMAGED.format(path=path, perhaps=" or isn't an ONNX file")) from error
+    stated = {key: properties.pop(key, None) for key in (OF_GRAPH, OF_METADATA)}
+    found = {OF_GRAPH: _of_graph(fields), OF_METADATA: _of_metadata(properties)}
+    # A damaged length may have hidden the digests within another field: their names are still somewhere.
+    is_sealed = any(stated.values()) or OF_GRAPH.encode() in content
+    if is_sealed and stated != {key: json.dumps(digest) for key, digest in found.items()}:
+        raise ExportError(DAMAGED.format(path=path, perhaps=""))
+    return Digests(found[OF_GRAPH], found[OF_METADATA], properties, is_sealed)
+
+
+Field = tuple[int, memoryview, memoryview]
+"""Number, the raw bytes with the tag, and what a sized one holds."""
+
+
+def _of_graph(fields: Iterable[Field]) -> str:
+    total = hashlib.sha256()
+    for number, raw, _ in fields:
+        if number != METADATA:
+            total.update(raw)
+    return total.hexdigest()
+
+
+def _of_metadata(properties: Mapping[str, str]) -> str:
+    pairs = json.dumps(sorted(properties.items()), ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(pairs.encode()).hexdigest()
+
+
+def _fields(content: memoryview) -> Iterator[Field]:
+    """The fields of a protobuf message, one level deep; ValueError or IndexError where it is none."""
+    end = 0
+    while end < len(content):
+        start = end
+        tag, end = _varint(content, end)
+        number, wire_type = tag >> 3, tag & 7
+        if wire_type in (SIZED, VARINT):
+            value, end = _varint(content, end)
+            size = value if wire_type == SIZED else 0
+        else:
+            size = FIXED.get(wire_type, len(content))  # another type is damage: it ends beyond the message
+        payload, end = content[end : end + size], end + size
+        if not number or end > len(content):
+            raise ValueError("it isn't a whole protobuf message")
+        yield number, content[start:end], payload
+
+
+def _varint(content: memoryview, at: int) -> tuple[int, int]:
+    """A number, seven bits a byte, the lowest first; and where it ends."""
+    value = 0
+    for shift in range(0, 64, 7):
+        value |= (content[at] & 0x7F) << shift
+        at += 1
+        if content[at - 1] < 0x80:
+            return value, at
+    raise ValueError("a number goes on beyond 64 bits")
+
+
+def _entry(message: memoryview) -> tuple[str, str]:
+    key, value = (str(payload, "utf-8") for _, _, payload in _fields(message))
+    return key, value

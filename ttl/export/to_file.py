@@ -1,0 +1,189 @@
+"""A PyTorch model as one file that is there only if it passed every check."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import onnx
+import torch
+from PIL import Image
+from torch import nn
+
+from ttl.errors import ExportError, LatencyError, UsageError
+from ttl.export.contract import Contract, to_properties
+from ttl.export.digest import seal
+from ttl.export.embed import (
+    GREY_TOLERANCE,
+    PROBABILITIES,
+    PROBABILITY_TOLERANCE,
+    check_preprocessing,
+    embed_preprocessing,
+)
+from ttl.export.gate import Check, Judge, Judgement, check_graph, elsewhere, no_judge, parity_checks
+from ttl.export.parity import Parity, check_parity
+from ttl.export.quantize import Quantized
+from ttl.export.run import OnnxModel
+from ttl.export.targets import target_of
+from ttl.export.targets.onnx_target import write_graph
+from ttl.export.targets.target import Calibration, Order
+from ttl.files import provisional, sha256
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """A written file that passed its checks."""
+
+    path: Path
+    size_bytes: int
+    sha256: str
+    precision: str
+    parity: Parity
+    free_sides: bool
+    """Whether it takes images of any size."""
+    checks: tuple[Check, ...]
+    judgement: Judgement
+    opset: int | None = None
+    quantized: Quantized | None = None
+
+
+def export_model(
+    model: nn.Module,
+    path: str | Path,
+    *,
+    check_on: torch.Tensor,
+    contract: Contract | None = None,
+    opset: int | None = None,
+    divisor: int | None = None,
+    precision: str = "fp32",
+    calibration: Calibration | None = None,
+    decoded: Sequence[Image.Image] = (),
+    judge: Judge = no_judge,
+    devices: Sequence[str] = (),
+) -> ExportResult:
+    """Write a model as ONNX: input `image`, output `logits`, any batch size, weights inside the file.
+
+    The file is written under a temporary name beside `path` and renamed when it has passed: the ONNX checker;
+    names, shapes and a batch size that is free; the comparison with PyTorch in float32 and float64 on real images,
+    at several batch sizes, with graph optimisation off and on (`check_parity`); and `judge`. So what stands under
+    `path` is checked; after a failure, what stood there before still does. The model is copied: its mode, device and
+    weights stay as they are. The file holds digests of itself (`ttl.export.digest`).
+
+    Args:
+        model: takes `(n, 3, h, w)` float32 normalised images, returns logits `(n, classes)`, or `(n, outputs, h, w)`.
+        path: the file to write; its folder is made when missing.
+        check_on: `(n, 3, h, w)` float32, real normalised images, at least 1; 7 are used.
+        contract: written into the file, so that it can be fed images without anything else.
+        opset: version of the ONNX operators; the exporter's own choice by default.
+        divisor: of a network that takes images of any size with sides that are multiples of it: the file does, too.
+            None fixes the sides to those of `check_on`.
+        precision: of the weights and of what is computed; inputs and outputs are float32 in each. One of
+            `ttl.export.targets.TARGETS`; `program` is no ONNX file but one of torch.export.
+        calibration: what int8 needs, and only int8.
+        decoded: images as a decoder returns them. Where given, the file takes such images, uint8
+            `(n, height, width, channels)` of any size, and gives `probabilities`; it needs a `contract`, and is checked
+            on them against the training pipeline.
+        judge: a last check of the written file, with data of the task.
+        devices: beside the CPU, that the file is meant for (`cuda`): it is run there too where onnxruntime can, and
+            the result says where it can't.
+
+    Raises:
+        ExportError: the model can't be exported with a free batch size, or the file can't be written.
+        GateError: the file doesn't compute what the model computes, or was refused.
+        UsageError: options that don't go together.
+
+    Example:
+        >>> import tempfile, torch
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 2))
+        >>> folder = tempfile.mkdtemp()
+        >>> export_model(model, f"{folder}/model.onnx", check_on=torch.rand(3, 3, 2, 2)).parity.batches
+        (1, 2, 7)
+    """
+    row, path, images = target_of(precision), Path(path), _checked(check_on)
+    if row.is_calibrated != (calibration is not None):
+        raise UsageError(f"{precision} {'needs a' if row.is_calibrated else 'takes no'} calibration.")
+    if decoded and contract is None:
+        raise UsageError("A file that takes decoded images needs a contract, which says how to make pixels of them.")
+    if contract is not None:
+        contract = replace(contract, precision=precision, free_sides=divisor is not None)
+    order = Order(images, contract, opset, divisor, calibration)
+    still, judgement = copy.deepcopy(model).cpu().eval(), Judgement()
+    try:
+        with provisional(path) as unchecked:
+            made = row.write(still, unchecked, order)
+            sound = check_graph(unchecked) if row.is_onnx else ()
+            parity = check_parity(still, unchecked, images, precision=precision)
+            if divisor is not None:
+                check_parity(still, unchecked, _oblong(images, divisor), batches=(1,), precision=precision)
+            compared = parity_checks(parity, row.how_run) + made.checks
+            if row.is_onnx:
+                compared += tuple(_on_device(device, still, unchecked, images, precision) for device in devices)
+                if decoded and contract is not None:
+                    contract = replace(contract, embeds_preprocessing=True)
+                    compared += (_embedded(unchecked, contract, decoded),)
+                    sound = check_graph(unchecked, output=PROBABILITIES)
+                judgement = judge(unchecked)
+                unchecked.write_bytes(seal(unchecked.read_bytes(), _described(contract, parity)))
+            size, digest = unchecked.stat().st_size, sha256(unchecked)
+    except OSError as error:
+        raise ExportError(f"{path} can't be written: {error.strerror or error}; free it or name another.") from error
+    return ExportResult(
+        path=path,
+        size_bytes=size,
+        sha256=digest,
+        precision=precision,
+        parity=parity,
+        free_sides=divisor is not None,
+        checks=sound + compared + judgement.checks,
+        judgement=judgement,
+        opset=made.opset,
+        quantized=made.quantized,
+    )
+
+
+export_onnx = export_model
+"""The public name: without a precision, or with one of them, the file is ONNX."""
+
+
+def _checked(images: torch.Tensor) -> torch.Tensor:
+    if images.ndim != 4 or images.shape[0] < 1 or not images.is_floating_point():
+        raise ExportError(
+            f"check_on is {images.dtype} of shape {tuple(images.shape)}: give at least one normalised image, "
+            "float of shape (n, 3, height, width)."
+        )
+    return images.detach().to("cpu", torch.float32)
+
+
+def _oblong(images: torch.Tensor, divisor: int) -> torch.Tensor:
+    """Parts of the images with other sides, each a multiple of the divisor."""
+    shares = zip((0.5, 0.75), images.shape[2:], strict=True)
+    height, width = (max(1, round(share * side / divisor)) * divisor for share, side in shares)
+    return images[:, :, :height, :width]
+
+
+def _on_device(device: str, model: nn.Module, path: Path, images: torch.Tensor, precision: str) -> Check:
+    try:
+        return elsewhere(device, check_parity(model, path, images, precision=precision, device=device))
+    except LatencyError as error:
+        return elsewhere(device, str(error))
+
+
+def _embedded(path: Path, contract: Contract, decoded: Sequence[Image.Image]) -> Check:
+    """Put the graph that takes decoded images in place of the plain one that was checked."""
+    plain = OnnxModel(path)  # loaded whole: the file may be written again
+    write_graph(embed_preprocessing(onnx.load(str(path)), contract), path)
+    found = check_preprocessing(OnnxModel(path), plain, decoded)
+    pixels = f"pixels differ by {found.grey_levels} of 255"
+    said = f"{pixels}, probabilities by {found.max_abs:.2g}, on {found.images} images"
+    wanted = f"{GREY_TOLERANCE} and {PROBABILITY_TOLERANCE}"
+    return Check("Decoded images against the training pipeline", said, wanted)
+
+
+def _described(contract: Contract | None, parity: Parity) -> dict[str, str]:
+    """The file's metadata, with what the checks found."""
+    if contract is None:
+        return {}
+    measured = {"max_abs": parity.max_abs, "tolerance": parity.tolerance, "float64_max_abs": parity.float64_max_abs}
+    return to_properties(replace(contract, parity=measured))
