@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cache
 from math import isnan, nan
 from pathlib import Path
@@ -74,8 +75,8 @@ def reason(error: ValidationError) -> str:
     return f"{field}: {message[0].lower()}{message[1:]}"
 
 
-SEAL = "sha256"
-"""The key of a file's own digest: of all that stands beside it."""
+SEAL = "content_sha256"
+"""The key of a file's own digest: of all that stands beside it. Files of version 0.1 have none."""
 
 
 def read(kind: type[T], path: Path) -> T | None:
@@ -84,12 +85,20 @@ def read(kind: type[T], path: Path) -> T | None:
     Raises:
         RunFolderError: it can't be read, isn't JSON, was changed since, or isn't of that type.
     """
+    content = read_sealed(path)
+    return None if content is None else from_json(kind, content, where=str(path))
+
+
+def read_sealed(path: Path) -> object | None:
+    """The JSON values of a file, without its digest; None where there is none.
+
+    Raises:
+        RunFolderError: it can't be read, isn't JSON, or was changed since it was written.
+    """
     content = read_object(path)
-    if content is None:
-        return None
-    if isinstance(content, dict) and content.pop(SEAL, None) not in (None, seal(content)):
+    if isinstance(content, dict) and content.pop(SEAL, None) not in (None, digest_of(content)):
         raise RunFolderError(f"{path} can't be trusted: it was changed after it was written; {REMEDY}")
-    return from_json(kind, content, where=str(path))
+    return content
 
 
 def read_object(path: Path) -> object | None:
@@ -114,11 +123,19 @@ def write(path: Path, value: object) -> None:
     Raises:
         OSError: no room, or no right to write.
     """
-    content = to_json(value)
-    write_text(path, dumps({**content, SEAL: seal(content)}))
+    write_sealed(path, to_json(value))
 
 
-def seal(content: object) -> str:
+def write_sealed(path: Path, content: Mapping[str, object]) -> None:
+    """Write a JSON object likewise.
+
+    Raises:
+        OSError: no room, or no right to write.
+    """
+    write_text(path, dumps({**content, SEAL: digest_of(content)}))
+
+
+def digest_of(content: object) -> str:
     """SHA-256 (hex) of JSON values, whatever the order of their keys."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

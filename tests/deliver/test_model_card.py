@@ -12,7 +12,7 @@ import pytest
 from ttl.deliver.file_record import FileRecord
 from ttl.deliver.model_card import model_card, write_beside
 from ttl.export.contract import Contract, Decoding, Provenance
-from ttl.export.gate import Check
+from ttl.export.checks import Check
 from ttl.typed import to_json
 from ttl.words.estimate import Estimate
 

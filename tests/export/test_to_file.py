@@ -17,7 +17,8 @@ from torch import fx, nn
 from ttl.errors import ExportError, GateError, UsageError
 from ttl.export import to_file
 from ttl.export.contract import Contract, read_contract
-from ttl.export.gate import Check, Figures, Judgement
+from ttl.export.checks import Check, Figures
+from ttl.export.gate import Judgement
 from ttl.export.targets import onnx_target
 from ttl.export.to_file import ExportResult, export_onnx
 

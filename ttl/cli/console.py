@@ -16,9 +16,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from ttl.cli.progress import FineTune, Row, RunProgress, summed
-from ttl.cli.records import TrialFigures, epoch_figures, trial_figures
 from ttl.cli.tables import written
 from ttl.run import events
+from ttl.study.record import TrialRecord
 from ttl.words.counts import counted, listed
 from ttl.words.metric import metric
 
@@ -147,30 +147,28 @@ def line(event: events.Event) -> str:
         case events.TrialFailed():
             return f"The fine-tune at {event.cut} failed: {event.cause}; the search goes on"
         case events.TrialPaused(record):
-            trial = trial_figures(record)
-            return _trial_line(trial, [trial.metric], f"paused after {counted(trial.epochs, 'epoch')}")
+            return _trial_line(record, [record.score], f"paused after {counted(record.epochs, 'epoch')}")
         case events.TrialDone(record):
-            trial = trial_figures(record)
-            first = sorted(trial.figures["val"], key=lambda key: key != trial.metric)[:3]  # the rest is in the report
-            how = "already done" if event.reused else f"{counted(trial.epochs, 'epoch')}, {trial.seconds:.0f} s"
-            return _trial_line(trial, first, how)
+            first = sorted(record.val, key=lambda key: key != record.score)[:3]  # the rest is in the report
+            how = "already done" if event.reused else f"{counted(record.epochs, 'epoch')}, {record.seconds:.0f} s"
+            return _trial_line(record, first, how)
         case _:
             return ""
 
 
-def _trial_line(trial: TrialFigures, metrics: list[str], how: str) -> str:
+def _trial_line(record: TrialRecord, metrics: list[str], how: str) -> str:
     """`stem  validation Dice 0.9312  HD95 4.31 px  (3 epochs, 120 s, seed 1)`."""
     values = []
     for key in metrics:
-        of = metric(key, trial.distance_unit)
-        value = trial.value if key == trial.metric else trial.figures["val"][key].value
+        of = metric(key, record.distance_unit)
+        value = record.reached if key == record.score else record.val[key].value
         values.append(f"{of.name} {written(value, of)}")
-    seed = f", seed {trial.seed}" if trial.seed else ""
-    return f"{trial.cut}  validation {'  '.join(values)}  ({how}{seed})"
+    seed = f", seed {record.seed}" if record.seed else ""
+    return f"{record.cut}  validation {'  '.join(values)}  ({how}{seed})"
 
 
 def epoch_line(event: events.EpochDone) -> str:
     """`epoch 2: train loss 0.5000, val loss 0.2500, 16 images/s`."""
-    row = epoch_figures(event.row)
-    losses = f"train loss {row.train_loss:.4f}, val loss {row.val_loss:.4f}"
-    return f"epoch {row.epoch}: {losses}, {row.images_per_second:.0f} images/s"
+    epoch = event.epoch
+    losses = f"train loss {epoch.train_loss:.4f}, val loss {epoch.val_loss:.4f}"
+    return f"epoch {epoch.epoch}: {losses}, {epoch.images_per_second:.0f} images/s"

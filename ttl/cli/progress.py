@@ -10,9 +10,10 @@ from statistics import fmean, median
 from time import monotonic
 from typing import Literal
 
-from ttl.cli.records import EpochFigures, TrialFigures, epoch_figures, trial_figures
 from ttl.cli.tables import duration
+from ttl.finetune.epoch import Epoch
 from ttl.run import events
+from ttl.study.record import TrialRecord
 
 State = Literal["failed", "running", "waiting", "paused", "stopped", "done"]
 STATES: tuple[State, ...] = ("failed", "running", "waiting", "paused", "stopped", "done")
@@ -49,10 +50,10 @@ class FineTune:
         self.max_epochs = min((bound for bound in (max_epochs, self.max_epochs) if bound), default=None)
         self.began = self.epoch_began = monotonic()
 
-    def end_epoch(self, row: EpochFigures) -> None:
+    def end_epoch(self, epoch: Epoch, score: float) -> None:
         """The running epoch is over."""
-        self.epochs, self.samples, self.seconds_per_epoch = row.epoch, 0, row.seconds
-        self.value = max((value for value in (self.value, row.value) if not isnan(value)), default=nan)
+        self.epochs, self.samples, self.seconds_per_epoch = epoch.epoch, 0, epoch.seconds
+        self.value = max((value for value in (self.value, score) if not isnan(value)), default=nan)
         self.epoch_began = monotonic()
 
     @property
@@ -115,9 +116,9 @@ class RunProgress:
             case events.EpochProgress() | events.EpochDone():
                 return self._advance(event)
             case events.TrialDone(record):
-                return self._end(trial_figures(record), "done")
+                return self._end(record, "done")
             case events.TrialPaused(record):
-                return self._end(trial_figures(record), "paused")
+                return self._end(record, "paused")
             case events.TrialFailed():
                 fine_tune = self._numbered(event.cut, event.seed)
                 fine_tune.state, fine_tune.value, fine_tune.samples = "failed", nan, 0
@@ -154,17 +155,16 @@ class RunProgress:
         if isinstance(event, events.EpochProgress):
             fine_tune.samples, fine_tune.samples_per_epoch = event.samples, event.samples_per_epoch
             return fine_tune
-        row = epoch_figures(event.row)
-        fine_tune.end_epoch(row)
-        self.metric = row.metric
+        self.metric, score = next(iter(event.epoch.val.items()))  # the first metric of a kind is the one that chooses
+        fine_tune.end_epoch(event.epoch, score)
         if fine_tune.macs > 0:
-            self.seconds_per_mac.append(row.seconds / fine_tune.macs)
+            self.seconds_per_mac.append(event.epoch.seconds / fine_tune.macs)
         return fine_tune
 
-    def _end(self, trial: TrialFigures, state: State) -> FineTune:
-        self.metric = trial.metric
-        fine_tune = self._numbered(trial.cut, trial.seed)
-        fine_tune.state, fine_tune.epochs, fine_tune.value, fine_tune.samples = state, trial.epochs, trial.value, 0
+    def _end(self, record: TrialRecord, state: State) -> FineTune:
+        self.metric = record.score
+        fine_tune = self._numbered(record.cut, record.seed)
+        fine_tune.state, fine_tune.epochs, fine_tune.value, fine_tune.samples = state, record.epochs, record.reached, 0
         return fine_tune
 
     def running(self) -> list[FineTune]:

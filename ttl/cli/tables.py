@@ -11,42 +11,44 @@ from ttl.words.estimate import Estimate
 from ttl.words.metric import Metric, metric
 
 if TYPE_CHECKING:
-    from ttl.cli.records import ClassCounts, ExportedFile, RunFigures, Spread
     from ttl.cost.latency import Latency
+    from ttl.data.describe import Description
+    from ttl.deliver.file_record import FileRecord
+    from ttl.export.checks import Check
+    from ttl.report.schema import RunReport
+    from ttl.report.schema.searched import SeedSpread
 
 
-def counts_table(counts: ClassCounts) -> str:
+def counts_table(task: Description) -> str:
     """Images of each class in each split; of a segmentation the images that hold it, and its share of the pixels."""
-    width = max(5, *map(len, counts.names))
-    head = f"{'class':<{width}}" + "".join(f"{split:>8}" for split in counts.images)
-    images = counts.images.values()
-    rows = [f"{name:<{width}}" + "".join(f"{of_split[name]:>8}" for of_split in images) for name in counts.names]
-    if not counts.pixel_share:
+    width = max(5, *map(len, task.class_names))
+    head = f"{'class':<{width}}" + "".join(f"{split:>8}" for split in task.counts)
+    images = task.counts.values()
+    rows = [f"{name:<{width}}" + "".join(f"{of_split[name]:>8}" for of_split in images) for name in task.class_names]
+    if not task.pixel_share:
         return "\n".join([head, *rows])
-    shares = [_percent(counts.pixel_share.get(name)) for name in counts.names]
+    shares = [units.percent(task.pixel_share[name]) for name in task.class_names]
     rows = [f"{row}{share:>10}" for row, share in zip(rows, shares, strict=True)]
     return "\n".join(["Images that hold each class, and its share of the labelled pixels:", f"{head}    pixels", *rows])
 
 
-def _percent(share: float | None) -> str:
-    return "-" if share is None else units.percent(share)
-
-
-def candidates_table(run: RunFigures) -> str:
+def candidates_table(report: RunReport) -> str:
     """The points tried: cost and metric with intervals, the chosen one marked."""
-    chooses = metric(run.metric, run.distance_unit)
-    width = max(len(row.cut) for row in run.candidates)
+    chooses = report.score
+    width = max(len(row.cut) for row in report.candidates)
     val = f"val {chooses.name} (95 % interval)"
     lines = [f"{'point':<{width}}   params     MACs  epochs  {val:<25}   test {chooses.name}"]
-    for row in run.candidates:
-        mark = "  <- chosen" if row.is_chosen else ""
+    for row in report.candidates:
+        mark = "  <- chosen" if report.is_chosen(row.cut) else ""
         lines.append(
             f"{row.cut:<{width}} {row.params / 1e6:>7.3f}M {row.macs / 1e9:>7.3f}G {row.epochs:>6}  "
-            f"{estimate(row.val, chooses):<25} {estimate(row.test, chooses)}{mark}"
+            f"{estimate(report.validation(row), chooses):<25} {estimate(report.tested(row), chooses)}{mark}"
         )
         if row.spread:
             spread = row.spread
-            means = "; ".join(f"{split} {over_seeds(spread, split, run.metric, chooses)}" for split in ("val", "test"))
+            means = "; ".join(
+                f"{split} {over_seeds(spread, split, report.metric, chooses)}" for split in ("val", "test")
+            )
             lines.append(f"{'':<{width}} {means}")
     return "\n".join(lines)
 
@@ -109,7 +111,7 @@ def _against(row: Latency) -> str:
     return f"{row.ratio_to_full:.3f} ({low:.3f} to {high:.3f}){words}"
 
 
-def metrics(estimates: Mapping[str, Estimate], spread: Spread | None, split: str, unit: str = "") -> str:
+def metrics(estimates: Mapping[str, Estimate], spread: SeedSpread | None, split: str, unit: str = "") -> str:
     """All metrics, a line each; beside them mean and standard deviation over the seeds, where there are several.
 
     Distances are in `unit`, `px` or `mm`.
@@ -123,12 +125,12 @@ def metrics(estimates: Mapping[str, Estimate], spread: Spread | None, split: str
     return "\n".join(line.rstrip() for line in lines)
 
 
-def over_seeds(spread: Spread, split: str, key: str, of: Metric) -> str:
+def over_seeds(spread: SeedSpread, split: str, key: str, of: Metric) -> str:
     """`mean 0.9312, sd 0.0041 over 3 seeds`."""
-    mean, sd = spread.mean[split][key], spread.sd[split][key]
-    if isnan(mean):
+    over = (spread.val if split == "val" else spread.test)[key]
+    if isnan(over.mean):
         return "mean undefined"
-    return f"mean {written(mean, of)}, sd {written(sd, of)} over {spread.seeds} seeds"
+    return f"mean {written(over.mean, of)}, sd {written(over.sd, of)} over {len(spread.seeds)} seeds"
 
 
 def estimate(value: Estimate, of: Metric) -> str:
@@ -147,22 +149,29 @@ def written(value: float, of: Metric) -> str:
     return of.text(value) if of.is_distance else f"{value:.4f}"
 
 
-def checks_table(checks: Sequence[tuple[str, str, str]]) -> str:
+def checks_table(checks: Sequence[Check]) -> str:
     """What was checked on a file: its name, what was found, and what was wanted."""
-    width = max(len(name) for name, _, _ in checks)
+    width = max(len(check.name) for check in checks)
     return "\n".join(
-        f"  {name:<{width}}  {result}" + (f"  (wanted: {wanted})" if wanted else "") for name, result, wanted in checks
+        f"  {check.name:<{width}}  {check.found}" + (f"  (wanted: {check.wanted})" if check.wanted else "")
+        for check in checks
     )
 
 
-def files_table(files: Sequence[ExportedFile]) -> str:
+def files_table(files: Sequence[FileRecord]) -> str:
     """Each file that was asked for: passed, failed or not exported, and what was found of it."""
-    width = max(len(file.name) for file in files)
+    width = max(len(file.file) for file in files)
     lines = [f"{'file':<{width}}  {'precision':<12}  {'state':<12}  {'MB':>7}  what was found"]
     for file in files:
         size = "      -" if file.size_bytes is None else f"{file.size_bytes / 1e6:7.2f}"
-        lines.append(f"{file.name:<{width}}  {file.precision:<12}  {file.state:<12}  {size}  {file.verdict}")
+        lines.append(f"{file.file:<{width}}  {file.precision:<12}  {file.state:<12}  {size}  {_found(file)}")
     return "\n".join(lines)
+
+
+def _found(file: FileRecord) -> str:
+    """Of a file, in one sentence or a figure."""
+    parity = "" if file.parity_max_abs is None else f"differs from PyTorch by {file.parity_max_abs:.2g}"
+    return file.why or file.sentence or parity
 
 
 def duration(seconds: float) -> str:

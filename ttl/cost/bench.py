@@ -5,23 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from math import ceil
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ttl.cost.fresh import ask
+from ttl.cost.fresh import inspect_alone, time_together
 from ttl.cost.session import Hardware, check_file, hardware, load_average, provider_of, resolve_threads
-from ttl.cost.subject import COMPILED, CPU, CUDA, ONNXRUNTIME, Request, Setting, Subject
+from ttl.cost.subject import COMPILED, CPU, CUDA, ONNXRUNTIME, Inspected, Request, Setting, Subject, Timed
 from ttl.errors import UsageError
+from ttl.words.sides import ImageSize, sides_of
 
 Array = npt.NDArray[np.float64]
 Tell = Callable[[str], None]
-Answer = dict[str, Any]
 PROCESSES = 3
 BUSY_LOAD = 0.5
 """A load average above it: others compute. A process that always computes makes 1, an idle machine's chores 0.1."""
@@ -104,7 +103,7 @@ def bench(
     processes: int = PROCESSES,
     seconds: float = 60.0,
     device: str = CPU,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     inspect: bool = True,
     seed: int = 0,
     tell: Tell = lambda text: None,
@@ -122,7 +121,7 @@ def bench(
         seconds: wall-clock limit for all warming up and timing. At least 5 rounds are timed in each process;
             starting processes, opening and compiling models come on top.
         device: `cpu` or `cuda`.
-        image_size: height and width, for files that leave them open.
+        image_size: side of a square, or height and width, for files that leave them open.
         inspect: whether to measure peak memory and see which provider runs, too, in a process for each model.
         seed: of the order of models, and of the random images.
         tell: is told, in a few words, what begins.
@@ -133,16 +132,15 @@ def bench(
         LatencyError: CUDA was asked for and can't be had; or a process died.
     """
     _check(subjects, device, {"batch": batches, "runs": [runs], "processes": [processes], "seconds": [seconds]})
-    settings = [
-        Setting(batch, count, device, image_size) for batch, count in product(batches, _counts(threads, device))
-    ]
+    sides = () if image_size is None else sides_of(image_size)
+    settings = [Setting(batch, count, device, sides) for batch, count in product(batches, _counts(threads, device))]
     groups = [group for group in _by_library(subjects) if group]
     work = [Request(group, setting, ceil(runs / processes)) for setting in settings for group in groups]
     machine, before = hardware(), load_average()
-    inspected = {key: ask(request) for key, request in _alone(subjects if inspect else (), settings, tell)}
+    inspected = {key: inspect_alone(request) for key, request in _alone(subjects if inspect else (), settings, tell)}
     answers = _repeated(work, processes, seconds, seed, tell)
     times = (found for request, of in zip(work, answers, strict=True) for found in _gathered(request, of, inspected))
-    warm = all(one["warm"] for of in answers for one in of)
+    warm = all(one.warm for of in answers for one in of)
     return Bench(tuple(times), Conditions(machine, before, load_average()), runs, processes, warm)
 
 
@@ -152,15 +150,15 @@ def _counts(threads: Sequence[int] | None, device: str) -> list[int]:
     return [1] if device == CUDA else sorted({1, resolve_threads(None)})
 
 
-def _repeated(work: Sequence[Request], processes: int, seconds: float, seed: int, tell: Tell) -> list[list[Answer]]:
+def _repeated(work: Sequence[Request], processes: int, seconds: float, seed: int, tell: Tell) -> list[list[Timed]]:
     """For each request what each of its processes says; what one leaves of its share of the seconds the others have."""
-    answers: list[list[Answer]] = [[] for _ in work]
+    answers: list[list[Timed]] = [[] for _ in work]
     left, used = len(work) * processes, 0.0
     for process, (number, request) in product(range(processes), enumerate(work)):
         tell(f"{_words(request)}: process {process + 1} of {processes}")
         share = max(seconds - used, 0.0) / left
-        answers[number].append(ask(replace(request, seconds=share, seed=(seed, process))))
-        used, left = used + answers[number][-1]["seconds"], left - 1
+        answers[number].append(time_together(replace(request, seconds=share, seed=(seed, process))))
+        used, left = used + answers[number][-1].seconds, left - 1
     return answers
 
 
@@ -201,22 +199,22 @@ def _words(request: Request) -> str:
     return f"{library}, batch {request.setting.batch}, threads {request.setting.threads}"
 
 
-def _gathered(request: Request, answers: Sequence[Answer], inspected: dict[Key, Answer]) -> Iterator[Times]:
+def _gathered(request: Request, answers: Sequence[Timed], inspected: Mapping[Key, Inspected]) -> Iterator[Times]:
     setting = request.setting
     for position, subject in enumerate(request.subjects):
-        models = [answer["models"][position] for answer in answers]
-        seen = inspected.get((subject.name, subject.runtime, setting.batch), {})
-        failed = next((model["failed"] for model in models if model["failed"]), "")
-        for device in models[0]["times_ms"]:
+        models = [answer.models[position] for answer in answers]
+        seen = inspected.get((subject.name, subject.runtime, setting.batch), Inspected(None, setting.device))
+        failed = next((model.failed for model in models if model.failed), "")
+        for device in models[0].times_ms:
             yield Times(
                 model=subject.name,
-                runtime=models[0]["runtime"],
+                runtime=models[0].runtime,
                 device=device,
-                provider=seen.get("provider", setting.device),
+                provider=seen.provider,
                 batch=setting.batch,
                 threads=setting.threads,
-                times_ms=() if failed else tuple(np.array(model["times_ms"][device]) for model in models),
-                cold_starts_ms=() if failed else tuple(model["cold_start_ms"] for model in models),
-                peak_memory_bytes=seen.get("peak_memory_bytes"),
+                times_ms=() if failed else tuple(np.array(model.times_ms[device]) for model in models),
+                cold_starts_ms=() if failed else tuple(model.cold_start_ms for model in models),
+                peak_memory_bytes=seen.peak_memory_bytes,
                 failed=failed,
             )

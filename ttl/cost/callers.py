@@ -35,7 +35,7 @@ def open_callers(subject: Subject, setting: Setting, rng: np.random.Generator) -
 
         return open_torch(subject, setting, rng)
     session = open_session(subject.path, threads=setting.threads, device=setting.device)
-    feed = image_feed(session, subject.name, batch=setting.batch, image_size=setting.image_size, rng=rng)
+    feed = image_feed(session, subject.name, batch=setting.batch, sides=setting.sides, rng=rng)
     runtime, copying = f"onnxruntime {ort.__version__}", partial(session.run, None, feed)
     if setting.device != CUDA:
         return (Caller(runtime, setting.device, copying),)

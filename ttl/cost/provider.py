@@ -29,7 +29,7 @@ def provider_that_ran(subject: Subject, setting: Setting) -> str:
             subject.path, threads=setting.threads, device=setting.device, profile=Path(folder) / "profile"
         )
         rng = np.random.default_rng(0)
-        feed = image_feed(session, subject.name, batch=setting.batch, image_size=setting.image_size, rng=rng)
+        feed = image_feed(session, subject.name, batch=setting.batch, sides=setting.sides, rng=rng)
         session.run(None, feed)
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
     return shares(events, provider_of(setting.device))

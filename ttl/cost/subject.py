@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+
+from ttl.words.sides import Sides
 
 ONNXRUNTIME, EAGER, COMPILED = "onnxruntime", "eager", "compiled"
 PYTORCH = (EAGER, COMPILED)
@@ -34,12 +35,13 @@ class Subject:
 
 @dataclass(frozen=True)
 class Setting:
-    """How models are called: images a call, CPU threads, `cpu` or `cuda`, the side of images where a file leaves it."""
+    """How models are called: images a call, CPU threads, `cpu` or `cuda`, the sides of images where a file leaves them
+    open; none says that no file does."""
 
     batch: int
     threads: int
     device: str = CPU
-    image_size: int | None = None
+    sides: Sides = ()
 
 
 @dataclass(frozen=True)
@@ -62,18 +64,64 @@ class Request:
     seed: tuple[int, ...] = (0,)
     alone: bool = False
 
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        content = asdict(self)
-        for subject in content["subjects"]:
-            subject["path"] = str(subject["path"])
-        return content
 
-    @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Self:
-        """What `to_json` gave."""
-        subjects = tuple(
-            Subject(**{**each, "path": Path(each["path"]), "shape": tuple(each["shape"])}) for each in told["subjects"]
-        )
-        more = {name: told[name] for name in ("runs", "seconds", "alone")}
-        return cls(subjects, Setting(**told["setting"]), seed=tuple(told["seed"]), **more)
+@dataclass(frozen=True)
+class ModelAnswer:
+    """What a process found of one model.
+
+    Attributes:
+        runtime: with its version.
+        cold_start_ms: of opening it and calling it once.
+        times_ms: way to be called -> a time a round; nothing but the ways where it failed.
+        failed: why it can't be called; empty where it can.
+    """
+
+    runtime: str
+    cold_start_ms: float
+    times_ms: Mapping[str, tuple[float, ...]]
+    failed: str = ""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What a process that timed models answers.
+
+    Attributes:
+        models: in the order of the request's subjects.
+        warm: whether times had settled when timing began.
+        seconds: that warming up and timing took.
+    """
+
+    models: tuple[ModelAnswer, ...]
+    warm: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """What a process with one model alone answers.
+
+    Attributes:
+        peak_memory_bytes: see `ttl.cost.worker`; None where it can't be known.
+        provider: where it ran, in words.
+    """
+
+    peak_memory_bytes: int | None
+    provider: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What a process answers that found an error which a user can cause: its class in `ttl.errors`, and its text."""
+
+    error: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One of the three."""
+
+    timed: Timed | None = None
+    inspected: Inspected | None = None
+    refused: Refused | None = None

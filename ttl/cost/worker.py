@@ -9,7 +9,6 @@ import json
 import os
 import time
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -18,37 +17,51 @@ from ttl.cost.callers import open_callers
 from ttl.cost.memory import forget_peak, peak_bytes, resident_bytes
 from ttl.cost.provider import provider_that_ran
 from ttl.cost.rounds import time_rounds
-from ttl.cost.subject import COMPILED, EAGER, ONNXRUNTIME, Request, Subject
+from ttl.cost.subject import (
+    COMPILED,
+    EAGER,
+    ONNXRUNTIME,
+    Answer,
+    Inspected,
+    ModelAnswer,
+    Refused,
+    Request,
+    Subject,
+    Timed,
+)
 from ttl.errors import TTLError
+from ttl.typed import from_json, to_json
 
 CALLS_FOR_PEAK = 3
 
 
-def answer(request: Request) -> dict[str, Any]:
+def answer(request: Request) -> Answer:
     """Do what is asked.
 
     Raises:
         TTLError: a model can't be opened, or doesn't fit the setting.
     """
-    return _inspected(request) if request.alone else _timed(request)
+    return Answer(inspected=_inspected(request)) if request.alone else Answer(timed=_timed(request))
 
 
-def _timed(request: Request) -> dict[str, Any]:
-    """Cold starts, then rounds: a list of models, each with its ways to be called."""
+def _timed(request: Request) -> Timed:
+    """Cold starts, then rounds."""
     rng = np.random.default_rng(request.seed)
     _get_going(request, rng)
-    models: list[dict[str, Any]] = [{}] * len(request.subjects)
-    callers: dict[str, Caller] = {}
-    for position in rng.permutation(len(models)):
+    models: dict[int, ModelAnswer] = {}
+    callers: dict[tuple[int, str], Caller] = {}
+    for position in map(int, rng.permutation(len(request.subjects))):
         models[position], opened = _cold_start(request, request.subjects[position], rng)
-        callers |= {f"{position} {caller.device}": caller for caller in opened}
-    calls = {key: caller.call for key, caller in sorted(callers.items())}
+        callers |= {(position, caller.device): caller for caller in opened}
+    in_order = [models[position] for position in range(len(models))]
+    calls = {f"{position} {device}": callers[position, device].call for position, device in sorted(callers)}
     if not calls:
-        return {"models": models, "warm": True, "seconds": 0.0}
+        return Timed(tuple(in_order), warm=True, seconds=0.0)
     rounds = time_rounds(calls, runs=request.runs, budget_seconds=request.seconds, rng=rng)
-    for key, times_ms in rounds.times_ms.items():
-        models[int(key.partition(" ")[0])]["times_ms"][callers[key].device] = times_ms.tolist()
-    return {"models": models, "warm": rounds.warm, "seconds": rounds.seconds}
+    for position, device in callers:
+        times = {**in_order[position].times_ms, device: tuple(rounds.times_ms[f"{position} {device}"].tolist())}
+        in_order[position] = replace(in_order[position], times_ms=times)
+    return Timed(tuple(in_order), rounds.warm, rounds.seconds)
 
 
 def _get_going(request: Request, rng: np.random.Generator) -> None:
@@ -58,26 +71,24 @@ def _get_going(request: Request, rng: np.random.Generator) -> None:
     open_callers(plain, request.setting, rng)[0].call()
 
 
-def _cold_start(
-    request: Request, subject: Subject, rng: np.random.Generator
-) -> tuple[dict[str, Any], tuple[Caller, ...]]:
-    """Open a model and call it once. One that PyTorch can't compile is told of, and left out."""
+def _cold_start(request: Request, subject: Subject, rng: np.random.Generator) -> tuple[ModelAnswer, tuple[Caller, ...]]:
+    """Open a model and call it once. One that PyTorch can't compile is named, and left out."""
     start = time.perf_counter_ns()
     opened = open_callers(subject, request.setting, rng)
-    found: dict[str, Any] = {"runtime": opened[0].runtime, "failed": ""}
+    failed = ""
     try:
         opened[0].call()
     except Exception as error:
         if subject.runtime != COMPILED:
             raise
         reason = str(error).strip().partition("\n")[0]
-        found |= {"failed": f"{type(error).__name__}: {reason}"}
-    found |= {"cold_start_ms": (time.perf_counter_ns() - start) / 1e6}
-    found |= {"times_ms": {caller.device: [] for caller in opened}}
-    return found, () if found["failed"] else opened
+        failed = f"{type(error).__name__}: {reason}"
+    cold_start_ms = (time.perf_counter_ns() - start) / 1e6
+    found = ModelAnswer(opened[0].runtime, cold_start_ms, {caller.device: () for caller in opened}, failed)
+    return found, () if failed else opened
 
 
-def _inspected(request: Request) -> dict[str, Any]:
+def _inspected(request: Request) -> Inspected:
     """Peak memory of one model, the only one in this process, and where its operators run.
 
     The peak is the most resident memory while the model is opened and called a few times, less what the process held
@@ -97,7 +108,7 @@ def _inspected(request: Request) -> dict[str, Any]:
     peak = peak_bytes()
     used = None if before is None or peak is None else max(peak - before, 0)
     ran = provider_that_ran(subject, request.setting) if subject.runtime == ONNXRUNTIME else request.setting.device
-    return {"peak_memory_bytes": used, "provider": ran}
+    return Inspected(used, ran)
 
 
 def main() -> None:
@@ -105,12 +116,12 @@ def main() -> None:
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)  # what libraries print isn't the answer
         with open(0, encoding="utf-8") as request:
-            told = Request.from_json(json.load(request))
+            asked = from_json(Request, json.load(request), where="the request")
         try:
-            content = answer(told)
+            content = answer(asked)
         except TTLError as error:
-            content = {"error": type(error).__name__, "text": str(error)}
-        json.dump(content, out)
+            content = Answer(refused=Refused(type(error).__name__, str(error)))
+        json.dump(to_json(content), out)
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ def read_cached(path: Path) -> Pixels | None:
             digest = file.read()
     except (OSError, ValueError):
         return None
-    is_whole = cached.dtype == np.uint8 and hashlib.sha256(cached).digest() == digest
+    is_whole = cached.dtype == np.uint8 and hashlib.sha256(cached.data).digest() == digest
     return cached if is_whole else None
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from ttl.data.records import Records
 from ttl.data.task import SPLITS, UNUSED, Task, label_words
 from ttl.errors import DataError
+from ttl.files import provisional
 from ttl.words.counts import counted, listed
 
 COLUMNS = ("id", "split", "label")
@@ -25,7 +26,10 @@ def write_splits(task: Task, path: Path) -> None:
     """
     grouped = any(samples.groups for samples in task.splits.values())
     try:
-        with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        with (
+            provisional(path) as part,
+            part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+        ):
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow([*COLUMNS, GROUP] if grouped else COLUMNS)
             places = task.splits | ({UNUSED: task.unused} if task.unused else {})

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import onnx
 
-from ttl.deliver.deliverable import Deliverable, Rows
+from ttl.data.kind import Decided, Rows
+from ttl.deliver.deliverable import Deliverable
 from ttl.errors import GateError
-from ttl.export.gate import Check, Comparison, Figures, Judge, Judgement
+from ttl.export.checks import Check, Figures, FileComparison
+from ttl.export.gate import Judge, Judgement
 from ttl.export.quantize import Verdict
 from ttl.export.targets.target import Target
-from ttl.stats import THRESHOLD, NonInferiority, all_metrics, metrics
+from ttl.stats import NonInferiority, metrics
 from ttl.words.metric import metric
 
 METRIC_TOLERANCE = 1e-3
@@ -45,9 +47,12 @@ class Acceptance:
             path = Path(folder) / "candidate.onnx"
             path.write_bytes(graph.SerializeToString())
             rows = self.deliverable.from_file(path, "val")
-        found, (changed, of) = self.deliverable.compared(rows, "val", self.margin), self._changed(rows, "val")
-        words = f"{self._sentence(found, 'validation')}; {changed} of {of} decided otherwise"
-        return Verdict(found.shown and changed <= self.most_changed / 2 * of, words)
+        found, decided = self.deliverable.compared(rows, "val", self.margin), self._changed(rows, "val")
+        words = self._sentence(found, "validation")
+        if decided is None:
+            return Verdict(found.shown, words)
+        words += f"; {decided.changed} of {decided.of} decided otherwise"
+        return Verdict(found.shown and decided.changed <= self.most_changed / 2 * decided.of, words)
 
     def judge_of(self, target: Target) -> Judge:
         """What recomputes the task's metrics on the test images from the final file."""
@@ -55,17 +60,15 @@ class Acceptance:
         def judge(path: Path) -> Judgement:
             deliverable, task = self.deliverable, self.deliverable.task
             rows, labels, kind = deliverable.from_file(path, "test"), task.test.labels, task.kind
-            per_pixel = deliverable.contract.per_pixel
-            # All metrics, but for distances between edges, which take their time and move with the masks.
-            own = metrics(kind, labels, rows, None if per_pixel else all_metrics(kind))
+            own = metrics(kind, labels, rows, kind.file_metrics)
             torchs = metrics(kind, labels, deliverable.predicted["test"])
             deltas = {name: own[name] - value for name, value in torchs.items() if value == value}
-            changed, of = self._changed(rows, "test")
+            changes = self._changed(rows, "test")
             if target.is_exact:
                 _refuse_another_model(deltas, own, torchs)
-            elif changed > self.most_changed * of:
+            elif changes is not None and changes.changed > self.most_changed * changes.of:
                 raise GateError(
-                    f"The file decides {changed} of {of} test images otherwise than fp32, more than "
+                    f"The file decides {changes.changed} of {changes.of} test images otherwise than fp32, more than "
                     f"{self.most_changed:.0%}: keep fp32, or allow more with --max-changed; the file was removed"
                 )
             found = deliverable.compared(rows, "test", self.margin)
@@ -75,30 +78,28 @@ class Acceptance:
                     f"{sentence}: raise --margin ({self.margin:g}) if more may be lost, or keep fp32; the file was "
                     "removed"
                 )
-            judged = Check(f"Test {metric(deliverable.metric, '').name} of the file", sentence)
-            allowed = "" if target.is_exact else f"at most {self.most_changed:.0%}"
-            decided = Check("Decisions on the test images that differ", f"{changed} of {of}", allowed)
+            checks = [Check(f"Test {metric(deliverable.metric, '').name} of the file", sentence)]
+            if changes is not None:
+                allowed = "" if target.is_exact else f"at most {self.most_changed:.0%}"
+                words = f"{changes.changed} of {changes.of}"
+                checks.insert(0, Check("Decisions on the test images that differ", words, allowed))
             figures = Figures(
-                decisions_changed=None if per_pixel else (changed, of),
+                decisions_changed=None if changes is None else (changes.changed, changes.of),
                 test=own,
                 parity_metric_delta=deltas,
                 sentence=f"{sentence}.",
-                comparison=Comparison(self.margin, found.shown, found.difference),
+                comparison=FileComparison(margin=self.margin, non_inferior=found.shown, difference=found.difference),
             )
-            return Judgement((judged,) if per_pixel else (decided, judged), figures)
+            return Judgement(tuple(checks), figures)
 
         return judge
 
-    def _changed(self, rows: Rows, split: str) -> tuple[int, int]:
-        """How many images (in multi-label tasks labels) are decided otherwise than in PyTorch, and of how many.
+    def _changed(self, rows: Rows, split: str) -> Decided | None:
+        """How many images (in multi-label tasks labels) are decided otherwise than in PyTorch.
 
         None of a segmentation: its metric is one of decisions.
         """
-        wanted, contract = self.deliverable.predicted[split], self.deliverable.contract
-        if contract.per_pixel:
-            return 0, len(rows)
-        decided, others = (each > THRESHOLD if contract.several else each.argmax(1) for each in (rows, wanted))
-        return int((decided != others).sum()), decided.size
+        return self.deliverable.task.kind.changed(rows, self.deliverable.predicted[split])
 
     def _sentence(self, found: NonInferiority, split: str, reference: str = "fp32") -> str:
         """The non-inferiority sentence against the model in float32."""

@@ -14,14 +14,15 @@ from PIL import Image
 from torch import nn
 
 from ttl.data import Samples, Task
+from ttl.data.decoded import Split
+from ttl.data.kind import Rows
+from ttl.data.masked_images import MaskedImages
+from ttl.data.modality.normalise import normalised
 from ttl.export.contract import Contract
 from ttl.export.run import OnnxModel
-from ttl.finetune import MaskedImages, Split, normalised
-from ttl.stats import NonInferiority, non_inferior, primary
+from ttl.stats import NonInferiority, non_inferior
 
 IMAGES_CHECKED = 7
-
-Rows = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +39,6 @@ class Deliverable:
             scores it.
         margin: the loss in the metric that doesn't matter.
         seed: of what is drawn.
-        distance_unit: of Hausdorff distances; empty where there are none.
     """
 
     model: nn.Module
@@ -49,12 +49,16 @@ class Deliverable:
     predicted: Mapping[str, Rows]
     margin: float
     seed: int
-    distance_unit: str = ""
 
     @property
     def metric(self) -> str:
         """The one that a search compares points by."""
-        return primary(self.task.kind)
+        return self.task.kind.primary
+
+    @property
+    def distance_unit(self) -> str:
+        """Of Hausdorff distances; empty where there are none."""
+        return self.task.kind.distance_unit(self.task.train)
 
     def network_input(self, split: str, chosen: npt.NDArray[np.int64]) -> torch.Tensor:
         """`(n, 3, h, w)` float32: some images of a split, normalised; of a segmentation their middles."""

@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
-from ttl.export.gate import Check, Figures
+from ttl.export.checks import Check, Figures
 from ttl.files import sha256
-from ttl.study.study import Study
-from ttl.typed import OptionalKey, read, to_json
+from ttl.study.folder import Study
+from ttl.typed import OptionalKey
 
 EXPORTS = "exports.json"
 
@@ -55,7 +55,9 @@ class FileRecord(Figures):
 
 
 @dataclass(frozen=True)
-class _Exports:
+class Exports:
+    """exports.json: name of the file -> what became of it."""
+
     files: Mapping[str, FileRecord]
 
 
@@ -65,7 +67,7 @@ def remember(study: Study, records: Iterable[FileRecord]) -> None:
     Raises:
         RunFolderError: what is there can't be trusted, or the folder can't be written.
     """
-    study.write(EXPORTS, to_json(_Exports({**_all(study), **{record.file: record for record in records}})))
+    study.write(EXPORTS, Exports({**_all(study), **{record.file: record for record in records}}))
 
 
 def remembered(study: Study, trials: Collection[str]) -> list[FileRecord]:
@@ -89,5 +91,5 @@ def is_whole(study: Study, file: str) -> bool:
 
 
 def _all(study: Study) -> Mapping[str, FileRecord]:
-    found = read(_Exports, study.folder / EXPORTS)
+    found = study.read(Exports, EXPORTS)
     return found.files if found else {}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from ttl.deliver.file_record import FileRecord
 from ttl.export.contract import Contract, contract_to_json
 from ttl.files import write_text
-from ttl.typed import to_json
+from ttl.typed import to_json, write_sealed
 from ttl.words.estimate import Estimate
 from ttl.words.metric import metric
 
@@ -30,7 +29,7 @@ def write_beside(path: Path, contract: Contract, record: FileRecord) -> tuple[Pa
     """
     content = {"metadata": contract_to_json(contract), "export": to_json(record)}
     described, card = beside(path)
-    write_text(described, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_sealed(described, content)
     write_text(card, model_card(contract, record))
     return described, card
 
@@ -107,7 +106,7 @@ def _metrics_table(contract: Contract, record: FileRecord) -> str:
 
 def _written(found: Estimate, name: str, unit: str) -> str:
     known = metric(name, unit)
-    if not found.known:
+    if not found.is_defined:
         return "undefined"
     return known.text(found.value) + (f" ({known.interval(found)})" if found.has_interval else "")
 

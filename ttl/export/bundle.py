@@ -9,13 +9,14 @@ import safetensors
 import safetensors.torch
 from torch import fx, nn
 
-from ttl.cut.points import TruncationPoint, UNetPoint
+from ttl.cut.points import TruncationPoint
+from ttl.cut.points.point import point_from_json
 from ttl.cut.truncation import truncate
 from ttl.errors import PointError, RunFolderError
 from ttl.export.contract import Contract, contract_from_json, contract_to_json
-from ttl.files import sha256, write_bytes, write_text
+from ttl.files import sha256, write_bytes
 from ttl.networks import load_backbone
-from ttl.typed import dumps, from_json, read_object, to_json
+from ttl.typed import from_json, read_sealed, to_json, write_sealed
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "bundle.json"
@@ -54,7 +55,7 @@ def save_bundle(model: nn.Module, bundle: Bundle, folder: Path) -> Bundle:
     saved = replace(bundle, sha256=sha256(folder / WEIGHTS))
     content = {"contract": contract_to_json(bundle.contract), "point": to_json(bundle.point)}
     content |= {"pool": saved.pool, "dropout": saved.dropout, "sha256": saved.sha256}
-    write_text(folder / DESCRIPTION, dumps(content))
+    write_sealed(folder / DESCRIPTION, content)
     return saved
 
 
@@ -77,11 +78,10 @@ def read_bundle(folder: Path) -> Bundle:
         RunFolderError: there is none, or it can't be trusted.
     """
     path = folder / DESCRIPTION
-    content = read_object(path)
+    content = read_sealed(path)
     if not isinstance(content, dict) or not isinstance(content.get("point"), dict):
         raise _no_model(folder, f"{DESCRIPTION} {'does not exist' if content is None else 'is of something else'}")
-    kind = UNetPoint if "enters" in content["point"] else TruncationPoint
-    point = from_json(kind, content["point"], where=str(path))
+    point = point_from_json(content["point"], where=str(path))
     # Version 0.1 had no contract there but its parts, and those of its origin that the point has too in the point only.
     of_point = {"cut": point.name, "index": point.index, "params": point.params, "macs": point.macs}
     described = content.get("contract", {**content, **of_point, "ttl_version": "0.1.0"})
@@ -110,7 +110,7 @@ def load_bundle(folder: Path, *, backbone: nn.Module | None = None) -> tuple[fx.
         raise _no_model(folder, str(error).splitlines()[0]) from error
     name = contract.provenance.network
     if backbone is None:
-        backbone = load_backbone(name, weights="none", image_size=contract.sides[0]).model
+        backbone = load_backbone(name, weights="none", image_size=contract.sides).model
     try:
         model = truncate(backbone, point, num_classes=contract.outputs, pool=bundle.pool, dropout=bundle.dropout)
         model.load_state_dict(state)

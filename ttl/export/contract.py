@@ -10,18 +10,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ttl.data.task import Kind
+from ttl.data.kind import Kind
 from ttl.errors import ExportError, RunFolderError
 from ttl.export.digest import check_digests
 from ttl.export.targets import TargetName
 from ttl.typed import REMEDY, from_json, to_json
 from ttl.words.estimate import Estimate
+from ttl.words.sides import AXES
 
 PREFIX = "ttl."
 AGAIN = "export it again"
 RENAMED = {"backbone": "network"}
 """Keys of the metadata whose names are other ones here."""
 
+INPUT_CHANNELS = 3
 Side = Annotated[int, Field(ge=1, le=2**16)]
 Count = Annotated[int, Field(ge=0)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -103,10 +105,10 @@ class Contract:
 
     kind: Kind
     class_names: Annotated[tuple[str, ...], Field(min_length=1)]
-    sides: tuple[Side, Side]
+    sides: Annotated[tuple[Side, ...], Field(min_length=AXES, max_length=AXES)]
     channels: Literal[1, 3]
-    mean: tuple[Finite, Finite, Finite]
-    std: tuple[Spread, Spread, Spread]
+    mean: Annotated[tuple[Finite, ...], Field(min_length=INPUT_CHANNELS, max_length=INPUT_CHANNELS)]
+    std: Annotated[tuple[Spread, ...], Field(min_length=INPUT_CHANNELS, max_length=INPUT_CHANNELS)]
     decoding: Decoding
     provenance: Provenance
     modality: Literal["image"] = "image"
@@ -120,23 +122,17 @@ class Contract:
     @property
     def per_pixel(self) -> bool:
         """Whether pixels are classified, not images."""
-        return self.kind == "segmentation"
-
-    @property
-    def several(self) -> bool:
-        """Whether an image may have several classes, so that each is decided by itself."""
-        return self.kind == "multilabel"
+        return self.kind.per_pixel
 
     @property
     def outputs(self) -> int:
-        """Of the network: one a class; of a segmentation into two classes one, the second's."""
-        classes = len(self.class_names)
-        return 1 if self.per_pixel and classes == 2 else classes
+        """Of the network."""
+        return self.kind.outputs(len(self.class_names))
 
     @property
-    def activation(self) -> Literal["softmax", "sigmoid"]:
-        """What makes probabilities of the logits."""
-        return "sigmoid" if self.several or (self.per_pixel and self.outputs == 1) else "softmax"
+    def activation(self) -> str:
+        """What makes probabilities of the logits: `softmax` or `sigmoid`."""
+        return self.kind.activation(self.outputs)
 
 
 def contract_to_json(contract: Contract) -> dict[str, object]:
@@ -144,8 +140,7 @@ def contract_to_json(contract: Contract) -> dict[str, object]:
     nested = to_json(contract)
     values = {**nested.pop("provenance"), **nested.pop("decoding"), **nested}
     values |= {key: values.pop(name) for key, name in RENAMED.items()}
-    height, width = contract.sides
-    square = {"image_size": height} if height == width else {}
+    square = {"image_size": contract.sides[0]} if len(set(contract.sides)) == 1 else {}
     return {**values, **square, "outputs": contract.outputs, "activation": contract.activation}
 
 
@@ -157,7 +152,7 @@ def contract_from_json(content: Mapping[str, object], *, where: str, remedy: str
     """
     values = {RENAMED.get(key, key): value for key, value in content.items()}
     if "image_size" in values:  # all that version 0.1 wrote, whose sides were equal
-        values.setdefault("sides", [values["image_size"]] * 2)
+        values.setdefault("sides", [values["image_size"]] * AXES)
     for name, part in {"decoding": Decoding, "provenance": Provenance}.items():
         values[name] = to_json(from_json(part, values, where=where, remedy=remedy))
     contract = from_json(Contract, values, where=where, remedy=remedy)

@@ -2,50 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx
 
 from ttl.errors import ExportError, GateError
+from ttl.export.checks import Check, Figures
 from ttl.export.parity import Parity
 from ttl.export.quiet import first_line
 from ttl.export.structure import OUTPUT, check_structure, unfolded_norms, unread_weights
-from ttl.typed import Figure, OptionalKey
-from ttl.words.estimate import Estimate
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was checked and passed: what was found, and what was wanted."""
-
-    name: str
-    found: str
-    wanted: str = ""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A metric's difference from fp32 (of fp32: from PyTorch), and whether a loss of the margin can be excluded."""
-
-    margin: float
-    non_inferior: bool
-    difference: Estimate
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figures:
-    """What was found with data of the task; None where nobody looked."""
-
-    decisions_changed: OptionalKey[tuple[int, int]] = None
-    """Images (in multi-label tasks labels) that are decided otherwise, and of how many."""
-    test: OptionalKey[Mapping[str, Figure]] = None
-    """Metric -> its value on the test images."""
-    parity_metric_delta: OptionalKey[Mapping[str, float]] = None
-    """Metric -> what it differs by from PyTorch's."""
-    sentence: OptionalKey[str] = None
-    comparison: OptionalKey[Comparison] = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +20,7 @@ class Judgement:
     """What was found with data of the task: checks in words, and their figures."""
 
     checks: tuple[Check, ...] = ()
-    figures: Figures = Figures()
+    figures: Figures = field(default_factory=Figures)
 
 
 Judge = Callable[[Path], Judgement]

@@ -6,11 +6,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, Strict, model_validator
 
+from ttl.export.targets import TargetName
 from ttl.options.option import Option
 from ttl.options.options import Options
 from ttl.options.values import Count, Part, Share, several
-
-from ttl.export.targets import TargetName
 
 Precisions = tuple[TargetName, ...]
 

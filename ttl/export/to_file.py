@@ -13,6 +13,7 @@ from PIL import Image
 from torch import nn
 
 from ttl.errors import ExportError, LatencyError, UsageError
+from ttl.export.checks import Check
 from ttl.export.contract import Contract, to_properties
 from ttl.export.digest import seal
 from ttl.export.embed import (
@@ -22,7 +23,7 @@ from ttl.export.embed import (
     check_preprocessing,
     embed_preprocessing,
 )
-from ttl.export.gate import Check, Judge, Judgement, check_graph, elsewhere, no_judge, parity_checks
+from ttl.export.gate import Judge, Judgement, check_graph, elsewhere, no_judge, parity_checks
 from ttl.export.parity import Parity, check_parity
 from ttl.export.quantize import Quantized
 from ttl.export.run import OnnxModel

@@ -252,7 +252,7 @@ class _Run:
         """Every phase, from the state on disk if there is one, up to the epoch to pause after."""
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
-        state = State.of(checkpoint.load())
+        state = checkpoint.load()
         started_at = state.stage.number if state else 0
         if state is None and self.settings.keeps_start:
             loss, figures, _ = self._validation(lr=0.0)
@@ -320,7 +320,7 @@ class _Run:
                 self.stage = self.stage.after(score)
                 schedule.step(self.stage.done, score)
                 if processes.is_main():
-                    checkpoint.save(self._state(made, schedule).plain(), must=len(self.curve) == pause_after)
+                    checkpoint.save(self._state(made, schedule), must=len(self.curve) == pause_after)
                 if self.on_epoch is not None:
                     self.on_epoch(epoch)
         return True

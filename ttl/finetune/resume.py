@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from time import perf_counter
-from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import torch
 
 from ttl.errors import RunFolderError
 from ttl.files import provisional
+from ttl.finetune.state import State
 
-FORMAT = 1
+FORMAT = 2
 LARGEST_SHARE = 0.1
 """Of the time, that saving may take: a large network with short epochs isn't saved after each of them."""
 
@@ -31,13 +32,12 @@ class Checkpoint:
         self.identity = dict(identity)
         self.saved_at, self.cost = perf_counter(), 0.0
 
-    def load(self) -> dict[str, Any] | None:
+    def load(self) -> State | None:
         """The last state; None where there is none that can be used."""
-        state = _read(self.path) if self.path else None
-        return state if state is not None and state["identity"] == self.identity else None
+        return None if self.path is None else _read(self.path, self.identity)
 
-    def save(self, state: Mapping[str, Any], *, must: bool = False) -> None:
-        """Keep a state: tensors and plain values only. Skipped while saving would take more than its share of time.
+    def save(self, state: State, *, must: bool = False) -> None:
+        """Keep a state. Skipped while saving would take more than its share of time.
 
         Args:
             state: what to keep.
@@ -51,7 +51,7 @@ class Checkpoint:
             return
         try:
             with provisional(self.path) as part:
-                torch.save({**state, "identity": self.identity, "format": FORMAT}, part)
+                torch.save({"format": FORMAT, "identity": self.identity, "state": state.plain()}, part)
         except (OSError, RuntimeError) as error:  # torch's writer tells of a full disk as a RuntimeError
             raise RunFolderError(
                 f"The state of the fine-tune can't be kept in {self.path.parent} "
@@ -65,13 +65,23 @@ class Checkpoint:
 def epochs_done(path: Path) -> int:
     """How many epochs a state on disk has behind it; 0 where there is none."""
     state = _read(path)
-    return 0 if state is None else len(state["curve"])
+    return 0 if state is None else len(state.curve)
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    """What the file holds; None where it isn't there, isn't whole, or is of another version."""
+def is_whole(path: Path) -> bool:
+    """Whether a file holds a state that can be used, by a fine-tune of the same recipe and settings."""
+    return _read(path) is not None
+
+
+def _read(path: Path, identity: Mapping[str, str] | None = None) -> State | None:
+    """What the file holds; None where it isn't there, isn't whole, of another version, or of another identity."""
     try:
-        state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError):
+        with ZipFile(path) as parts:  # torch's file is one, with a checksum of each tensor, which torch doesn't look at
+            if parts.testzip() is not None:
+                return None
+        content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError, BadZipFile):
         return None
-    return state if isinstance(state, dict) and state.get("format") == FORMAT else None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        return None
+    return State.of(content.get("state")) if identity in (None, content.get("identity")) else None

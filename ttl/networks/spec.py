@@ -20,7 +20,7 @@ class InputSpec:
     """`bilinear` or `bicubic`."""
 
     @property
-    def image_size(self) -> int | list[int]:
+    def image_size(self) -> int | Sides:
         """The short form of a square; all sides where they differ."""
         return short(self.sides)
 

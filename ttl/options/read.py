@@ -41,6 +41,18 @@ def read_options(model: type[Config], path: Path | None, flags: Mapping[str, obj
         raise UsageError(f"{clauses(error, origin)}.") from None
 
 
+def python_options(model: type[Config], given: Mapping[str, object]) -> Config:
+    """Options of one kind from Python, by the names of their fields.
+
+    Raises:
+        UsageError: an unknown option, a bad or a missing value.
+    """
+    try:
+        return model.model_validate(dict(given))
+    except ValidationError as error:
+        raise UsageError(f"{clauses(error, {name: name for name in given})}.") from None
+
+
 def _read_toml(model: type[Options], path: Path) -> dict[str, object]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -64,9 +64,7 @@ Count = Annotated[int, Field(ge=1)]
 Repeats = Annotated[int, Field(ge=1, le=100)]
 Side = Annotated[int, Field(ge=SMALLEST, le=LARGEST)]
 """Of an image, in pixels."""
-Size = Annotated[
-    Side | tuple[Side, Side], BeforeValidator(size, json_schema_input_type=int | str | tuple[int, int])
-]
+Size = Annotated[Side | tuple[Side, Side], BeforeValidator(size, json_schema_input_type=int | str | tuple[int, int])]
 """Of an image: the side of a square, or height and width."""
 Amount = Annotated[int, BeforeValidator(_amount, json_schema_input_type=int | str), Field(ge=1)]
 Positive = Annotated[FiniteFloat, Field(gt=0)]

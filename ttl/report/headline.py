@@ -120,7 +120,7 @@ def _ability(report: RunReport) -> str:
         return f"tells {names[1]} from {names[0]}"
     if report.task.kind == "multiclass":
         return f"tells {len(names)} classes apart"
-    if report.task.has_masks:
+    if report.task.kind.per_pixel:
         drawn = names[1:]  # class 0 is the background
         return f"outlines {drawn[0] if len(drawn) == 1 else f'{len(drawn)} classes'}"
     return "does the task"

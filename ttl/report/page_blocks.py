@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from markupsafe import Markup
 
+from ttl.typed import to_json
 from ttl.words import units
 from ttl.words.estimate import Estimate
 from ttl.words.metric import Metric
@@ -196,4 +197,5 @@ def plain_cell(value: object) -> Cell:
 
 def facts(of: object, labels: Mapping[str, str]) -> tuple[tuple[str, Cell], ...]:
     """The fields of a dataclass that have a label, in the labels' order."""
-    return tuple((label, plain_cell(getattr(of, name))) for name, label in labels.items())
+    values = to_json(of)
+    return tuple((label, plain_cell(values.get(name))) for name, label in labels.items())

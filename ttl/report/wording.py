@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from ttl.deliver.pictures.cases import Which
 from ttl.report.schema import RunReport
-from ttl.report.schema.on_test import Network
 
 T = TypeVar("T")
 
 
 def noun(report: RunReport) -> str:
     """What is cut."""
-    return "U-Net" if report.task.has_masks else "network"
+    return "U-Net" if report.task.kind.per_pixel else "network"
 
 
-def networks(report: RunReport) -> dict[Network, str]:
+def networks(report: RunReport) -> dict[Which, str]:
     """What the networks are called; the whole one alone if it was chosen."""
-    names: dict[Network, str] = {"full": f"whole {noun(report)}"}
+    names: dict[Which, str] = {"full": f"whole {noun(report)}"}
     return names if report.keeps_whole else {**names, "chosen": f"truncated {noun(report)}"}
 
 
@@ -32,14 +32,14 @@ class Side(Generic[T]):
         of: a section's value.
     """
 
-    network: Network
+    network: Which
     words: str
     of: T
 
 
 def sides(report: RunReport, *, full: T | None, chosen: T | None) -> list[Side[T]]:
     """The networks that there is something of, the whole one first."""
-    values: dict[Network, T | None] = {"full": full, "chosen": chosen}
+    values: dict[Which, T | None] = {"full": full, "chosen": chosen}
     return [
         Side(network, words, value)
         for network, words in networks(report).items()

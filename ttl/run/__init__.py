@@ -1,5 +1,6 @@
 """The whole job wired together: the only place that knows every step."""
 
+from ttl.run.checking import FileState, check
 from ttl.run.events import (
     BatchStarted,
     Due,
@@ -14,8 +15,9 @@ from ttl.run.events import (
     Watch,
 )
 from ttl.run.exporting_flow import export
-from ttl.run.flow import Finished, Planned, finetune, plan, rebuild_report, run
+from ttl.run.flow import Finished, Tuned, finetune, run
 from ttl.run.library import SearchResult, search
+from ttl.run.planning import Planned, plan
 
 __all__ = [
     "BatchStarted",
@@ -23,6 +25,7 @@ __all__ = [
     "EpochDone",
     "EpochProgress",
     "Event",
+    "FileState",
     "Finished",
     "Note",
     "Planned",
@@ -31,11 +34,12 @@ __all__ = [
     "TrialFailed",
     "TrialPaused",
     "TrialStarted",
+    "Tuned",
     "Watch",
+    "check",
     "export",
     "finetune",
     "plan",
-    "rebuild_report",
     "run",
     "search",
 ]

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from PIL import Image
 
 from ttl import files, typed
-from ttl.data.cache import is_whole_cache
-from ttl.data.splits_file import split_digest
+from ttl.data.cache import read_cached
 from ttl.deliver.file_record import EXPORTS, Exports
-from ttl.errors import TTLError
+from ttl.errors import RunFolderError, TTLError
 from ttl.export.bundle import DESCRIPTION, read_bundle
 from ttl.export.bundle import WEIGHTS as MODEL_WEIGHTS
 from ttl.export.digest import check_digests
-from ttl.finetune.resume import check_state
+from ttl.finetune.resume import is_whole
 from ttl.report.schema import REPORT, read_report
 from ttl.run.budget import KEPT, KeptLimit
 from ttl.run.delivering import DELIVERED
@@ -32,6 +31,7 @@ from ttl.study.record import TrialRecord
 State = Literal["whole", "damaged", "missing", "not checked"]
 TYPED = {DELIVERED: Delivered, PROBE: KeptProbe, SVCCA: KeptSimilarities, KEPT: KeptLimit, EXPORTS: Exports}
 DERIVED = {".html": "`ttl report` makes it anew", ".md": "a text for people, made from the file beside it"}
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ def check(folder: Path) -> tuple[FileState, ...]:
         RunFolderError: it is no run folder.
     """
     study = Study(folder)
-    study.check_is_run()
+    if not (folder / RUN).is_file():
+        raise RunFolderError(f"{folder} is no run folder, it has no {RUN}: give the folder of a run")
     found = [_state(study, path) for path in sorted(folder.rglob("*")) if path.is_file() and path.name != LOCK]
     return tuple(sorted([*found, *_missing(study)], key=lambda state: state.file))
 
@@ -92,9 +93,9 @@ def _look(study: Study, path: Path, name: str) -> Callable[[], object] | None:
     if path.parent.parent == study.folder / TRIALS:
         return _look_at_trial(study, path)
     if path.parent == study.folder / TRIALS and path.suffix == ".state":
-        return lambda: check_state(path)
+        return lambda: _must(is_whole(path), "no fine-tune can go on from it; it would begin anew")
     if path.parent == study.folder / CACHE:
-        return lambda: _must(is_whole_cache(path), "its bytes aren't those that were written; remove it")
+        return lambda: _must(read_cached(path) is not None, "its bytes aren't those that were written; remove it")
     return _look_at_file(study, path)
 
 
@@ -112,9 +113,7 @@ def _look_at_trial(study: Study, path: Path) -> Callable[[], object] | None:
 def _look_at_file(study: Study, path: Path) -> Callable[[], object] | None:
     if path.suffix == ".png":
         return lambda: Image.open(path).verify()
-    if path.suffix == ".onnx":
-        return lambda: (check_digests(path), _check_export(study, path))
-    if path.suffix == ".pt2":
+    if path.suffix in (".onnx", ".pt2"):
         return lambda: _check_export(study, path)
     if path.suffix == ".json":
         return lambda: typed.read_sealed(path)
@@ -128,6 +127,8 @@ def _check_weights(record: TrialRecord | None, path: Path) -> None:
 
 
 def _check_export(study: Study, path: Path) -> None:
+    if path.suffix == ".onnx":
+        check_digests(path)
     exports = study.read(Exports, EXPORTS)
     record = exports.files.get(path.name) if exports else None
     if record is not None and record.sha256 is not None:
@@ -136,8 +137,8 @@ def _check_export(study: Study, path: Path) -> None:
 
 def _check_splits(study: Study, path: Path) -> None:
     run = study.run()
-    digest = run.resolved.get("split") if run else None
-    _must(digest in (None, split_digest(path)), "it isn't the split that the run was begun with")
+    written = run.splits_sha256 if run else ""
+    _must(written in ("", files.sha256(path)), "it isn't the split that the run was begun with")
 
 
 def _must(is_so: bool, why: str) -> None:
@@ -155,15 +156,21 @@ def _missing(study: Study) -> Iterator[FileState]:
     trials = {trial for candidate in (report.candidates if report else ()) for trial in candidate.trials}
     trials |= {path.parent.name for path in (study.folder / TRIALS).glob(f"*/{TRIAL}")}
     for trial in sorted(trials):
-        folder = study.trial_folder(trial)
-        record = _or_none(lambda folder=folder: study.trial(folder.name))
-        wanted = [TRIAL] if record is None else [JOINT_WEIGHTS] if record.heads else [MODEL_WEIGHTS, DESCRIPTION]
-        for file in wanted:
-            if not (folder / file).is_file():
-                yield FileState(f"{TRIALS}/{trial}/{file}", "missing", "remove the folder, and give the same command again")
+        for file in _files_of(_or_none(partial(study.trial, trial))):
+            if not (study.trial_folder(trial) / file).is_file():
+                remedy = "remove the folder, and give the same command again"
+                yield FileState(f"{TRIALS}/{trial}/{file}", "missing", remedy)
 
 
-def _or_none(read):
+def _files_of(trial: TrialRecord | None) -> Sequence[str]:
+    """What must lie in a trial's folder."""
+    if trial is None:
+        return [TRIAL]
+    return [JOINT_WEIGHTS] if trial.heads else [MODEL_WEIGHTS, DESCRIPTION]
+
+
+def _or_none(read: Callable[[], T | None]) -> T | None:
+    """What is read; None where it can't be trusted, which its own state says already."""
     try:
         return read()
     except TTLError:

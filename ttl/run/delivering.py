@@ -10,7 +10,7 @@ from ttl.deliver.pictures.cam_cases import draw_cams
 from ttl.deliver.pictures.cases import CamCases, MaskCases, Which
 from ttl.deliver.pictures.mask_cases import draw_masks_of
 from ttl.export.options import ExportConfig
-from ttl.export.targets import target
+from ttl.export.targets import target_of
 from ttl.run.context import RunContext
 from ttl.run.events import Note, Watch
 from ttl.run.exporting_flow import CHOSEN, FULL, deliverable_of
@@ -67,7 +67,7 @@ def deliver(context: RunContext, chosen: TrialRecord, whole: TrialRecord, watch:
 def _export(context: RunContext, record: TrialRecord, name: str) -> FileRecord:
     path = context.study.folder / name
     path.unlink(missing_ok=True)
-    return export_file(deliverable_of(context, record), Wanted(path, target("fp32")), ExportConfig())
+    return export_file(deliverable_of(context, record), Wanted(path, target_of("fp32")), ExportConfig())
 
 
 def _pictures(

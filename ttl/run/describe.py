@@ -21,7 +21,9 @@ def bundle_of(setting: RunSetting, candidate: Candidate, model: nn.Module, recor
         model: as it was fine-tuned, its head included.
         record: of the fine-tune, with its figures.
     """
-    return Bundle(contract_of(setting, candidate, model, record), candidate.top, setting.head.pool, setting.head.dropout)
+    return Bundle(
+        contract_of(setting, candidate, model, record), candidate.top, setting.head.pool, setting.head.dropout
+    )
 
 
 def contract_of(setting: RunSetting, candidate: Candidate, model: nn.Module, record: TrialRecord) -> Contract:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+
+from ttl.finetune.epoch import Epoch
+from ttl.study.record import TrialRecord
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,9 @@ class EpochProgress:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """An epoch of a running fine-tune is over; `row` is its line of the learning curve."""
+    """An epoch of a running fine-tune is over; `epoch` is its line of the learning curve."""
 
-    row: Mapping[str, Any]
+    epoch: Epoch
     cut: str
     seed: int
 
@@ -70,7 +72,7 @@ class EpochDone:
 class TrialDone:
     """A fine-tune is on disk; `reused` if it was there already."""
 
-    record: Mapping[str, Any]
+    record: TrialRecord
     reused: bool
 
 
@@ -78,7 +80,7 @@ class TrialDone:
 class TrialPaused:
     """A fine-tune has come as far as its step goes: it goes on in the next one, or is stopped there."""
 
-    record: Mapping[str, Any]
+    record: TrialRecord
 
 
 @dataclass(frozen=True)

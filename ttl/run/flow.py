@@ -10,9 +10,9 @@ from ttl.config import RunConfig
 from ttl.deliver.file_record import remembered
 from ttl.report import RunReport, write_report
 from ttl.report.schema import REPORT
+from ttl.run import delivering
 from ttl.run.budget import within_latency
 from ttl.run.context import RunContext, context_of
-from ttl.run import delivering
 from ttl.run.engine_of import check_engine, engine_of
 from ttl.run.events import Note, Watch, unwatched
 from ttl.run.findings import Findings

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
 from torch import nn
 
 from ttl.config import RunConfig
 from ttl.cut.network import Network
 from ttl.cut.points import TruncationPoint, TruncationPoints, truncation_points
-from ttl.cut.unet import is_unet
 from ttl.data import Task
 from ttl.errors import UsageError
 from ttl.finetune.accelerated import resolve_device
 from ttl.networks.spec import InputSpec
 from ttl.networks.weights import WeightsReport
+from ttl.options.read import python_options
 from ttl.run.context import context_of
 from ttl.run.events import Watch, unwatched
 from ttl.run.prepare import recipe_of, setting_of
@@ -31,7 +33,7 @@ from ttl.search.strategies import strategy as strategy_named
 from ttl.search.strategy import SearchEnd, drive, one_by_one
 from ttl.study.engines.engine import InProcess
 from ttl.study.folder import Study
-from ttl.typed import seal
+from ttl.typed import digest_of
 from ttl.words.sides import ImageSize, sides_of
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -122,15 +124,16 @@ def _by_fine_tunes(
     points: Sequence[TruncationPoint] | None,
     out: str | Path | None,
     watch: Watch,
-    options: dict[str, Any],
+    options: Mapping[str, object],
 ) -> SearchResult:
     asked = {"strategy": strategy} if strategy else {}
-    config = RunConfig.of_python(data=task.name, model=network.name, **asked, **options)
+    config = python_options(RunConfig, {"data": task.name, "model": network.name, **asked, **options})
     recipe = recipe_of(config, per_pixel=network.draws_masks)
     if recipe.random_start:
         raise UsageError(f"The recipe {recipe.name} begins with random weights: give a model that has them")
     if network.draws_masks != task.kind.per_pixel:
-        raise UsageError(f"{task.name} is a {task.kind} task: it needs {'a U-Net' if task.kind.per_pixel else 'a classifier'}")
+        needed = "a U-Net" if task.kind.per_pixel else "a classifier"
+        raise UsageError(f"{task.name} is a {task.kind} task: it needs {needed}")
     setting = setting_of(config, task, network, recipe, resolve_device(config.device))
     if points is not None:
         setting = setting.among(points)
@@ -146,14 +149,12 @@ def _by_fine_tunes(
 
 def _network(model: nn.Module, spec: InputSpec, points: TruncationPoints) -> Network:
     """A network that is at hand: its weights are told apart by what they are."""
-    digest = seal({name: _digest(value) for name, value in model.state_dict().items()})
+    digest = digest_of({name: _digest(value) for name, value in model.state_dict().items()})
     weights = WeightsReport("the model as it was given", len(model.state_dict()), sha256=digest)
     return Network(type(model).__name__, model, spec, weights, points)
 
 
-def _digest(value: Any) -> str:
-    import hashlib
-
+def _digest(value: torch.Tensor) -> str:
     return hashlib.sha256(value.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
 
 

@@ -8,8 +8,8 @@ from functools import partial
 from math import isfinite, nan
 from typing import Any
 
+from ttl.deliver.pictures.cases import Which
 from ttl.report.schema.on_test import (
-    AnyConfusion,
     Calibration,
     ClassRecord,
     Confidence,
@@ -17,7 +17,6 @@ from ttl.report.schema.on_test import (
     Curves,
     Histogram,
     LabelConfusion,
-    Network,
     OperatingPoint,
     PerClass,
     PrecisionRecallCurve,
@@ -36,11 +35,11 @@ class OnTest:
     """The three sections of a classification."""
 
     curves: Curves
-    confusion: AnyConfusion
+    confusion: Confusion | LabelConfusion
     calibration: Calibration
 
 
-def on_test(setting: RunSetting, records: Mapping[Network, TrialRecord]) -> OnTest:
+def on_test(setting: RunSetting, records: Mapping[Which, TrialRecord]) -> OnTest:
     """How networks do on the test images.
 
     Args:
@@ -92,9 +91,7 @@ def _class(names: Sequence[str], of: ClassCurves) -> ClassRecord:
             precision=_rounded(of.precision_recall.y.tolist()),
             threshold=_thresholds(of.precision_recall),
         ),
-        at_threshold=OperatingPoint(
-            sensitivity=of.sensitivity, specificity=of.specificity, precision=of.precision
-        ),
+        at_threshold=OperatingPoint(sensitivity=of.sensitivity, specificity=of.specificity, precision=of.precision),
     )
 
 

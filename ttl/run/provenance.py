@@ -7,6 +7,7 @@ import platform
 import shlex
 import sys
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -17,6 +18,7 @@ from ttl.config import RunConfig
 from ttl.cost.session import hardware
 from ttl.data import write_splits
 from ttl.errors import RunFolderError
+from ttl.files import sha256
 from ttl.run.setting import RunSetting
 from ttl.study.folder import RUN, Study
 from ttl.study.run_record import SCHEMA, DataRecord, Machine, RunRecord, WeightsRecord
@@ -38,6 +40,7 @@ def open_run(setting: RunSetting, study: Study) -> RunRecord:
     record = new_run(setting)
     if processes.is_main():
         write_splits(setting.task, study.folder / SPLITS)
+        record = replace(record, splits_sha256=sha256(study.folder / SPLITS))
     study.write(RUN, record)
     return record
 

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from ttl.deliver.deliverable import Rows
+from ttl.data.decoded import Split
+from ttl.data.kind import Rows
+from ttl.data.modality.normalise import Normalise
 from ttl.errors import RunFolderError
 from ttl.export.contract import Contract
-from ttl.finetune import Split
-from ttl.run.trial import Record, predictions
+from ttl.study.record import TrialRecord
 
 SPLITS = ("val", "test")
 ROUNDING, SHARE_OF_PIXELS = 1e-4, 1e-3
@@ -25,7 +26,7 @@ COUNTS = 3
 
 
 def checked_predictions(
-    model: nn.Module, contract: Contract, splits: Mapping[str, Split], record: Record, folder: Path
+    model: nn.Module, contract: Contract, splits: Mapping[str, Split], record: TrialRecord, folder: Path
 ) -> dict[str, Rows]:
     """A trial's predictions of val and test, once its weights gave them again.
 
@@ -41,10 +42,10 @@ def checked_predictions(
     Raises:
         RunFolderError: they differ by more than rounding.
     """
-    on_gpu = record.get("peak_memory_bytes") is not None  # it is measured there alone
+    on_gpu = record.peak_memory_bytes is not None  # it is measured there alone
     device = "cuda" if on_gpu and torch.cuda.is_available() else "cpu"
     allowed = (ROUNDING_ON_GPU, SHARE_OF_PIXELS_ON_GPU) if on_gpu else (ROUNDING, SHARE_OF_PIXELS)
-    stored = {split: predictions(record, split) for split in SPLITS}
+    stored = {split: record.predictions[split] for split in SPLITS}
     for split, rows in stored.items():
         difference = _difference(contract, rows, predicted(model, contract, splits[split], device))
         if not difference <= allowed[contract.per_pixel]:
@@ -58,9 +59,8 @@ def checked_predictions(
 
 def predicted(model: nn.Module, contract: Contract, images: Split, device: str = "cpu") -> Rows:
     """What a model gives for a split, as `ttl.stats` scores it."""
-    rows: Rows = images.predict(
-        model, kind=contract.kind, mean=contract.mean, std=contract.std, divisor=contract.divisor, device=device
-    )
+    normalise = Normalise(contract.mean, contract.std, device)
+    rows = contract.kind.predict(model, images, normalise, divisor=contract.divisor)
     model.to("cpu")
     return rows
 

@@ -13,21 +13,19 @@ from ttl.cost.latency import Latency
 from ttl.cut.points import TruncationPoint, UNetPoint
 from ttl.data import describe
 from ttl.deliver.file_record import FileRecord
-from ttl.deliver.pictures.cases import CamCases, MaskCases
+from ttl.deliver.pictures.cases import CamCases, MaskCases, Which
 from ttl.report.schema import RunReport
 from ttl.report.schema.asked import ModelRecord, RecipeRecord, WeightsRecord
 from ttl.report.schema.exported import DeliveredFiles
-from ttl.report.schema.on_test import Comparison, Network
+from ttl.report.schema.on_test import Comparison
 from ttl.report.schema.searched import (
     CandidateResult,
     ComparedPoint,
     FailedFineTune,
-    MeanAndDeviation,
     PointRecord,
     PointResult,
     SearchRecord,
     SearchStep,
-    SeedSpread,
     StoppedFineTune,
     StoppedFineTunes,
     Svcca,
@@ -42,6 +40,7 @@ from ttl.search.evidence.overlap import OVERLAP, Similarities
 from ttl.search.strategy import SearchEnd
 from ttl.study.record import TrialRecord
 from ttl.study.run_record import RunRecord
+from ttl.words.sides import short
 
 MACS_PER_TRAINING_STEP = 3
 """A training step costs about three forward passes: one forward, two backward."""
@@ -145,7 +144,7 @@ def _tested(setting: RunSetting, chosen: TrialRecord, whole: TrialRecord) -> dic
         non_inferior=found.shown,
         difference=found.difference,
     )
-    networks: dict[Network, TrialRecord] = {"chosen": chosen, "full": whole}
+    networks: dict[Which, TrialRecord] = {"chosen": chosen, "full": whole}
     if setting.kind.per_pixel:
         per_class = {network: class_values(setting, record) for network, record in networks.items()}
         return {"comparison": comparison, "per_class": per_class}
@@ -163,7 +162,7 @@ def _model(setting: RunSetting) -> ModelRecord:
     spec, weights = network.spec, network.weights
     return ModelRecord(
         name=network.name,
-        image_size=spec.image_size,
+        image_size=short(spec.sides),
         mean=spec.mean,
         std=spec.std,
         interpolation=spec.interpolation,
@@ -190,8 +189,9 @@ def _recipe(setting: RunSetting) -> RecipeRecord:
 
 
 def _point(point: TruncationPoint) -> PointRecord:
-    kind = UNetPointRecord if isinstance(point, UNetPoint) else PointRecord
-    return kind(**{each.name: getattr(point, each.name, None) for each in fields(kind)})
+    kind: type[PointRecord] = UNetPointRecord if isinstance(point, UNetPoint) else PointRecord
+    values: dict[str, Any] = {each.name: getattr(point, each.name, None) for each in fields(kind)}
+    return kind(**values)
 
 
 def _result(runs: SeedRuns) -> PointResult:
@@ -215,27 +215,7 @@ def _candidate(runs: SeedRuns) -> CandidateResult:
 def _figures(runs: SeedRuns) -> dict[str, Any]:
     best = runs.best
     names = ("cut", "index", "params", "macs", "encoder_params", "encoder_macs", "val", "test")
-    spread = _spread(runs) if len(runs.records) > 1 else None
-    return {"trial": best.id, **{name: getattr(best, name) for name in names}, "spread": spread}
-
-
-def _spread(runs: SeedRuns) -> SeedSpread:
-    """Mean and deviation of every metric over the seeds, on validation and test images."""
-    return SeedSpread(
-        seeds=tuple(record.seed for record in runs.records),
-        **{
-            split: {
-                metric: _mean_and_deviation([getattr(record, split)[metric].value for record in runs.records])
-                for metric in getattr(runs.best, split)
-            }
-            for split in ("val", "test")
-        },
-    )
-
-
-def _mean_and_deviation(values: Sequence[float]) -> MeanAndDeviation:
-    """Of several numbers, the deviation with n - 1; NaN if one of them is."""
-    return MeanAndDeviation(mean=float(np.mean(values)), sd=float(np.std(values, ddof=1)))
+    return {"trial": best.id, **{name: getattr(best, name) for name in names}, "spread": runs.spread}
 
 
 def _svcca(similarities: Similarities | None) -> Svcca:
@@ -243,9 +223,7 @@ def _svcca(similarities: Similarities | None) -> Svcca:
     if similarities is None:
         return Svcca()
     points = tuple(
-        ComparedPoint(
-            cut=point.cut, percentiles=_percentiles(point.coefficients), overlap=similarities.overlap(point)
-        )
+        ComparedPoint(cut=point.cut, percentiles=_percentiles(point.coefficients), overlap=similarities.overlap(point))
         for point in similarities.points
     )
     return Svcca(points=points, random=_percentiles(similarities.random), threshold=OVERLAP)
@@ -269,9 +247,7 @@ def _search(setting: RunSetting, findings: Findings, end: SearchEnd | None) -> S
         train_macs=sum(per_mac * record.macs * record.epochs for record in records),
         seconds=sum(record.seconds for record in records),
         steps=tuple(
-            SearchStep(
-                phase=step.phase, points=tuple(one.name for one in step.candidates), epochs=step.epochs or None
-            )
+            SearchStep(phase=step.phase, points=tuple(one.name for one in step.candidates), epochs=step.epochs or None)
             for step in (end.steps if end else ())
         ),
         stopped=_stopped(setting, findings) if setting.config.halving else None,

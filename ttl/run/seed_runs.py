@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isnan, nan
 from statistics import fmean
 
+import numpy as np
+
+from ttl.report.schema.searched import MeanAndDeviation, SeedSpread
 from ttl.study.record import TrialRecord
+from ttl.words.estimate import Estimate
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,23 @@ class SeedRuns:
     def best(self) -> TrialRecord:
         """The one with the highest validation score, the earliest among equals: whose weights are delivered."""
         return max(self.records, key=lambda record: -inf if isnan(record.value) else record.value)
+
+    @property
+    def spread(self) -> SeedSpread | None:
+        """How the seeds differ, of every metric; None of one seed."""
+        if len(self.records) < 2:
+            return None
+        val, test = [record.val for record in self.records], [record.test for record in self.records]
+        return SeedSpread(seeds=tuple(record.seed for record in self.records), val=_over(val), test=_over(test))
+
+
+def _over(figures: Sequence[Mapping[str, Estimate]]) -> dict[str, MeanAndDeviation]:
+    """Metric -> mean and sample standard deviation (n - 1) of the values; NaN if one of them is."""
+    values = {metric: [each[metric].value for each in figures] for metric in figures[0]}
+    return {
+        metric: MeanAndDeviation(mean=float(np.mean(each)), sd=float(np.std(each, ddof=1)))
+        for metric, each in values.items()
+    }
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,17 @@ from ttl.cost.subject import COMPILED, EAGER, Subject
 from ttl.errors import RunFolderError
 from ttl.export.bundle import read_bundle
 from ttl.export.digest import check_digests
-from ttl.run.exporting_flow import CHOSEN, FULL, REPORT
+from ttl.report.schema import REPORT, read_report
+from ttl.run.exporting_flow import CHOSEN, FULL
 from ttl.stats import ratio_interval
 from ttl.study.folder import Study
+from ttl.words.sides import ImageSize
 
-MODELS = {"chosen": CHOSEN, "full": FULL}
-"""Section of report.json -> the file exported from the trial that it names."""
+FILES = (CHOSEN, FULL)
 
 
 def measure_latency(
-    folder: Path, *, image_size: int, threads: int | None, budget_seconds: float, seed: int
+    folder: Path, *, image_size: ImageSize, threads: int | None, budget_seconds: float, seed: int
 ) -> tuple[Latency, ...]:
     """Both files of a run folder, by the protocol of `ttl bench`, on one thread and on all (or on `threads`)."""
     timed = bench(
@@ -44,15 +45,15 @@ def subjects_of(folder: Path, *, compiled: bool = True) -> tuple[Subject, ...]:
         ExportError: a file is damaged.
     """
     study = Study(folder)
-    content = study.read(REPORT) or {}
-    named = all("trial" in content.get(section, {}) for section in MODELS)
-    if not named or not all((folder / file).is_file() for file in MODELS.values()):
+    report = read_report(folder) if (folder / REPORT).is_file() else None
+    results = {CHOSEN: report.chosen, FULL: report.full} if report else {}
+    trials = {file: study.trial_folder(result.trial) for file, result in results.items() if result is not None}
+    if len(trials) < len(FILES) or not all((folder / file).is_file() for file in FILES):
         raise RunFolderError(
             f"{folder} is no folder of a finished run with {CHOSEN} and {FULL}: finish the run, or name ONNX files."
         )
-    for file in MODELS.values():
+    for file in FILES:
         check_digests(folder / file)
-    trials = {MODELS[section]: study.trial_folder(content[section]["trial"]) for section in MODELS}
     files = [Subject(name, folder / name) for name in trials]
     runtimes = (EAGER, COMPILED) if compiled else (EAGER,)
     return (*files, *(_module(name, trial, runtime) for runtime in runtimes for name, trial in trials.items()))

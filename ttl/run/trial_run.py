@@ -21,7 +21,7 @@ from ttl.finetune.epoch import Epoch
 from ttl.finetune.trainable import batch_norms, bn_momentum
 from ttl.run.context import RunContext
 from ttl.run.describe import bundle_of
-from ttl.run.events import EpochProgress, EpochDone, TrialDone, TrialStarted, Watch
+from ttl.run.events import EpochDone, EpochProgress, TrialDone, TrialStarted, Watch
 from ttl.run.setting import RunSetting
 from ttl.run.track import tracker
 from ttl.search.candidates.joint import epochs_left
@@ -99,7 +99,7 @@ def run_trial(context: RunContext, trial: Trial, watch: Watch) -> TrialRecord:
         if not trial.candidate.can_be_chosen:
             save_weights(begun.model, folder / JOINT_WEIGHTS)
             return folder / JOINT_WEIGHTS
-        save_bundle(begun.model, bundle_of(setting, trial.candidate, record), folder)
+        save_bundle(begun.model, bundle_of(setting, trial.candidate, begun.model, record), folder)
         return folder / WEIGHTS
 
     record = context.study.add(record, write)

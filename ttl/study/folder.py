@@ -16,6 +16,7 @@ from ttl.study.run_record import RunRecord
 
 TRIAL = "trial.json"
 RUN = "run.json"
+LOCK = ".lock"
 CACHE = "cache"
 TRIALS = "trials"
 T = TypeVar("T")
@@ -47,7 +48,7 @@ class Study:
             self.folder.mkdir(parents=True, exist_ok=True)
             # Kept open, not unlinked: the lock is the file's, and a new file would be another lock. Unbuffered:
             # closing would write again what a full disk refused, and raise in place of the sentence.
-            lock = (self.folder / ".lock").open("a+b", buffering=0)
+            lock = (self.folder / LOCK).open("a+b", buffering=0)
         except OSError as error:
             raise RunFolderError(
                 f"The run folder {self.folder} can't be written ({error.strerror}): name another with --out"

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pydantic import PlainSerializer, PlainValidator
 
 from ttl.finetune.epoch import Epoch
+from ttl.typed import OptionalKey
 from ttl.words.estimate import Estimate
 
 Rows = npt.NDArray[np.float64]
@@ -80,10 +81,10 @@ class TrialRecord:
     best_epoch: int
     seconds: float
     run: str = ""
-    encoder_params: int | None = field(default=None, metadata={"omit_none": True})
-    encoder_macs: int | None = field(default=None, metadata={"omit_none": True})
+    encoder_params: OptionalKey[int] = None
+    encoder_macs: OptionalKey[int] = None
     distance_unit: str = ""
-    start: str | None = field(default=None, metadata={"omit_none": True})
+    start: OptionalKey[str] = None
     peak_memory_bytes: int | None = None
     trainable: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -99,6 +100,11 @@ class TrialRecord:
     def value(self) -> float:
         """The validation score; NaN where the metric is undefined."""
         return self.val[self.score].value if self.score in self.val else nan
+
+    @property
+    def reached(self) -> float:
+        """The validation score; of a paused fine-tune its best epoch's."""
+        return self.value if self.status == "finished" else self.best_until(self.epochs)
 
     def best_until(self, epochs: int) -> float:
         """The highest validation score of the first so many epochs; NaN if none has one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 SCHEMA = 2
 """1 was version 0.1, whose trials have other names: such a folder is read, and not gone on with."""
@@ -51,6 +51,7 @@ class RunRecord:
         versions: of the libraries, by name.
         hardware: what it was begun on.
         started: ISO 8601, UTC.
+        splits_sha256: of splits.csv; empty likewise.
     """
 
     schema: int
@@ -63,4 +64,5 @@ class RunRecord:
     versions: Mapping[str, str]
     hardware: Machine
     started: str
-    id: str = field(default="")
+    id: str = ""
+    splits_sha256: str = ""

@@ -27,9 +27,9 @@ def sides_of(image_size: ImageSize) -> Sides:
     return sides
 
 
-def short(sides: Sides) -> int | list[int]:
-    """The short form of equal sides; all of them where they differ. For JSON."""
-    return sides[0] if len(set(sides)) == 1 else list(sides)
+def short(sides: Sides) -> int | Sides:
+    """The short form of equal sides; all of them where they differ."""
+    return sides[0] if len(set(sides)) == 1 else sides
 
 
 def spelled(sides: Sides) -> str:

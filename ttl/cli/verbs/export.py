@@ -9,7 +9,6 @@ import typer
 
 from ttl.cli.command import Json, print_json, show_next, verb
 from ttl.cli.flags import with_options
-from ttl.cli.records import exported_file
 from ttl.cli.tables import checks_table, files_table
 from ttl.errors import ExportError
 from ttl.export.options import ExportConfig
@@ -35,25 +34,26 @@ def export(
     """Write the fine-tuned model as ONNX files. A file that fails a check is not kept, and the command fails."""
     from ttl.run import export as export_to
     from ttl.run.events import Note
+    from ttl.typed import to_json
 
     def watch(event: Event) -> None:
         if not as_json and isinstance(event, Note):
             typer.echo(event.text)
 
-    records = export_to(source, options, out=out, data=data, watch=watch)
-    files = [exported_file(record) for record in records]
+    files = export_to(source, options, out=out, data=data, watch=watch)
     passed = [file for file in files if file.state == "passed"]
     if as_json:
-        print_json(records)
+        print_json([to_json(file) for file in files])
     else:
         for file in passed:
-            typer.echo(f"\n{file.name}\n{checks_table(file.checks)}")
+            typer.echo(f"\n{file.file}\n{checks_table(file.checks or ())}")
         typer.echo(f"\n{files_table(files)}")
     if len(passed) < len(files):
-        reasons = "; ".join(f"{file.name} {file.state}: {file.why.rstrip('.')}" for file in files if file not in passed)
+        failed = [file for file in files if file.state != "passed"]
+        reasons = "; ".join(f"{file.file} {file.state}: {(file.why or '').rstrip('.')}" for file in failed)
         raise ExportError(f"{reasons}.")
     if not as_json:
         folder = out if out and not out.suffix else (out.parent if out else source)
-        onnx = [str(folder / file.name) for file in passed if file.name.endswith(".onnx")]
+        onnx = [str(folder / file.file) for file in passed if file.file.endswith(".onnx")]
         timed = [] if options.embed_preprocessing else [f"ttl bench {' '.join(onnx)}"]
         show_next(f"ttl predict {onnx[0]} IMAGE", *timed)

@@ -9,7 +9,6 @@ import typer
 from ttl.cli.command import Json, print_json, show_next, verb
 from ttl.cli.flags import with_options
 from ttl.cli.help import Command
-from ttl.cli.records import spread_of, trial_figures, trial_json
 from ttl.cli.tables import metrics
 from ttl.config import RunConfig
 
@@ -40,19 +39,21 @@ def finetune(
     """Fine-tune at one truncation point."""
     from ttl.cli.console import watching
     from ttl.run import finetune as tune
+    from ttl.typed import to_json
 
     with watching(as_json) as watch:
         tuned = tune(options, cut, watch=watch)
-    spread = tuned.repeats.spread() if options.seeds > 1 else None
+    record, spread = tuned.record, tuned.runs.spread
     if as_json:
-        print_json(trial_json(tuned.record) | {"folder": str(tuned.folder)} | ({"spread": spread} if spread else {}))
+        content = to_json(record)
+        del content["predictions"]  # as long as the data
+        print_json(content | {"folder": str(tuned.folder)} | ({"spread": to_json(spread)} if spread else {}))
         return
-    trial, over_seeds = trial_figures(tuned.record), spread_of(spread) if spread else None
-    for split, words in (("val", "validation"), ("test", "test")):
-        which = f" of seed {trial.seed}" if over_seeds else ""
-        table = metrics(trial.figures[split], over_seeds, split, trial.distance_unit)
-        typer.echo(f"{trial.cut}, {words}{which} (95 % interval):\n{table}")
-    for note in trial.notes:
+    for split, words, figures in (("val", "validation", record.val), ("test", "test", record.test)):
+        which = f" of seed {record.seed}" if spread else ""
+        table = metrics(figures, spread, split, record.distance_unit)
+        typer.echo(f"{record.cut}, {words}{which} (95 % interval):\n{table}")
+    for note in record.notes:
         typer.echo(note)
     typer.echo(f"Saved in {tuned.folder}")
     show_next(f"ttl export {tuned.folder}")

@@ -6,7 +6,6 @@ import typer
 
 from ttl.cli.command import Json, print_json, show_next, verb
 from ttl.cli.flags import command_of, with_options
-from ttl.cli.records import class_counts
 from ttl.cli.tables import counts_table, duration
 from ttl.config import RunConfig
 
@@ -16,12 +15,13 @@ from ttl.config import RunConfig
 def plan(options: RunConfig, as_json: Json = False) -> None:
     """Show what the data holds, the split, the candidates, and what a search would cost. Trains nothing."""
     from ttl.run import plan as make_plan
+    from ttl.typed import to_json
 
     planned = make_plan(options)
     if as_json:
         print_json(
             {
-                "task": planned.task,
+                "task": to_json(planned.task),
                 "weights": planned.weights,
                 "coarse": planned.coarse,
                 "most_trials": planned.most_trials,
@@ -32,7 +32,7 @@ def plan(options: RunConfig, as_json: Json = False) -> None:
             }
         )
         return
-    typer.echo(counts_table(class_counts(planned.task)))
+    typer.echo(counts_table(planned.task))
     for note in planned.notes:
         typer.echo(note)
     typer.echo(f"\n{options.model}: {planned.weights}\n{planned.points!r}\n")

@@ -30,10 +30,9 @@ def report(
     With --json all of its tables are printed as JSON, with the same columns and numbers as --csv writes:
     {"tables": [{"name", "section", "caption", "columns", "rows"}]}.
     """
-    from ttl.report import read_tables, write_csv
-    from ttl.run import rebuild_report
+    from ttl.report import read_tables, write_csv, write_report
 
-    written = [rebuild_report(run)]
+    written = [write_report(run)]
     tables = read_tables(run) if csv or as_json else ()
     if csv:
         written += write_csv(tables, csv)

@@ -9,9 +9,9 @@ import typer
 
 from ttl.cli.command import Json, print_json, show_next, verb
 from ttl.cli.flags import command_of, with_options
-from ttl.cli.records import run_figures
 from ttl.cli.tables import candidates_table, latency_table
 from ttl.config import RunConfig
+from ttl.typed import to_json
 
 if TYPE_CHECKING:
     from ttl.run import Finished
@@ -37,10 +37,10 @@ def search(options: RunConfig, as_json: Json = False) -> None:
     finished = _run(options, deliver=False, quiet=as_json)
     report = finished.report
     if as_json:
-        print_json(report["search"] | {"chosen": report["chosen"]})
+        print_json({**to_json(report.search), "chosen": to_json(report.chosen)})
         return
-    typer.echo(candidates_table(run_figures(report)))
-    typer.echo(f"Chosen: {report['search']['reason']}.")
+    typer.echo(candidates_table(report))
+    typer.echo(f"Chosen: {report.search.reason}.")
     show_next(command_of("run", options), f"ttl report {finished.folder}")
 
 
@@ -68,16 +68,15 @@ def _run(options: RunConfig, *, deliver: bool = True, quiet: bool) -> Finished:
 
 def _conclude(finished: Finished, as_json: bool) -> None:
     """The verdict, the files, and the next commands."""
-    content, folder = finished.report, finished.folder
+    report, folder = finished.report, finished.folder
     if as_json:
-        print_json(content)
+        print_json(to_json(report))
         return
     from ttl.report import summary
 
-    figures = run_figures(content)
-    typer.echo(f"\n{candidates_table(figures)}\n")
-    typer.echo(latency_table(figures.latency))
-    for sentence in summary(content):
+    typer.echo(f"\n{candidates_table(report)}\n")
+    typer.echo(latency_table(report.latency))
+    for sentence in summary(report):
         typer.echo(f"\n{sentence}")
     if not finished.trained:
         typer.echo("\nNothing was trained: every fine-tune was in the run folder already.")

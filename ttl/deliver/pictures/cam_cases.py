@@ -84,7 +84,9 @@ def cases_of(kind: Kind, labels: npt.NDArray[np.int64], rows: Mapping[Which, Row
         rows: network -> `(n, classes)` probabilities.
     """
     if kind.one_class_each:
-        decisions = {name: Decisions(given.argmax(1), given.max(1), given.argmax(1) == labels) for name, given in rows.items()}
+        decisions = {
+            name: Decisions(given.argmax(1), given.max(1), given.argmax(1) == labels) for name, given in rows.items()
+        }
         return Cases(np.arange(len(labels)), labels, decisions)
     first = next(iter(rows.values()))
     images, columns = np.nonzero((labels == 1) | ((labels == 0) & (first >= THRESHOLD)))
@@ -128,9 +130,7 @@ def _surest(cases: Cases, judge: Decisions, way: npt.NDArray[np.bool_], most: in
     return sorted(order, key=turns.__getitem__)[:most]
 
 
-def _case(
-    networks: Mapping[Which, Deliverable], cases: Cases, at: int, why: str, folder: Path, number: int
-) -> CamCase:
+def _case(networks: Mapping[Which, Deliverable], cases: Cases, at: int, why: str, folder: Path, number: int) -> CamCase:
     task = networks["full"].task
     names, several = task.class_names, not task.kind.one_class_each
     image, label = int(cases.images[at]), int(cases.labels[at])

@@ -21,9 +21,7 @@ FOLDER = "overlays"
 WORST = 5
 
 
-def draw_masks_of(
-    networks: Mapping[Which, Deliverable], files: Mapping[Which, Path], folder: Path
-) -> MaskCases:
+def draw_masks_of(networks: Mapping[Which, Deliverable], files: Mapping[Which, Path], folder: Path) -> MaskCases:
     """Write the pictures of some test images, and say what they are.
 
     Args:

@@ -57,8 +57,8 @@ def embed_preprocessing(graph: onnx.ModelProto, contract: Contract) -> onnx.Mode
         operators.padded(before, pixels, height, width, divisor=contract.divisor, output=PIXELS)
         logits = operators.cropped(behind, logits, height, width)
     else:
-        interpolation = contract.decoding.interpolation
-        operators.resized(before, pixels, to=contract.sides, interpolation=interpolation, output=PIXELS)
+        interpolation, (height_px, width_px) = contract.decoding.interpolation, contract.sides
+        operators.resized(before, pixels, to=(height_px, width_px), interpolation=interpolation, output=PIXELS)
     operators.normalised(before, PIXELS, mean=contract.mean, std=contract.std, output=NETWORK + INPUT)
     if contract.activation == "softmax":
         behind.add("Softmax", logits, axis=1, output=PROBABILITIES)

@@ -13,8 +13,8 @@ from torch import nn
 
 from ttl.cost.session import available_threads, open_session
 from ttl.errors import ExportError
+from ttl.export.checks import Check
 from ttl.export.contract import to_properties
-from ttl.export.gate import Check
 from ttl.export.quantize import Quantized
 from ttl.export.targets.target import FloatArray, Made, Order, Run, Target
 from ttl.export.translate import opset_of, translate

@@ -14,8 +14,8 @@ import onnx
 import torch
 from torch import nn
 
+from ttl.export.checks import Check
 from ttl.export.contract import Contract
-from ttl.export.gate import Check
 from ttl.export.quantize import Quantized, Verdict
 
 FloatArray = npt.NDArray[np.floating[Any]]

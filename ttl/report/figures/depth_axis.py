@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from ttl.report.figures import svg
 from ttl.report.schema import RunReport
-from ttl.report.schema.searched import Point
+from ttl.report.schema.searched import PointRecord
 
 Role = Literal["chosen", "full", "other"]
 """Of a point; also the CSS class of its mark and its row."""
@@ -58,13 +58,13 @@ def chosen_guide(report: RunReport, axes: svg.Axes) -> tuple[Markup, ...]:
     return (axes.down(report.chosen.index, "chosen"),) if report.chosen else ()
 
 
-def _stages(axes: svg.Axes, points: tuple[Point, ...]) -> Markup:
+def _stages(axes: svg.Axes, points: tuple[PointRecord, ...]) -> Markup:
     """The network's resolution stages as bands over the whole height."""
     bands = (_stage(axes, stage, list(members)) for stage, members in groupby(points, key=lambda point: point.stage))
     return svg.element("g", *bands)
 
 
-def _stage(axes: svg.Axes, stage: int, members: list[Point]) -> Markup:
+def _stage(axes: svg.Axes, stage: int, members: list[PointRecord]) -> Markup:
     left, right = axes.x(members[0].index - 0.5), axes.x(members[-1].index + 0.5)
     top, width = axes.y.stop, right - left
     label = f"stage {stage}" if width > WIDE_STAGE else str(stage) if width > NARROW_STAGE else ""

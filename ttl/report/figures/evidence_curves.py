@@ -11,7 +11,7 @@ from ttl.report.figures import svg
 from ttl.report.figures.depth_axis import chosen_guide, depth_axes, depth_plot
 from ttl.report.page_blocks import Figure, Table, amount, metric_cell, row
 from ttl.report.schema import RunReport
-from ttl.report.schema.searched import CurvePoint
+from ttl.search.evidence.curve import Look
 
 SOURCES = {
     "probe": (
@@ -31,7 +31,7 @@ CROWDED = 14.0
 NAME = "looks"
 """Of the plot and its table: people read `why-looks.csv`."""
 
-Curves = Mapping[str, Sequence[CurvePoint]]
+Curves = Mapping[str, Sequence[Look]]
 """Key of `SOURCES` -> its curve, from the lowest point up."""
 
 
@@ -63,12 +63,12 @@ def _picture(report: RunReport, drawn: Curves) -> Markup:
     return depth_plot(report, axes, NAME, words, report.score.titled, *chosen_guide(report, axes), *lines)
 
 
-def _described(report: RunReport, key: str, curve: Sequence[CurvePoint]) -> str:
+def _described(report: RunReport, key: str, curve: Sequence[Look]) -> str:
     points = ", ".join(f"{point.cut} {report.score.text(point.mean)}" for point in curve)
     return f"{SOURCES[key][0].capitalize()}, from the lowest point to the highest: {points}."
 
 
-def _curve(report: RunReport, axes: svg.Axes, key: str, curve: Sequence[CurvePoint]) -> Markup:
+def _curve(report: RunReport, axes: svg.Axes, key: str, curve: Sequence[Look]) -> Markup:
     xs, text = [report.index_of(point.cut) for point in curve], report.score.text
     plain = key if axes.step > CROWDED else f"unseen {key}"
     dots = []

@@ -6,11 +6,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ttl.finetune.epoch import Epoch
 from ttl.report.figures import svg
 from ttl.report.figures.depth_axis import ROLES, Role
 from ttl.report.page_blocks import Figure, Table, amount, plain_cell, row
 from ttl.report.schema import RunReport
-from ttl.report.schema.searched import CandidateResult, Epoch
+from ttl.report.schema.searched import CandidateResult
+from ttl.typed import to_json
 from ttl.words import units
 
 KEPT = "The ringed epoch is the one whose weights were kept: the best by what the recipe watches."
@@ -35,12 +37,18 @@ class Series:
 def learning_figures(report: RunReport, networks: Mapping[Role, CandidateResult]) -> list[Figure]:
     """The two plots; `networks` maps a role (`chosen`, `full`) to its candidate."""
     curved = {role: candidate for role, candidate in networks.items() if candidate.curve}
-    value, title = f"val_{report.metric}", f"validation {report.score.titled}"
-    scores = [_series(c, ROLES[role], role, value, is_ringed=True) for role, c in curved.items()]
-    losses = [
-        _series(c, f"{ROLES[role]}, {name}", f"{role} {style}".strip(), key)
+    title = f"validation {report.score.titled}"
+    scores = [
+        _series(c, ROLES[role], role, [epoch.val.get(report.metric, math.nan) for epoch in c.curve], is_ringed=True)
         for role, c in curved.items()
-        for key, name, style in (("train_loss", "training", "dashed"), ("val_loss", "validation", ""))
+    ]
+    losses = [
+        _series(c, f"{ROLES[role]}, {name}", f"{role} {style}".strip(), losses_of)
+        for role, c in curved.items()
+        for losses_of, name, style in (
+            ([epoch.train_loss for epoch in c.curve], "training", "dashed"),
+            ([epoch.val_loss for epoch in c.curve], "validation", ""),
+        )
     ]
     figures = (
         _figure("curve-metric", title, KEPT, scores, report.score.ceiling, report.score.text),
@@ -49,10 +57,10 @@ def learning_figures(report: RunReport, networks: Mapping[Role, CandidateResult]
     return [figure for figure in figures if figure is not None]
 
 
-def _series(candidate: CandidateResult, label: str, class_: str, key: str, *, is_ringed: bool = False) -> Series:
-    values = (epoch.get(key) for epoch in candidate.curve)
-    ys = tuple(float(value) if isinstance(value, int | float) else math.nan for value in values)
-    best = candidate.best_epoch - 1
+def _series(
+    candidate: CandidateResult, label: str, class_: str, values: Sequence[float], *, is_ringed: bool = False
+) -> Series:
+    ys, best = tuple(values), candidate.best_epoch - 1
     kept = best if is_ringed and 0 <= best < len(ys) and math.isfinite(ys[best]) else None
     return Series(label, class_, ys, kept)
 
@@ -90,6 +98,7 @@ def _first_and_last(ys: Sequence[float]) -> str:
 
 def epochs_table(label: str, curve: Sequence[Epoch]) -> Table:
     """Everything that was recorded of each epoch of one fine-tune."""
-    keys = tuple(dict.fromkeys(key for epoch in curve for key in epoch))
-    rows = tuple(row(*(plain_cell(epoch.get(key)) for key in keys)) for epoch in curve)
+    epochs = [to_json(epoch) for epoch in curve]
+    keys = tuple(dict.fromkeys(key for epoch in epochs for key in epoch))
+    rows = tuple(row(*(plain_cell(epoch.get(key)) for key in keys)) for epoch in epochs)
     return Table(f"Every epoch: {label}", tuple(key.replace("_", " ") for key in keys), rows, folded=True)

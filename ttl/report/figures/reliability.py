@@ -48,8 +48,9 @@ def _reliability(report: RunReport, networks: Sequence[Side[Confidence]], is_gro
     )
     alone = " Images of one patient are taken for independent here." if is_grouped else ""
     each = " to ".join(units.whole(size) for size in sorted({min(sizes), max(sizes)}))
+    binned = "Test images" if report.task.kind.one_class_each else "Labels"
     caption = (
-        f"{'Labels' if report.task.has_labels else 'Test images'} in bins of {each}, from the least to the most "
+        f"{binned} in bins of {each}, from the least to the most "
         "confident, with 95% intervals (Wilson). On the dotted line what is said with 80% confidence is right 80 times "
         f"in 100; below it a network is too sure, above it not sure enough.{alone}"
     )

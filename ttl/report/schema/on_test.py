@@ -5,25 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
+from ttl.export.checks import FileComparison
 from ttl.stats import Bin
 from ttl.typed import Figure, OptionalKey
 from ttl.words.estimate import Estimate
-
-Network = Literal["full", "chosen"]
-"""The whole one, and the one that is cut where the search chose."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileComparison:
-    """A metric less the reference's on the same images, and whether a loss of `margin` is ruled out."""
-
-    margin: float
-    non_inferior: bool
-    difference: Estimate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,53 +156,3 @@ class Calibration:
 
 PerClass = Mapping[str, Mapping[str, Figure]]
 """Metric -> class -> value."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaskCase:
-    """A test image, why it is shown, its figures (network -> metric -> value) and its pictures (what -> file)."""
-
-    id: str
-    why: str
-    figures: Mapping[Network, Mapping[str, Figure]]
-    files: Mapping[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaskCases:
-    """What the networks draw on some images."""
-
-    split: str
-    classes: tuple[str, ...]
-    cases: tuple[MaskCase, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a network says of an image, or of a label of it."""
-
-    name: Annotated[str, Field(alias="class")]
-    probability: float
-    right: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class CamCase:
-    """A test image with its maps: network -> what it says, the class that its map is of, the map's rows and columns."""
-
-    id: str
-    why: str
-    truth: str
-    says: Mapping[Network, Answer]
-    map_of: Mapping[Network, str]
-    map_size: Mapping[Network, tuple[int, ...]]
-    files: Mapping[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class CamCases:
-    """Grad-CAM of some images; only `missing`, the reason, where it could not be drawn."""
-
-    split: OptionalKey[str] = None
-    cases: Annotated[tuple[CamCase, ...], Field(exclude_if=lambda cases: not cases)] = ()
-    missing: OptionalKey[str] = None

@@ -12,31 +12,32 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ttl.cost.latency import Latency
+from ttl.data.describe import Description
+from ttl.deliver.file_record import FileRecord
+from ttl.deliver.pictures.cases import CamCases, MaskCases, Which
 from ttl.errors import RunFolderError
-from ttl.report.schema.asked import ModelRecord, RecipeRecord, RunRecord, TaskRecord
-from ttl.report.schema.exported import DeliveredFiles, ExportedFile
+from ttl.report.schema.asked import ModelRecord, RecipeRecord
+from ttl.report.schema.exported import DeliveredFiles
 from ttl.report.schema.on_test import (
     Calibration,
-    CamCases,
     Comparison,
     Confusion,
     Curves,
     LabelConfusion,
-    MaskCases,
-    Network,
     PerClass,
 )
 from ttl.report.schema.searched import (
     AnyPoint,
     CandidateResult,
-    CurvePoint,
     FailedFineTune,
     MeanAndDeviation,
     PointResult,
     SearchRecord,
     Svcca,
 )
-from ttl.typed import OptionalKey, from_json, read_object
+from ttl.search.evidence.curve import Look
+from ttl.study.run_record import RunRecord
+from ttl.typed import OptionalKey, from_json, read_sealed
 from ttl.words.estimate import Estimate
 from ttl.words.metric import Metric, metric
 
@@ -72,15 +73,15 @@ class RunReport:
     schema_version: int = SCHEMA_VERSION
     status: Literal["finished", "unfinished"]
     metric: str
-    task: TaskRecord
+    task: Description
     model: ModelRecord
     points: Annotated[tuple[AnyPoint, ...], Field(min_length=1)]
     recipe: RecipeRecord
     candidates: tuple[CandidateResult, ...]
     failed: tuple[FailedFineTune, ...] = ()
     search: SearchRecord
-    probe: tuple[CurvePoint, ...] = ()
-    joint: tuple[CurvePoint, ...] = ()
+    probe: tuple[Look, ...] = ()
+    joint: tuple[Look, ...] = ()
     svcca: Svcca = field(default_factory=Svcca)
     latency: tuple[Latency, ...] = ()
     run: RunRecord
@@ -90,11 +91,11 @@ class RunReport:
     curves: OptionalKey[Curves] = None
     confusion: OptionalKey[Confusion | LabelConfusion] = None
     calibration: OptionalKey[Calibration] = None
-    per_class: OptionalKey[Mapping[Network, PerClass]] = None
+    per_class: OptionalKey[Mapping[Which, PerClass]] = None
     export: OptionalKey[DeliveredFiles] = None
     overlays: OptionalKey[MaskCases] = None
     cams: OptionalKey[CamCases] = None
-    exports: tuple[ExportedFile, ...] = ()
+    exports: tuple[FileRecord, ...] = ()
 
     def __post_init__(self) -> None:
         """Check what one part says of another.
@@ -186,7 +187,7 @@ def read_report(run_folder: Path) -> RunReport:
     path = Path(run_folder) / REPORT
     if not path.is_file():
         raise RunFolderError(f"{path} does not exist: give the folder of a `ttl run` or `ttl search`.")
-    return report_of(read_object(path), where=str(path))
+    return report_of(read_sealed(path), where=str(path))
 
 
 def report_of(content: object, *, where: str) -> RunReport:

@@ -9,15 +9,15 @@ from typing import Annotated
 
 from pydantic import Discriminator, Field, Tag
 
+from ttl.finetune.epoch import Epoch
 from ttl.typed import Figure, OptionalKey
+from ttl.words.counts import counted
 from ttl.words.estimate import Estimate
-
-Epoch = Mapping[str, int | float | str | None]
-"""A row of a learning curve: `epoch`, `phase`, `lr`, `train_loss`, `val_loss`, `val_` and a metric, ..."""
+from ttl.words.units import milliseconds
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
+class PointRecord:
     """A truncation point, as `ttl.cut.points` describes it; `encoder_...` only of a U-Net."""
 
     index: int
@@ -39,7 +39,7 @@ class Point:
 
 
 @dataclass(frozen=True, kw_only=True)
-class UNetPoint(Point):
+class UNetPointRecord(PointRecord):
     """A truncation point of a U-Net's encoder."""
 
     enters: int | None
@@ -51,11 +51,13 @@ class UNetPoint(Point):
 
 
 def _kind_of_point(value: object) -> str:
-    return "UNetPoint" if isinstance(value, UNetPoint) or (isinstance(value, dict) and "enters" in value) else "Point"
+    is_unet = isinstance(value, UNetPointRecord) or (isinstance(value, dict) and "enters" in value)
+    return "UNetPointRecord" if is_unet else "PointRecord"
 
 
 AnyPoint = Annotated[
-    Annotated[Point, Tag("Point")] | Annotated[UNetPoint, Tag("UNetPoint")], Discriminator(_kind_of_point)
+    Annotated[PointRecord, Tag("PointRecord")] | Annotated[UNetPointRecord, Tag("UNetPointRecord")],
+    Discriminator(_kind_of_point),
 ]
 """Told apart by a key: otherwise a damaged point's message would be of the kind that it isn't."""
 
@@ -164,6 +166,12 @@ class LatencyLimit:
     highest: str
     measured: tuple[TimedPoint, ...]
 
+    def words(self) -> str:
+        """One line without its full stop."""
+        rows = ", ".join(f"{timed.cut} {milliseconds(timed.p50_ms)}" for timed in self.measured)
+        threads = counted(self.threads, "thread")
+        return f"At most {self.budget_ms:g} ms an image on {threads}: up to {self.highest} (measured: {rows})"
+
 
 @dataclass(frozen=True, kw_only=True)
 class SearchRecord:
@@ -179,15 +187,6 @@ class SearchRecord:
     steps: tuple[SearchStep, ...]
     stopped: OptionalKey[StoppedFineTunes] = None
     max_latency_ms: OptionalKey[LatencyLimit] = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class CurvePoint:
-    """What a probe, or a head of the joint network, reached at a point: a metric and its standard error."""
-
-    cut: str
-    mean: Figure
-    se: Figure
 
 
 Percentiles = tuple[float, float, float, float, float]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from ttl.data.describe import Description, Duplicates
 from ttl.report.page_blocks import Block, Cell, Facts, Listing, Prose, Section, Table, amount, facts, row
 from ttl.report.patients import patients, split_sentence
 from ttl.report.schema import RunReport
-from ttl.report.schema.asked import Duplicates, TaskRecord
 from ttl.words import units
 
 LABELS = {
@@ -27,8 +27,8 @@ def data_and_split(report: RunReport) -> Section:
         blocks += _duplicates(task.duplicates)
     if task.notes:
         blocks.append(Listing(task.notes))
-    labels = LABELS | (LABELS_OF_MASKS if task.has_masks else {}) | {"fingerprint": "Fingerprint (SHA-256)"}
-    blocks.append(Facts(facts(task, labels | (UNLABELLED if task.has_masks else {}))))
+    labels = LABELS | (LABELS_OF_MASKS if task.kind.per_pixel else {}) | {"fingerprint": "Fingerprint (SHA-256)"}
+    blocks.append(Facts(facts(task, labels | (UNLABELLED if task.kind.per_pixel else {}))))
     return Section("data", f"The data and the split: {task.name}", tuple(blocks))
 
 
@@ -52,12 +52,12 @@ def _counts_table(report: RunReport) -> Table:
     return Table(_caption(task), columns, tuple(rows))
 
 
-def _may_overlap(task: TaskRecord) -> bool:
+def _may_overlap(task: Description) -> bool:
     """Whether an image may hold several classes, so that their counts don't add up to images."""
-    return task.has_masks or task.has_labels
+    return not task.kind.one_class_each
 
 
-def _caption(task: TaskRecord) -> str:
+def _caption(task: Description) -> str:
     if not _may_overlap(task):
         return "Images per class and split"
     share = ", and its share of the labelled pixels" if task.pixel_share else ""

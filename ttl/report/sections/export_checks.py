@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from ttl.deliver.file_record import FileRecord
+from ttl.export.checks import Check, FileComparison
 from ttl.report.page_blocks import MISSING, Block, Cell, Prose, Section, Table, amount, metric_cell, row
 from ttl.report.schema import RunReport
-from ttl.report.schema.exported import ExportedFile, FileCheck
-from ttl.report.schema.on_test import FileComparison
 from ttl.words import units
 from ttl.words.metric import Metric
 
@@ -49,7 +49,7 @@ def _files_table(report: RunReport) -> Table:
     return Table(caption, columns, tuple(rows), n_text=2)
 
 
-def _changed(file: ExportedFile) -> Cell:
+def _changed(file: FileRecord) -> Cell:
     """`3 of 200`; nothing of masks."""
     if file.decisions_changed is None:
         return MISSING
@@ -66,6 +66,6 @@ def _difference(comparison: FileComparison | None, metric: Metric) -> Cell:
     return Cell(signed(gap.value), note, gap.value, metric.unit)
 
 
-def _checks_table(name: str, checks: tuple[FileCheck, ...], *, folded: bool) -> Table:
+def _checks_table(name: str, checks: tuple[Check, ...], *, folded: bool) -> Table:
     rows = tuple(row(check.name, check.found, check.wanted) for check in checks)
     return Table(f"Checks of {name}", ("Check", "Found", "Wanted"), rows, n_text=3, folded=folded)

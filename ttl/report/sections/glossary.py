@@ -31,8 +31,8 @@ POINT = {
 
 def glossary(report: RunReport) -> Listing:
     """The metrics of the task's kind, and the other words."""
-    keys = [key for key in METRICS if (key in OF_PIXELS) == report.task.has_masks and METRICS[key].meaning]
-    of_classes = () if report.task.has_masks else OF_CLASSES
+    keys = [key for key in METRICS if (key in OF_PIXELS) == report.task.kind.per_pixel and METRICS[key].meaning]
+    of_classes = () if report.task.kind.per_pixel else OF_CLASSES
     lines = (*(_line(report, key) for key in keys), *of_classes, *GENERAL, POINT[noun(report)])
     return Listing(lines, summary="What the words mean")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ttl.data.modality.heat import STEPS, heat_colour
+from ttl.deliver.pictures.cases import CamCase, Which
 from ttl.report.inline_png import inlined
 from ttl.report.page_blocks import MISSING, Case, Cell, Gallery, Picture, Prose, Section, Table, amount, row
 from ttl.report.schema import RunReport
-from ttl.report.schema.on_test import CamCase, Network
 from ttl.report.wording import networks
 from ttl.words import units
 
@@ -63,7 +63,7 @@ def _case(report: RunReport, case: CamCase, folder: Path | None) -> Case:
     return Case(case.id, case.why, tuple(pictures))
 
 
-def _map(case: CamCase, network: Network, words: str) -> Picture:
+def _map(case: CamCase, network: Which, words: str) -> Picture:
     answer = case.says.get(network)
     if answer is None:
         return Picture(words, f"{case.id} in the {words}")
@@ -82,6 +82,6 @@ def _table(report: RunReport, cases: tuple[CamCase, ...]) -> Table:
     return Table("What is said of these images", columns, tuple(rows), n_text=3, folded=True)
 
 
-def _answer(case: CamCase, network: Network) -> tuple[Cell, Cell]:
+def _answer(case: CamCase, network: Which) -> tuple[Cell, Cell]:
     answer = case.says.get(network)
     return (Cell(answer.name), amount(answer.probability, units.percent)) if answer else (MISSING, MISSING)

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ttl.data.modality.overlay import class_colours
+from ttl.deliver.pictures.cases import MaskCase, MaskCases, Which
 from ttl.report.inline_png import inlined
 from ttl.report.page_blocks import Block, Case, Cell, Gallery, Picture, Section, Table, metric_cell, row
 from ttl.report.schema import RunReport
-from ttl.report.schema.on_test import MaskCase, MaskCases, Network
 from ttl.report.wording import networks
 
-Figures = Mapping[Network, Mapping[str, float]]
-"""Network -> metric -> value."""
+Figures = Mapping[Which, Mapping[str, float]]
+"""Which -> metric -> value."""
 
 
 def mask_pictures(report: RunReport, folder: Path | None) -> Section | None:

@@ -37,7 +37,7 @@ def _introduction(report: RunReport, classes: Mapping[str, Sequence[Record]]) ->
         name, records = next(iter(classes.items()))
         at_half = f" Where a probability from 0.5 on counts as {name}, {'; '.join(map(words_at_half, records))}."
         return f"The positive class is {name}. All figures are of the test images.{at_half}"
-    one = "Each label by itself" if report.task.has_labels else "Each class against all others"
+    one = "Each class against all others" if report.task.kind.one_class_each else "Each label by itself"
     left_out = report.curves.left_out if report.curves else 0
     few = (
         f" Shown are the {len(classes)} with the most test images; left out: {units.whole(left_out)} with as many or "

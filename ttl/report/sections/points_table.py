@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ttl.report.page_blocks import MISSING, Cell, Table, amount, row
 from ttl.report.schema import RunReport
-from ttl.report.schema.searched import Point, PointResult
+from ttl.report.schema.searched import PointRecord, PointResult
 from ttl.report.wording import noun
 from ttl.words import units
 
@@ -15,7 +15,7 @@ HEAD_EXCLUDED = {
 """What is counted, by what is cut."""
 
 
-def cost_cells(of: Point | PointResult) -> tuple[Cell, Cell]:
+def cost_cells(of: PointRecord | PointResult) -> tuple[Cell, Cell]:
     """Params and MACs; of a U-Net, how they are shared out below."""
     return (
         amount(of.params, units.large, note=_shared_out(of.encoder_params, of.params)),

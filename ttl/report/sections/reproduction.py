@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ttl.report.page_blocks import Cell, Code, Facts, Section, facts, plain_cell
 from ttl.report.schema import RunReport
+from ttl.typed import to_json
 
 LABELS = {"seed": "Seed", "started": "Started"} | {
     key: key for key in ("schema", "config", "resolved", "data", "weights")
@@ -15,7 +16,7 @@ LABELS = {"seed": "Seed", "started": "Started"} | {
 def reproduction(report: RunReport) -> Section:
     """Command, options, seed, versions and hardware."""
     run = report.run
-    machine = Facts(_pairs(run.versions), "Versions"), Facts(_pairs(run.hardware), "Hardware")
+    machine = Facts(_pairs(run.versions), "Versions"), Facts(_pairs(to_json(run.hardware)), "Hardware")
     return Section("again", "To do it again", (Code(run.command), Facts(facts(run, LABELS)), *machine))
 
 

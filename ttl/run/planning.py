@@ -9,8 +9,9 @@ import torch
 
 from ttl.config import RunConfig
 from ttl.cut.points import TruncationPoints
-from ttl.data import Task
+from ttl.data import describe
 from ttl.data.decoded import Images, Split
+from ttl.data.describe import Description
 from ttl.data.masked_images import MaskedImages
 from ttl.finetune import fit
 from ttl.run.budget import within_latency
@@ -42,7 +43,7 @@ class Planned:
         notes: what a person should know.
     """
 
-    task: Task
+    task: Description
     points: TruncationPoints
     coarse: tuple[str, ...]
     begins: str
@@ -67,7 +68,7 @@ def plan(config: RunConfig, *, watch: Watch = unwatched) -> Planned:
     most = max(len(rehearsal.scores) for rehearsal in rehearsals) + (config.strategy == "joint")
     measured = (f"{setting.latency.words()}.",) if setting.latency else ()
     return Planned(
-        task=setting.task,
+        task=describe(setting.task),
         points=setting.network.points,
         coarse=coarse,
         begins=look or ", ".join(coarse),
