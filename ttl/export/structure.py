@@ -16,13 +16,15 @@ OUTPUT = "logits"
 def strip(model: onnx.ModelProto) -> None:
     """Take out, in place, what no run needs: initialisers without a reader, and the exporter's notes.
 
-    The notes (stack traces of every node) hold paths of the machine that exported the model.
+    The notes (stack traces of every node) hold paths of the machine that exported the model; some are in another order
+    each time, and so would the file's digest be another.
     """
     unread = unread_weights(model)
     kept = [tensor for tensor in model.graph.initializer if tensor.name not in unread]
     if unread:
         del model.graph.initializer[:]
         model.graph.initializer.extend(kept)
+    del model.graph.metadata_props[:]
     for node in _nodes(model.graph):
         del node.metadata_props[:]
         node.doc_string = ""
