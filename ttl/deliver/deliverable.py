@@ -35,8 +35,7 @@ class Deliverable:
         trial: the name of the fine-tune; empty where the model comes without its run.
         task: the data.
         splits: split name -> decoded images.
-        predicted: split name -> what the model gives in PyTorch for the images of val and of test, as `ttl.stats`
-            scores it.
+        predicted: split name -> what the model gives in PyTorch for val and test, as `ttl.stats` scores it.
         margin: the loss in the metric that doesn't matter.
         seed: of what is drawn.
     """

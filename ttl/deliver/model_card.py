@@ -14,15 +14,7 @@ from ttl.words.metric import metric
 
 
 def write_beside(path: Path, contract: Contract, record: FileRecord) -> tuple[Path, Path]:
-    """Write `NAME.json` and `NAME.md` beside the file `NAME.onnx`.
-
-    Args:
-        path: the exported file.
-        contract: what it says about itself.
-        record: what was checked on it.
-
-    Returns:
-        both paths.
+    """Write `NAME.json` and `NAME.md` beside the exported file `NAME.onnx`; both paths.
 
     Raises:
         OSError: they can't be written.

@@ -24,21 +24,14 @@ DESCRIPTION = "bundle.json"
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a saved model is, and how to rebuild it.
-
-    Attributes:
-        contract: what it is, how to feed it, how good it was.
-        point: where the network was cut.
-        pool: what the head does with the feature map first.
-        dropout: before the linear layer of the head.
-        sha256: of the file of the weights; empty where version 0.1 wrote it.
-    """
+    """What a saved model is, and how to rebuild it: where the network was cut, and what its head is like."""
 
     contract: Contract
     point: TruncationPoint
     pool: str
     dropout: float
     sha256: str = ""
+    """Of the file of the weights; empty where version 0.1 wrote it."""
 
 
 def save_bundle(model: nn.Module, bundle: Bundle, folder: Path) -> Bundle:

@@ -32,15 +32,12 @@ Spread = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 @dataclass(frozen=True)
 class Decoding:
-    """How an image file becomes pixels.
-
-    Attributes:
-        interpolation: how images are resized: `bilinear` or `bicubic`, with antialiasing.
-        window: centre and width of the values of DICOM files that are shown; None is their headers'.
-    """
+    """How an image file becomes pixels."""
 
     interpolation: str
+    """How it is resized: `bilinear` or `bicubic`, with antialiasing."""
     window: tuple[Finite, Spread] | None = None
+    """Centre and width of the values of DICOM files that are shown; None is their headers'."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +45,12 @@ class Provenance:
     """Where a model came from.
 
     Attributes:
-        network: name of the pretrained network it was cut from.
-        weights: where the network's weights came from, in words.
-        cut: name of the truncation point.
-        index: its index, 1 = lowest.
+        network: the pretrained network that it was cut from; `weights` says in words where those came from.
+        cut: name of the truncation point; `index` is its number, 1 = lowest.
         params: number of parameters, those of its head included.
         macs: multiply-adds of one image up to the cut.
-        data_fingerprint: SHA-256 of the data it was fine-tuned on.
-        ttl_version: version of the tool that made it.
-        recipe: how it was fine-tuned.
-        data_name: what the data is called.
-        versions: of the tools that made the file, by name.
+        data_fingerprint: SHA-256 of the data that it was fine-tuned on; `data_name` is what that is called.
+        versions: of the tools that made it, by name.
         licence: what is known of the terms that the weights stand under.
     """
 

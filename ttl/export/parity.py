@@ -34,14 +34,12 @@ class Parity:
     """How far the file is from the model, in units of the logits.
 
     Attributes:
-        max_abs: largest difference from PyTorch in float32, over all batches, graph optimisation off and on.
+        max_abs: largest difference from PyTorch in float32, over all `batches` and ways to run it.
         tolerance: what was allowed of it; None where the metric alone decides (int8).
         scale: the largest |logit| of the model on the same images.
-        batches: the batch sizes.
         float64_max_abs: largest difference of the file from PyTorch in float64.
         rounding: that of PyTorch in the file's own precision (float32 for int8) from PyTorch in float64.
-        decided: images, in segmentation pixels, of the largest batch.
-        changed: those of them that the file decides otherwise than PyTorch in float32.
+        decided: images, in segmentation pixels, of the largest batch; `changed` of them are decided otherwise.
     """
 
     max_abs: float
@@ -78,7 +76,7 @@ def check_parity(
         images: `(n, 3, h, w)` float32, normalised; repeated when there are fewer than the largest batch.
         batches: batch sizes to try.
         precision: the target that the file is of.
-        device: where it is run, `cpu` or `cuda`.
+        device: `cpu` or `cuda`.
 
     Raises:
         GateError: a value isn't finite, the outputs differ by more than the tolerance, or a decision (the class

@@ -52,14 +52,11 @@ class OnnxModel:
         return f"OnnxModel({str(self.path)!r}: {origin.network} up to {origin.cut}, {classes})"
 
     def predict(self, pixels: npt.NDArray[np.uint8] | torch.Tensor, *, batch_size: int = 64) -> Probabilities:
-        """The probability of each class for each image.
+        """The probability of each class for each image, `(n, classes)` float64.
 
         Args:
             pixels: `(n, c, *sides)` uint8, c = 1 (grey) or 3.
             batch_size: images a call; it doesn't change the result beyond rounding.
-
-        Returns:
-            `(n, classes)` float64: softmax over the classes (a sigmoid for each class of a multilabel task).
 
         Raises:
             ExportError: when the pixels have another type or shape.
@@ -71,15 +68,12 @@ class OnnxModel:
     def maps(
         self, images: Iterable[npt.NDArray[np.uint8] | torch.Tensor], *, in_windows: bool = True
     ) -> Iterator[Maps]:
-        """Of a segmentation, the probability of each class at each pixel of each image.
+        """Of a segmentation, the probability of each class at each pixel of each image, `(classes, h, w)` float32.
 
         Args:
             images: each `(c, h, w)` uint8 of any size, c = 1 (grey) or 3.
             in_windows: whether those with a side beyond the file's are done in windows; a file that takes decoded
                 images never does that.
-
-        Yields:
-            `(classes, h, w)` float32.
 
         Raises:
             ExportError: the file is of a classifier.
@@ -91,14 +85,9 @@ class OnnxModel:
             yield self._map(pixels, in_windows=in_windows)
 
     def predict_images(self, images: Sequence[Image.Image], *, batch_size: int = 64) -> Probabilities:
-        """The same for images of any size and mode, made into pixels as they were for training.
+        """The same for images of any size and mode, as a decoder returns them, made into pixels as for training.
 
-        Args:
-            images: what a decoder returns.
-            batch_size: images resized and run at a time; a file that takes decoded images gets each by itself.
-
-        Returns:
-            `(n, classes)` float64.
+        They are resized and run `batch_size` at a time; a file that takes decoded images gets each by itself.
         """
         if self.contract.embeds_preprocessing:
             return self._stacked([self._probabilities(decoded(image)[None]) for image in images])

@@ -66,11 +66,9 @@ def export_model(
 ) -> ExportResult:
     """Write a model as ONNX: input `image`, output `logits`, any batch size, weights inside the file.
 
-    The file is written under a temporary name beside `path` and renamed when it has passed: the ONNX checker;
-    names, shapes and a batch size that is free; the comparison with PyTorch in float32 and float64 on real images,
-    at several batch sizes, with graph optimisation off and on (`check_parity`); and `judge`. So what stands under
-    `path` is checked; after a failure, what stood there before still does. The model is copied: its mode, device and
-    weights stay as they are. The file holds digests of itself (`ttl.export.digest`).
+    The file is written under a temporary name beside `path` and renamed when it has passed: the ONNX checker; names,
+    shapes and a free batch size; the comparison with PyTorch (`check_parity`); and `judge`. After a failure, what stood
+    there before still does. The model is copied, and left as it is. The file holds digests of itself.
 
     Args:
         model: takes `(n, 3, h, w)` float32 normalised images, returns logits `(n, classes)`, or `(n, outputs, h, w)`.
@@ -80,15 +78,14 @@ def export_model(
         opset: version of the ONNX operators; the exporter's own choice by default.
         divisor: of a network that takes images of any size with sides that are multiples of it: the file does, too.
             None fixes the sides to those of `check_on`.
-        precision: of the weights and of what is computed; inputs and outputs are float32 in each. One of
-            `ttl.export.targets.TARGETS`; `program` is no ONNX file but one of torch.export.
+        precision: one of `ttl.export.targets.TARGETS`; inputs and outputs are float32 in each. `program` is no ONNX
+            file but one of torch.export.
         calibration: what int8 needs, and only int8.
         decoded: images as a decoder returns them. Where given, the file takes such images, uint8
             `(n, height, width, channels)` of any size, and gives `probabilities`; it needs a `contract`, and is checked
             on them against the training pipeline.
         judge: a last check of the written file, with data of the task.
-        devices: beside the CPU, that the file is meant for (`cuda`): it is run there too where onnxruntime can, and
-            the result says where it can't.
+        devices: beside the CPU, that the file is meant for (`cuda`): it is run there too, or the result says why not.
 
     Raises:
         ExportError: the model can't be exported with a free batch size, or the file can't be written.

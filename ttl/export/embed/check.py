@@ -22,14 +22,12 @@ PROBABILITY_TOLERANCE = 0.05
 
 @dataclass(frozen=True)
 class PreprocessingParity:
-    """How far a file that takes decoded images is from the training pipeline.
-
-    `max_abs` is the largest difference of a probability, `grey_levels` that of a pixel before it is normalised (of
-    0..255), over `images` images, each by itself and one of them in a batch with its mirror images.
-    """
+    """How far a file that takes decoded images is from the training pipeline."""
 
     max_abs: float
+    """The largest difference of a probability."""
     grey_levels: int
+    """That of a pixel before it is normalised, of 0..255."""
     images: int
 
 
@@ -43,7 +41,8 @@ def check_preprocessing(embedded: OnnxModel, plain: OnnxModel, images: Sequence[
     found to give, moved those of a network of X-rays by at most 0.03 in fp32 and int8; a filter mistaken moved them by
     up to 0.3, other means by up to 0.4. Where no pixel differs, which is the rule, it is 1e-7.
 
-    Segmentations are compared whole, not in windows.
+    Each image is compared by itself, the first also in a batch with its mirror images; segmentations whole, not in
+    windows.
 
     Args:
         embedded: the file.

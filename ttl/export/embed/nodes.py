@@ -16,29 +16,16 @@ ABSENT = ""
 
 @dataclass
 class Nodes:
-    """Nodes and their constants, in the order in which they are added.
-
-    Attributes:
-        prefix: of every name.
-        nodes: what was added.
-        constants: initialisers of them.
-    """
+    """Nodes and their constants, in the order in which they are added; `prefix` is that of every name."""
 
     prefix: str
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
 
     def add(self, operator: str, *inputs: Input, output: str | None = None, **attributes: Any) -> str:
-        """Add a node with one output.
+        """Add a node of an operator with these attributes; the name of its one output.
 
-        Args:
-            operator: an ONNX operator of the default domain.
-            inputs: names of tensors, or arrays, which become constants.
-            output: its name; one that nothing else here has by default.
-            attributes: of the operator.
-
-        Returns:
-            the name of the output.
+        `inputs` are names of tensors, or arrays, which become constants.
         """
         names = [item if isinstance(item, str) else self._constant(np.asarray(item)) for item in inputs]
         name = f"{self.prefix}{operator}_{len(self.nodes)}"

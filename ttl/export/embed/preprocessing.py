@@ -40,8 +40,7 @@ def embed_preprocessing(graph: onnx.ModelProto, contract: Contract) -> onnx.Mode
 
     Returns:
         a graph of the same opset and IR version. `probabilities` are float32, `(batch, classes)`, of a segmentation
-        `(batch, classes, height, width)`: a softmax; a sigmoid for each class of a multilabel task; and of a
-        segmentation with one output both classes.
+        `(batch, classes, height, width)`; of one with one output, of both classes.
 
     Raises:
         ExportError: the opset is below 18, the graph takes decoded images already, a segmentation's sides are fixed,

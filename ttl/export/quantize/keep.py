@@ -38,9 +38,8 @@ class Quantized:
 
     Attributes:
         graph: QDQ: float32 in and out, with the names, free dimensions and metadata of the float graph.
-        kept_in_float: names of the weighted nodes that stayed float, with what is done to their outputs, the most
-            sensitive first.
-        of_nodes: how many weighted nodes there are.
+        kept_in_float: of the `of_nodes` weighted nodes those that stayed float, with what is done to their outputs, the
+            most sensitive first.
         attempts: every graph tried, in order; the last one was accepted.
         calibration_images: how many images the ranges are of.
     """

@@ -25,17 +25,14 @@ Run = Callable[[FloatArray], FloatArray]
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a calibrated target is made with.
-
-    Attributes:
-        images: `(n, 3, h, w)` float32, normalised training images: no other data may shape the file.
-        accept: recomputes the metric on validation data from a candidate; where it refuses, layers stay in float.
-        weight_bits: 8, or 7 for processors whose 16-bit sums would overflow (x86 without VNNI).
-    """
+    """What a calibrated target is made with."""
 
     images: torch.Tensor
+    """`(n, 3, h, w)` float32, normalised training images: no other data may shape the file."""
     accept: Callable[[onnx.ModelProto], Verdict]
+    """Recomputes the metric on validation data from a candidate; where it refuses, layers stay in float."""
     weight_bits: Literal[7, 8] = 7
+    """8, or 7 for processors whose 16-bit sums would overflow (x86 without VNNI)."""
 
 
 @dataclass(frozen=True)
