@@ -27,9 +27,11 @@ from ttl.run.report_writer import Delivered
 from ttl.run.trial_run import JOINT_WEIGHTS
 from ttl.study.folder import CACHE, LOCK, RUN, TRIAL, TRIALS, Study
 from ttl.study.record import TrialRecord
+from ttl.study.run_record import SCHEMA
 
 State = Literal["whole", "damaged", "missing", "not checked"]
 TYPED = {DELIVERED: Delivered, PROBE: KeptProbe, SVCCA: KeptSimilarities, KEPT: KeptLimit, EXPORTS: Exports}
+OTHER_IN_0_1 = (DELIVERED, PROBE, SVCCA, KEPT)
 DERIVED = {".html": "`ttl report` makes it anew", ".md": "a text for people, made from the file beside it"}
 T = TypeVar("T")
 
@@ -64,12 +66,17 @@ def check(folder: Path) -> tuple[FileState, ...]:
     study = Study(folder)
     if not (folder / RUN).is_file():
         raise RunFolderError(f"{folder} is no run folder, it has no {RUN}: give the folder of a run")
-    found = [_state(study, path) for path in sorted(folder.rglob("*")) if path.is_file() and path.name != LOCK]
+    run = _or_none(study.run)
+    is_old = run is not None and run.schema < SCHEMA
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != LOCK]
+    found = [_state(study, path, is_old=is_old) for path in paths]
     return tuple(sorted([*found, *_missing(study)], key=lambda state: state.file))
 
 
-def _state(study: Study, path: Path) -> FileState:
+def _state(study: Study, path: Path, *, is_old: bool) -> FileState:
     name = path.relative_to(study.folder).as_posix()
+    if is_old and (name in OTHER_IN_0_1 or path.parent.name == CACHE):
+        return FileState(name, "not checked", "of version 0.1, where it was another file without a digest")
     look = _look(study, path, name)
     if look is None:
         return FileState(name, "not checked", DERIVED.get(path.suffix, "not a file of a run"))
@@ -112,12 +119,17 @@ def _look_at_trial(study: Study, path: Path) -> Callable[[], object] | None:
 
 def _look_at_file(study: Study, path: Path) -> Callable[[], object] | None:
     if path.suffix == ".png":
-        return lambda: Image.open(path).verify()
+        return lambda: _check_picture(path)
     if path.suffix in (".onnx", ".pt2"):
         return lambda: _check_export(study, path)
     if path.suffix == ".json":
         return lambda: typed.read_sealed(path)
     return None
+
+
+def _check_picture(path: Path) -> None:
+    with Image.open(path) as image:
+        image.verify()
 
 
 def _check_weights(record: TrialRecord | None, path: Path) -> None:
