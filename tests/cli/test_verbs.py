@@ -12,7 +12,8 @@ from typer.testing import CliRunner, Result
 
 from ttl.cli import app
 from ttl.cost import worker
-from ttl.cost.subject import Request
+from ttl.cost.subject import Answer, Request
+from ttl.typed import from_json, to_json
 
 VERBS = ["points", "plan", "run", "search", "finetune", "export", "bench", "predict", "report", "demo"]
 TINY = ["--model", "resnet10t", "--weights", "none", "--image-size", "32", "--epochs", "1"]
@@ -26,11 +27,12 @@ def ttl(*arguments: object) -> Result:
 def timed_in_this_process() -> Iterator[None]:
     """Models are timed here: starting a process for each takes the time, and tests/cost does it."""
 
-    def ask(request: Request) -> object:
-        return json.loads(json.dumps(worker.answer(Request.from_json(json.loads(json.dumps(request.to_json()))))))
+    def ask(request: Request) -> Answer:
+        asked = from_json(Request, json.loads(json.dumps(to_json(request))), where="the request")
+        return from_json(Answer, json.loads(json.dumps(to_json(worker.answer(asked)))), where="the answer")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ttl.cost.bench.ask", ask)
+        patch.setattr("ttl.cost.fresh._ask", ask)
         yield
 
 

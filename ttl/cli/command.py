@@ -16,7 +16,7 @@ from ttl import processes
 from ttl.cli.help import Command
 from ttl.errors import TTLError, UsageError
 
-VERBS = ("points", "plan", "run", "search", "finetune", "export", "bench", "predict", "report", "demo")
+VERBS = ("points", "plan", "run", "search", "finetune", "export", "bench", "predict", "report", "check", "demo")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 

@@ -1,18 +1,23 @@
-"""What `--help` says of options: their text, made from the fields, and one heading for each group."""
+"""What `--help` and the docs say of options, made from the fields: values, default, meaning, headings."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer.core
 from pydantic.fields import FieldInfo
 
-from ttl.cli.field_types import choices
 from ttl.options.option import Group, Option
 from ttl.options.options import Options
 
 MOST_WIDE = 30
 """Of the column of flags, in characters; the help of a longer one begins in the next line."""
+KINDS = {bool: "switch", int: "whole number", float: "number", Path: "path", str: "text"}
+BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+"""The marks of `annotated_types`, in words."""
 
 
 def help_text(model: type[Options], name: str) -> str:
@@ -44,6 +49,49 @@ def default_text(field: FieldInfo, option: Option) -> str:
 def heading(group: Group) -> str:
     """What stands over the options of a group."""
     return group.capitalize()
+
+
+def plain(annotation: Any, marks: Sequence[Any] = ()) -> tuple[Any, Sequence[Any]]:
+    """A type without None and without its marks, and these."""
+    parts = [part for part in get_args(annotation) if part is not NoneType]
+    if _is_union(annotation) and len(parts) == 1:
+        annotation = parts[0]
+    if get_origin(annotation) is Annotated:
+        return annotation.__origin__, [*marks, *annotation.__metadata__]
+    return annotation, marks
+
+
+def is_repeated(field: FieldInfo) -> bool:
+    """Whether an option may be given several times."""
+    return get_args(plain(field.annotation)[0])[-1:] == (Ellipsis,)
+
+
+def choices(field: FieldInfo) -> tuple[str, ...]:
+    """The values that an option is chosen from; none where it isn't."""
+    kind, _ = plain(field.annotation)
+    if get_origin(kind) is tuple:
+        kind = get_args(kind)[0]
+    return tuple(map(str, get_args(kind))) if get_origin(kind) is Literal else ()
+
+
+def values(field: FieldInfo) -> str:
+    """What may be given, in words: `whole number, at least 16, at most 4096`."""
+    several = "; several" if is_repeated(field) else ""
+    return (", ".join(choices(field)) or _in_words(*plain(field.annotation, field.metadata))) + several
+
+
+def _in_words(kind: Any, marks: Sequence[Any]) -> str:
+    if _is_union(kind):
+        return ", or ".join(_in_words(*plain(part)) for part in get_args(kind))
+    if get_origin(kind) is tuple:
+        return "text" if get_args(kind)[-1] is Ellipsis else "two numbers"
+    flat = [part for mark in marks for part in (mark.metadata if isinstance(mark, FieldInfo) else [mark])]
+    bounds = [f"{word} {getattr(part, key)}" for key, word in BOUNDS.items() for part in flat if hasattr(part, key)]
+    return ", ".join([KINDS[kind], *bounds])
+
+
+def _is_union(annotation: Any) -> bool:
+    return get_origin(annotation) in (Union, UnionType)
 
 
 class Command(typer.core.TyperCommand):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import isnan
 from typing import TYPE_CHECKING
 
 from ttl.words import units
+from ttl.words.counts import counted
 from ttl.words.estimate import Estimate
 from ttl.words.metric import Metric, metric
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from ttl.export.checks import Check
     from ttl.report.schema import RunReport
     from ttl.report.schema.searched import SeedSpread
+    from ttl.run.checking import FileState
 
 
 def counts_table(task: Description) -> str:
@@ -172,6 +175,15 @@ def _found(file: FileRecord) -> str:
     """Of a file, in one sentence or a figure."""
     parity = "" if file.parity_max_abs is None else f"differs from PyTorch by {file.parity_max_abs:.2g}"
     return file.why or file.sentence or parity
+
+
+def states_table(files: Sequence[FileState]) -> str:
+    """The state of each file of a run folder, and what is wrong with it; then how many there are of each."""
+    wide = max(len(file.state) for file in files)
+    lines = [f"{file.state:<{wide}}  {': '.join(filter(None, (file.file, file.why)))}" for file in files]
+    states = Counter(file.state for file in files)
+    total = ", ".join(f"{count} {state}" for state, count in states.most_common())
+    return "\n".join([*lines, "", f"{counted(len(files), 'file')}: {total}."])
 
 
 def duration(seconds: float) -> str:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field
+
+Default = TypeVar("Default")
 
 Group = Literal[
     "files",
@@ -24,13 +28,12 @@ Group = Literal[
 
 @dataclass(frozen=True)
 class Option:
-    """The mark on a field: `epochs: Annotated[int, Option("At most so many", group="fine-tuning")]`.
+    """The mark on a field: `epochs: Annotated[int, Option("At most so many", "fine-tuning")]`.
 
     Whether it is a switch, a flag that may be repeated, or one that takes two values follows from the field's type.
 
     Attributes:
         help: what it decides; without its choices, its default and the full stop, which are added.
-        group: what it belongs to.
         unset: what holds where there is no value, in words.
         choices: of the values of a `Literal`, what those mean whose names don't say it.
         metavar: of its values, where their type doesn't say enough.
@@ -60,6 +63,18 @@ class Option:
     is_place: bool = False
     decides_trial: bool = False
     version: int = 1
+
+
+def option(default: Default, help: str, group: Group, **more: Any) -> Default:
+    """The same as a field's default: `epochs: int = option(10, "At most so many", "fine-tuning")`.
+
+    Args:
+        default: of the field.
+        help: see `Option`, as for `group` and `more`.
+    """
+    marked: Any = Field(default)
+    marked.metadata.append(Option(help, group, **more))
+    return marked  # type: ignore[no-any-return]  # pydantic puts the default in its place
 
 
 def kebab(name: str) -> str:

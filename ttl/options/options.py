@@ -1,4 +1,4 @@
-"""The base of every config: a frozen model whose fields carry their `Option`."""
+"""The base of every config: a frozen model whose fields carry their `Option`; and its words for what it refuses."""
 
 from __future__ import annotations
 
@@ -7,16 +7,10 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from ttl.errors import RunFolderError
-from ttl.options.option import Option, flag_name
-from ttl.options.refusal import clauses
-
-
-def option_of(field: FieldInfo) -> Option | None:
-    """The mark on a field; None where it has none."""
-    return next((mark for mark in field.metadata if isinstance(mark, Option)), None)
+from ttl.options.option import Option, flag_name, kebab
 
 
 class Options(BaseModel):
@@ -26,15 +20,16 @@ class Options(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **more: Any) -> None:
-        unmarked = [name for name, field in cls.model_fields.items() if option_of(field) is None]
-        if unmarked:
-            raise TypeError(f"{cls.__name__}.{unmarked[0]} has no Option: give it one, with help and group")
+        marks = cls.marks()
+        for name in cls.model_fields:
+            if name not in marks:
+                raise TypeError(f"{cls.__name__}.{name} has no Option: give it one, with help and group")
 
     @classmethod
     def marks(cls) -> dict[str, Option]:
         """Field name -> its mark, in the order of the fields."""
-        marked = ((name, option_of(field)) for name, field in cls.model_fields.items())
-        return {name: option for name, option in marked if option is not None}
+        fields = cls.model_fields.items()
+        return {name: mark for name, field in fields for mark in field.metadata if isinstance(mark, Option)}
 
     def is_default(self, name: str) -> bool:
         """Whether an option has the value that it has where nothing is given."""
@@ -61,10 +56,11 @@ class Options(BaseModel):
 
     def differences(self, other: Self) -> list[str]:
         """Names, as on the command line, of the options that differ and that change what a run computes."""
+        compared = ((name, option) for name, option in self.marks().items() if option.is_compared)
         return [
             flag_name(name, option)
-            for name, option in self.marks().items()
-            if option.is_compared and self._comparable(name, option) != other._comparable(name, option)
+            for name, option in compared
+            if self._comparable(name, option) != other._comparable(name, option)
         ]
 
     def _comparable(self, name: str, option: Option) -> object:
@@ -86,8 +82,38 @@ class Options(BaseModel):
         definition: dict[str, JsonValue] = {}
         for name, option in self.marks().items():
             is_default = self.is_default(name)
-            if not option.decides_trial or (is_default and option.version == 1):
-                continue
-            value = "default" if is_default else values[name]
-            definition[name] = value if option.version == 1 else [value, option.version]
+            if option.decides_trial and not (is_default and option.version == 1):
+                value = "default" if is_default else values[name]
+                definition[name] = value if option.version == 1 else [value, option.version]
         return definition
+
+
+# Where pydantic's own words would need a programmer.
+REWORDED = {
+    "greater_than": "should be above {gt:g}",
+    "greater_than_equal": "should be at least {ge}",
+    "less_than": "should be below {lt:g}",
+    "less_than_equal": "should be at most {le}",
+    "string_type": "should be a text",
+    "int_type": "should be a whole number",
+    "float_type": "should be a number",
+    "bool_type": "should be true or false",
+    "path_type": "should be a path",
+    "extra_forbidden": "is no option",
+}
+
+
+def clauses(error: ValidationError, origin: Mapping[str, str]) -> str:
+    """All that is wrong, in one sentence without its full stop; `origin` says where each option came from."""
+    return "; ".join(dict.fromkeys(_clause(detail, origin) for detail in error.errors()))
+
+
+def _clause(detail: ErrorDetails, origin: Mapping[str, str]) -> str:
+    text = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    text = REWORDED.get(detail["type"], text).format(**detail.get("ctx", {}))
+    if not detail["loc"]:
+        return text
+    name = str(detail["loc"][0])
+    if detail["type"] == "missing":
+        return f"No {name} was given: name it, on the command line or as {name} = ... in the TOML file"
+    return f"{origin.get(name, kebab(name))} is {detail['input']!r}, and {text}"

@@ -12,8 +12,7 @@ from pydantic import ValidationError
 
 from ttl.errors import UsageError
 from ttl.options.option import as_typed, kebab, snake
-from ttl.options.options import Options
-from ttl.options.refusal import clauses
+from ttl.options.options import Options, clauses
 
 Config = TypeVar("Config", bound=Options)
 

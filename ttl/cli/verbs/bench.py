@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ttl.cli.command import Json, print_json, verb
+from ttl.cli.flags import size_given
 from ttl.cli.tables import latency_table
 from ttl.errors import ExportError, UsageError
+from ttl.words.sides import ImageSize, parsed
 
 if TYPE_CHECKING:
     from ttl.cost.bench import Bench
@@ -49,8 +51,11 @@ def bench(
         bool, typer.Option("--compiled/--no-compiled", help="Of a run folder: time torch.compile, too.")
     ] = True,
     image_size: Annotated[
-        int | None,
-        typer.Option(help="Side of the images, for files that leave it open. [default: the crops' of the run]"),
+        str | None,
+        typer.Option(
+            metavar="SIDE|HxW",
+            help="Size of the images, for files that leave it open. [default: that of the run's crops]",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -59,7 +64,7 @@ def bench(
     from ttl.cost.latency import latency_rows
     from ttl.stats import ratio_interval
 
-    subjects, side = _subjects(models, compiled=compiled, image_size=image_size)
+    subjects, size = _subjects(models, compiled=compiled, image_size=size_given(image_size, parsed))
     timed = measure(
         subjects,
         batches=batch or [1],
@@ -68,7 +73,7 @@ def bench(
         processes=processes,
         seconds=seconds,
         device=device,
-        image_size=side,
+        image_size=size,
         tell=lambda text: typer.echo(text, err=True),
     )
     names = [subject.name for subject in subjects]
@@ -82,8 +87,10 @@ def bench(
     typer.echo(latency_table(rows))
 
 
-def _subjects(paths: Sequence[Path], *, compiled: bool, image_size: int | None) -> tuple[Sequence[Subject], int | None]:
-    """What is timed, and the side of images for files that leave it open."""
+def _subjects(
+    paths: Sequence[Path], *, compiled: bool, image_size: ImageSize | None
+) -> tuple[Sequence[Subject], ImageSize | None]:
+    """What is timed, and the size of images for files that leave it open."""
     from ttl.cost.subject import Subject
     from ttl.export.digest import check_digests
 
@@ -91,24 +98,24 @@ def _subjects(paths: Sequence[Path], *, compiled: bool, image_size: int | None) 
     if not folders:
         for path in paths:
             check_digests(path)
-        return [Subject(str(path), path) for path in dict.fromkeys(paths)], image_size or _side(paths)
+        return [Subject(str(path), path) for path in dict.fromkeys(paths)], image_size or _size_of(paths)
     if len(paths) > 1 or image_size:
         raise UsageError(f"{folders[0]} is a run folder: give it alone, without --image-size; or name ONNX files.")
     from ttl.run.timed_files import subjects_of
 
     subjects = subjects_of(folders[0], compiled=compiled)
-    return subjects, _side([subject.path for subject in subjects if not subject.loader])
+    return subjects, _size_of([subject.path for subject in subjects if not subject.loader])
 
 
-def _side(files: Sequence[Path]) -> int | None:
+def _size_of(files: Sequence[Path]) -> ImageSize | None:
     """What files that take images of any size are timed at: the crops that they were trained on, of one size."""
     from ttl.export.contract import read_contract
 
-    sides = set()
+    sizes = set()
     for path in files:
         with suppress(ExportError):  # a file of somebody else's
-            sides |= {*read_contract(path).sides}
-    return sides.pop() if len(sides) == 1 else None
+            sizes.add(read_contract(path).sides)
+    return sizes.pop() if len(sizes) == 1 else None
 
 
 def _versions() -> dict[str, str]:

@@ -7,10 +7,8 @@ from typing import Annotated
 import typer
 
 from ttl.cli.command import Json, print_json, show_next, verb
-from ttl.cli.flags import flag
+from ttl.cli.flags import flag, size_given
 from ttl.config import RunConfig
-from ttl.errors import UsageError
-from ttl.options.values import size
 from ttl.words.sides import across
 
 
@@ -27,7 +25,7 @@ def points(
     """List where a network can be cut: name, stage, channels, stride, params, MACs."""
     from ttl.cut.network import load_network
 
-    network = load_network(model, weights=weights, image_size=_size(image_size), finish=finish or "block")
+    network = load_network(model, weights=weights, image_size=size_given(image_size), finish=finish or "block")
     listed = network.points
     if as_json:
         print_json(
@@ -49,10 +47,3 @@ def points(
         f"ttl plan DATA {given}{' --within-weights' if 0 < len(within) < len(listed) else ''}",
         f"ttl finetune DATA {given} --cut {within[len(within) // 2].name}",
     )
-
-
-def _size(text: str | None) -> int | tuple[int, ...] | None:
-    try:
-        return None if text is None else size(text)
-    except ValueError as error:
-        raise UsageError(f"--image-size is {text!r}, and {error}.") from None
