@@ -33,7 +33,7 @@ from transferability import SCORES
 
 from ttl.config import RunConfig
 from ttl.cut.points import TruncationPoint, UNetPoint
-from ttl.options.read import read_options
+from ttl.options.read_options import read_options
 from ttl.run.events import unwatched
 from ttl.run.joint import curve_of_heads, joint_start
 from ttl.run.known import Paused

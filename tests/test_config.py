@@ -11,9 +11,8 @@ from pydantic import JsonValue, ValidationError
 
 from ttl.config import RunConfig
 from ttl.errors import RunFolderError, UsageError
-from ttl.options.option import Option
-from ttl.options.options import Options
-from ttl.options.read import read_options
+from ttl.options.option import Option, Options
+from ttl.options.read_options import read_options
 
 read_run = partial(read_options, RunConfig)
 LEAST = {"data": "xray", "model": "resnet18"}

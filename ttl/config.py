@@ -7,8 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import model_validator
 
 from ttl.options import values
-from ttl.options.option import Option, kebab, option
-from ttl.options.options import Options
+from ttl.options.option import Option, Options, kebab, option
 from ttl.options.values import Amount, Count, Part, Place, Positive, Share, Text
 
 

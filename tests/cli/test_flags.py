@@ -15,8 +15,7 @@ from ttl.cli.flags import command_of, typed_as, with_options
 from ttl.cli.help import Command, help_text, values
 from ttl.config import RunConfig
 from ttl.export.options import ExportConfig
-from ttl.options.option import Option, as_typed
-from ttl.options.options import Options
+from ttl.options.option import Option, Options, as_typed
 from ttl.options.values import Amount, Count, Place, Share, Size, Text, Texts, Window
 
 

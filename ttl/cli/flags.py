@@ -16,9 +16,8 @@ from pydantic.fields import FieldInfo
 
 from ttl.cli.help import heading, help_text, is_repeated, plain
 from ttl.errors import UsageError
-from ttl.options.option import Group, as_typed
-from ttl.options.options import Options
-from ttl.options.read import read_options
+from ttl.options.option import Group, Options, as_typed
+from ttl.options.read_options import read_options
 from ttl.options.values import size
 from ttl.words.sides import ImageSize, spelled
 

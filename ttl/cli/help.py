@@ -10,8 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import typer.core
 from pydantic.fields import FieldInfo
 
-from ttl.options.option import Group, Option
-from ttl.options.options import Options
+from ttl.options.option import Group, Option, Options
 
 MOST_WIDE = 30
 """Of the column of flags, in characters; the help of a longer one begins in the next line."""

@@ -14,16 +14,15 @@ from ttl.cli.command import VERBS
 from ttl.cli.help import default_text, heading, help_text, meaning, values
 from ttl.config import RunConfig
 from ttl.export.options import ExportConfig
-from ttl.options.option import Group, as_typed, kebab
-from ttl.options.options import Options
+from ttl.options.option import Group, Options, as_typed, kebab
 
 COMMAND = "python -m ttl.cli.options_page > docs/options.md"
 
 INTRODUCTION = f"""# Options
 
 Every option is a flag of the verbs beside it, and a line of the TOML file that `--config` names. There it has the same
-name without the dashes (`image-size = 224` or `"165x342"`; `label-columns` is a list), and a switch is `true` or `false`.
-A flag wins over the file. Relative paths are relative to the current directory, in a file too.
+name without the dashes (`image-size = 224` or `"165x342"`; `label-columns` is a list), and a switch is `true` or
+`false`. A flag wins over the file. Relative paths are relative to the current directory, in a file too.
 
 This page is made from the options themselves: `{COMMAND}`.
 """

@@ -1,12 +1,16 @@
-"""What a field of a config carries beside its type and its default."""
+"""Options as fields of a config: the mark that each carries, the frozen model that holds them, its words of refusal."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic_core import ErrorDetails
+
+from ttl.errors import RunFolderError
 
 Default = TypeVar("Default")
 
@@ -95,3 +99,109 @@ def as_typed(name: str, option: Option) -> str:
 def snake(name: str) -> str:
     """`image-size` as the field is named: `image_size`."""
     return name.replace("-", "_")
+
+
+class Options(BaseModel):
+    """Options of one kind, checked; what they are is said once, at their fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **more: Any) -> None:
+        marks = cls.marks()
+        for name in cls.model_fields:
+            if name not in marks:
+                raise TypeError(f"{cls.__name__}.{name} has no Option: give it one, with help and group")
+
+    @classmethod
+    def marks(cls) -> dict[str, Option]:
+        """Field name -> its mark, in the order of the fields."""
+        fields = cls.model_fields.items()
+        return {name: mark for name, field in fields for mark in field.metadata if isinstance(mark, Option)}
+
+    def is_default(self, name: str) -> bool:
+        """Whether an option has the value that it has where nothing is given."""
+        return bool(getattr(self, name) == type(self).model_fields[name].default)
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """All options as JSON values, under their snake_case names; paths as strings."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_json(cls, options: Mapping[str, object]) -> Self:
+        """What `to_json` wrote.
+
+        Raises:
+            RunFolderError: `options` isn't that, so the run folder is damaged or of another version.
+        """
+        try:
+            return cls.model_validate(dict(options))
+        except ValidationError as error:
+            raise RunFolderError(
+                f"The options recorded in the run folder can't be read ({clauses(error, {})}): "
+                "it is damaged or was written by another version of ttl, so use another folder."
+            ) from None
+
+    def differences(self, other: Self) -> list[str]:
+        """Names, as on the command line, of the options that differ and that change what a run computes."""
+        compared = ((name, option) for name, option in self.marks().items() if option.is_compared)
+        return [
+            flag_name(name, option)
+            for name, option in compared
+            if self._comparable(name, option) != other._comparable(name, option)
+        ]
+
+    def _comparable(self, name: str, option: Option) -> object:
+        value = getattr(self, name)
+        return os.path.abspath(value) if option.is_place and value is not None else value
+
+    def trial_definition(self) -> dict[str, JsonValue]:
+        """The part of a trial's identity that options decide.
+
+        Only what differs from the defaults is in it, so that an option that is new renames no trial that was made
+        before there was one. The version of each default is, once it has been raised, so that a trial made under
+        another default isn't taken for one under this.
+
+        Returns:
+            option -> its value; once its version is above 1 `[value, version]`, and `["default", version]` where it
+            has its default.
+        """
+        values = self.to_json()
+        definition: dict[str, JsonValue] = {}
+        for name, option in self.marks().items():
+            is_default = self.is_default(name)
+            if option.decides_trial and not (is_default and option.version == 1):
+                value = "default" if is_default else values[name]
+                definition[name] = value if option.version == 1 else [value, option.version]
+        return definition
+
+
+# Where pydantic's own words would need a programmer.
+REWORDED = {
+    "greater_than": "should be above {gt:g}",
+    "greater_than_equal": "should be at least {ge}",
+    "less_than": "should be below {lt:g}",
+    "less_than_equal": "should be at most {le}",
+    "string_type": "should be a text",
+    "int_type": "should be a whole number",
+    "float_type": "should be a number",
+    "bool_type": "should be true or false",
+    "path_type": "should be a path",
+    "extra_forbidden": "is no option",
+}
+
+
+def clauses(error: ValidationError, origin: Mapping[str, str]) -> str:
+    """All that is wrong, in one sentence without its full stop; `origin` says where each option came from."""
+    return "; ".join(dict.fromkeys(_clause(detail, origin) for detail in error.errors()))
+
+
+def _clause(detail: ErrorDetails, origin: Mapping[str, str]) -> str:
+    text = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    text = REWORDED.get(detail["type"], text).format(**detail.get("ctx", {}))
+    if not detail["loc"]:
+        return text
+    name = str(detail["loc"][0])
+    if detail["type"] == "missing":
+        return f"No {name} was given: name it, on the command line or as {name} = ... in the TOML file"
+    return f"{origin.get(name, kebab(name))} is {detail['input']!r}, and {text}"

@@ -11,8 +11,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from ttl.errors import UsageError
-from ttl.options.option import as_typed, kebab, snake
-from ttl.options.options import Options, clauses
+from ttl.options.option import Options, as_typed, clauses, kebab, snake
 
 Config = TypeVar("Config", bound=Options)
 
