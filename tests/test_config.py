@@ -229,7 +229,7 @@ DECIDING = {
 def test_a_trial_is_defined_by_the_options_that_decide_its_result_where_they_differ_from_the_defaults() -> None:
     plain = RunConfig(data="xray", model="resnet18")
     assert plain.trial_definition() == {}
-    assert {name for name, option in RunConfig.marks().items() if option.decides_trial} == DECIDING.keys()
+    assert {name for name, option in RunConfig.marks().items() if option.affects == "trial"} == DECIDING.keys()
     for name, value in DECIDING.items():
         assert plain.model_copy(update={name: value}).trial_definition() == {name: value}
 
@@ -243,20 +243,20 @@ def test_what_decides_no_result_is_in_no_definition() -> None:
 class _Before(Options):
     """Options of one version."""
 
-    rate: Annotated[float, Option("Learning rate", "fine-tuning", decides_trial=True)] = 0.5
+    rate: Annotated[float, Option("Learning rate", "fine-tuning", affects="trial")] = 0.5
     size: Annotated[int, Option("Side", "network")] = 32
 
 
 class _WithOneMore(_Before):
     """The same, and a new one."""
 
-    momentum: Annotated[float, Option("Momentum", "fine-tuning", decides_trial=True)] = 0.9
+    momentum: Annotated[float, Option("Momentum", "fine-tuning", affects="trial")] = 0.9
 
 
 class _WithAnotherDefault(_Before):
     """The same, with a default that was changed, and its version raised for that."""
 
-    rate: Annotated[float, Option("Learning rate", "fine-tuning", decides_trial=True, version=2)] = 0.25
+    rate: Annotated[float, Option("Learning rate", "fine-tuning", affects="trial", version=2)] = 0.25
 
 
 @pytest.mark.parametrize(

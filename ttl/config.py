@@ -48,8 +48,8 @@ class RunConfig(Options):
         "block",
         "Where a cut ends",
         "network",
+        "trial",
         choices={"norm": "it takes along the norm that the next block begins with"},
-        decides_trial=True,
     )
 
     strategy: Literal["joint", "two-stage", "exhaustive", "svcca", "probe"] = option(
@@ -86,54 +86,44 @@ class RunConfig(Options):
         None,
         "Recipe of the fine-tunes, see ttl finetune --help; or FILE.toml",
         "fine-tuning",
+        "trial",
         unset="full; of a U-Net unet",
-        decides_trial=True,
     )
     freeze_below: Text | None = option(
-        None,
-        "For the recipes lwft and freeze-below: the point up to which all stays as it is",
-        "fine-tuning",
-        decides_trial=True,
+        None, "For the recipes lwft and freeze-below: the point up to which all stays as it is", "fine-tuning", "trial"
     )
     epochs: Count | None = option(
-        None, "At most so many epochs a fine-tune", "fine-tuning", unset="the recipe's stop rule", decides_trial=True
+        None, "At most so many epochs a fine-tune", "fine-tuning", "trial", unset="the recipe's stop rule"
     )
-    batch_size: Count | None = option(None, "Images a step", "fine-tuning", unset="the recipe's", decides_trial=True)
+    batch_size: Count | None = option(None, "Images a step", "fine-tuning", "trial", unset="the recipe's")
     augment: Text | None = option(
         None,
         "Augmentation: none, ttl, partial-transfusion or microscopy; TOML recipes can say more",
         "fine-tuning",
+        "trial",
         unset="the recipe's",
-        decides_trial=True,
     )
     balance: Literal["none", "loss", "sampler"] = option(
         "none",
         "What evens out rare classes",
         "fine-tuning",
+        "trial",
         choices={"loss": "they count more", "sampler": "they are drawn more often"},
-        decides_trial=True,
     )
     loss: Literal["dice+ce", "dice", "ce"] | None = option(
-        None,
-        "Loss of a segmentation",
-        "fine-tuning",
-        unset="dice+ce",
-        choices={"ce": "cross-entropy"},
-        decides_trial=True,
+        None, "Loss of a segmentation", "fine-tuning", "trial", unset="dice+ce", choices={"ce": "cross-entropy"}
     )
 
-    lr: Positive | None = option(
-        None, "Learning rate", "head and learning rate", unset="the recipe's", decides_trial=True
-    )
+    lr: Positive | None = option(None, "Learning rate", "head and learning rate", "trial", unset="the recipe's")
     pool: Literal["avg", "max", "avgmax", "token", "none"] = option(
         "avg",
         "What the head does with the feature map first",
         "head and learning rate",
+        "trial",
         choices={"token": "take the class token", "none": "flatten it"},
-        decides_trial=True,
     )
     dropout: values.Probability | None = option(
-        None, "Dropout before the linear layer", "head and learning rate", unset="the recipe's", decides_trial=True
+        None, "Dropout before the linear layer", "head and learning rate", "trial", unset="the recipe's"
     )
 
     seed: values.Seed = option(
@@ -174,48 +164,30 @@ class RunConfig(Options):
     skip_bad: bool = option(False, "Go on without the images that can't be read", "data")
 
     device: values.Device = option(
-        "auto", "Where to compute: auto (CUDA if there is any), cpu, cuda, cuda:N or mps", "machine", is_compared=False
+        "auto", "Where to compute: auto (CUDA if there is any), cpu, cuda, cuda:N or mps", "machine", "nothing"
     )
-    threads: Count | None = option(None, "CPU threads", "machine", unset="all", is_compared=False)
+    threads: Count | None = option(None, "CPU threads", "machine", "nothing", unset="all")
     amp: Literal["no", "bf16", "fp16"] = option(
-        "no", "Mixed precision while training", "machine", choices={"fp16": "CUDA only"}, decides_trial=True
+        "no", "Mixed precision while training", "machine", "trial", choices={"fp16": "CUDA only"}
     )
-    accumulate: Count = option(
-        1, "Parts that each batch is computed in, to need less memory", "machine", decides_trial=True
-    )
+    accumulate: Count = option(1, "Parts that each batch is computed in, to need less memory", "machine", "trial")
 
     jobs: Count | None = option(
-        None,
-        "Fine-tunes at once, each in its own process",
-        "workers",
-        unset="1; under Ray all that fit",
-        is_compared=False,
+        None, "Fine-tunes at once, each in its own process", "workers", "nothing", unset="1; under Ray all that fit"
     )
     engine: Literal["local", "ray"] = option(
-        "local", "Where fine-tunes run", "workers", choices={"ray": "a Ray cluster"}, is_compared=False
+        "local", "Where fine-tunes run", "workers", "nothing", choices={"ray": "a Ray cluster"}
     )
     ray_address: Text | None = option(
-        None,
-        "Address of a Ray cluster that runs already, or auto",
-        "workers",
-        unset="one on this machine",
-        is_compared=False,
+        None, "Address of a Ray cluster that runs already, or auto", "workers", "nothing", unset="one on this machine"
     )
     gpus: values.NotNegative | None = option(
-        None,
-        "GPUs of each fine-tune under Ray; 0.5 shares one",
-        "workers",
-        unset="1 if the cluster has any",
-        is_compared=False,
+        None, "GPUs of each fine-tune under Ray; 0.5 shares one", "workers", "nothing", unset="1 if the cluster has any"
     )
 
-    out: Place | None = option(None, "The run folder", "output", unset="ttl-run", is_compared=False)
+    out: Place | None = option(None, "The run folder", "output", "nothing", unset="ttl-run")
     track: Literal["none", "tensorboard"] = option(
-        "none",
-        "Tracker of the learning curves",
-        "output",
-        choices={"tensorboard": "in the run folder"},
-        is_compared=False,
+        "none", "Tracker of the learning curves", "output", "nothing", choices={"tensorboard": "in the run folder"}
     )
 
     @model_validator(mode="after")

@@ -112,8 +112,8 @@ def test_the_help_lists_the_options_of_a_group_under_its_heading() -> None:
     ],
 )
 def test_the_text_of_an_option(name: str, text: str, given: str) -> None:
-    assert help_text(Meal, name) == text
-    assert values(Meal.model_fields[name]) == given
+    field = Meal.model_fields[name]
+    assert (help_text(field, Meal.marks()[name]), values(field)) == (text, given)
 
 
 def test_amounts_and_sizes_are_typed_as_text() -> None:

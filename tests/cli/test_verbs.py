@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from ttl.cli import app
 from ttl.cli.command import VERBS
 from ttl.cost import worker
 from ttl.cost.subject import Answer, Request
+from ttl.errors import DataError
 from ttl.typed import from_json, to_json
 
 TINY = ["--model", "test_resnet", "--weights", "none", "--image-size", "32", "--epochs", "1"]
@@ -231,6 +233,27 @@ def test_bad_input_ends_in_one_line_and_the_right_status(
     assert sentence in result.stderr
     assert result.stderr.count("\n") == 1
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (KeyboardInterrupt(), 130, "Stopped. What was finished is kept: the same command again goes on from there."),
+        (OSError(28, "No space left on device", "a/b"), 1, "No space left on device (a/b): nothing already written"),
+        (DataError("a\n  sentence"), 1, "a sentence"),
+    ],
+)
+def test_what_ends_a_verb_is_one_line_too(
+    error: BaseException, status: int, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(folder: Path) -> None:
+        raise error
+
+    monkeypatch.setattr(import_module("ttl.run"), "check", broken)  # `ttl.run` itself is a function
+    result = ttl("check", "folder")
+    assert (result.exit_code, result.stdout) == (status, "")
+    assert result.stderr.startswith(f"ttl: {line}")
+    assert result.stderr.count("\n") == 1
 
 
 def test_the_tables_of_a_report_as_files_and_as_json(finished: tuple[Path, Result], tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ import typer
 from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
-from ttl.cli.help import heading, help_text, is_repeated, plain
+from ttl.cli.command import Work
+from ttl.cli.help import help_text, is_repeated, plain
 from ttl.errors import UsageError
 from ttl.options.option import Group, Options, as_typed
 from ttl.options.read_options import read_options
@@ -39,7 +40,7 @@ def typed_as(field: FieldInfo) -> Any:
 def flag(model: type[Options], name: str) -> Any:
     """What typer is to know of an option beside its type: flag, help, metavar and the heading of its group."""
     option = model.marks()[name]
-    text, title = help_text(model, name), heading(option.group)
+    text, title = help_text(model.model_fields[name], option), option.group.capitalize()
     if option.is_argument:
         return typer.Argument(metavar=as_typed(name, option), help=text, rich_help_panel=title, show_default=False)
     return typer.Option(as_typed(name, option), metavar=option.metavar, help=text, rich_help_panel=title)
@@ -57,9 +58,7 @@ def size_given(text: str | None, read: Callable[[str], ImageSize] = size) -> Ima
         raise UsageError(f"--image-size is {text!r}, and {error}.") from None
 
 
-def with_options(
-    model: type[Options], *, leave_out: Sequence[Group] = ()
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def with_options(model: type[Options], *, leave_out: Sequence[Group] = ()) -> Callable[[Work], Work]:
     """Give a verb the flags of a config, and `--config`; it gets what was given, read and checked, as `options`.
 
     Args:
@@ -69,7 +68,7 @@ def with_options(
     in_order = sorted(model.marks().items(), key=lambda mark: get_args(Group).index(mark[1].group))
     names = [name for name, option in in_order if option.group not in leave_out and not option.only_in_toml]
 
-    def decorate(work: Callable[..., None]) -> Callable[..., None]:
+    def decorate(work: Work) -> Work:
         own = {name: p for name, p in signature(work, eval_str=True).parameters.items() if name != "options"}
 
         @wraps(work)
@@ -89,17 +88,13 @@ def with_options(
 
 
 def _parameter(model: type[Options], name: str) -> Parameter:
-    kind = typed_as(model.model_fields[name])
-    is_switch = kind is bool
-    annotation: Any = Annotated[kind if is_switch else kind | None, flag(model, name)]
-    return Parameter(name, Parameter.KEYWORD_ONLY, default=False if is_switch else None, annotation=annotation)
+    annotation: Any = Annotated[typed_as(model.model_fields[name]) | None, flag(model, name)]
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
 def _given(value: object) -> object:
     """What typer hands over, None where nothing was typed: a switch leaves the TOML file's word alone then."""
-    if value is False or value == []:
-        return None
-    return tuple(value) if isinstance(value, list) else value
+    return (tuple(value) or None) if isinstance(value, list) else value
 
 
 def command_of(verb: str, options: Options) -> str:

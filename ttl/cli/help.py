@@ -10,18 +10,18 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import typer.core
 from pydantic.fields import FieldInfo
 
-from ttl.options.option import Group, Option, Options
+from ttl.options.option import Option
 
 MOST_WIDE = 30
 """Of the column of flags, in characters; the help of a longer one begins in the next line."""
+UNIONS = (Union, UnionType)
 KINDS = {bool: "switch", int: "whole number", float: "number", Path: "path", str: "text"}
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 """The marks of `annotated_types`, in words."""
 
 
-def help_text(model: type[Options], name: str) -> str:
+def help_text(field: FieldInfo, option: Option) -> str:
     """What an option decides, and its default: `Where fine-tunes run: local or ray. [default: local]`."""
-    field, option = model.model_fields[name], model.marks()[name]
     default = default_text(field, option)
     return meaning(field, option) + (f" [default: {default}]" if default else "")
 
@@ -36,24 +36,18 @@ def meaning(field: FieldInfo, option: Option) -> str:
 def default_text(field: FieldInfo, option: Option) -> str:
     """What holds where nothing is given; empty where that goes without saying."""
     value = field.default
-    if field.is_required() or value is False:
-        return ""
     if value is None or value == ():
         return option.unset
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def heading(group: Group) -> str:
-    """What stands over the options of a group."""
-    return group.capitalize()
+    if field.is_required() or value is False:
+        return ""
+    parts = value if isinstance(value, tuple) else (value,)
+    return ", ".join(f"{part:g}" if isinstance(part, float) else str(part) for part in parts)
 
 
 def plain(annotation: Any, marks: Sequence[Any] = ()) -> tuple[Any, Sequence[Any]]:
     """A type without None and without its marks, and these."""
     parts = [part for part in get_args(annotation) if part is not NoneType]
-    if _is_union(annotation) and len(parts) == 1:
+    if get_origin(annotation) in UNIONS and len(parts) == 1:
         annotation = parts[0]
     if get_origin(annotation) is Annotated:
         return annotation.__origin__, [*marks, *annotation.__metadata__]
@@ -80,17 +74,13 @@ def values(field: FieldInfo) -> str:
 
 
 def _in_words(kind: Any, marks: Sequence[Any]) -> str:
-    if _is_union(kind):
+    if get_origin(kind) in UNIONS:
         return ", or ".join(_in_words(*plain(part)) for part in get_args(kind))
     if get_origin(kind) is tuple:
         return "text" if get_args(kind)[-1] is Ellipsis else "two numbers"
     flat = [part for mark in marks for part in (mark.metadata if isinstance(mark, FieldInfo) else [mark])]
     bounds = [f"{word} {getattr(part, key)}" for key, word in BOUNDS.items() for part in flat if hasattr(part, key)]
     return ", ".join([KINDS[kind], *bounds])
-
-
-def _is_union(annotation: Any) -> bool:
-    return get_origin(annotation) in (Union, UnionType)
 
 
 class Command(typer.core.TyperCommand):

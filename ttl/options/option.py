@@ -15,19 +15,18 @@ from ttl.errors import RunFolderError
 Default = TypeVar("Default")
 
 Group = Literal[
-    "files",
-    "network",
-    "search",
-    "candidates",
-    "judging",
-    "fine-tuning",
-    "head and learning rate",
-    "data",
-    "machine",
-    "workers",
-    "output",
-]
+    "files", "network", "search", "candidates", "judging", "fine-tuning", "head and learning rate", "data", "machine",
+    "workers", "output",
+]  # fmt: skip
 """In the order in which a verb's help lists them. A verb takes whole groups."""
+Affects = Literal["trial", "run", "nothing"]
+"""What another value of an option makes another one.
+
+`trial`: the result of a fine-tune depends on it, and nothing else in a trial's identity tells it: the network, its
+weights and its input, the images in their splits, the truncation point and the seed have parts of their own there.
+`nothing`: where results go, what computes them and who watches. That moves a figure by rounding at most, so a run may
+be taken up again from another machine, or with another number of threads.
+"""
 
 
 @dataclass(frozen=True)
@@ -44,40 +43,28 @@ class Option:
         flag: its name on the command line without the dashes, where that isn't the field's.
         is_argument: it stands on the command line without a flag.
         only_in_toml: it has no flag.
-        is_compared: a run folder that was made with another value is of another run. Not so of where results go, what
-            computes them and who watches: that moves a figure by rounding at most, so a run may be taken up again
-            from another machine, or with another number of threads.
         is_place: it names a file or folder, and is compared as one: `xray/` and `./xray` are one folder.
-        decides_trial: the result of a fine-tune depends on it, and nothing else in a trial's identity tells it: the
-            network, its weights and its input, the images in their splits, the truncation point and the seed have
-            parts of their own there.
         version: of its default and its meaning; raise it whenever one of the two changes, so that no fine-tune made
             under the old ones passes for one under the new.
     """
 
     help: str
     group: Group
+    affects: Affects = "run"
     unset: str = ""
     choices: Mapping[str, str] = field(default_factory=dict)
     metavar: str | None = None
     flag: str | None = None
     is_argument: bool = False
     only_in_toml: bool = False
-    is_compared: bool = True
     is_place: bool = False
-    decides_trial: bool = False
     version: int = 1
 
 
-def option(default: Default, help: str, group: Group, **more: Any) -> Default:
-    """The same as a field's default: `epochs: int = option(10, "At most so many", "fine-tuning")`.
-
-    Args:
-        default: of the field.
-        help: see `Option`, as for `group` and `more`.
-    """
+def option(default: Default, help: str, group: Group, affects: Affects = "run", **more: Any) -> Default:
+    """The same as a field's default: `epochs: int = option(10, "At most so many", "fine-tuning")`; see `Option`."""
     marked: Any = Field(default)
-    marked.metadata.append(Option(help, group, **more))
+    marked.metadata.append(Option(help, group, affects, **more))
     return marked  # type: ignore[no-any-return]  # pydantic puts the default in its place
 
 
@@ -86,19 +73,9 @@ def kebab(name: str) -> str:
     return name.replace("_", "-")
 
 
-def flag_name(name: str, option: Option) -> str:
-    """What an option is called on the command line, without the dashes."""
-    return option.flag or kebab(name)
-
-
 def as_typed(name: str, option: Option) -> str:
     """An option as the command line has it: `--image-size`, or `DATA`."""
-    return name.upper() if option.is_argument else f"--{flag_name(name, option)}"
-
-
-def snake(name: str) -> str:
-    """`image-size` as the field is named: `image_size`."""
-    return name.replace("-", "_")
+    return name.upper() if option.is_argument else f"--{option.flag or kebab(name)}"
 
 
 class Options(BaseModel):
@@ -144,11 +121,10 @@ class Options(BaseModel):
 
     def differences(self, other: Self) -> list[str]:
         """Names, as on the command line, of the options that differ and that change what a run computes."""
-        compared = ((name, option) for name, option in self.marks().items() if option.is_compared)
         return [
-            flag_name(name, option)
-            for name, option in compared
-            if self._comparable(name, option) != other._comparable(name, option)
+            option.flag or kebab(name)
+            for name, option in self.marks().items()
+            if option.affects != "nothing" and self._comparable(name, option) != other._comparable(name, option)
         ]
 
     def _comparable(self, name: str, option: Option) -> object:
@@ -166,11 +142,10 @@ class Options(BaseModel):
             option -> its value; once its version is above 1 `[value, version]`, and `["default", version]` where it
             has its default.
         """
-        values = self.to_json()
-        definition: dict[str, JsonValue] = {}
+        values, definition = self.to_json(), dict[str, JsonValue]()
         for name, option in self.marks().items():
             is_default = self.is_default(name)
-            if option.decides_trial and not (is_default and option.version == 1):
+            if option.affects == "trial" and not (is_default and option.version == 1):
                 value = "default" if is_default else values[name]
                 definition[name] = value if option.version == 1 else [value, option.version]
         return definition
