@@ -9,11 +9,12 @@ ELSEWHERE := .venv/oldest-onnxruntime
 PYTEST_ARGS ?= --numprocesses=logical --maxprocesses=4 --dist=loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-onnxruntime lint format types clean
+.PHONY: help setup demo test test-consumers test-onnxruntime lint format types clean
 
 help:
 	@echo "make demo     the whole job on built-in data, offline, about two minutes on two cores"
 	@echo "make test     the tests; with TTL_REALDATA=FOLDER also those on real images and weights"
+	@echo "make test-consumers  the tests that need Chromium, node, OpenVINO or Ray, where these are there"
 	@echo "make test-onnxruntime  exported files with the oldest onnxruntime that is supported"
 	@echo "make lint     ruff: rules and format"
 	@echo "make format   ruff: rewrite to the format"
@@ -27,7 +28,11 @@ demo: $(INSTALLED)
 	$(BIN)/ttl demo
 
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS) -m "not consumers"
+
+# One that is skipped though its program is there has failed: tests/consumers.py.
+test-consumers: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS) -m consumers
 
 # Of the oldest version there are no wheels for Python 3.13 and newer, nor for numpy 2.
 test-onnxruntime: $(INSTALLED)

@@ -31,8 +31,9 @@ from typing import Any
 import numpy as np
 from transferability import SCORES
 
-from ttl.config import load_config
+from ttl.config import RunConfig
 from ttl.cut.points import TruncationPoint, UNetPoint
+from ttl.options.read_options import read_options
 from ttl.run.events import unwatched
 from ttl.run.joint import curve_of_heads, joint_start
 from ttl.run.known import Paused
@@ -64,7 +65,7 @@ def main() -> None:
     told = arguments()
     name = told.config.stem
     flags = {"data": told.data, "weights": told.weights, "threads": told.threads, "out": told.out / name}
-    config = load_config(told.config, flags)
+    config = read_options(RunConfig, told.config, flags)
     study = Study(told.out / name)
     with study.held():
         prepared = prepare(config, unwatched, cache_dir=study.folder / CACHE)

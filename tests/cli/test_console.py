@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from math import nan
 
 import pytest
 from rich.console import Console
@@ -73,8 +74,8 @@ def test_a_long_step_names_its_first_points_and_each_once() -> None:
 def test_lines_tell_of_what_was_paused_and_what_failed(clock: Clock) -> None:
     written: list[str] = []
     lines = console.Lines(written.append)
-    lines(paused("stem", 2, 0.25, None, seed=1))
-    lines(paused("stem", 2, None))
+    lines(paused("stem", 0.25, nan, seed=1))
+    lines(paused("stem", nan, nan))
     lines(TrialFailed("layer1.0", 0, "The training loss is nan in epoch 1"))
     assert written == [
         "stem  validation AUPRC 0.2500  (paused after 2 epochs, seed 1)",
@@ -86,9 +87,9 @@ def test_lines_tell_of_what_was_paused_and_what_failed(clock: Clock) -> None:
 def test_lines_name_the_metrics_of_a_segmentation_the_one_that_chooses_first(clock: Clock) -> None:
     written: list[str] = []
     lines = console.Lines(written.append)
-    lines(segmented_paused(0.5, None))
-    lines(segmented(distance_unit="mm"))
-    lines(segmented(None))
+    lines(segmented_paused(0.5, nan))
+    lines(segmented())
+    lines(segmented(nan, distance_unit=""))
     assert written == [
         "stem  validation Dice 0.5000  (paused after 2 epochs)",
         "stem  validation Dice 0.7500  HD95 4.31 mm  Jaccard, pooled 0.5000  (3 epochs, 120 s)",
@@ -149,7 +150,7 @@ def test_a_bar_goes_with_its_fine_tune_however_that_ends(clock: Clock) -> None:
             display(started(cut=cut))
         assert bars(display) == ["a (fine-tune 1)", "b (fine-tune 2)", "c (fine-tune 3)", "d (fine-tune 4)"]
         display(finished(cut="a"))
-        display(paused("b", 2, 0.5))
+        display(paused("b", 0.25, 0.5))
         display(TrialFailed("c", 0, "too little memory"))
         assert bars(display) == ["d (fine-tune 4)"]
 
@@ -201,13 +202,13 @@ def test_without_a_step_there_is_only_the_bar(clock: Clock) -> None:
 
 def test_log_lines_stand_above_and_nothing_is_left_behind(clock: Clock) -> None:
     with terminal() as (display, screen):
-        display(Note("begins [bold]as told[/bold]"))
+        display(Note("begins [bold]as asked[/bold]"))
         display(batch("stem", "layer1.0"))
         display(started())
         display.live.refresh()
         display(finished())
     assert final_screen(screen.getvalue()) == [
-        "begins [bold]as told[/bold]",
+        "begins [bold]as asked[/bold]",
         "Step coarse: 2 fine-tunes (stem, layer1.0)",
         "stem  validation AUPRC 0.5000  AUROC 0.5000  accuracy 0.5000  (3 epochs, 120 s)",
     ]

@@ -7,8 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, Strict, model_validator
 
 from ttl.export.targets import TargetName
-from ttl.options.option import Option
-from ttl.options.options import Options
+from ttl.options.option import Option, Options
 from ttl.options.values import Count, Part, Share, several
 
 Precisions = tuple[TargetName, ...]

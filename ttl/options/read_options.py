@@ -1,4 +1,4 @@
-"""Options read from a TOML file and from flags alike."""
+"""Options read from a TOML file and from flags alike, or given in Python."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from ttl.errors import UsageError
-from ttl.options.option import as_typed, kebab, snake
-from ttl.options.options import Options
-from ttl.options.refusal import clauses
+from ttl.options.option import Options, as_typed, clauses, kebab
 
 Config = TypeVar("Config", bound=Options)
 
@@ -29,16 +27,12 @@ def read_options(model: type[Config], path: Path | None, flags: Mapping[str, obj
     Raises:
         UsageError: an unreadable file, an unknown option, a bad or a missing value.
     """
-    given = {snake(name): value for name, value in flags.items() if value is not None}
+    given = {name: value for name, value in flags.items() if value is not None}
     _refuse_unknown(model, given, "on the command line")
     options = _read_toml(model, path) if path is not None else {}
-    marks = model.marks()
     origin = {name: f"{kebab(name)} in {path}" for name in options}
-    origin |= {name: as_typed(name, marks[name]) for name in given}
-    try:
-        return model.model_validate(options | given)
-    except ValidationError as error:
-        raise UsageError(f"{clauses(error, origin)}.") from None
+    origin |= {name: as_typed(name, model.marks()[name]) for name in given}
+    return _checked(model, options | given, origin)
 
 
 def python_options(model: type[Config], given: Mapping[str, object]) -> Config:
@@ -47,10 +41,14 @@ def python_options(model: type[Config], given: Mapping[str, object]) -> Config:
     Raises:
         UsageError: an unknown option, a bad or a missing value.
     """
+    return _checked(model, given, {name: name for name in given})
+
+
+def _checked(model: type[Config], given: Mapping[str, object], origin: Mapping[str, str]) -> Config:
     try:
         return model.model_validate(dict(given))
     except ValidationError as error:
-        raise UsageError(f"{clauses(error, {name: name for name in given})}.") from None
+        raise UsageError(f"{clauses(error, origin)}.") from None
 
 
 def _read_toml(model: type[Options], path: Path) -> dict[str, object]:
@@ -62,11 +60,12 @@ def _read_toml(model: type[Options], path: Path) -> dict[str, object]:
         raise UsageError(f"The file {path} isn't valid TOML: {error}.") from None
     options: dict[str, object] = {}
     for key, value in table.items():
-        if snake(key) in options:
+        snake = key.replace("-", "_")
+        if snake in options:
             raise UsageError(
-                f"The option {kebab(key)} is given twice in {path}, as {kebab(key)} and as {snake(key)}: keep one."
+                f"The option {kebab(key)} is given twice in {path}, as {kebab(key)} and as {snake}: keep one."
             )
-        options[snake(key)] = value
+        options[snake] = value
     _refuse_unknown(model, options, f"in {path}")
     return options
 
@@ -74,8 +73,7 @@ def _read_toml(model: type[Options], path: Path) -> dict[str, object]:
 def _refuse_unknown(model: type[Options], options: Mapping[str, object], where: str) -> None:
     names = [kebab(name) for name in model.model_fields]
     for name in map(kebab, options):
-        if name in names:
-            continue
-        near = get_close_matches(name, names)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}."
-        raise UsageError(f"There is no option {name} ({where}): {hint}")
+        if name not in names:
+            near = get_close_matches(name, names)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}."
+            raise UsageError(f"There is no option {name} ({where}): {hint}")
