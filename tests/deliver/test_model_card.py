@@ -12,11 +12,12 @@ import pytest
 from ttl.data.kind import kind_named
 from ttl.deliver.file_record import FileRecord
 from ttl.deliver.model_card import model_card, write_beside
-from ttl.export.contract import Contract, Decoding, Provenance
 from ttl.export.checks import Check
+from ttl.export.contract import Contract, Decoding, Provenance
 from ttl.typed import to_json
 from ttl.words.estimate import Estimate
 
+MASKS = kind_named("segmentation")
 CONTRACT = Contract(
     kind=kind_named("binary"),
     class_names=("normal", "pneu|monia"),
