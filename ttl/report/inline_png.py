@@ -12,13 +12,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def inlined(folder: Path | None, file: str | None, picture: Picture) -> Picture:
-    """A picture with the PNG file in it, or in words why there is none.
-
-    Args:
-        folder: that `file` is relative to; None where it isn't known.
-        file: None where the report names none.
-        picture: without its `uri`.
-    """
+    """A picture with the PNG file in it, or in words why there is none; `file` is relative to the run folder."""
     if file is None:
         return replace(picture, missing="There is no picture.")
     try:

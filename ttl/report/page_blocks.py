@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from markupsafe import Markup
 
@@ -14,6 +14,10 @@ from ttl.typed import to_json
 from ttl.words import units
 from ttl.words.estimate import Estimate
 from ttl.words.metric import Metric
+
+T = TypeVar("T")
+PLOTTED = "Data of this plot"
+"""The caption of the table behind a plot."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class Cell:
 
 
 MISSING = Cell(units.MISSING)
+Columns = Mapping[str, Callable[[T], Cell | str]]
+"""Title of a column -> its cell of one line."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +103,7 @@ class Code:
 class Figure:
     """A plot, the key to its marks as (CSS class, label), and the table of what it shows.
 
-    Attributes:
-        name: unique on the page, and the name of its table as a file.
-        title: above it; may be empty.
-        half: two of them stand side by side where there is room.
+    `name` is unique on the page, and the name of its table as a file. Two that are `half` stand side by side.
     """
 
     kind: ClassVar[str] = "figure"
@@ -161,6 +164,20 @@ def row(*cells: Cell | str, mark: str = "") -> Row:
     return Row(tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in cells), mark)
 
 
+def table(
+    caption: str,
+    columns: Columns[T],
+    lines: Iterable[T],
+    *,
+    mark: Callable[[T], str] = lambda line: "",
+    n_text: int = 1,
+    folded: bool = False,
+) -> Table:
+    """A table of `lines`, whatever they are; `mark` gives the CSS class of a row."""
+    rows = (row(*(cell(line) for cell in columns.values()), mark=mark(line)) for line in lines)
+    return Table(caption, tuple(columns), tuple(rows), n_text, folded)
+
+
 def amount(value: float | None, write: Callable[[float], str] = units.whole, unit: str = "", note: str = "") -> Cell:
     """A number, written by one of `ttl.words.units`; `unit` is what it is in before it is written."""
     number = math.nan if value is None else value
@@ -176,9 +193,8 @@ def estimate_cell(estimate: Estimate | None, metric: Metric) -> Cell:
     """A metric's value with its interval below it."""
     if estimate is None or not estimate.is_defined:
         return MISSING
-    return Cell(
-        metric.text(estimate.value), metric.interval(estimate), estimate.value, metric.unit, interval_ends(estimate)
-    )
+    text, interval = metric.text(estimate.value), metric.interval(estimate)
+    return Cell(text, interval, estimate.value, metric.unit, interval_ends(estimate))
 
 
 def interval_ends(estimate: Estimate) -> tuple[tuple[str, float], ...]:

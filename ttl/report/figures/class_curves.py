@@ -7,7 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ttl.report.figures import svg
-from ttl.report.page_blocks import Cell, Figure, Table, amount, estimate_cell, interval_ends, row
+from ttl.report.page_blocks import (
+    PLOTTED,
+    Cell,
+    Columns,
+    Figure,
+    Table,
+    amount,
+    estimate_cell,
+    interval_ends,
+    row,
+    table,
+)
 from ttl.report.schema import RunReport
 from ttl.report.schema.on_test import ClassRecord
 from ttl.report.wording import Side, sides
@@ -74,40 +85,34 @@ def class_records(report: RunReport) -> dict[str, list[Record]]:
 
 
 def curve_figure(place: int, name: str, kind: CurveKind, records: Sequence[Record]) -> Figure:
-    """One plot of one class.
-
-    Args:
-        place: of the class on the page, which makes the plot's name unique.
-        name: of the class.
-        kind: `ROC` or `PRECISION_RECALL`.
-        records: of the networks.
-    """
+    """One plot of one class: the `place`-th on the page, called `name`."""
     axes = svg.Axes.spanning((0.0, 1.0), (0.0, 1.0), size=svg.SQUARE)
-    layers = [axes.frame(kind.x_title, kind.y_title, whole=False)]
-    layers.append(axes.path((0.0, 1.0), kind.guessing(records[0].of), "guessing"))
-    styles = {side.network: _line_class(side, records) for side in records}
+    lines, marks, described, key, rows = [], [], [], [], []
     for side in records:
-        xs, ys, _ = kind.line(side.of)
-        layers.append(axes.path(*((xs, ys) if kind is ROC else stepped(xs, ys)), styles[side.network]))
-    for side in records:
-        x, y = kind.marked(side.of)
+        # Of two networks the whole one is dashed: in print they are told apart by that.
+        style = f"{side.network} dashed" if side.network == "full" and len(records) > 1 else side.network
+        (xs, ys, thresholds), (x, y) = kind.line(side.of), kind.marked(side.of)
+        lines.append(axes.path(*((xs, ys) if kind is ROC else stepped(xs, ys)), style))
+        at_half = f"from probability 0.5 on: {kind.x_title} {units.score(x)}, {kind.y_title} {units.score(y)}"
         if math.isfinite(y):
-            label = f"{side.words}, {_at_half(kind, side.of)}"
-            layers.append(axes.dot(x, y, f"kept {side.network}", label, square=side.network == "full"))
+            label, is_square = f"{side.words}, {at_half}", side.network == "full"
+            marks.append(axes.dot(x, y, f"kept {side.network}", label, square=is_square))
+        area = kind.area(side.of)
+        ends = f" ({units.score(area.ci_low)} to {units.score(area.ci_high)})" if area.has_interval else ""
+        area_words = f"{side.words}: {kind.metric} {units.score(area.value)}{ends}"
+        described.append(f"{area_words}, {at_half}")
+        key.append((f"line-key {style}", area_words))
+        for point in zip(thresholds, xs, ys, strict=True):
+            rows.append(row(side.words, *(amount(value, units.significant) for value in point)))
     title, plot_name = f"{kind.title}: {name}", f"{kind.name}-{place}"
-    words = "; ".join(f"{side.words}: {_area(kind, side.of)}, {_at_half(kind, side.of)}" for side in records)
-    rows = tuple(
-        row(side.words, *(amount(value, units.significant) for value in (threshold, x, y)))
-        for side in records
-        for x, y, threshold in zip(*kind.line(side.of), strict=True)
-    )
-    columns = ("Network", "Called positive from", kind.x_title, kind.y_title)
+    guessing = axes.path((0.0, 1.0), kind.guessing(records[0].of), "guessing")
+    layers = axes.frame(kind.x_title, kind.y_title, whole=False), guessing, *lines, *marks
     return Figure(
         plot_name,
-        svg.plot(plot_name, title, f"{words}.", *layers, size=svg.SQUARE),
+        svg.plot(plot_name, title, f"{'; '.join(described)}.", *layers, size=svg.SQUARE),
         f"{kind.meaning.format(name=name)} Marked: where a probability from 0.5 on counts as {name}.",
-        tuple((f"line-key {styles[side.network]}", f"{side.words}: {_area(kind, side.of)}") for side in records),
-        Table("Data of this plot", columns, rows, folded=True),
+        tuple(key),
+        Table(PLOTTED, ("Network", "Called positive from", kind.x_title, kind.y_title), tuple(rows), folded=True),
         title=title,
         half=True,
     )
@@ -116,48 +121,27 @@ def curve_figure(place: int, name: str, kind: CurveKind, records: Sequence[Recor
 def stepped(xs: Sequence[float], ys: Sequence[float]) -> tuple[list[float], list[float]]:
     """A precision-recall curve as average precision adds it up: up to each recall, the precision there."""
     before = [*xs[:1], *xs[:-1]]
-    pairs = [((x0, y), (x, y)) for x0, x, y in zip(before, xs, ys, strict=True)]
-    return [x for pair in pairs for x, _ in pair], [y for pair in pairs for _, y in pair]
-
-
-def _line_class(side: Record, records: Sequence[Record]) -> str:
-    """Of two networks the whole one is dashed: in print they are told apart by that."""
-    return f"{side.network}{' dashed' if side.network == 'full' and len(records) > 1 else ''}"
-
-
-def _at_half(kind: CurveKind, record: ClassRecord) -> str:
-    x, y = map(units.score, kind.marked(record))
-    return f"from probability 0.5 on: {kind.x_title} {x}, {kind.y_title} {y}"
-
-
-def _area(kind: CurveKind, record: ClassRecord) -> str:
-    area = kind.area(record)
-    ends = f" ({units.score(area.ci_low)} to {units.score(area.ci_high)})" if area.has_interval else ""
-    return f"{kind.metric} {units.score(area.value)}{ends}"
+    return [x for pair in zip(before, xs, strict=True) for x in pair], [y for y in ys for _ in range(2)]
 
 
 def classes_table(report: RunReport, classes: Mapping[str, Sequence[Record]]) -> Table:
     """AUROC and AUPRC of each class and network, and what happens at 0.5."""
-    rows = tuple(
-        row(
-            _counted(side.of),
-            side.words,
-            estimate_cell(side.of.auroc, report.measure("auroc")),
-            estimate_cell(side.of.auprc, report.measure("auprc")),
-            *map(_share_cell, (at.sensitivity, at.specificity, at.precision)),
-        )
-        for records in classes.values()
-        for side in records
-        for at in (side.of.at_threshold,)
-    )
-    columns = ("Positive", "Network", "AUROC", "AUPRC", "Sensitivity", "Specificity", "Precision")
+    columns: Columns[Record] = {
+        "Positive": lambda side: _counted(side.of),
+        "Network": lambda side: side.words,
+        "AUROC": lambda side: estimate_cell(side.of.auroc, report.measure("auroc")),
+        "AUPRC": lambda side: estimate_cell(side.of.auprc, report.measure("auprc")),
+        "Sensitivity": lambda side: _share_cell(side.of.at_threshold.sensitivity),
+        "Specificity": lambda side: _share_cell(side.of.at_threshold.specificity),
+        "Precision": lambda side: _share_cell(side.of.at_threshold.precision),
+    }
     is_grouped = report.curves is not None and report.curves.grouped
     alone = "; those of the three shares take images of one patient for independent" if is_grouped else ""
     caption = (
         "Test images. Sensitivity, specificity (the share of the other images that is left alone) and precision are "
         f"those where a probability from 0.5 on counts as positive. Smaller figures are 95% intervals{alone}."
     )
-    return Table(caption, columns, rows, n_text=2)
+    return table(caption, columns, (side for records in classes.values() for side in records), n_text=2)
 
 
 def _counted(record: ClassRecord) -> Cell:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from ttl.report.figures import svg
-from ttl.report.page_blocks import Cell, Figure, Row, Table, amount, row
+from ttl.report.page_blocks import PLOTTED, Cell, Figure, Row, Table, amount, row
 from ttl.report.schema import RunReport
 from ttl.report.schema.on_test import Counts, LabelConfusion
 from ttl.report.wording import Side, sides
@@ -20,7 +20,7 @@ NAMED_COLUMNS = 3
 LONGEST_NAME = 11
 SHARED_CELL = 90
 """User units: a cell from this width on has the share of its row below the count."""
-SIZE = svg.Size(480, 480, "square")
+SIZE = svg.SQUARE
 LEFT, TOP, RIGHT, BOTTOM = 128, 60, 12, 12
 """Room for the names of the rows and columns."""
 
@@ -42,16 +42,14 @@ def _matrix(names: Sequence[str], side: Side[Counts]) -> Figure | Table:
     )
     if len(names) > MOST_DRAWN:
         return _table(names, side.of, caption)
-    name = f"confusion-{side.network}"
-    described = "; ".join(
-        f"of {units.whole(sum(line))} {truth}: "
-        + ", ".join(f"{units.whole(n)} called {called}" for called, n in zip(names, line, strict=True))
-        for truth, line in zip(names, side.of, strict=True)
-    )
+    name, described = f"confusion-{side.network}", []
+    for truth, line in zip(names, side.of, strict=True):
+        calls = ", ".join(f"{units.whole(n)} called {called}" for called, n in zip(names, line, strict=True))
+        described.append(f"of {units.whole(sum(line))} {truth}: {calls}")
     title, cells = f"confusion matrix, {side.words}", _cells(names, side)
-    picture = svg.plot(name, title, f"{described}.", *cells, size=SIZE)
+    picture = svg.plot(name, title, f"{'; '.join(described)}.", *cells, size=SIZE)
     words = side.words[0].upper() + side.words[1:]
-    return Figure(name, picture, caption, (), _table(names, side.of, "Data of this plot"), title=words, half=True)
+    return Figure(name, picture, caption, (), _table(names, side.of, PLOTTED), title=words, half=True)
 
 
 def _cells(names: Sequence[str], side: Side[Counts]) -> list[Markup]:
@@ -59,63 +57,50 @@ def _cells(names: Sequence[str], side: Side[Counts]) -> list[Markup]:
     step_x, step_y = (SIZE.width - LEFT - RIGHT) / n, (SIZE.height - TOP - BOTTOM) / n
     is_numbered = n > NAMED_COLUMNS
     parts = [
-        svg.element("text", "says", class_="axis-title", x=(LEFT + SIZE.width - RIGHT) / 2, y=18, text_anchor="middle"),
-        svg.element("text", "is", class_="axis-title", x=4, y=TOP - 12),
+        svg.text("says", (LEFT + SIZE.width - RIGHT) / 2, 18, class_="axis-title"),
+        svg.text("is", 4, TOP - 12, anchor=None, class_="axis-title"),
     ]
     for at, name in enumerate(names):
         middle_x, middle_y = LEFT + (at + 0.5) * step_x, TOP + (at + 0.5) * step_y
         column = str(at + 1) if is_numbered else _short(name)
         label = _short(f"{at + 1}: {name}" if is_numbered else name)
-        parts.append(_label(name, column, middle_x, TOP - 12, "middle"))
-        parts.append(_label(name, label, LEFT - 10, middle_y, "end"))
+        parts.append(svg.text(column, middle_x, TOP - 12, tooltip=name, is_central=True))
+        parts.append(svg.text(label, LEFT - 10, middle_y, anchor="end", tooltip=name, is_central=True))
         for other, count in enumerate(side.of[at]):
-            corner = (LEFT + other * step_x, TOP + at * step_y)
-            share = units.share(count, sum(side.of[at]))
-            parts.append(_cell(f"{name} called {names[other]}", count, share, corner, (step_x, step_y), side.network))
+            share, words = units.share(count, sum(side.of[at])), f"{name} called {names[other]}"
+            x, y = LEFT + other * step_x, TOP + at * step_y
+            opacity = f"{0.5 * share:.3f}" if share == share else "0"  # an empty row has no shares
+            tooltip = f"{words}: {units.whole(count)}, {units.percent(share)} of the row"
+            class_ = f"share {side.network}"
+            box = svg.rectangle(class_, x, y, step_x, step_y, tooltip, fill_opacity=opacity)
+            parts.append(svg.element("g", box, *_inside(count, share, x + step_x / 2, y + step_y / 2, step_x)))
     return parts
 
 
-def _label(name: str, text: str, x: float, y: float, anchor: str) -> Markup:
-    title = svg.element("title", name)
-    return svg.element("text", title, text, x=x, y=y, text_anchor=anchor, dominant_baseline="central")
+def _inside(count: int, share: float, x: float, y: float, width: float) -> list[Markup]:
+    """The count, and below it, where there is room, its share."""
+    if width <= SHARED_CELL:
+        return [svg.text(units.whole(count), x, y, class_="count", is_central=True)]
+    return [
+        svg.text(units.whole(count), x, y - 13, class_="count", is_central=True),
+        svg.text(units.percent(share), x, y + 17, class_="of-row", is_central=True),
+    ]
 
 
 def _short(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
-def _cell(
-    words: str, count: int, share: float, corner: tuple[float, float], size: tuple[float, float], network: str
-) -> Markup:
-    (x, y), (width, height) = corner, size
-    title = svg.element("title", f"{words}: {units.whole(count)}, {units.percent(share)} of the row")
-    opacity = f"{0.5 * share:.3f}" if share == share else "0"  # an empty row has no shares
-    box = svg.element(
-        "rect", title, class_=f"share {network}", x=x, y=y, width=width, height=height, fill_opacity=opacity
-    )
-    middle, is_wide = x + width / 2, width > SHARED_CELL
-    lift = 13 if is_wide else 0
-    lines = [_inside(units.whole(count), middle, y + height / 2 - lift, "count")]
-    if is_wide:
-        lines.append(_inside(units.percent(share), middle, y + height / 2 + lift + 4, "of-row"))
-    return svg.element("g", box, *lines)
-
-
-def _inside(text: str, x: float, y: float, class_: str) -> Markup:
-    return svg.element("text", text, class_=class_, x=x, y=y, text_anchor="middle", dominant_baseline="central")
-
-
 def _table(names: Sequence[str], counts: Counts, caption: str) -> Table:
-    rows = [
-        Row((Cell(name), *(_counted(n, sum(line)) for n in line), amount(sum(line))))
-        for name, line in zip(names, counts, strict=True)
-    ]
+    rows = []
+    for name, line in zip(names, counts, strict=True):
+        shares = [units.share(count, sum(line)) for count in line]
+        cells = [
+            Cell(units.whole(count), units.percent(share), count, parts=(("share of the row", share),))
+            for count, share in zip(line, shares, strict=True)
+        ]
+        rows.append(Row((Cell(name), *cells, amount(sum(line)))))
     return Table(caption, ("Is", *(f"called {name}" for name in names), "all"), tuple(rows), folded=True)
-
-
-def _counted(count: int, total: int) -> Cell:
-    share = units.share(count, total)
-    return Cell(units.whole(count), units.percent(share), count, parts=(("share of the row", share),))
 
 
 def _labels_table(report: RunReport, confusion: LabelConfusion) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ttl.deliver.file_record import FileRecord
 from ttl.export.checks import Check, FileComparison
-from ttl.report.page_blocks import MISSING, Block, Cell, Prose, Section, Table, amount, metric_cell, row
+from ttl.report.page_blocks import MISSING, Block, Cell, Columns, Prose, Section, Table, amount, metric_cell, table
 from ttl.report.schema import RunReport
 from ttl.words import units
 from ttl.words.metric import Metric
@@ -13,40 +13,42 @@ INTRODUCTION = (
     "A file gets its name when it has passed every check; one that fails a check is removed. The metric is computed "
     "again from the file itself, on the test images."
 )
+FILES = (
+    "Files of this run, whatever became of them: passed, failed, or not exported. Off PyTorch by: the largest "
+    "difference of a logit. Decided otherwise: test images to which the file gives another class than PyTorch in "
+    "float32 does. The metric is the file's; the last column is its difference from fp32's, with a 95% interval."
+)
+CHECKS: Columns[Check] = {
+    "Check": lambda check: check.name,
+    "Found": lambda check: check.found,
+    "Wanted": lambda check: check.wanted,
+}
 
 
 def export_checks(report: RunReport) -> Section | None:
     """Every file in three states, then what each that passed was checked for."""
     if not report.exports:
         return None
-    checked = [(file.file, file.checks) for file in report.exports if file.checks]
-    tables = (_checks_table(name, checks, folded=i > 0) for i, (name, checks) in enumerate(checked))
-    blocks: tuple[Block, ...] = (Prose(INTRODUCTION), _files_table(report), *tables)
-    return Section("export", "The exported files and their checks", blocks)
+    checked = [file for file in report.exports if file.checks]
+    blocks: list[Block] = [Prose(INTRODUCTION), _files_table(report)]
+    for file in checked:
+        folded = file is not checked[0]
+        blocks.append(table(f"Checks of {file.file}", CHECKS, file.checks or (), n_text=3, folded=folded))
+    return Section("export", "The exported files and their checks", tuple(blocks))
 
 
 def _files_table(report: RunReport) -> Table:
-    rows = (
-        row(
-            Cell(file.file, file.precision),
-            Cell("exported, but failed" if file.state == "failed" else file.state, file.why or ""),
-            amount(file.size_bytes, units.size, "bytes"),
-            amount(file.parity_max_abs, units.significant),
-            _changed(file),
-            metric_cell((file.test or {}).get(report.metric), report.score),
-            _difference(file.comparison, report.score),
-            mark="chosen" if report.export and file.file == report.export.path else "",
-        )
-        for file in report.exports
-    )
-    metric = f"Test {report.score.name}"
-    columns = ("File", "State", "Size", "Off PyTorch by", "Decided otherwise", metric, "Less fp32's")
-    caption = (
-        "Files of this run, whatever became of them: passed, failed, or not exported. Off PyTorch by: the largest "
-        "difference of a logit. Decided otherwise: test images to which the file gives another class than PyTorch in "
-        "float32 does. The metric is the file's; the last column is its difference from fp32's, with a 95% interval."
-    )
-    return Table(caption, columns, tuple(rows), n_text=2)
+    metric, delivered = report.score, report.export.path if report.export else None
+    columns: Columns[FileRecord] = {
+        "File": lambda file: Cell(file.file, file.precision),
+        "State": lambda file: Cell("exported, but failed" if file.state == "failed" else file.state, file.why or ""),
+        "Size": lambda file: amount(file.size_bytes, units.size, "bytes"),
+        "Off PyTorch by": lambda file: amount(file.parity_max_abs, units.significant),
+        "Decided otherwise": _changed,
+        f"Test {metric.name}": lambda file: metric_cell((file.test or {}).get(report.metric), metric),
+        "Less fp32's": lambda file: _difference(file.comparison, metric),
+    }
+    return table(FILES, columns, report.exports, mark=lambda file: "chosen" if file.file == delivered else "", n_text=2)
 
 
 def _changed(file: FileRecord) -> Cell:
@@ -64,8 +66,3 @@ def _difference(comparison: FileComparison | None, metric: Metric) -> Cell:
     words = "not inferior" if comparison.non_inferior else "not shown to be non-inferior"
     note = f"{signed(gap.ci_low)} to {signed(gap.ci_high)}: {words}"
     return Cell(signed(gap.value), note, gap.value, metric.unit)
-
-
-def _checks_table(name: str, checks: tuple[Check, ...], *, folded: bool) -> Table:
-    rows = tuple(row(check.name, check.found, check.wanted) for check in checks)
-    return Table(f"Checks of {name}", ("Check", "Found", "Wanted"), rows, n_text=3, folded=folded)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ttl.report.figures.depth_axis import ROLES, Role
+from ttl.report.figures.depth_axis import ROLES, Role, role
 from ttl.report.figures.learning_curves import epochs_table, learning_figures
 from ttl.report.page_blocks import Block, Facts, Listing, Section, facts
 from ttl.report.schema import RunReport
@@ -28,7 +28,7 @@ def fine_tuning(report: RunReport) -> Section:
     """Learning curves of the chosen and the whole network, the recipe, and what the fine-tunes remarked."""
     curved = _curved(report)
     blocks: list[Block] = [*learning_figures(report, curved)]
-    blocks += [epochs_table(f"{ROLES[role]} ({c.cut})", c.curve) for role, c in curved.items() if c.curve]
+    blocks += [epochs_table(f"{ROLES[of]} ({c.cut})", c.curve) for of, c in curved.items()]
     blocks.append(Facts(facts(report.recipe, RECIPE_LABELS)))
     if notes := _notes(report):
         blocks.append(Listing(notes))
@@ -45,11 +45,6 @@ def _notes(report: RunReport) -> tuple[str, ...]:
 
 
 def _curved(report: RunReport) -> dict[Role, CandidateResult]:
-    """The candidates whose curves are drawn, by role; the whole network once if it was chosen."""
-    curved: dict[Role, CandidateResult] = {}
-    for candidate in report.candidates:
-        if report.is_chosen(candidate.cut):
-            curved["chosen"] = candidate
-        elif report.is_whole(candidate.cut):
-            curved["full"] = candidate
-    return curved
+    """The chosen and the whole network where they have a curve, by role; one alone if the whole one was chosen."""
+    curved = {role(report, candidate.cut): candidate for candidate in report.candidates if candidate.curve}
+    return {of: candidate for of, candidate in curved.items() if of != "other"}

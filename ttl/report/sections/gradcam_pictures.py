@@ -12,6 +12,20 @@ from ttl.report.schema import RunReport
 from ttl.report.wording import networks
 from ttl.words import units
 
+RULE_OF_WHOLE = (
+    "Test images that the network got right and wrong: of each the four of which it is surest, of different classes as "
+    "far as there are."
+)
+RULE = (
+    "Test images in four groups, by which of the two networks is right: of each group the two of which the truncated "
+    "network is surest, of different classes where there are. A group without images is left out."
+)
+MEANING = (
+    "Grad-CAM (Selvaraju et al. 2017): the places whose features raise the score of the class that is named below the "
+    "picture, as shares of the strongest place of that picture. It does not show whether the network is right, how sure "
+    "it is, or what it sees in that place, and strengths of two pictures can't be compared."
+)
+
 
 def gradcam_pictures(report: RunReport, folder: Path | None) -> Section | None:
     """Cases as rows of pictures; in words why there are none, and nothing where nobody tried to draw them."""
@@ -22,45 +36,29 @@ def gradcam_pictures(report: RunReport, folder: Path | None) -> Section | None:
         return None
     key = tuple((heat_colour(share), f"{units.percent(share)} of the strongest") for share in STEPS)
     cases = tuple(_case(report, case, folder) for case in cams.cases)
-    gallery = Gallery(cases, _caption(report, cams.cases[0]), key, _table(report, cams.cases))
-    return Section("cams", title, (Prose(_rule(report)), gallery))
+    caption = f"{MEANING} {_places(report, cams.cases[0])}"
+    gallery = Gallery(cases, caption, key, _table(report, cams.cases))
+    return Section("cams", title, (Prose(RULE_OF_WHOLE if report.keeps_whole else RULE), gallery))
 
 
-def _rule(report: RunReport) -> str:
-    if report.keeps_whole:
-        return (
-            "Test images that the network got right and wrong: of each the four of which it is surest, of different "
-            "classes as far as there are."
-        )
-    return (
-        "Test images in four groups, by which of the two networks is right: of each group the two of which the "
-        "truncated network is surest, of different classes where there are. A group without images is left out."
-    )
-
-
-def _caption(report: RunReport, case: CamCase) -> str:
+def _places(report: RunReport, case: CamCase) -> str:
+    """How fine the maps are."""
     sizes = {
         words: " × ".join(map(units.whole, case.map_size[network]))  # noqa: RUF001
         for network, words in networks(report).items()
         if network in case.map_size
     }
-    text = (
-        "Grad-CAM (Selvaraju et al. 2017): the places whose features raise the score of the class that is named below "
-        "the picture, as shares of the strongest place of that picture. It does not show whether the network is right, "
-        "how sure it is, or what it sees in that place, and strengths of two pictures can't be compared."
-    )
     places = ", ".join(f"{words} {size}" for words, size in sizes.items())
     if len(set(sizes.values())) > 1:
-        return f"{text} Maps of a lower cut are finer, because its feature map has more places ({places})."
-    return f"{text} Places of the map: {places}."
+        return f"Maps of a lower cut are finer, because its feature map has more places ({places})."
+    return f"Places of the map: {places}."
 
 
 def _case(report: RunReport, case: CamCase, folder: Path | None) -> Case:
-    image = Picture(f"image: {case.truth}", f"The image {case.id}: {case.truth}.")
-    pictures = [inlined(folder, case.files.get("image"), image)]
-    for network, words in networks(report).items():
-        pictures.append(inlined(folder, case.files.get(network), _map(case, network, words)))
-    return Case(case.id, case.why, tuple(pictures))
+    pictures = {"image": Picture(f"image: {case.truth}", f"The image {case.id}: {case.truth}.")}
+    pictures |= {network: _map(case, network, words) for network, words in networks(report).items()}
+    inside = (inlined(folder, case.files.get(key), picture) for key, picture in pictures.items())
+    return Case(case.id, case.why, tuple(inside))
 
 
 def _map(case: CamCase, network: Which, words: str) -> Picture:
@@ -73,13 +71,12 @@ def _map(case: CamCase, network: Which, words: str) -> Picture:
 
 
 def _table(report: RunReport, cases: tuple[CamCase, ...]) -> Table:
-    rows = (
-        row(case.id, case.why, case.truth, *(cell for network in networks(report) for cell in _answer(case, network)))
-        for case in cases
-    )
-    names = (word for words in networks(report).values() for word in (f"{words} says", "its probability"))
+    shown = networks(report)
+    answers = ((case, [cell for network in shown for cell in _answer(case, network)]) for case in cases)
+    rows = tuple(row(case.id, case.why, case.truth, *cells) for case, cells in answers)
+    names = (name for words in shown.values() for name in (f"{words} says", "its probability"))
     columns = ("Image", "Why it is shown", "Is", *names)
-    return Table("What is said of these images", columns, tuple(rows), n_text=3, folded=True)
+    return Table("What is said of these images", columns, rows, n_text=3, folded=True)
 
 
 def _answer(case: CamCase, network: Which) -> tuple[Cell, Cell]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from ttl.data.modality.overlay import class_colours
 from ttl.deliver.pictures.cases import MaskCase, MaskCases, Which
 from ttl.report.inline_png import inlined
-from ttl.report.page_blocks import Block, Case, Cell, Gallery, Picture, Section, Table, metric_cell, row
+from ttl.report.page_blocks import Block, Case, Gallery, Picture, Section, Table, metric_cell, row
 from ttl.report.schema import RunReport
 from ttl.report.wording import networks
 
@@ -35,10 +35,8 @@ def _gallery(report: RunReport, overlays: MaskCases, folder: Path | None) -> Gal
     )
     drawn = overlays.classes[1:]  # class 0 is the background
     key = tuple(zip(class_colours(len(drawn)), drawn, strict=True))
-    columns, cells = _side_by_side(report, [case.figures for case in overlays.cases])
-    rows = tuple(row(case.id, case.why, *line) for case, line in zip(overlays.cases, cells, strict=True))
-    columns = ("Image", "Why it is shown", *columns)
-    data = Table("Figures of these images", columns, rows, n_text=2, folded=True)
+    lines = [((case.id, case.why), case.figures) for case in overlays.cases]
+    data = _side_by_side(report, "Figures of these images", ("Image", "Why it is shown"), lines, folded=True)
     return Gallery(tuple(_case(report, case, folder) for case in overlays.cases), caption, key, data)
 
 
@@ -60,27 +58,31 @@ def _classes_table(report: RunReport) -> Table:
     """Classes by metrics, of the whole network and the cut one."""
     per_class = report.per_class or {}
     names = dict.fromkeys(name for metrics in per_class.values() for classes in metrics.values() for name in classes)
-    of_classes: list[Figures] = [
-        {
+    lines: list[tuple[tuple[str, ...], Figures]] = []
+    for name in names:
+        figures: Figures = {
             network: {key: classes[name] for key, classes in metrics.items() if name in classes}
             for network, metrics in per_class.items()
         }
-        for name in names
-    ]
-    columns, cells = _side_by_side(report, of_classes)
-    rows = tuple(row(name, *line) for name, line in zip(names, cells, strict=True))
-    return Table("Each class on the test images.", ("Class", *columns), rows)
+        lines.append(((name,), figures))
+    return _side_by_side(report, "Each class on the test images.", ("Class",), lines, folded=False)
 
 
-def _side_by_side(report: RunReport, figures: Sequence[Figures]) -> tuple[tuple[str, ...], list[list[Cell]]]:
-    """Columns, and the cells of each line: for each metric the whole network, then the cut one."""
+def _side_by_side(
+    report: RunReport,
+    caption: str,
+    titles: tuple[str, ...],
+    lines: Sequence[tuple[tuple[str, ...], Figures]],
+    *,
+    folded: bool,
+) -> Table:
+    """Lines of texts and figures: for each metric a column of the whole network, then one of the cut one."""
     words = {network: name.split()[0] for network, name in networks(report).items()}
-    keys = dict.fromkeys(key for line in figures for network in words for key in line.get(network, ()))
+    keys = dict.fromkeys(key for _, figures in lines for network in words for key in figures.get(network, ()))
     pairs = [(key, network) for key in keys for network in words]
-    columns = tuple(
-        report.measure(key).name + (f", {words[network]}" if len(words) > 1 else "") for key, network in pairs
-    )
-    cells = [
-        [metric_cell(line.get(network, {}).get(key), report.measure(key)) for key, network in pairs] for line in figures
-    ]
-    return columns, cells
+    columns = (report.measure(key).name + (f", {words[of]}" if len(words) > 1 else "") for key, of in pairs)
+    rows = []
+    for texts, figures in lines:
+        cells = (metric_cell(figures.get(of, {}).get(key), report.measure(key)) for key, of in pairs)
+        rows.append(row(*texts, *cells))
+    return Table(caption, (*titles, *columns), tuple(rows), n_text=len(titles), folded=folded)

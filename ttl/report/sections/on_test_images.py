@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-from ttl.report.figures.class_curves import (
-    PRECISION_RECALL,
-    ROC,
-    Record,
-    class_records,
-    classes_table,
-    curve_figure,
-    words_at_half,
-)
+from ttl.report.figures import class_curves as curves
 from ttl.report.figures.confusion_matrix import confusion_blocks
 from ttl.report.figures.reliability import reliability_figures
 from ttl.report.page_blocks import Block, Prose, Section
@@ -22,28 +12,28 @@ from ttl.words import units
 
 def class_curves(report: RunReport) -> Section | None:
     """ROC and precision-recall curves, and the table of the classes."""
-    classes = class_records(report)
+    classes = curves.class_records(report)
     if not classes:
         return None
-    blocks: list[Block] = [Prose(_introduction(report, classes))]
-    for at, (name, records) in enumerate(classes.items(), start=1):
-        blocks += [curve_figure(at, name, kind, records) for kind in (ROC, PRECISION_RECALL)]
-    blocks.append(classes_table(report, classes))
-    return Section("curves", "How well the classes are told apart", tuple(blocks))
-
-
-def _introduction(report: RunReport, classes: Mapping[str, Sequence[Record]]) -> str:
+    name, records = next(iter(classes.items()))
     if report.task.kind == "binary":
-        name, records = next(iter(classes.items()))
-        at_half = f" Where a probability from 0.5 on counts as {name}, {'; '.join(map(words_at_half, records))}."
-        return f"The positive class is {name}. All figures are of the test images.{at_half}"
-    one = "Each class against all others" if report.task.kind.one_class_each else "Each label by itself"
-    left_out = report.curves.left_out if report.curves else 0
-    few = (
-        f" Shown are the {len(classes)} with the most test images; left out: {units.whole(left_out)} with as many or "
-        "fewer."
-    )
-    return f"{one}; all figures are of the test images.{few if left_out else ''}"
+        at_half = "; ".join(map(curves.words_at_half, records))
+        words = (
+            f"The positive class is {name}. All figures are of the test images. Where a probability from 0.5 on counts "
+            f"as {name}, {at_half}."
+        )
+    else:
+        one = "Each class against all others" if report.task.kind.one_class_each else "Each label by itself"
+        words = f"{one}; all figures are of the test images."
+    if report.task.kind != "binary" and report.curves and (left_out := report.curves.left_out):
+        words += (
+            f" Shown are the {len(classes)} with the most test images; left out: {units.whole(left_out)} with as many "
+            "or fewer."
+        )
+    blocks: list[Block] = [Prose(words)]
+    for at, (name, records) in enumerate(classes.items(), start=1):
+        blocks += [curves.curve_figure(at, name, kind, records) for kind in (curves.ROC, curves.PRECISION_RECALL)]
+    return Section("curves", "How well the classes are told apart", (*blocks, curves.classes_table(report, classes)))
 
 
 def confusion(report: RunReport) -> Section | None:

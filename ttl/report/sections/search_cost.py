@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from ttl.report.page_blocks import Block, Cell, Facts, Listing, Prose, Section, Table, amount, metric_cell, row
+from ttl.report.page_blocks import Block, Cell, Columns, Facts, Listing, Prose, Section, amount, metric_cell, table
 from ttl.report.schema import RunReport
-from ttl.report.schema.searched import SearchStep, StoppedFineTunes
+from ttl.report.schema.searched import SearchStep, StoppedFineTune, StoppedFineTunes
 from ttl.words import units
 from ttl.words.counts import counted
+
+STOPPED = (
+    "Fine-tunes that fell behind and were stopped, so that none of them could be chosen. Val: the best value until "
+    "then."
+)
 
 
 def search_cost(report: RunReport) -> Section:
@@ -37,17 +42,15 @@ def _stopped(report: RunReport, stopped: StoppedFineTunes) -> list[Block]:
     """The fine-tunes that fell behind, and what that saved."""
     if not stopped.points:
         return [Prose("No fine-tune fell so far behind that it was stopped.")]
-    rows = tuple(row(of.cut, amount(of.epochs), metric_cell(of.val, report.score)) for of in stopped.points)
-    caption = (
-        "Fine-tunes that fell behind and were stopped, so that none of them could be chosen. Val: the best value until "
-        "then."
-    )
-    saved = _saved(stopped.train_macs_saved_at_most, report.search.train_macs)
-    return [Table(caption, ("Point", "Epochs", f"Val {report.score.name}"), rows), Prose(saved)]
-
-
-def _saved(macs: int | None, spent: int) -> str:
+    columns: Columns[StoppedFineTune] = {
+        "Point": lambda of: of.cut,
+        "Epochs": lambda of: amount(of.epochs),
+        f"Val {report.score.name}": lambda of: metric_cell(of.val, report.score),
+    }
+    macs = stopped.train_macs_saved_at_most
     if macs is None:
-        return "What stopping them saved is not known: nothing says how many epochs they would have had."
-    share = units.percent(units.share(macs, spent))
-    return f"Stopping them saved at most {units.large(macs)} training MACs, {share} of what the search took."
+        saved = "What stopping them saved is not known: nothing says how many epochs they would have had."
+    else:
+        share = units.percent(units.share(macs, report.search.train_macs))
+        saved = f"Stopping them saved at most {units.large(macs)} training MACs, {share} of what the search took."
+    return [table(STOPPED, columns, stopped.points), Prose(saved)]

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from ttl.cost.latency import Latency
-from ttl.report.page_blocks import MISSING, Block, Cell, Prose, Row, Section, Table, amount, interval_ends, row
+from ttl.report.page_blocks import MISSING, Block, Cell, Columns, Prose, Section, amount, interval_ends, table
 from ttl.report.schema import RunReport
 from ttl.report.schema.run_report import is_of_whole, ratio_of
 from ttl.words import units
 from ttl.words.estimate import Estimate
 
-COLUMNS = (
-    "Model", "Runtime", "Batch", "Threads", "Time against whole", "p50", "p90", "p95", "p99", "Images/s", "Cold start",
-    "Peak memory", "Runs",
-)  # fmt: skip
 PROTOCOL = (
     "The models took turns in {processes}, called in a random order in each round after a warm-up. A percentile is "
     "given only where there are runs enough for it: 64 for p90, 130 for p95, 662 for p99."
@@ -33,7 +29,7 @@ def timings(report: RunReport) -> Section | None:
     blocks: list[Block] = [Prose(PROTOCOL.format(processes=processes))]
     if first.cpu:
         blocks.append(Prose(_conditions(first)))
-    blocks.append(Table(CAPTION, COLUMNS, tuple(_row(timing) for timing in report.latency), n_text=2))
+    blocks.append(table(CAPTION, COLUMNS, report.latency, n_text=2))
     return Section("latency", "Latency", tuple(blocks))
 
 
@@ -54,17 +50,22 @@ def ratio_cell(ratio: Estimate) -> Cell:
     return Cell(f"× {units.ratio(ratio.value)}", interval, ratio.value, parts=interval_ends(ratio))  # noqa: RUF001
 
 
-def _row(timing: Latency) -> Row:
-    times = (timing.p50_ms, timing.p90_ms, timing.p95_ms, timing.p99_ms)
-    return row(
-        timing.model,
-        Cell(timing.runtime, timing.provider or timing.device),
-        amount(timing.batch),
-        amount(timing.threads),
-        "reference" if is_of_whole(timing) else ratio_cell(ratio_of(timing)),
-        *(amount(time, units.milliseconds, "ms") for time in times),
-        amount(timing.images_per_second, units.significant),
-        amount(timing.cold_start_ms, units.milliseconds, "ms"),
-        amount(timing.peak_memory_bytes, units.size, "bytes"),
-        amount(timing.runs, note=f"{timing.processes} processes"),
-    )
+def _time(milliseconds: float | None) -> Cell:
+    return amount(milliseconds, units.milliseconds, "ms")
+
+
+COLUMNS: Columns[Latency] = {
+    "Model": lambda of: of.model,
+    "Runtime": lambda of: Cell(of.runtime, of.provider or of.device),
+    "Batch": lambda of: amount(of.batch),
+    "Threads": lambda of: amount(of.threads),
+    "Time against whole": lambda of: "reference" if is_of_whole(of) else ratio_cell(ratio_of(of)),
+    "p50": lambda of: _time(of.p50_ms),
+    "p90": lambda of: _time(of.p90_ms),
+    "p95": lambda of: _time(of.p95_ms),
+    "p99": lambda of: _time(of.p99_ms),
+    "Images/s": lambda of: amount(of.images_per_second, units.significant),
+    "Cold start": lambda of: _time(of.cold_start_ms),
+    "Peak memory": lambda of: amount(of.peak_memory_bytes, units.size, "bytes"),
+    "Runs": lambda of: amount(of.runs, note=f"{of.processes} processes"),
+}
