@@ -4,9 +4,9 @@ import math
 from dataclasses import replace
 
 import pytest
+from ttl.report.figures.evidence_curves import evidence_figure
 
 from ttl.report import RunReport
-from ttl.report.figures.evidence_curves import evidence_figure
 from ttl.report.page_blocks import Figure, Table
 from ttl.search.evidence.curve import Look
 

@@ -8,7 +8,7 @@ from typing import Any
 from ttl.deliver.file_record import FileRecord
 from ttl.export.checks import Check, FileComparison
 from ttl.report.page_blocks import Table
-from ttl.report.sections.export_checks import export_checks
+from ttl.report.sections.exported_files import export_checks
 from ttl.words.estimate import Estimate
 
 from . import example

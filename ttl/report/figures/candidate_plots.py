@@ -8,9 +8,10 @@ from pathlib import PurePath
 
 from markupsafe import Markup
 
+from ttl.report.cells import Cell, amount, estimate_cell
 from ttl.report.figures import svg
 from ttl.report.figures.depth_axis import ROLES, Role, depth_axes, depth_plot, role, stages
-from ttl.report.page_blocks import PLOTTED, Cell, Columns, Figure, Table, amount, estimate_cell, table
+from ttl.report.page_blocks import PLOTTED, Columns, Figure, Table, table
 from ttl.report.schema import RunReport
 from ttl.report.schema.searched import CandidateResult
 from ttl.words import units

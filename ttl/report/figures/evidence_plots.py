@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
+from ttl.report.cells import Cell, amount, metric_cell
 from ttl.report.figures import svg
 from ttl.report.figures.depth_axis import chosen_guide, depth_axes, depth_plot, stages
-from ttl.report.page_blocks import PLOTTED, Cell, Figure, Table, amount, metric_cell, row
+from ttl.report.page_blocks import PLOTTED, Figure, Table, row
 from ttl.report.schema import RunReport
 from ttl.report.schema.searched import Svcca
 from ttl.search.evidence.curve import Look

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from math import nan
 
-from ttl.report.page_blocks import Cell, Row, Section, Table, amount, estimate_cell, interval_ends, metric_cell, row
+from ttl.report.cells import Cell, amount, estimate_cell, interval_ends, metric_cell
+from ttl.report.page_blocks import Row, Section, Table, row
 from ttl.report.schema import RunReport
 from ttl.report.schema.run_report import is_of_whole, ratio_of
 from ttl.report.schema.searched import PointResult
+from ttl.report.sections.exported_files import ratio_cell
 from ttl.report.sections.glossary import glossary
 from ttl.report.sections.points_table import HEAD_EXCLUDED, macs_cell, params_cell, seeds_cell
-from ttl.report.sections.timings import ratio_cell
 from ttl.report.wording import noun
 from ttl.words import units
 from ttl.words.estimate import Estimate

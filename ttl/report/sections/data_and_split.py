@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ttl.data.describe import Description, Duplicates
-from ttl.report.page_blocks import Block, Cell, Facts, Listing, Prose, Section, Table, amount, facts, row
+from ttl.report.cells import Cell, amount, facts
+from ttl.report.page_blocks import Block, Facts, Listing, Prose, Section, Table, row
 from ttl.report.patients import patients, split_sentence
 from ttl.report.schema import RunReport
 from ttl.words import units

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ttl.report.page_blocks import MISSING, Cell, Columns, Table, amount, table
+from ttl.report.cells import MISSING, Cell, amount
+from ttl.report.page_blocks import Columns, Table, table
 from ttl.report.schema import RunReport
 from ttl.report.schema.searched import PointRecord, PointResult
 from ttl.report.wording import noun

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import math
 
+from ttl.report.cells import Cell, amount, estimate_cell
 from ttl.report.figures.candidate_plots import depth_figure, pareto_figure
 from ttl.report.figures.depth_axis import ROLES, role
 from ttl.report.figures.evidence_plots import evidence_figure, svcca_figure
-from ttl.report.page_blocks import (
-    Block,
-    Cell,
-    Columns,
-    Listing,
-    Prose,
-    Section,
-    Table,
-    amount,
-    estimate_cell,
-    row,
-    table,
-)
+from ttl.report.page_blocks import Block, Columns, Listing, Prose, Section, Table, row, table
 from ttl.report.schema import RunReport
 from ttl.report.schema.searched import CandidateResult, LatencyLimit, TimedPoint
 from ttl.report.sections.points_table import HEAD_EXCLUDED, macs_cell, params_cell, points_table, seeds_cell

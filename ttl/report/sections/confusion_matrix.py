@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from ttl.report.cells import Cell, amount
 from ttl.report.figures import svg
-from ttl.report.page_blocks import PLOTTED, Cell, Figure, Row, Table, amount, row
+from ttl.report.page_blocks import PLOTTED, Block, Figure, Row, Section, Table, row
 from ttl.report.schema import RunReport
 from ttl.report.schema.on_test import Counts, LabelConfusion
 from ttl.report.wording import Side, sides
@@ -25,14 +26,17 @@ LEFT, TOP, RIGHT, BOTTOM = 128, 60, 12, 12
 """Room for the names of the rows and columns."""
 
 
-def confusion_blocks(report: RunReport) -> list[Figure | Table]:
-    """The matrix of each network; of several labels an image, one table."""
-    if report.confusion is None:
-        return []
-    if isinstance(report.confusion, LabelConfusion):
-        return [_labels_table(report, report.confusion)]
-    counted = sides(report, full=report.confusion.full, chosen=report.confusion.chosen)
-    return [_matrix(report.task.class_names, side) for side in counted]
+def confusion(report: RunReport) -> Section | None:
+    """The matrix of each network; of several labels an image, one table; None where nothing was counted."""
+    counts = report.confusion
+    if counts is None:
+        return None
+    if isinstance(counts, LabelConfusion):
+        blocks: list[Block] = [_labels_table(report, counts)]
+    else:
+        networks = sides(report, full=counts.full, chosen=counts.chosen)
+        blocks = [_matrix(report.task.class_names, side) for side in networks]
+    return Section("errors", "What is taken for what", tuple(blocks))
 
 
 def _matrix(names: Sequence[str], side: Side[Counts]) -> Figure | Table:

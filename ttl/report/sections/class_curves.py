@@ -6,19 +6,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ttl.report.cells import Cell, amount, estimate_cell, interval_ends
 from ttl.report.figures import svg
-from ttl.report.page_blocks import (
-    PLOTTED,
-    Cell,
-    Columns,
-    Figure,
-    Table,
-    amount,
-    estimate_cell,
-    interval_ends,
-    row,
-    table,
-)
+from ttl.report.page_blocks import PLOTTED, Block, Columns, Figure, Prose, Section, Table, row, table
 from ttl.report.schema import RunReport
 from ttl.report.schema.on_test import ClassRecord
 from ttl.report.wording import Side, sides
@@ -74,7 +64,37 @@ PRECISION_RECALL = CurveKind(
 )
 
 
-def class_records(report: RunReport) -> dict[str, list[Record]]:
+def class_curves(report: RunReport) -> Section | None:
+    """ROC and precision-recall curves, and the table of the classes; None where there are none."""
+    classes = _class_records(report)
+    if not classes:
+        return None
+    blocks: list[Block] = [Prose(_introduction(report, classes))]
+    for at, (name, records) in enumerate(classes.items(), start=1):
+        blocks += [_curve_figure(at, name, kind, records) for kind in (ROC, PRECISION_RECALL)]
+    return Section("curves", "How well the classes are told apart", (*blocks, _classes_table(report, classes)))
+
+
+def _introduction(report: RunReport, classes: Mapping[str, Sequence[Record]]) -> str:
+    if report.task.kind == "binary":
+        name, records = next(iter(classes.items()))
+        shares = []
+        for side in records:
+            found, spared = side.of.at_threshold.sensitivity.value, side.of.at_threshold.specificity.value
+            of_others = f"leaves {units.percent(spared)} of the others alone"
+            shares.append(f"the {side.words} finds {units.percent(found)} of the {name} images and {of_others}")
+        at_half = f"Where a probability from 0.5 on counts as {name}, {'; '.join(shares)}."
+        return f"The positive class is {name}. All figures are of the test images. {at_half}"
+    one = "Each class against all others" if report.task.kind.one_class_each else "Each label by itself"
+    left_out = report.curves.left_out if report.curves else 0
+    few = (
+        f" Shown are the {len(classes)} with the most test images; left out: {units.whole(left_out)} with as many or "
+        "fewer."
+    )
+    return f"{one}; all figures are of the test images.{few if left_out else ''}"
+
+
+def _class_records(report: RunReport) -> dict[str, list[Record]]:
     """Class -> how each network tells it from the rest, the whole network first."""
     classes: dict[str, list[Record]] = {}
     if report.curves is not None:
@@ -84,7 +104,7 @@ def class_records(report: RunReport) -> dict[str, list[Record]]:
     return classes
 
 
-def curve_figure(place: int, name: str, kind: CurveKind, records: Sequence[Record]) -> Figure:
+def _curve_figure(place: int, name: str, kind: CurveKind, records: Sequence[Record]) -> Figure:
     """One plot of one class: the `place`-th on the page, called `name`."""
     axes = svg.Axes.spanning((0.0, 1.0), (0.0, 1.0), size=svg.SQUARE)
     lines, marks, described, key, rows = [], [], [], [], []
@@ -124,7 +144,7 @@ def stepped(xs: Sequence[float], ys: Sequence[float]) -> tuple[list[float], list
     return [x for pair in zip(before, xs, strict=True) for x in pair], [y for y in ys for _ in range(2)]
 
 
-def classes_table(report: RunReport, classes: Mapping[str, Sequence[Record]]) -> Table:
+def _classes_table(report: RunReport, classes: Mapping[str, Sequence[Record]]) -> Table:
     """AUROC and AUPRC of each class and network, and what happens at 0.5."""
     columns: Columns[Record] = {
         "Positive": lambda side: _counted(side.of),
@@ -154,12 +174,3 @@ def _share_cell(share: Estimate) -> Cell:
     """A share as a percentage, with its interval below it."""
     ends = f"{units.percent(share.ci_low)} to {units.percent(share.ci_high)}" if share.has_interval else ""
     return Cell(units.percent(share.value), ends, share.value, parts=interval_ends(share))
-
-
-def words_at_half(side: Record) -> str:
-    """What the network does where a probability from 0.5 on counts as positive."""
-    at = side.of.at_threshold
-    return (
-        f"the {side.words} finds {units.percent(at.sensitivity.value)} of the {side.of.name} images and leaves "
-        f"{units.percent(at.specificity.value)} of the others alone"
-    )

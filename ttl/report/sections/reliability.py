@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from ttl.report.cells import amount, estimate_cell
 from ttl.report.figures import svg
-from ttl.report.page_blocks import PLOTTED, Columns, Figure, amount, estimate_cell, table
+from ttl.report.page_blocks import PLOTTED, Columns, Figure, Prose, Section, table
 from ttl.report.schema import RunReport
 from ttl.report.schema.on_test import Confidence
 from ttl.report.wording import Side, sides
@@ -16,17 +17,22 @@ from ttl.words import units
 from ttl.words.estimate import Estimate
 from ttl.words.metric import Metric
 
+CONFIDENCE = (
+    "Confidence is the probability that a network gives to what it says. A calibration error of 0 means that what is "
+    "said with some probability comes true as often; lower is better."
+)
 SHARE = Metric("share")
 FILLED = 0.84
 """Of the room of a column; the rest parts it from the next."""
 
 
-def reliability_figures(report: RunReport) -> list[Figure]:
-    """Accuracy against confidence, and how many images have which confidence; none where they weren't counted."""
+def confidence(report: RunReport) -> Section | None:
+    """Accuracy against confidence, and how many images have which confidence; None where they weren't counted."""
     if report.calibration is None:
-        return []
+        return None
     networks = sides(report, full=report.calibration.full, chosen=report.calibration.chosen)
-    return [_reliability(report, networks, report.calibration.grouped), _histogram(networks)]
+    figures = _reliability(report, networks, report.calibration.grouped), _histogram(networks)
+    return Section("trust", "How far its probabilities can be trusted", (Prose(CONFIDENCE), *figures))
 
 
 def _reliability(report: RunReport, networks: Sequence[Side[Confidence]], is_grouped: bool) -> Figure:
