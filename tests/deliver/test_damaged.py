@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from toy_timed import onnx_file
 from ttl.cli import app
 from ttl.config import RunConfig
 from ttl.errors import RunFolderError
 from ttl.export.contract import read_contract
 from ttl.export.options import ExportConfig
 from ttl.run import export, run
+from ttl.run.exporting_flow import deliverable_in
+from ttl.typed import SEAL, write_sealed
 
 
 def ttl(*arguments: object) -> Result:
@@ -32,10 +34,12 @@ def flip(path: Path, place: int = -1000) -> None:
     path.write_bytes(content)
 
 
-def edit(path: Path, change: object) -> None:
+def edit(path: Path, change: Callable[[Any], object]) -> None:
+    """Change a JSON file and its digest with it."""
     content = json.loads(path.read_text())
+    content.pop(SEAL)
     change(content)
-    path.write_text(json.dumps(content))
+    write_sealed(path, content)
 
 
 def chosen(folder: Path) -> Path:
@@ -51,45 +55,46 @@ def test_predict_and_bench_refuse_a_damaged_file_in_one_sentence(folder: Path, d
         model.write_bytes(model.read_bytes()[:-1])
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "scan.png")
     whole = folder / "full.onnx"
-    for told in (
+    for arguments in (
         ("predict", model, tmp_path / "scan.png"),
         ("bench", model, whole, "--seconds", 1),
         ("bench", folder, "--no-compiled", "--seconds", 1),
     ):
-        result = ttl(*told)
+        result = ttl(*arguments)
         assert (result.exit_code, result.stderr.count("\n")) == (1, 1), result.output
         assert result.stderr.startswith(f"ttl: {model} is damaged")
         assert "Traceback" not in result.output
     assert ttl("predict", whole, tmp_path / "scan.png").exit_code == 0
 
 
-def test_bench_times_a_foreign_file(folder: Path, tmp_path: Path) -> None:
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, 8, 8]) for name in "xy"]
-    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "foreign", ends[:1], ends[1:])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    onnx.save(model, tmp_path / "foreign.onnx")
-    told = ("--seconds", 1, "--runs", 3, "--processes", 1, "--threads", 1)
-    result = ttl("bench", tmp_path / "foreign.onnx", folder / "model.onnx", *told)
+@pytest.mark.usefixtures("timed_here")
+def test_bench_times_a_foreign_file(ran: Path, tmp_path: Path) -> None:
+    foreign = onnx_file(tmp_path / "foreign.onnx", ["n", 3, 8, 8])
+    options = ("--seconds", 0.1, "--runs", 3, "--processes", 1, "--threads", 1)
+    result = ttl("bench", foreign, ran / "model.onnx", *options)
     assert result.exit_code == 0, result.output
+    assert "foreign.onnx" in result.output
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "full.onnx"])
-def test_run_makes_a_damaged_file_anew(
-    folder: Path, name: str, config: RunConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(import_module("ttl.run.job"), "LATENCY_SECONDS", 1.0)
+@pytest.mark.usefixtures("timed_here")
+def test_run_makes_damaged_files_anew(folder: Path, config: RunConfig) -> None:
+    def stamps() -> dict[str, int]:
+        return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.onnx")}
+
+    again, first = config.model_copy(update={"out": folder}), stamps()
     before = {path.name: path.read_bytes() for path in folder.glob("*.onnx")}
-    stamps = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.onnx")}
-    again = config.model_copy(update={"out": folder})
+    assert set(before) == {"model.onnx", "full.onnx"}
     run(again)
-    assert {path.name: path.stat().st_mtime_ns for path in folder.glob("*.onnx")} == stamps  # nothing to do
-    flip(folder / name)
-    assert run(again).trained == 0
-    assert {path.name: path.read_bytes() for path in folder.glob("*.onnx")} == before
-    (folder / "exports.json").unlink()  # what passed isn't known any more
+    assert stamps() == first  # nothing to do
+    for name in before:
+        flip(folder / name)
+        assert run(again).trained == 0
+        assert {path.name: path.read_bytes() for path in folder.glob("*.onnx")} == before
+    second = stamps()
+    (folder / "exports.json").unlink()  # what passed isn't on record any more
     run(again)
-    assert (folder / name).stat().st_mtime_ns > stamps[name]
-    assert read_contract(folder / name).provenance.network == "resnet10t"
+    assert all(stamps()[name] > second[name] for name in before)
+    assert read_contract(folder / "model.onnx").provenance.network == config.model
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
@@ -97,14 +102,15 @@ def test_predictions_that_the_weights_do_not_give_refuse_the_export(folder: Path
     trial = chosen(folder)
 
     def change(by: float) -> None:
-        def shift(record: dict[str, dict[str, list[list[float]]]]) -> None:
+        def shift(record: Any) -> None:
             row = record["predictions"][split][3]
             row[:] = [row[0] - by, row[1] + by]
+            record["predictions_sha256"] = {}
 
         edit(trial / "trial.json", shift)
 
     change(0.00008)  # rounding of another machine
-    assert [record.state for record in export(folder, ExportConfig())] == ["passed"]
+    assert deliverable_in(folder, None).trial == trial.name
     change(0.00008)
     with pytest.raises(RunFolderError) as refused:
         export(folder, ExportConfig())
@@ -113,8 +119,18 @@ def test_predictions_that_the_weights_do_not_give_refuse_the_export(folder: Path
 
 
 def test_predictions_of_fewer_images_refuse_the_export(folder: Path) -> None:
-    edit(chosen(folder) / "trial.json", lambda record: record["predictions"]["val"].pop())
+    def shorten(record: Any) -> None:
+        record["predictions"]["val"].pop()
+        record["predictions_sha256"] = {}
+
+    edit(chosen(folder) / "trial.json", shorten)
     with pytest.raises(RunFolderError, match="predictions of the val images that its weights don't give"):
+        export(folder, ExportConfig())
+
+
+def test_predictions_that_were_changed_afterwards_refuse_the_export(folder: Path) -> None:
+    edit(chosen(folder) / "trial.json", lambda record: record["predictions"]["test"].pop())
+    with pytest.raises(RunFolderError, match="its predictions of test aren't those that were written"):
         export(folder, ExportConfig())
 
 
@@ -126,6 +142,7 @@ def test_weights_of_another_trial_refuse_the_export(folder: Path) -> None:
         export(folder, ExportConfig())
 
 
+@pytest.mark.usefixtures("no_export")
 def test_records_that_do_not_fit_are_named(folder: Path) -> None:
     edit(folder / "exports.json", lambda content: content["files"]["model.onnx"].update(size_bytes="many"))
     with pytest.raises(
@@ -134,6 +151,7 @@ def test_records_that_do_not_fit_are_named(folder: Path) -> None:
         export(folder, ExportConfig(precision=("fp16",)))
 
 
+@pytest.mark.usefixtures("no_export")
 def test_export_sweeps_what_a_dead_process_left(folder: Path, tmp_path: Path) -> None:
     left, cached = folder / ".model.onnx.999999999.12345678.part", folder / "cache" / ".a.npy.999999999.1234.part"
     kept = tmp_path / "elsewhere" / ".model.onnx.1.12345678.part"

@@ -44,16 +44,16 @@ def test_each_file_has_its_json_and_its_card_beside(folder: Path) -> None:
         ("model.fp16.onnx", "passed"),
         ("model.pt2", "passed"),
     ]
-    said = read_contract(folder / "model.fp16.onnx")
-    origin = said.provenance
-    assert (said.precision, origin.data_name, origin.recipe) == ("fp16", "digits:0-1", "full")
-    assert said.parity["max_abs"] == records[0].parity_max_abs
+    contract = read_contract(folder / "model.fp16.onnx")
+    origin = contract.provenance
+    assert (contract.precision, origin.data_name, origin.recipe) == ("fp16", "digits:0-1", "full")
+    assert contract.parity["max_abs"] == records[0].parity_max_abs
     assert set(origin.versions) >= {"ttl", "torch", "onnxruntime"}
     beside = content_of(folder, "model.fp16.json")
     assert beside["metadata"]["data_fingerprint"] == origin.data_fingerprint
     card = (folder / "model.fp16.md").read_text()
     assert origin.licence == "CC BY 4.0"
-    assert set(records[0].test) == set(said.metrics["test"])
+    assert set(records[0].test) == set(contract.metrics["test"])
     assert re.search(r"^\| accuracy \| .* \| .* \| \d\.\d{3} \|$", card, re.MULTILINE)
     for part in (
         f"`{origin.network}` up to `{origin.cut}`",
@@ -159,10 +159,10 @@ def test_one_name_is_for_one_file(ran: Path, tmp_path: Path) -> None:
 def test_a_program_that_is_refused_leaves_the_card_of_the_onnx_file(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*args: object, precision: str, **told: object) -> object:
+    def refuse(*args: object, precision: str, **options: object) -> object:
         if precision == "program":
             raise GateError("It differs.")
-        return export_model(*args, precision=precision, **told)
+        return export_model(*args, precision=precision, **options)
 
     monkeypatch.setattr("ttl.deliver.exporting.export_model", refuse)
     (folder / "model.pt2").write_text("of an earlier export")

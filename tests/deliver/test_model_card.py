@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from ttl.data.kind import kind_named
 from ttl.deliver.file_record import FileRecord
 from ttl.deliver.model_card import model_card, write_beside
-from ttl.export.contract import Contract, Decoding, Provenance
 from ttl.export.checks import Check
+from ttl.export.contract import Contract, Decoding, Provenance
 from ttl.typed import to_json
 from ttl.words.estimate import Estimate
 
+MASKS = kind_named("segmentation")
 CONTRACT = Contract(
-    kind="binary",
+    kind=kind_named("binary"),
     class_names=("normal", "pneu|monia"),
     sides=(112, 112),
     channels=1,
@@ -81,10 +83,13 @@ def test_the_card_of_a_classifier() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"kind": "multilabel"}, "a sigmoid makes probabilities"),
-        ({"kind": "segmentation", "free_sides": True, "divisor": 16}, "any height and width that are multiples of 16"),
-        ({"kind": "segmentation"}, "`(batch, classes, height, width)`"),
-        ({"kind": "segmentation"}, "a sigmoid makes probabilities"),
+        ({"kind": kind_named("multilabel")}, "a sigmoid makes probabilities"),
+        (
+            {"kind": kind_named("segmentation"), "free_sides": True, "divisor": 16},
+            "any height and width that are multiples of 16",
+        ),
+        ({"kind": kind_named("segmentation")}, "`(batch, classes, height, width)`"),
+        ({"kind": kind_named("segmentation")}, "a sigmoid makes probabilities"),
         ({"sides": (165, 342)}, "165 x 342 px (height, width), resized whole (bilinear, antialiased)"),
         (
             {"embeds_preprocessing": True},

@@ -11,11 +11,19 @@ from typing import Any
 import numpy as np
 
 from ttl.cost.latency import Latency
+from ttl.data.describe import Description, Duplicates, Spread
+from ttl.data.kind import kind_named
 from ttl.data.modality.heat import heat
 from ttl.data.modality.overlay import picture
 from ttl.data.task import Duplicate
+from ttl.deliver.file_record import FileRecord
+from ttl.deliver.pictures.cases import Answer, CamCase, CamCases
+from ttl.export.checks import Check, FileComparison
+from ttl.finetune.epoch import Epoch
 from ttl.report.schema import RunReport, asked, exported, on_test, searched
+from ttl.search.evidence.curve import Look
 from ttl.stats import Bin
+from ttl.study.run_record import DataRecord, Machine, RunRecord, WeightsRecord
 from ttl.typed import write
 from ttl.words.estimate import Estimate
 
@@ -91,28 +99,29 @@ def metrics(auprc: float, half_width: float) -> dict[str, Estimate]:
     }
 
 
-def curve(best: float, epochs: int) -> tuple[searched.Epoch, ...]:
+def curve(best: float, epochs: int) -> tuple[Epoch, ...]:
     rows = []
     for epoch in range(1, epochs + 1):
         left = math.exp(-epoch / 3)
         overfit = 0.004 * max(0, epoch - 0.8 * epochs)
         rows.append(
-            {
-                "epoch": epoch,
-                "phase": "all",
-                "lr": 1e-4 if epoch < 9 else 5e-5,
-                "train_loss": 0.05 + 0.6 * left,
-                "val_loss": 0.16 + 0.45 * left + 4 * overfit,
-                "val_auprc": best - 0.18 * left * (1.1 if epoch % 2 else 0.9) - overfit,
-                "seconds": 4.2,
-            }
+            Epoch(
+                epoch=epoch,
+                phase="all",
+                lr=1e-4 if epoch < 9 else 5e-5,
+                train_loss=0.05 + 0.6 * left,
+                val_loss=0.16 + 0.45 * left + 4 * overfit,
+                val={"auprc": best - 0.18 * left * (1.1 if epoch % 2 else 0.9) - overfit},
+                images_per_second=892.0,
+                seconds=4.2,
+            )
         )
     return tuple(rows)
 
 
-def point(index: int) -> searched.Point:
+def point(index: int) -> searched.PointRecord:
     name, stage, is_stage_end, channels, reduction, params, macs = POINTS[index - 1]
-    return searched.Point(
+    return searched.PointRecord(
         index=index,
         name=name,
         kind="block",
@@ -145,16 +154,16 @@ def candidate(index: int) -> searched.CandidateResult:
         **figures(index),
         trials=(f"3fa9c1d{index}",),
         epochs=epochs,
-        best_epoch=max(range(epochs), key=lambda i: rows[i]["val_auprc"]) + 1,  # type: ignore[arg-type, return-value]
+        best_epoch=max(rows, key=lambda row: row.val["auprc"]).epoch,
         seconds=epochs * 4.2,
         curve=rows,
         notes=(),
     )
 
 
-def evidence(values: list[tuple[float, float]]) -> tuple[searched.CurvePoint, ...]:
+def evidence(values: list[tuple[float, float]]) -> tuple[Look, ...]:
     """The curve of the probe, or of the joint network."""
-    return tuple(searched.CurvePoint(cut=cut, mean=mean, se=se) for cut, (mean, se) in zip(NAMES, values, strict=True))
+    return tuple(Look(cut, mean, se) for cut, (mean, se) in zip(NAMES, values, strict=True))
 
 
 def svcca() -> searched.Svcca:
@@ -195,26 +204,26 @@ def confidence(shift: float) -> on_test.Confidence:
     return on_test.Confidence(bins=bins, histogram=histogram)
 
 
-def cams() -> on_test.CamCases:
+def cams() -> CamCases:
     """Two cases of Grad-CAM, the second one wrong in the truncated network."""
     cases = []
     for number, (name, right) in enumerate((("pneumonia/12.png", True), ("normal/7.png", False))):
         truth = name.split("/")[0]
         cases.append(
-            on_test.CamCase(
+            CamCase(
                 id=name,
                 why="both right, one of 990" if right else "truncated wrong, whole right, one of 41",
                 truth=truth,
                 says={
-                    "chosen": on_test.Answer(name="pneumonia", probability=0.974, right=right),
-                    "full": on_test.Answer(name=truth, probability=0.81, right=True),
+                    "chosen": Answer(name="pneumonia", probability=0.974, right=right),
+                    "full": Answer(name=truth, probability=0.81, right=True),
                 },
                 map_of={"chosen": "pneumonia", "full": truth},
                 map_size={"chosen": (14, 14), "full": (4, 4)},
                 files={key: f"cams/{number}-{key}.png" for key in ("image", "full", "chosen")},
             )
         )
-    return on_test.CamCases(split="test", cases=tuple(cases))
+    return CamCases(split="test", cases=tuple(cases))
 
 
 def draw_cams(folder: Path) -> None:
@@ -227,18 +236,18 @@ def draw_cams(folder: Path) -> None:
             (folder / f"cams/{number}-{key}.png").write_bytes(heat(pixels, np.eye(4, dtype=np.float32)))
 
 
-def task() -> asked.TaskRecord:
+def task() -> Description:
     duplicate = Duplicate("normal/3.png", "normal/903.png", "train", "test", "identical", 0)
-    return asked.TaskRecord(
+    return Description(
         name="chest X-rays",
-        kind="binary",
+        kind=kind_named("binary"),
         class_names=("normal", "pneumonia"),
         images=5854,
         channels=1,
-        width_px={"min": 384, "median": 1281.0, "max": 2517},
-        height_px={"min": 127, "median": 888.0, "max": 2713},
+        width_px=Spread(384, 1281.0, 2517),
+        height_px=Spread(127, 888.0, 2713),
         groups_shared=0,
-        duplicates=asked.Duplicates(pairs=3, identical=1, images=2, first=(duplicate,)),
+        duplicates=Duplicates(pairs=3, identical=1, images=2, first=(duplicate,)),
         fingerprint="9b74c9897bac770ffc029102a200c5de" * 2,
         notes=("Split by patient.", "2 unreadable images skipped"),
         counts={
@@ -321,18 +330,18 @@ def search() -> searched.SearchRecord:
     )
 
 
-def run() -> asked.RunRecord:
-    return asked.RunRecord(
+def run() -> RunRecord:
+    return RunRecord(
         schema=1,
         command="ttl run data/xray --model resnet18 --weights weights/resnet18_stem_to_layer3.pth"
         " --image-size 112 --epochs 12 --out xray-run",
-        config={"data": "data/xray", "epochs": 12, "dedupe": None, "label_columns": (), "train_fraction": 1.0},
+        config={"data": "data/xray", "epochs": 12, "dedupe": None, "label_columns": [], "train_fraction": 1.0},
         seed=0,
         resolved={"recipe": {"name": "full", "phases": [{"train": ["all"], "lr": 1e-4}]}, "seeds": [0]},
-        data={"fingerprint": "9b74", "name": "chest X-rays"},
-        weights={"sha256": "ab" * 32, "summary": "90 tensors loaded"},
+        data=DataRecord("9b74", "chest X-rays"),
+        weights=WeightsRecord("ab" * 32, "90 tensors loaded"),
         versions={"ttl": "0.1.0", "python": "3.12.4", "torch": "2.11.0", "onnxruntime": "1.22.0"},
-        hardware={"cpu": "Intel Xeon 8488C", "cores": 2, "gpu": None},
+        hardware=Machine(cpu="Intel Xeon 8488C", cores=2, gpu=None, platform="Linux", torch_threads=2),
         started="2026-05-04T09:12:31+00:00",
     )
 
@@ -361,8 +370,8 @@ def timing(model: str, p50_ms: float, ratio: float, interval: tuple[float, float
     )
 
 
-def passed(name: str, size_bytes: int) -> exported.ExportedFile:
-    return exported.ExportedFile(
+def passed(name: str, size_bytes: int) -> FileRecord:
+    return FileRecord(
         file=name,
         state="passed",
         precision="fp32",
@@ -370,10 +379,10 @@ def passed(name: str, size_bytes: int) -> exported.ExportedFile:
         opset=20,
         size_bytes=size_bytes,
         parity_max_abs=4.77e-07,
-        checks=(exported.FileCheck(name="ONNX checker, full", found="passed", wanted=""),),
+        checks=(Check("ONNX checker, full", "passed"),),
         decisions_changed=(0, 1170),
         test={"auprc": 0.963},
-        comparison=on_test.FileComparison(margin=0.01, non_inferior=True, difference=Estimate(0.0, 0.0, 0.0)),
+        comparison=FileComparison(margin=0.01, non_inferior=True, difference=Estimate(0.0, 0.0, 0.0)),
     )
 
 

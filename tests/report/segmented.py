@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from ttl.data.kind import kind_named
 from ttl.data.modality.overlay import overlay, picture
-from ttl.report.schema import RunReport, on_test, searched
+from ttl.deliver.pictures.cases import MaskCase, MaskCases
+from ttl.report.schema import RunReport, searched
 from ttl.words.estimate import Estimate
 
 from . import example
@@ -48,10 +50,10 @@ def costs(index: int) -> dict[str, int]:
     }
 
 
-def point(index: int) -> searched.UNetPoint:
+def point(index: int) -> searched.UNetPointRecord:
     decoder: dict[str, Any] = {"skips": ("relu",), "skip_channels": (64,), "entry": "decoder.blocks.0.conv1.0"}
     enters = None if index == len(example.POINTS) else 5 - example.point(index).stage
-    return searched.UNetPoint(
+    return searched.UNetPointRecord(
         **(vars(example.point(index)) | costs(index)), **decoder, enters=enters, entry_channels=576, entry_is_new=False
     )
 
@@ -62,18 +64,15 @@ def result(of: Any) -> Any:
 
 
 def candidate(of: searched.CandidateResult) -> searched.CandidateResult:
-    rows = []
-    for row in of.curve:
-        dice = float(row["val_auprc"] or 0) - 0.05
-        kept = {key: value for key, value in row.items() if key != "val_auprc"}
-        rows.append(kept | {"val_dice": dice, "val_jaccard": dice - 0.08})
-    return replace(result(of), curve=tuple(rows))  # type: ignore[no-any-return]
+    dice = [epoch.val["auprc"] - 0.05 for epoch in of.curve]
+    curve = (replace(epoch, val={"dice": d, "jaccard": d - 0.08}) for epoch, d in zip(of.curve, dice, strict=True))
+    return replace(result(of), curve=tuple(curve))  # type: ignore[no-any-return]
 
 
-def case(number: int, name: str, why: str) -> on_test.MaskCase:
+def case(number: int, name: str, why: str) -> MaskCase:
     files = {what: f"overlays/{number}-{what}.png" for what in ("image", "truth", "full", "chosen")}
     dice = {"chosen": {"dice": 0.71 + number / 5}, "full": {"dice": 0.74 + number / 5}}
-    return on_test.MaskCase(id=name, why=why, figures=dice, files=files)  # type: ignore[arg-type]
+    return MaskCase(id=name, why=why, figures=dice, files=files)  # type: ignore[arg-type]
 
 
 def finished() -> RunReport:
@@ -82,7 +81,7 @@ def finished() -> RunReport:
     task = replace(
         study.task,
         name="nuclei",
-        kind="segmentation",
+        kind=kind_named("segmentation"),
         class_names=CLASSES,
         counts={
             "train": dict(zip(CLASSES, (76, 76, 31), strict=True)),
@@ -113,7 +112,7 @@ def finished() -> RunReport:
             "chosen": {"dice": {"nucleus": 0.941, "debris": 0.885}, "hd95": {"nucleus": 2.314, "debris": 14.52}},
             "full": {"dice": {"nucleus": 0.938, "debris": 0.882}, "hd95": {"nucleus": 2.5, "debris": math.nan}},
         },
-        overlays=on_test.MaskCases(
+        overlays=MaskCases(
             split="test", classes=CLASSES, cases=tuple(case(number, *named) for number, named in enumerate(CASES))
         ),
     )

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from ttl.data.describe import Duplicates
 from ttl.report import RunReport
 from ttl.report.page_blocks import Block, Facts, Prose, Table
 from ttl.report.patients import split_sentence
-from ttl.report.schema.asked import Duplicates
 from ttl.report.sections.data_and_split import data_and_split
 
 from . import example, segmented

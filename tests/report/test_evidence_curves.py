@@ -4,11 +4,11 @@ import math
 from dataclasses import replace
 
 import pytest
+from ttl.report.figures.evidence_curves import evidence_figure
 
 from ttl.report import RunReport
-from ttl.report.figures.evidence_curves import evidence_figure
 from ttl.report.page_blocks import Figure, Table
-from ttl.report.schema.searched import CurvePoint
+from ttl.search.evidence.curve import Look
 
 from . import example, segmented
 from .example import changed
@@ -34,7 +34,7 @@ def test_both_curves_stand_against_depth_with_bands_and_the_chosen_point_marked(
 
 
 def test_the_band_spans_a_standard_error_to_either_side() -> None:
-    probe = (CurvePoint(cut="stem", mean=0.8, se=0.1), CurvePoint(cut="layer4.1", mean=0.8, se=0.0))
+    probe = (Look(cut="stem", mean=0.8, se=0.1), Look(cut="layer4.1", mean=0.8, se=0.0))
     study = replace(example.finished(), probe=probe, joint=())
     paths = {attrs["class"]: str(attrs["d"]) for tag, attrs in plot("looks", study).tags if tag == "path"}
     corners = [corner.split() for corner in paths["area probe"].strip("MZ").split("L")]
@@ -61,7 +61,7 @@ def test_the_data_behind_it_holds_both_curves_lowest_first() -> None:
 
 
 def test_points_without_a_value_are_in_the_table_alone() -> None:
-    study = changed(example.finished(), "probe.2", CurvePoint(cut="layer1.1", mean=math.nan, se=math.nan))
+    study = changed(example.finished(), "probe.2", Look(cut="layer1.1", mean=math.nan, se=math.nan))
     study = changed(study, "joint.4.se", math.nan)
     drawn = plot("looks", study)
     assert not any("nan" in value for name in ("d", "cx", "cy") for value in drawn.attributes(name))
@@ -80,7 +80,7 @@ def test_where_points_are_crowded_their_dots_are_tooltips() -> None:
 
 
 def test_without_any_value_the_table_remains() -> None:
-    probe = (CurvePoint(cut="stem", mean=math.nan, se=math.nan),)
+    probe = (Look(cut="stem", mean=math.nan, se=math.nan),)
     drawn = evidence_figure(replace(example.finished(), probe=probe, joint=()))
     assert isinstance(drawn, Table)
     assert [cell.text for cell in drawn.rows[0].cells] == ["stem", "1", "–", "–"]  # noqa: RUF001

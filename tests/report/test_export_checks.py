@@ -5,25 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ttl.deliver.file_record import FileRecord
+from ttl.export.checks import Check, FileComparison
 from ttl.report.page_blocks import Table
-from ttl.report.schema.exported import ExportedFile, FileCheck
-from ttl.report.schema.on_test import FileComparison
-from ttl.report.sections.export_checks import export_checks
+from ttl.report.sections.exported_files import export_checks
 from ttl.words.estimate import Estimate
 
 from . import example
 
 CHECKS = (
-    FileCheck(name="ONNX checker, full", found="passed", wanted=""),
-    FileCheck(name="Largest difference", found="0.01", wanted="0.02"),
+    Check("ONNX checker, full", "passed"),
+    Check("Largest difference", "0.01", "0.02"),
 )
 
 
-def file(name: str, state: Any = "passed", **more: Any) -> ExportedFile:
-    return ExportedFile(file=name, state=state, precision="int8", trial="3fa9c1d7", **more)
+def file(name: str, state: Any = "passed", **more: Any) -> FileRecord:
+    return FileRecord(file=name, state=state, precision="int8", trial="3fa9c1d7", **more)
 
 
-def tables(*files: ExportedFile) -> list[Table]:
+def tables(*files: FileRecord) -> list[Table]:
     section = export_checks(replace(example.finished(), exports=files))
     assert section is not None
     return [block for block in section.blocks if isinstance(block, Table)]

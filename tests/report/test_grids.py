@@ -11,8 +11,9 @@ import pytest
 
 from ttl.errors import RunFolderError
 from ttl.report import Grid, RunReport, read_tables, write_csv
+from ttl.report.cells import MISSING, Cell, amount, plain_cell
 from ttl.report.grids import grids
-from ttl.report.page_blocks import MISSING, Cell, Facts, Prose, Section, Table, amount, plain_cell, row
+from ttl.report.page_blocks import Facts, Prose, Section, Table, row
 from ttl.words.units import duration, milliseconds, percent
 
 from . import example

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import re
 from dataclasses import fields, replace
 from html.parser import HTMLParser
@@ -251,7 +252,7 @@ def test_options_versions_and_the_machine_are_listed() -> None:
 
 def test_numbers_that_are_not_finite_are_dashes() -> None:
     study = changed(example.finished(), "candidates.0.val.auprc", Estimate())
-    page = Page(render(changed(study, "candidates.4.curve.2.val_loss", None)))
+    page = Page(render(changed(study, "candidates.4.curve.2.val_loss", math.nan)))
     drawn = [value for name in ("d", "cx", "cy", "x", "y") for value in page.attributes(name)]
     assert drawn
     assert not any("nan" in value for value in drawn)

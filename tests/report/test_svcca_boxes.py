@@ -3,9 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from ttl.report.figures.svcca_boxes import svcca_figure
 
 from ttl.report import RunReport
-from ttl.report.figures.svcca_boxes import svcca_figure
 from ttl.report.page_blocks import Figure
 from ttl.report.schema.searched import Svcca
 

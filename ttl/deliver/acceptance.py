@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 
-from ttl.data.kind import Decided, Rows
 from ttl.deliver.deliverable import Deliverable
 from ttl.errors import GateError
 from ttl.export.checks import Check, Figures, FileComparison
-from ttl.export.gate import Judge, Judgement
+from ttl.export.gate import Judgement
 from ttl.export.quantize import Verdict
 from ttl.export.targets.target import Target
 from ttl.stats import NonInferiority, metrics
@@ -30,7 +28,7 @@ class Acceptance:
     Attributes:
         deliverable: the model and its data.
         margin: the loss in the metric that doesn't matter.
-        most_changed: the share of test images that may be decided otherwise.
+        most_changed: the share of test images (in multi-label tasks of labels) that may be decided otherwise.
     """
 
     deliverable: Deliverable
@@ -47,78 +45,65 @@ class Acceptance:
             path = Path(folder) / "candidate.onnx"
             path.write_bytes(graph.SerializeToString())
             rows = self.deliverable.from_file(path, "val")
-        found, decided = self.deliverable.compared(rows, "val", self.margin), self._changed(rows, "val")
-        words = self._sentence(found, "validation")
-        if decided is None:
-            return Verdict(found.shown, words)
-        words += f"; {decided.changed} of {decided.of} decided otherwise"
-        return Verdict(found.shown and decided.changed <= self.most_changed / 2 * decided.of, words)
+        comparison, changes = self.deliverable.compared(rows, "val", self.margin), self.deliverable.changed(rows, "val")
+        words = self._sentence(comparison, "validation", "fp32")
+        if changes is None:
+            return Verdict(comparison.shown, words)
+        words += f"; {changes.changed} of {changes.of} decided otherwise"
+        return Verdict(comparison.shown and changes.changed <= self.most_changed / 2 * changes.of, words)
 
-    def judge_of(self, target: Target) -> Judge:
-        """What recomputes the task's metrics on the test images from the final file."""
+    def judge(self, target: Target, path: Path) -> Judgement:
+        """Recompute the task's metrics on the test images from the final file.
 
-        def judge(path: Path) -> Judgement:
-            deliverable, task = self.deliverable, self.deliverable.task
-            rows, labels, kind = deliverable.from_file(path, "test"), task.test.labels, task.kind
-            own = metrics(kind, labels, rows, kind.file_metrics)
-            torchs = metrics(kind, labels, deliverable.predicted["test"])
-            deltas = {name: own[name] - value for name, value in torchs.items() if value == value}
-            changes = self._changed(rows, "test")
-            if target.is_exact:
-                _refuse_another_model(deltas, own, torchs)
-            elif changes is not None and changes.changed > self.most_changed * changes.of:
-                raise GateError(
-                    f"The file decides {changes.changed} of {changes.of} test images otherwise than fp32, more than "
-                    f"{self.most_changed:.0%}: keep fp32, or allow more with --max-changed; the file was removed"
-                )
-            found = deliverable.compared(rows, "test", self.margin)
-            sentence = self._sentence(found, "test", "PyTorch" if target.is_exact else "fp32")
-            if not target.is_exact and not found.shown:
-                raise GateError(
-                    f"{sentence}: raise --margin ({self.margin:g}) if more may be lost, or keep fp32; the file was "
-                    "removed"
-                )
-            checks = [Check(f"Test {metric(deliverable.metric, '').name} of the file", sentence)]
-            if changes is not None:
-                allowed = "" if target.is_exact else f"at most {self.most_changed:.0%}"
-                words = f"{changes.changed} of {changes.of}"
-                checks.insert(0, Check("Decisions on the test images that differ", words, allowed))
-            figures = Figures(
-                decisions_changed=None if changes is None else (changes.changed, changes.of),
-                test=own,
-                parity_metric_delta=deltas,
-                sentence=f"{sentence}.",
-                comparison=FileComparison(margin=self.margin, non_inferior=found.shown, difference=found.difference),
-            )
-            return Judgement(tuple(checks), figures)
-
-        return judge
-
-    def _changed(self, rows: Rows, split: str) -> Decided | None:
-        """How many images (in multi-label tasks labels) are decided otherwise than in PyTorch.
-
-        None of a segmentation: its metric is one of decisions.
+        Raises:
+            GateError: it isn't the model, decides too much otherwise, or isn't shown to be non-inferior.
         """
-        return self.deliverable.task.kind.changed(rows, self.deliverable.predicted[split])
+        deliverable, kind, labels = self.deliverable, self.deliverable.task.kind, self.deliverable.task.test.labels
+        rows = deliverable.from_file(path, "test")
+        own = metrics(kind, labels, rows, kind.file_metrics)
+        reference = metrics(kind, labels, deliverable.predicted["test"])
+        deltas = {name: own[name] - value for name, value in reference.items() if value == value}
+        changes = deliverable.changed(rows, "test")
+        worst = max(deltas, key=lambda name: abs(deltas[name]), default=None)
+        if target.is_exact and worst is not None and not abs(deltas[worst]) <= METRIC_TOLERANCE:
+            raise GateError(
+                f"The file gives a test {worst} of {own[worst]:.4f} where the fine-tuned model gave "
+                f"{reference[worst]:.4f}: the exported graph isn't the model, so the file was removed"
+            )
+        if not target.is_exact and changes and changes.changed > self.most_changed * changes.of:
+            raise GateError(
+                f"The file decides {changes.changed} of {changes.of} test images otherwise than fp32, more than "
+                f"{self.most_changed:.0%}: keep fp32, or allow more with --max-changed; the file was removed"
+            )
+        comparison = deliverable.compared(rows, "test", self.margin)
+        sentence = self._sentence(comparison, "test", "PyTorch" if target.is_exact else "fp32")
+        if not target.is_exact and not comparison.shown:
+            raise GateError(
+                f"{sentence}: raise --margin ({self.margin:g}) if more may be lost, or keep fp32; the file was removed"
+            )
+        checks = [Check(f"Test {metric(deliverable.metric).name} of the file", sentence)]
+        if changes is not None:
+            allowed = "" if target.is_exact else f"at most {self.most_changed:.0%}"
+            words = f"{changes.changed} of {changes.of}"
+            checks.insert(0, Check("Decisions on the test images that differ", words, allowed))
+        figures = Figures(
+            decisions_changed=None if changes is None else (changes.changed, changes.of),
+            test=own,
+            parity_metric_delta=deltas,
+            sentence=f"{sentence}.",
+            comparison=FileComparison(
+                margin=self.margin, non_inferior=comparison.shown, difference=comparison.difference
+            ),
+        )
+        return Judgement(tuple(checks), figures)
 
-    def _sentence(self, found: NonInferiority, split: str, reference: str = "fp32") -> str:
+    def _sentence(self, comparison: NonInferiority, split: str, reference: str) -> str:
         """The non-inferiority sentence against the model in float32."""
-        known, gap = metric(self.deliverable.metric, self.deliverable.distance_unit), found.difference
-        between = f"{gap.ci_low:+.4f} to {gap.ci_high:+.4f}"
+        name, gap, margin = metric(self.deliverable.metric).name, comparison.difference, f"{comparison.margin:g}"
         verdict = (
-            f"not inferior to {reference} by a margin of {found.margin:g}"
-            if found.shown
-            else f"not shown to lose less than {found.margin:g} against {reference}"
+            f"not inferior to {reference} by a margin of {margin}"
+            if comparison.shown
+            else f"not shown to lose less than {margin} against {reference}"
         )
-        return (
-            f"Difference in {split} {known.name} from {reference} {gap.value:+.4f} (95 % interval {between}): {verdict}"
-        )
-
-
-def _refuse_another_model(deltas: Mapping[str, float], own: Mapping[str, float], torchs: Mapping[str, float]) -> None:
-    worst = max(deltas, key=lambda name: abs(deltas[name]), default=None)
-    if worst is not None and not abs(deltas[worst]) <= METRIC_TOLERANCE:
-        raise GateError(
-            f"The file gives a test {worst} of {own[worst]:.4f} where the fine-tuned model gave {torchs[worst]:.4f}: "
-            "the exported graph isn't the model, so the file was removed"
-        )
+        between = f"{gap.ci_low:+.4f} to {gap.ci_high:+.4f}"
+        return f"Difference in {split} {name} from {reference} {gap.value:+.4f} (95 % interval {between}): {verdict}"

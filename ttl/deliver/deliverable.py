@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import torch
 from PIL import Image
 from torch import nn
 
 from ttl.data import Samples, Task
 from ttl.data.decoded import Split
-from ttl.data.kind import Rows
+from ttl.data.kind import Decided, Rows
 from ttl.data.masked_images import MaskedImages
 from ttl.data.modality.normalise import normalised
 from ttl.export.contract import Contract
@@ -23,6 +23,7 @@ from ttl.export.run import OnnxModel
 from ttl.stats import NonInferiority, non_inferior
 
 IMAGES_CHECKED = 7
+Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +32,9 @@ class Deliverable:
 
     Attributes:
         model: as `truncate` made it and `fit` trained it, in eval mode.
-        contract: what it is.
         trial: the name of the fine-tune; empty where the model comes without its run.
-        task: the data.
         splits: split name -> decoded images.
-        predicted: split name -> what the model gives in PyTorch for val and test, as `ttl.stats` scores it.
+        predicted: `val` and `test` -> what the model gives for them in PyTorch, as `ttl.stats` scores it.
         margin: the loss in the metric that doesn't matter.
         seed: of what is drawn.
     """
@@ -54,14 +53,9 @@ class Deliverable:
         """The one that a search compares points by."""
         return self.task.kind.primary
 
-    @property
-    def distance_unit(self) -> str:
-        """Of Hausdorff distances; empty where there are none."""
-        return self.task.kind.distance_unit(self.task.train)
-
-    def network_input(self, split: str, chosen: npt.NDArray[np.int64]) -> torch.Tensor:
+    def network_input(self, split: str, images: Positions) -> torch.Tensor:
         """`(n, 3, h, w)` float32: some images of a split, normalised; of a segmentation their middles."""
-        pixels = self.splits[split].crops()[torch.from_numpy(chosen)]
+        pixels = self.splits[split].crops()[torch.from_numpy(images)]
         return normalised(pixels, self.contract.mean, self.contract.std).contiguous()
 
     def to_check(self) -> torch.Tensor:
@@ -77,7 +71,7 @@ class Deliverable:
         labels = np.asarray(self.task.train.labels)
         order = np.random.default_rng(self.seed).permutation(len(labels))
         if labels.ndim == 1:
-            order = order[np.argsort(_rank_within(labels[order]), kind="stable")]
+            order = in_turns(order, labels)
         return self.network_input("train", np.sort(order[:most]))
 
     def from_file(self, path: Path, split: str) -> Rows:
@@ -89,29 +83,23 @@ class Deliverable:
             return model.predict_images(_loaded(self.task.splits[split]))
         return model.predict(images.crops())
 
+    def changed(self, rows: Rows, split: str) -> Decided | None:
+        """How many decisions differ from those in PyTorch; None where rows hold decisions already, as of masks."""
+        return self.task.kind.changed(rows, self.predicted[split])
+
     def compared(self, rows: Rows, split: str, margin: float) -> NonInferiority:
         """`rows` minus what PyTorch gives in float32, on the same images (patients) of a split."""
-        samples = self.task.splits[split]
+        samples, kind, reference = self.task.splits[split], self.task.kind, self.predicted[split]
         return non_inferior(
-            self.metric,
-            self.task.kind,
-            samples.labels,
-            rows,
-            self.predicted[split],
-            margin=margin,
-            groups=samples.groups,
-            seed=self.seed,
+            self.metric, kind, samples.labels, rows, reference, margin=margin, groups=samples.groups, seed=self.seed
         )
+
+
+def in_turns(order: Positions, labels: Positions) -> Positions:
+    """Positions in `labels`, such that the classes take turns; of each class as they were."""
+    turn = pd.Series(order).groupby(labels[order]).cumcount()
+    return order[np.argsort(turn, kind="stable")]
 
 
 def _loaded(samples: Samples, most: int | None = None) -> list[Image.Image]:
     return [samples.source.load(int(index)) for index in samples.index[:most]]
-
-
-def _rank_within(labels: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Of each element, how many equal ones come before it."""
-    rank = np.zeros(len(labels), np.int64)
-    for label in np.unique(labels):
-        where = np.flatnonzero(labels == label)
-        rank[where] = np.arange(len(where))
-    return rank

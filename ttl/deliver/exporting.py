@@ -1,8 +1,9 @@
-"""From a fine-tuned model to files that passed the gate, each with what is known of it beside."""
+"""From a fine-tuned model to files that passed the gate, each with its record and its model card beside."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from math import nan
 from pathlib import Path
@@ -33,6 +34,11 @@ class Wanted:
     path: Path
     target: Target
 
+    @property
+    def precision(self) -> str:
+        """What the report calls it."""
+        return self.target.label or self.target.name
+
 
 def attempt(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) -> FileRecord:
     """Export one file, and say how it went: `state` is `passed`, `failed` or `not exported`, `why` its cause.
@@ -49,9 +55,8 @@ def attempt(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) -> F
             stale.unlink(missing_ok=True)
     except ExportError as error:
         why = str(error)
-    target = wanted.target
-    precision = target.label or target.name
-    return FileRecord(file=wanted.path.name, state=state, precision=precision, trial=deliverable.trial, why=why)
+    file, trial = wanted.path.name, deliverable.trial
+    return FileRecord(file=file, state=state, precision=wanted.precision, trial=trial, why=why)
 
 
 def export_file(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) -> FileRecord:
@@ -61,8 +66,7 @@ def export_file(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) 
         ExportError: the model can't be exported so, or the file can't be written.
         GateError: the file was made and didn't pass.
     """
-    result = _exported(deliverable, wanted, config)
-    record = _record(deliverable, wanted, result)
+    record = _record(deliverable, wanted, _exported(deliverable, wanted, config))
     if wanted.target.is_onnx:
         try:
             write_beside(wanted.path, read_contract(wanted.path), record)
@@ -79,34 +83,31 @@ def _exported(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) ->
     if target.is_calibrated:
         images = deliverable.to_calibrate(config.calibration_images)
         calibration = Calibration(images, acceptance.accept, config.weight_bits)
-
-    def export(divisor: int | None) -> ExportResult:
-        return export_model(
-            deliverable.model,
-            wanted.path,
-            check_on=deliverable.to_check(),
-            contract=_described(deliverable, config.licence or LICENCE),
-            opset=config.opset,
-            divisor=divisor,
-            precision=target.name,
-            calibration=calibration,
-            decoded=deliverable.decoded() if config.embed_preprocessing and target.is_onnx else (),
-            judge=acceptance.judge_of(target),
-            devices=config.devices,
-        )
-
+    export = partial(
+        export_model,
+        deliverable.model,
+        wanted.path,
+        check_on=deliverable.to_check(),
+        contract=_described(deliverable, config.licence or LICENCE),
+        opset=config.opset,
+        precision=target.name,
+        calibration=calibration,
+        decoded=deliverable.decoded() if config.embed_preprocessing and target.is_onnx else (),
+        judge=partial(acceptance.judge, target),
+        devices=config.devices,
+    )
     try:
-        return export(contract.divisor if contract.per_pixel else None)
+        return export(divisor=contract.divisor if contract.per_pixel else None)
     except GateError:
         raise
     except ExportError:
         if not contract.per_pixel:
             raise
-        return export(None)  # an encoder whose forward holds for one size: then the file takes windows of that size
+        return export(divisor=None)  # an encoder whose forward holds for one size: the file takes windows of that size
 
 
 def _described(deliverable: Deliverable, licence: str) -> Contract:
-    """What a file of the model says of itself; the rest is said when it is written."""
+    """What a file of the model says of itself; the rest is added when it is written."""
     provenance = replace(
         deliverable.contract.provenance,
         params=sum(parameter.numel() for parameter in deliverable.model.parameters()),
@@ -119,11 +120,11 @@ def _described(deliverable: Deliverable, licence: str) -> Contract:
 
 
 def _record(deliverable: Deliverable, wanted: Wanted, result: ExportResult) -> FileRecord:
-    parity, made, contract = result.parity, result.quantized, deliverable.contract
+    parity, made, contract, task = result.parity, result.quantized, deliverable.contract, deliverable.task
     record = FileRecord(
         file=wanted.path.name,
         state="passed",
-        precision=wanted.target.label or wanted.target.name,
+        precision=wanted.precision,
         trial=deliverable.trial,
         size_bytes=result.size_bytes,
         sha256=result.sha256,
@@ -144,5 +145,5 @@ def _record(deliverable: Deliverable, wanted: Wanted, result: ExportResult) -> F
         calibration_images=made.calibration_images if made else None,
         divisor=contract.divisor if contract.per_pixel else None,
         free_sides=result.free_sides if contract.per_pixel else None,
-        distance_unit=deliverable.distance_unit if contract.per_pixel else None,
+        distance_unit=task.kind.distance_unit(task.train) if contract.per_pixel else None,
     )

@@ -1,4 +1,4 @@
-"""What is known of an exported file, in the run folder and beside the file."""
+"""What became of an exported file, in the run folder and beside the file."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Exports:
 
 
 def remember(study: Study, records: Iterable[FileRecord]) -> None:
-    """Keep in the run folder what is known of its files.
+    """Keep in the run folder what became of its files.
 
     Raises:
         RunFolderError: what is there can't be trusted, or the folder can't be written.
@@ -71,25 +71,25 @@ def remember(study: Study, records: Iterable[FileRecord]) -> None:
 
 
 def remembered(study: Study, trials: Collection[str]) -> list[FileRecord]:
-    """What is known of the files of some fine-tunes, but for those that somebody removed.
+    """What became of the files of some fine-tunes, but for those that somebody removed.
 
     Raises:
         RunFolderError: what is there can't be trusted.
     """
-    known = (record for record in _all(study).values() if record.trial in trials)
-    return [record for record in known if record.state != "passed" or (study.folder / record.file).is_file()]
+    records = (record for record in _all(study).values() if record.trial in trials)
+    return [record for record in records if record.state != "passed" or (study.folder / record.file).is_file()]
 
 
 def is_whole(study: Study, file: str) -> bool:
     """Whether a file of the run folder is there with the bytes that passed the checks.
 
     Raises:
-        RunFolderError: what is known of the files can't be trusted.
+        RunFolderError: the records of the files can't be trusted.
     """
     record, path = _all(study).get(file), study.folder / file
     return record is not None and path.is_file() and record.sha256 == sha256(path)
 
 
 def _all(study: Study) -> Mapping[str, FileRecord]:
-    found = study.read(Exports, EXPORTS)
-    return found.files if found else {}
+    exports = study.read(Exports, EXPORTS)
+    return exports.files if exports else {}

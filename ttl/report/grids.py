@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ttl.errors import RunFolderError
-from ttl.report.page_blocks import Block, Cell, Facts, Figure, Gallery, Section, Table, row
+from ttl.report.cells import Cell
+from ttl.report.page_blocks import Block, Facts, Figure, Gallery, Section, Table, row
 from ttl.report.schema import read_report
 from ttl.report.sections import sections_of
 from ttl.typed import to_json

@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from markupsafe import Markup
 
-from ttl.typed import to_json
-from ttl.words import units
-from ttl.words.estimate import Estimate
-from ttl.words.metric import Metric
+from ttl.report.cells import Cell
+
+T = TypeVar("T")
+PLOTTED = "Data of this plot"
+"""The caption of the table behind a plot."""
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A table cell.
-
-    Attributes:
-        text: as the page shows it.
-        note: smaller lines below it: an interval, a setting.
-        value: what CSV and JSON have for `text`: the number unrounded (NaN where there is none), or of several values
-            in one text their JSON; None where the text is all.
-        unit: of `value`: `s`, `ms`, `bytes`, `px`; empty of what has none.
-        parts: name -> number in `note`, such as the ends of an interval. A column each in CSV and JSON.
-    """
-
-    text: str
-    note: str = ""
-    value: float | str | None = None
-    unit: str = ""
-    parts: tuple[tuple[str, float], ...] = ()
-
-
-MISSING = Cell(units.MISSING)
+Columns = Mapping[str, Callable[[T], Cell | str]]
+"""Title of a column -> its cell of one line."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +77,7 @@ class Code:
 class Figure:
     """A plot, the key to its marks as (CSS class, label), and the table of what it shows.
 
-    Attributes:
-        name: unique on the page, and the name of its table as a file.
-        title: above it; may be empty.
-        half: two of them stand side by side where there is room.
+    `name` is unique on the page, and the name of its table as a file. Two that are `half` stand side by side.
     """
 
     kind: ClassVar[str] = "figure"
@@ -161,41 +138,15 @@ def row(*cells: Cell | str, mark: str = "") -> Row:
     return Row(tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in cells), mark)
 
 
-def amount(value: float | None, write: Callable[[float], str] = units.whole, unit: str = "", note: str = "") -> Cell:
-    """A number, written by one of `ttl.words.units`; `unit` is what it is in before it is written."""
-    number = math.nan if value is None else value
-    return Cell(write(number), note, number, unit if math.isfinite(number) else "")
-
-
-def metric_cell(value: float | None, metric: Metric, *, is_difference: bool = False) -> Cell:
-    """A metric's value, or the difference of two."""
-    return amount(value, metric.signed if is_difference else metric.text, metric.unit)
-
-
-def estimate_cell(estimate: Estimate | None, metric: Metric) -> Cell:
-    """A metric's value with its interval below it."""
-    if estimate is None or not estimate.is_defined:
-        return MISSING
-    return Cell(
-        metric.text(estimate.value), metric.interval(estimate), estimate.value, metric.unit, interval_ends(estimate)
-    )
-
-
-def interval_ends(estimate: Estimate) -> tuple[tuple[str, float], ...]:
-    """The ends of an interval as parts of a cell; nothing where there is none."""
-    return (("low", estimate.ci_low), ("high", estimate.ci_high)) if estimate.has_interval else ()
-
-
-def plain_cell(value: object) -> Cell:
-    """Any JSON value."""
-    text = units.plain(value)
-    if isinstance(value, str | bool) or value is None or text == units.MISSING:
-        return Cell(text)
-    several = isinstance(value, Mapping | Sequence)
-    return Cell(text, value=json.dumps(value) if several else value)  # type: ignore[arg-type]  # a number is left
-
-
-def facts(of: object, labels: Mapping[str, str]) -> tuple[tuple[str, Cell], ...]:
-    """The fields of a dataclass that have a label, in the labels' order."""
-    values = to_json(of)
-    return tuple((label, plain_cell(values.get(name))) for name, label in labels.items())
+def table(
+    caption: str,
+    columns: Columns[T],
+    lines: Iterable[T],
+    *,
+    mark: Callable[[T], str] = lambda line: "",
+    n_text: int = 1,
+    folded: bool = False,
+) -> Table:
+    """A table of `lines`, whatever they are; `mark` gives the CSS class of a row."""
+    rows = (row(*(cell(line) for cell in columns.values()), mark=mark(line)) for line in lines)
+    return Table(caption, tuple(columns), tuple(rows), n_text, folded)

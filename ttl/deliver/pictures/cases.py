@@ -1,13 +1,15 @@
-"""Test images that the report shows, with what networks make of them."""
+"""Test images that the report shows, with what networks make of them, and their pictures in the run folder."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ttl.errors import RunFolderError
 from ttl.typed import Figure, OptionalKey
 
 Which = Literal["full", "chosen"]
@@ -44,13 +46,9 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class CamCase:
-    """A test image with its maps.
+    """A test image with its maps: of each network the class that the map is of, its rows and columns, and its file.
 
-    Attributes:
-        truth: its class, or the label with `no` before it where that is absent.
-        map_of: network -> the class that its map is of.
-        map_size: network -> rows and columns of the map.
-        files: `image` and each network -> file.
+    `truth` is the image's class, or the label with `no` before it where that is absent; `files` has the `image`, too.
     """
 
     id: str
@@ -69,3 +67,22 @@ class CamCases:
     split: OptionalKey[str] = None
     cases: Annotated[tuple[CamCase, ...], Field(exclude_if=lambda cases: not cases)] = ()
     missing: OptionalKey[str] = None
+
+
+def write_pictures(run_folder: Path, name: str, number: int, pictures: Mapping[str, bytes]) -> dict[str, str]:
+    """Write the PNG files of one case into a folder of the run folder; key -> path, relative to the run folder.
+
+    Raises:
+        RunFolderError: no room, or no right to write.
+    """
+    paths = {key: f"{name}/{number}-{key}.png" for key in pictures}
+    try:
+        (run_folder / name).mkdir(exist_ok=True)
+        for key, path in paths.items():
+            (run_folder / path).write_bytes(pictures[key])
+    except OSError as error:
+        raise RunFolderError(
+            f"The pictures in {run_folder / name} can't be written ({error.strerror}): make room and give the same "
+            "command again, what was computed is kept"
+        ) from error
+    return paths

@@ -12,8 +12,7 @@ import numpy as np
 from ttl.data.masked_images import MaskedImages
 from ttl.data.modality.overlay import overlay, picture
 from ttl.deliver.deliverable import Deliverable
-from ttl.deliver.pictures.cases import MaskCase, MaskCases, Which
-from ttl.deliver.pictures.write import write_pictures
+from ttl.deliver.pictures.cases import MaskCase, MaskCases, Which, write_pictures
 from ttl.export.run import OnnxModel
 from ttl.stats import metrics
 
@@ -22,12 +21,9 @@ WORST = 5
 
 
 def draw_masks_of(networks: Mapping[Which, Deliverable], files: Mapping[Which, Path], folder: Path) -> MaskCases:
-    """Write the pictures of some test images, and say what they are.
+    """Write the pictures of some test images into the run folder, and say what they are.
 
-    Args:
-        networks: of one segmentation; `full` alone where the whole network was chosen.
-        files: what was exported of them, under the same names.
-        folder: the run folder.
+    Of `networks` there is `full` alone where the whole one was chosen; `files` are what was exported of them.
 
     Raises:
         RunFolderError: no room, or no right to write.
@@ -42,14 +38,9 @@ def draw_masks_of(networks: Mapping[Which, Deliverable], files: Mapping[Which, P
         masks |= {which: next(model.maps([pixels])).argmax(0) for which, model in models.items()}
         pictures = {"image": picture(pixels.numpy())}
         pictures |= {name: overlay(pixels.numpy(), mask, classes=split.classes - 1) for name, mask in masks.items()}
-        cases.append(
-            MaskCase(
-                id=task.test.ids[position],
-                why=why,
-                figures={which: {"dice": values[position]} for which, values in dice.items()},
-                files=write_pictures(folder, FOLDER, number, pictures),
-            )
-        )
+        figures = {which: {"dice": values[position]} for which, values in dice.items()}
+        paths = write_pictures(folder, FOLDER, number, pictures)
+        cases.append(MaskCase(id=task.test.ids[position], why=why, figures=figures, files=paths))
     return MaskCases(split="test", classes=task.class_names, cases=tuple(cases))
 
 
@@ -64,5 +55,4 @@ def _picked(dice: list[float]) -> list[tuple[int, str]]:
     """Positions of the cases to show, and why: the worst ones, then the median."""
     defined = [i for i in np.argsort(dice, kind="stable").tolist() if not isnan(dice[i])]
     worst = [(position, f"worst {rank} of {len(defined)}") for rank, position in enumerate(defined[:WORST], start=1)]
-    median = defined[len(defined) // 2] if defined else None
-    return worst + [(median, "median")] * (median is not None and len(defined) > WORST)
+    return [*worst, (defined[len(defined) // 2], "median")] if len(defined) > WORST else worst

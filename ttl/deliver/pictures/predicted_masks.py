@@ -6,7 +6,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -19,35 +19,35 @@ from ttl.errors import ExportError
 from ttl.export.run import OnnxModel
 
 
-def draw_masks(model: OnnxModel, paths: Sequence[Path], root: Path, out: Path) -> Iterator[dict[str, Any]]:
-    """Write a mask and an overlay for each image, under its place below `root`.
+class DrawnMask(TypedDict):
+    """Paths of an image and of what was drawn of it, and class -> share of its pixels."""
+
+    image: str
+    mask: str
+    overlay: str
+    shares: dict[str, float]
+
+
+def draw_masks(model: OnnxModel, paths: Sequence[Path], root: Path, out: Path) -> Iterator[DrawnMask]:
+    """Write a mask and an overlay for each image, under its place below `root`, to `out/masks/` and `out/overlays/`.
 
     A mask has the image's size. Of two classes it is grey, 255 the second one; of more its pixels are the classes'
     numbers, shown in colours. Both can be read again as masks to learn from. It has the image's name, without its
     extension where no other image has the same one without.
 
-    Args:
-        model: of a segmentation.
-        paths: of the images.
-        root: the folder that they were found in.
-        out: the folder to write into: `masks/` and `overlays/`.
-
-    Yields:
-        `image`, `mask` and `overlay` (paths), and `shares`: class -> share of the pixels.
-
     Raises:
         DataError: an image can't be read.
         ExportError: the folder can't be written.
     """
-    said = model.contract
+    contract = model.contract
     for path, place in _places(paths, root).items():
-        pixels = channels_first(open_image(path, said.decoding.window), said.channels)
-        found = next(model.maps([pixels])).argmax(0).astype(np.uint8)
+        pixels = channels_first(open_image(path, contract.decoding.window), contract.channels)
+        classes = next(model.maps([pixels])).argmax(0).astype(np.uint8)
         mask, drawn = out / "masks" / place, out / "overlays" / place
-        _write(mask, _png(found, len(said.class_names)))
-        _write(drawn, overlay(pixels, found, classes=len(said.class_names) - 1))
-        counts = np.bincount(found.ravel(), minlength=len(said.class_names)) / found.size
-        shares = dict(zip(said.class_names, counts.tolist(), strict=True))
+        _write(mask, _png(classes, len(contract.class_names)))
+        _write(drawn, overlay(pixels, classes, classes=len(contract.class_names) - 1))
+        counts = np.bincount(classes.ravel(), minlength=len(contract.class_names)) / classes.size
+        shares = dict(zip(contract.class_names, counts.tolist(), strict=True))
         yield {"image": str(path), "mask": str(mask), "overlay": str(drawn), "shares": shares}
 
 
@@ -64,13 +64,10 @@ def _places(paths: Sequence[Path], root: Path) -> dict[Path, Path]:
 
 
 def _png(mask: npt.NDArray[np.uint8], classes: int) -> bytes:
-    """The mask as a PNG."""
+    image = Image.fromarray(mask * np.uint8(255) if classes == 2 else mask)
+    if classes > 2:
+        image.putpalette(b"\0\0\0" + b"".join(bytes.fromhex(colour[1:]) for colour in class_colours(classes - 1)))
     file = io.BytesIO()
-    if classes == 2:
-        Image.fromarray(mask * np.uint8(255)).save(file, "PNG")
-        return file.getvalue()
-    image = Image.fromarray(mask)
-    image.putpalette(b"\0\0\0" + b"".join(bytes.fromhex(colour[1:]) for colour in class_colours(classes - 1)))
     image.save(file, "PNG")
     return file.getvalue()
 

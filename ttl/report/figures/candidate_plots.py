@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import PurePath
 
 from markupsafe import Markup
 
+from ttl.report.cells import Cell, amount, estimate_cell
 from ttl.report.figures import svg
-from ttl.report.figures.depth_axis import ROLES, Role, depth_axes, depth_plot, role
-from ttl.report.page_blocks import Cell, Figure, Table, amount, estimate_cell, row
+from ttl.report.figures.depth_axis import ROLES, Role, depth_axes, depth_plot, role, stages
+from ttl.report.page_blocks import PLOTTED, Columns, Figure, Table, table
 from ttl.report.schema import RunReport
 from ttl.report.schema.searched import CandidateResult
 from ttl.words import units
@@ -26,16 +27,19 @@ def depth_figure(report: RunReport) -> Figure | None:
     axes, metric = depth_axes(report, _range(report, tried)), f"validation {report.score.name}"
     described = ", ".join(f"{c.cut} {_words(report, c)}" for c in tried)
     words = f"{metric} against depth", f"{len(tried)} candidates from the lowest to the highest: {described}."
-    layers = _guides(report, axes, tried), *_marks(report, axes, tried, [c.index for c in tried])
-    picture = depth_plot(report, axes, "depth", words, f"validation {report.score.titled}", *layers)
+    layers = _guides(report, axes, tried), *_marks(report, axes, tried, lambda c: c.index)
+    picture = depth_plot(axes, "depth", words, f"validation {report.score.titled}", stages(report, axes), *layers)
     caption = (
         f"{metric[0].upper()}{metric[1:]} of every truncation point that was tried, with 95% intervals. "
         "Shaded bands are the network's resolution stages; the axis does not start at 0."
     )
-    columns = ("Point", "Role", "Index", f"Validation {report.score.name}")
-    rows = tuple(row(*_name(report, c), amount(c.index, units.plain), _value(report, c)) for c in tried)
-    data = Table("Data of this plot", columns, rows, n_text=2, folded=True)
-    return Figure("depth", picture, caption, _key(report, tried), data)
+    columns: Columns[CandidateResult] = {
+        "Point": lambda c: c.cut,
+        "Role": lambda c: ROLES[role(report, c.cut)],
+        "Index": lambda c: amount(c.index, units.plain),
+        f"Validation {report.score.name}": lambda c: _value(report, c),
+    }
+    return Figure("depth", picture, caption, _key(report, tried), table(PLOTTED, columns, tried, n_text=2, folded=True))
 
 
 def pareto_figure(report: RunReport) -> Figure | None:
@@ -53,8 +57,8 @@ def pareto_figure(report: RunReport) -> Figure | None:
         f"{len(tried)} candidates from the cheapest to the dearest: {described}. Best for their cost: "
         f"{', '.join(c.cut for c in front)}.",
         axes.frame(f"MACs of an image, {prefix}".rstrip(" ,"), f"validation {report.score.titled}", whole=False),
-        axes.path(*_steps(report, front, scale, width[1]), "front"),
-        *_marks(report, axes, tried, [c.macs / scale for c in tried]),
+        _steps(report, axes, front, scale),
+        *_marks(report, axes, tried, lambda c: c.macs / scale),
     )
     caption = (
         f"Validation {report.score.name} of every truncation point that was tried against the computation that an "
@@ -96,11 +100,17 @@ def _words(report: RunReport, candidate: CandidateResult) -> str:
     return f"{_text(report, candidate)} {ROLES[role(report, candidate.cut)]}".strip()
 
 
-def _marks(report: RunReport, axes: svg.Axes, tried: Candidates, xs: Sequence[float]) -> list[Markup]:
+def _value(report: RunReport, candidate: CandidateResult) -> Cell:
+    return estimate_cell(report.validation(candidate), report.score)
+
+
+def _marks(
+    report: RunReport, axes: svg.Axes, tried: Candidates, x_of: Callable[[CandidateResult], float]
+) -> list[Markup]:
     """Values with their intervals, the chosen one's above the others."""
     marks = []
-    for candidate, x in sorted(zip(tried, xs, strict=True), key=lambda placed: report.is_chosen(placed[0].cut)):
-        estimate, class_ = report.validation(candidate), role(report, candidate.cut)
+    for candidate in sorted(tried, key=lambda c: report.is_chosen(c.cut)):
+        x, estimate, class_ = x_of(candidate), report.validation(candidate), role(report, candidate.cut)
         label = f"{candidate.cut}: {_text(report, candidate)}"
         mark = axes.dot(x, estimate.value, class_, label, square=report.is_whole(candidate.cut))
         if estimate.has_interval:
@@ -113,11 +123,11 @@ def _guides(report: RunReport, axes: svg.Axes, tried: Candidates) -> Markup:
     """A line down from the chosen point, and one across at the whole network's value."""
     lines = []
     for candidate in tried:
-        x, y = axes.x(candidate.index), axes.y(report.validation(candidate).value)
+        value = report.validation(candidate).value
         if report.is_whole(candidate.cut):
-            lines.append(svg.element("line", class_="guide full", x1=axes.x.start, x2=axes.x.stop, y1=y, y2=y))
+            lines.append(axes.level(value, "full"))
         if report.is_chosen(candidate.cut):
-            lines.append(svg.element("line", class_="guide chosen", x1=x, x2=x, y1=y, y2=axes.y.start))
+            lines.append(axes.down(candidate.index, "chosen", value))
     return svg.element("g", *lines)
 
 
@@ -134,45 +144,32 @@ def _key(report: RunReport, tried: Candidates) -> tuple[tuple[str, str], ...]:
     return tuple(key)
 
 
-def _name(report: RunReport, candidate: CandidateResult) -> tuple[str, str]:
-    return candidate.cut, ROLES[role(report, candidate.cut)]
-
-
-def _value(report: RunReport, candidate: CandidateResult) -> Cell:
-    return estimate_cell(report.validation(candidate), report.score)
-
-
 def _scale(macs: float) -> tuple[float, str]:
     """What MACs are divided by on the axis, and the prefix that says it: 1e9 and G."""
     step = min(max(0, math.floor(math.log10(max(macs, 1)) / 3)), len(units.SUFFIXES) - 1)
     return 1000.0**step, units.SUFFIXES[step].strip()
 
 
-def _steps(report: RunReport, front: Candidates, scale: float, end: float) -> tuple[list[float], list[float]]:
+def _steps(report: RunReport, axes: svg.Axes, front: Candidates, scale: float) -> Markup:
     """The best for each cost, as steps up to the right edge."""
-    xs, ys = [], []
-    for candidate, x in zip(front, [*(c.macs / scale for c in front[1:]), end], strict=True):
-        xs += [candidate.macs / scale, x]
-        ys += [report.validation(candidate).value] * 2
-    return xs, ys
+    starts = [c.macs / scale for c in front]
+    xs = [x for ends in zip(starts, [*starts[1:], axes.x.high], strict=True) for x in ends]
+    return axes.path(xs, [report.validation(c).value for c in front for _ in range(2)], "front")
 
 
 def _costs(report: RunReport, tried: Candidates, front: Candidates) -> Table:
     timed = _timed(report)
-    rows = tuple(
-        row(
-            *_name(report, c),
-            "yes" if c in front else "no",
-            amount(c.macs, units.large),
-            amount(c.params, units.large),
-            _value(report, c),
-            *((amount(timed.get(c.cut), units.milliseconds, "ms"),) if timed else ()),
-            mark=role(report, c.cut),
-        )
-        for c in tried
-    )
-    columns = ("Point", "Role", "On the line", "MACs", "Params", f"Validation {report.score.name}")
-    return Table("Data of this plot", (*columns, *(("Latency, median",) if timed else ())), rows, n_text=3, folded=True)
+    columns: dict[str, Callable[[CandidateResult], Cell | str]] = {
+        "Point": lambda c: c.cut,
+        "Role": lambda c: ROLES[role(report, c.cut)],
+        "On the line": lambda c: "yes" if c in front else "no",
+        "MACs": lambda c: amount(c.macs, units.large),
+        "Params": lambda c: amount(c.params, units.large),
+        f"Validation {report.score.name}": lambda c: _value(report, c),
+    }
+    if timed:
+        columns["Latency, median"] = lambda c: amount(timed.get(c.cut), units.milliseconds, "ms")
+    return table(PLOTTED, columns, tried, mark=lambda c: role(report, c.cut), n_text=3, folded=True)
 
 
 def _timed(report: RunReport) -> dict[str, float | None]:

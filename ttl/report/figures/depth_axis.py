@@ -9,7 +9,6 @@ from markupsafe import Markup
 
 from ttl.report.figures import svg
 from ttl.report.schema import RunReport
-from ttl.report.schema.searched import PointRecord
 
 Role = Literal["chosen", "full", "other"]
 """Of a point; also the CSS class of its mark and its row."""
@@ -30,27 +29,19 @@ def depth_axes(report: RunReport, values: tuple[float, float], *, above: float =
 
 
 def depth_plot(
-    report: RunReport,
-    axes: svg.Axes,
-    name: str,
-    words: tuple[str, str],
-    y_title: str,
-    *layers: Markup,
-    behind: Markup | None = None,
+    axes: svg.Axes, name: str, words: tuple[str, str], y_title: str, behind: Markup, *layers: Markup
 ) -> Markup:
     """A finished plot against depth.
 
     Args:
-        report: has the points.
         axes: of `depth_axes`.
         name: of the plot.
         words: its title and its description.
         y_title: of the vertical axis.
+        behind: what lies behind the grid, such as `stages`.
         layers: what is drawn.
-        behind: behind grid and guide; the resolution stages where None.
     """
-    background = _stages(axes, report.points) if behind is None else behind
-    return svg.plot(name, *words, background, axes.frame(DEPTH, y_title), *layers)
+    return svg.plot(name, *words, behind, axes.frame(DEPTH, y_title), *layers)
 
 
 def chosen_guide(report: RunReport, axes: svg.Axes) -> tuple[Markup, ...]:
@@ -58,18 +49,15 @@ def chosen_guide(report: RunReport, axes: svg.Axes) -> tuple[Markup, ...]:
     return (axes.down(report.chosen.index, "chosen"),) if report.chosen else ()
 
 
-def _stages(axes: svg.Axes, points: tuple[PointRecord, ...]) -> Markup:
+def stages(report: RunReport, axes: svg.Axes) -> Markup:
     """The network's resolution stages as bands over the whole height."""
-    bands = (_stage(axes, stage, list(members)) for stage, members in groupby(points, key=lambda point: point.stage))
+    bands = []
+    for stage, points in groupby(report.points, key=lambda point: point.stage):
+        members = list(points)
+        left, right = axes.x(members[0].index - 0.5), axes.x(members[-1].index + 0.5)
+        top, width = axes.y.stop, right - left
+        label = f"stage {stage}" if width > WIDE_STAGE else str(stage) if width > NARROW_STAGE else ""
+        names, class_ = f"stage {stage}: {members[0].name} to {members[-1].name}", "band odd" if stage % 2 else "band"
+        band = svg.rectangle(class_, left, top, width, axes.y.start - top, names)
+        bands.append(svg.element("g", band, svg.text(label, left + width / 2, top - 12)))
     return svg.element("g", *bands)
-
-
-def _stage(axes: svg.Axes, stage: int, members: list[PointRecord]) -> Markup:
-    left, right = axes.x(members[0].index - 0.5), axes.x(members[-1].index + 0.5)
-    top, width = axes.y.stop, right - left
-    label = f"stage {stage}" if width > WIDE_STAGE else str(stage) if width > NARROW_STAGE else ""
-    names = svg.element("title", f"stage {stage}: {members[0].name} to {members[-1].name}")
-    class_ = "band odd" if stage % 2 else "band"
-    band = svg.element("rect", names, class_=class_, x=left, y=top, width=width, height=axes.y.start - top)
-    text = svg.element("text", label, x=left + width / 2, y=top - 12, text_anchor="middle")
-    return svg.element("g", band, text)

@@ -32,15 +32,39 @@ SQUARE = Size(480, 480, "square")
 
 
 def element(tag: str, *children: str, **attributes: object) -> Markup:
-    """One element. `class_` is `class`, `stroke_width` is `stroke-width`; text and values are escaped."""
-    pairs = ((name.rstrip("_").replace("_", "-"), escape(_attribute(value))) for name, value in attributes.items())
-    opening = "".join(f' {name}="{value}"' for name, value in pairs)
+    """One element. `class_` is `class`, `stroke_width` `stroke-width`; text and values are escaped, None left out."""
+    pairs = ((name.rstrip("_").replace("_", "-"), value) for name, value in attributes.items() if value is not None)
+    opening = "".join(f' {name}="{escape(_attribute(value))}"' for name, value in pairs)
     # Plain strings of what is escaped already: formatting with Markup is five times as slow.
     return Markup(f"<{tag}{opening}>{''.join(map(escape, children))}</{tag}>")
 
 
 def _attribute(value: object) -> str:
     return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def text(
+    words: str,
+    x: float,
+    y: float,
+    *,
+    anchor: str | None = "middle",
+    class_: str | None = None,
+    tooltip: str = "",
+    is_central: bool = False,
+) -> Markup:
+    """Words at a place, from which they extend as `anchor` says; vertically around it, or else above it."""
+    children = [element("title", tooltip)] if tooltip else []
+    baseline = "central" if is_central else None
+    return element("text", *children, words, class_=class_, x=x, y=y, text_anchor=anchor, dominant_baseline=baseline)
+
+
+def rectangle(
+    class_: str, x: float, y: float, width: float, height: float, tooltip: str = "", **attributes: object
+) -> Markup:
+    """A rectangle; `x` and `y` are its upper left corner."""
+    children = [element("title", tooltip)] if tooltip else []
+    return element("rect", *children, class_=class_, x=x, y=y, width=width, height=height, **attributes)
 
 
 @dataclass(frozen=True)
@@ -99,19 +123,26 @@ class Axes:
         """Grid, tick labels and axis titles; x ticks are `whole` numbers (a point's index, an epoch) or any."""
         bottom, ys = self.y.start, nice_ticks(self.y.low, self.y.high)
         xs = nice_ticks(self.x.low, self.x.high, 12 if whole else 5, whole=whole)
-        parts = [element("text", y_title, class_="axis-title", x=4, y=20)]
+        parts = [text(y_title, 4, 20, anchor=None, class_="axis-title")]
         for tick, label in zip(ys, tick_labels(ys), strict=True):
             at = self.y(tick)
-            parts.append(element("line", class_="grid", x1=self.x.start, x2=self.x.stop, y1=at, y2=at))
-            parts.append(element("text", label, x=LEFT - 8, y=at, text_anchor="end", dominant_baseline="central"))
-        for tick, label in zip(xs, tick_labels(xs), strict=True):
-            parts.append(element("text", label, x=self.x(tick), y=bottom + 28, text_anchor="middle"))
+            parts += [self._level(at, "grid"), text(label, LEFT - 8, at, anchor="end", is_central=True)]
+        parts += [text(label, self.x(tick), bottom + 28) for tick, label in zip(xs, tick_labels(xs), strict=True)]
         middle = (self.x.start + self.x.stop) / 2
-        parts.append(
-            element("text", x_title, class_="axis-title", x=middle, y=self.size.height - 8, text_anchor="middle")
-        )
-        parts.append(element("line", class_="axis", x1=self.x.start, x2=self.x.stop, y1=bottom, y2=bottom))
-        return element("g", *parts)
+        title = text(x_title, middle, self.size.height - 8, class_="axis-title")
+        return element("g", *parts, title, self._level(bottom, "axis"))
+
+    def _level(self, at: float, class_: str) -> Markup:
+        return element("line", class_=class_, x1=self.x.start, x2=self.x.stop, y1=at, y2=at)
+
+    def level(self, y: float, class_: str) -> Markup:
+        """A guide over the whole width."""
+        return self._level(self.y(y), f"guide {class_}")
+
+    def down(self, x: float, class_: str, y: float | None = None) -> Markup:
+        """A guide from `y`, or over the whole height."""
+        at, top = self.x(x), self.y.stop if y is None else self.y(y)
+        return element("line", class_=f"guide {class_}", x1=at, x2=at, y1=top, y2=self.y.start)
 
     def path(self, xs: Sequence[float], ys: Sequence[float], class_: str) -> Markup:
         """A line through the points, broken where a value is missing."""
@@ -148,36 +179,26 @@ class Axes:
         whiskers = f"M{at:.1f} {low}V{bottom}M{at:.1f} {top}V{high}"
         caps = "".join(f"M{at - half / 2:.1f} {end}h{half:.1f}" for end in (low, high))
         edges = f"M{at - half:.1f} {bottom}h{width:.1f}V{top}h{-width:.1f}Z"
-        return element(
-            "g",
-            element("title", label),
-            element("path", class_=f"bar {class_}", d=whiskers + caps),
-            element("path", class_=f"box {class_}", d=edges),
-            element("path", class_=f"median {class_}", d=f"M{at - half:.1f} {middle}h{width:.1f}"),
-        )
+        lines = {"bar": whiskers + caps, "box": edges, "median": f"M{at - half:.1f} {middle}h{width:.1f}"}
+        paths = (element("path", class_=f"{kind} {class_}", d=d) for kind, d in lines.items())
+        return element("g", element("title", label), *paths)
 
     def across(self, low: float, high: float, class_: str) -> Markup:
         """A horizontal strip over the whole width."""
         top, bottom = self.y(high), self.y(low)
-        width = self.x.stop - self.x.start
-        return element("rect", class_=class_, x=self.x.start, y=top, width=width, height=bottom - top)
+        return rectangle(class_, self.x.start, top, self.x.stop - self.x.start, bottom - top)
 
     @property
     def step(self) -> float:
         """Room for one point of the x axis, in user units."""
         return self.x(1) - self.x(0)
 
-    def down(self, x: float, class_: str) -> Markup:
-        """A guide over the whole height."""
-        at = self.x(x)
-        return element("line", class_=f"guide {class_}", x1=at, x2=at, y1=self.y.stop, y2=self.y.start)
-
     def dot(self, x: float, y: float, class_: str, label: str, *, square: bool = False) -> Markup:
         """A mark with a tooltip."""
-        at_x, at_y, title = self.x(x), self.y(y), element("title", label)
         if square:
-            return element("rect", title, class_=f"dot {class_}", x=at_x - 6, y=at_y - 6, width=12, height=12)
-        return element("circle", title, class_=f"dot {class_}", cx=at_x, cy=at_y, r=7 if class_ == "chosen" else 5)
+            return rectangle(f"dot {class_}", self.x(x) - 6, self.y(y) - 6, 12, 12, label)
+        radius, title = 7 if class_ == "chosen" else 5, element("title", label)
+        return element("circle", title, class_=f"dot {class_}", cx=self.x(x), cy=self.y(y), r=radius)
 
 
 def plot(name: str, title: str, description: str, *layers: str, size: Size = WIDE) -> Markup:

@@ -23,33 +23,28 @@ class Comparison(FileComparison):
     split: str
 
 
+class _Line:
+    def __post_init__(self) -> None:
+        if len({len(values) for values in vars(self).values()}) > 1:
+            raise ValueError("its lists are not of one length")
+
+
 @dataclass(frozen=True, kw_only=True)
-class RocCurve:
+class RocCurve(_Line):
     """Point by point; from `threshold` on an image counts as positive, NaN where none does."""
 
     false_positive_rate: tuple[float, ...]
     sensitivity: tuple[float, ...]
     threshold: tuple[Figure, ...]
 
-    def __post_init__(self) -> None:
-        _check_equal(self.false_positive_rate, self.sensitivity, self.threshold)
-
 
 @dataclass(frozen=True, kw_only=True)
-class PrecisionRecallCurve:
+class PrecisionRecallCurve(_Line):
     """Point by point, thresholds likewise."""
 
     recall: tuple[float, ...]
     precision: tuple[float, ...]
     threshold: tuple[Figure, ...]
-
-    def __post_init__(self) -> None:
-        _check_equal(self.recall, self.precision, self.threshold)
-
-
-def _check_equal(*lists: tuple[float, ...]) -> None:
-    if len(set(map(len, lists))) > 1:
-        raise ValueError("its lists are not of one length")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +72,9 @@ class ClassRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Curves:
-    """Of each network the classes that are drawn; `grouped` says that images of one patient are among them.
+    """Of each network the classes that are drawn, `chosen` None where the whole one was; `left_out` classes aren't.
 
-    Attributes:
-        left_out: how many classes aren't drawn.
-        chosen: None where the whole network was chosen.
+    `grouped` says that there are images of one patient.
     """
 
     split: str

@@ -17,15 +17,7 @@ from ttl.deliver.file_record import FileRecord
 from ttl.deliver.pictures.cases import CamCases, MaskCases, Which
 from ttl.errors import RunFolderError
 from ttl.report.schema.asked import ModelRecord, RecipeRecord
-from ttl.report.schema.exported import DeliveredFiles
-from ttl.report.schema.on_test import (
-    Calibration,
-    Comparison,
-    Confusion,
-    Curves,
-    LabelConfusion,
-    PerClass,
-)
+from ttl.report.schema.on_test import Calibration, Comparison, Confusion, Curves, LabelConfusion, PerClass
 from ttl.report.schema.searched import (
     AnyPoint,
     CandidateResult,
@@ -50,22 +42,28 @@ SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeliveredFiles(FileRecord):
+    """The chosen network's file, `path` as `file`, and the whole one's beside it."""
+
+    path: str
+    full_path: str
+    full_size_bytes: int | None
+    full_parity_max_abs: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunReport:
     """All that a run found out, finished or under way.
 
     Attributes:
         status: `unfinished` until the files are exported.
         metric: the key of the metric that chooses.
-        points: from the lowest to the whole network.
-        candidates: the points that were fine-tuned, likewise.
-        probe: the probe's curve over the points; empty where it didn't run.
-        joint: that of the joint network's heads.
+        points: from the lowest to the whole network; `candidates`, those that were fine-tuned, likewise.
+        probe: the probe's curve over the points, `joint` that of the joint network's heads; empty where it didn't run.
         latency: times of the exported files.
         full: the whole network; None until it is fine-tuned.
         chosen: what the search chose; None while it runs, as all that follows.
-        comparison: of chosen and whole network on the test images.
-        curves: of a classification, as `confusion`, `calibration` and `cams`.
-        per_class: of masks, as `overlays`.
+        curves: of a classification, as `confusion`, `calibration` and `cams`; `per_class` and `overlays` are of masks.
         exports: every file of the run, whatever became of it.
     """
 

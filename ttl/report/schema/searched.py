@@ -81,14 +81,9 @@ class SeedSpread:
 
 @dataclass(frozen=True, kw_only=True)
 class PointResult:
-    """What a fine-tune at a point cost and reached.
+    """What a fine-tune at a point cost, and by metric what it reached; `spread` where there are several seeds.
 
-    Attributes:
-        trial: the one whose weights are delivered: of several seeds the one that validates best.
-        cut: the point's name.
-        val: metric -> estimate on the validation images.
-        test: on the test images.
-        spread: where there are several seeds.
+    `trial` is the one whose weights are delivered: of several seeds the one that validates best.
     """
 
     trial: str

@@ -7,26 +7,19 @@ from pathlib import Path
 from ttl.report.page_blocks import Section
 from ttl.report.schema import RunReport
 from ttl.report.sections.chosen_against_whole import chosen_against_whole
+from ttl.report.sections.class_curves import class_curves
+from ttl.report.sections.confusion_matrix import confusion
 from ttl.report.sections.data_and_split import data_and_split
-from ttl.report.sections.export_checks import export_checks
+from ttl.report.sections.exported_files import export_checks, timings
 from ttl.report.sections.fine_tuning import fine_tuning
-from ttl.report.sections.gradcam_pictures import gradcam_pictures
-from ttl.report.sections.mask_pictures import mask_pictures
-from ttl.report.sections.network_weights import network_weights
-from ttl.report.sections.on_test_images import class_curves, confidence, confusion
-from ttl.report.sections.reproduction import reproduction
-from ttl.report.sections.search_cost import search_cost
-from ttl.report.sections.timings import timings
+from ttl.report.sections.how_it_ran import network_weights, reproduction, search_cost
+from ttl.report.sections.pictured_cases import gradcam_pictures, mask_pictures
+from ttl.report.sections.reliability import confidence
 from ttl.report.sections.why_this_point import why_this_point
 
 
 def sections_of(report: RunReport, folder: Path | None) -> list[Section]:
-    """All sections that the report has something for.
-
-    Args:
-        report: what they are of.
-        folder: where the pictures lie that it names; None where only its content was given.
-    """
+    """All sections that the report has something for; `folder` is where the pictures lie that it names, if anywhere."""
     sections = (
         chosen_against_whole(report),
         why_this_point(report),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ttl.data.describe import Description, Duplicates
-from ttl.report.page_blocks import Block, Cell, Facts, Listing, Prose, Section, Table, amount, facts, row
+from ttl.report.cells import Cell, amount, facts
+from ttl.report.page_blocks import Block, Facts, Listing, Prose, Section, Table, row
 from ttl.report.patients import patients, split_sentence
 from ttl.report.schema import RunReport
 from ttl.words import units
@@ -15,8 +16,8 @@ LABELS = {
     "width_px": "Width, pixels",
     "height_px": "Height, pixels",
 }
-LABELS_OF_MASKS = {"distance_unit": "Distances in"}
-UNLABELLED = {"unlabelled_share": "unlabelled share"}
+FINGERPRINT = {"fingerprint": "Fingerprint (SHA-256)"}
+LABELS_OF_MASKS = LABELS | {"distance_unit": "Distances in"} | FINGERPRINT | {"unlabelled_share": "unlabelled share"}
 
 
 def data_and_split(report: RunReport) -> Section:
@@ -27,22 +28,18 @@ def data_and_split(report: RunReport) -> Section:
         blocks += _duplicates(task.duplicates)
     if task.notes:
         blocks.append(Listing(task.notes))
-    labels = LABELS | (LABELS_OF_MASKS if task.kind.per_pixel else {}) | {"fingerprint": "Fingerprint (SHA-256)"}
-    blocks.append(Facts(facts(task, labels | (UNLABELLED if task.kind.per_pixel else {}))))
+    blocks.append(Facts(facts(task, LABELS_OF_MASKS if task.kind.per_pixel else LABELS | FINGERPRINT)))
     return Section("data", f"The data and the split: {task.name}", tuple(blocks))
 
 
 def _counts_table(report: RunReport) -> Table:
     task, pixels = report.task, report.task.pixel_share or {}
-    rows = [
-        row(
-            name,
-            *_with_total([classes[name] for classes in task.counts.values()]),
-            *((amount(pixels.get(name), units.percent),) if pixels else ()),
-        )
-        for name in task.class_names
-    ]
-    totals = {"images" if _may_overlap(task) else "all": task.split_images}
+    rows = []
+    for name in task.class_names:
+        share = (amount(pixels.get(name), units.percent),) if pixels else ()
+        rows.append(row(name, *_with_total([classes[name] for classes in task.counts.values()]), *share))
+    # An image that may hold several classes is counted in each of them.
+    totals = {"all" if task.kind.one_class_each else "images": task.split_images}
     if of_patients := patients(report):
         totals["patients"] = of_patients
     for name, by_split in totals.items():
@@ -52,13 +49,8 @@ def _counts_table(report: RunReport) -> Table:
     return Table(_caption(task), columns, tuple(rows))
 
 
-def _may_overlap(task: Description) -> bool:
-    """Whether an image may hold several classes, so that their counts don't add up to images."""
-    return not task.kind.one_class_each
-
-
 def _caption(task: Description) -> str:
-    if not _may_overlap(task):
+    if task.kind.one_class_each:
         return "Images per class and split"
     share = ", and its share of the labelled pixels" if task.pixel_share else ""
     return f"In how many images each class occurs, by split{share}. An image may hold several."
@@ -72,14 +64,12 @@ def _duplicates(duplicates: Duplicates) -> list[Block]:
     """What the leak check found."""
     if duplicates.pairs == 0:
         return [Prose("Duplicates across the splits: none found, neither byte for byte nor saved anew.")]
-    counted = Facts(
-        (
-            ("Images of a later split that an earlier one has too", amount(duplicates.images)),
-            ("Pairs of such images", amount(duplicates.pairs)),
-            ("of them byte for byte the same", amount(duplicates.identical)),
-        ),
-        "Duplicates across the splits",
+    pairs = (
+        ("Images of a later split that an earlier one has too", amount(duplicates.images)),
+        ("Pairs of such images", amount(duplicates.pairs)),
+        ("of them byte for byte the same", amount(duplicates.identical)),
     )
     rows = tuple(row(pair.a, pair.a_split, pair.b, pair.b_split, pair.kind) for pair in duplicates.first)
     columns = ("Image", "in split", "is also", "in split", "how")
-    return [counted, Table(f"The first {len(rows)} pairs of duplicates", columns, rows, n_text=5, folded=True)]
+    named = Table(f"The first {len(rows)} pairs of duplicates", columns, rows, n_text=5, folded=True)
+    return [Facts(pairs, "Duplicates across the splits"), named]

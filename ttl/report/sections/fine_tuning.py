@@ -1,12 +1,19 @@
-"""How the candidates were fine-tuned."""
+"""How the candidates were fine-tuned: validation metric and losses, epoch by epoch, and the recipe."""
 
 from __future__ import annotations
 
-from ttl.report.figures.depth_axis import ROLES, Role
-from ttl.report.figures.learning_curves import epochs_table, learning_figures
-from ttl.report.page_blocks import Block, Facts, Listing, Section, facts
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ttl.report.cells import amount, facts, plain_cell
+from ttl.report.figures import svg
+from ttl.report.figures.depth_axis import ROLES, role
+from ttl.report.page_blocks import PLOTTED, Block, Facts, Figure, Listing, Section, Table, row
 from ttl.report.schema import RunReport
 from ttl.report.schema.searched import CandidateResult
+from ttl.typed import to_json
+from ttl.words import units
 
 RECIPE_LABELS = {
     "name": "Recipe",
@@ -22,34 +29,80 @@ RECIPE_LABELS = {
     "processes": "Processes",
     "seeds": "Seeds",
 }
+KEPT = "The ringed epoch is the one whose weights were kept: the best by what the recipe watches."
+LOSSES = "Dashed: training loss. Solid: validation loss."
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a learning-curve plot; `ys` may hold NaN. `kept` is the epoch whose weights were, where it is drawn.
+
+    Epochs are counted from 1 through all phases.
+    """
+
+    label: str
+    class_: str
+    ys: tuple[float, ...]
+    kept: int = 0
 
 
 def fine_tuning(report: RunReport) -> Section:
     """Learning curves of the chosen and the whole network, the recipe, and what the fine-tunes remarked."""
-    curved = _curved(report)
-    blocks: list[Block] = [*learning_figures(report, curved)]
-    blocks += [epochs_table(f"{ROLES[role]} ({c.cut})", c.curve) for role, c in curved.items() if c.curve]
+    roles = ((role(report, candidate.cut), candidate) for candidate in report.candidates if candidate.curve)
+    curved = {of: candidate for of, candidate in roles if of != "other"}
+    scores, losses = [], []
+    for of, candidate in curved.items():
+        name, curve = ROLES[of], candidate.curve
+        values = tuple(epoch.val.get(report.metric, math.nan) for epoch in curve)
+        scores.append(Series(name, of, values, candidate.best_epoch))
+        losses.append(Series(f"{name}, training", f"{of} dashed", tuple(epoch.train_loss for epoch in curve)))
+        losses.append(Series(f"{name}, validation", of, tuple(epoch.val_loss for epoch in curve)))
+    score = report.score
+    figures = (
+        _figure("curve-metric", f"validation {score.titled}", KEPT, scores, score.ceiling, score.text),
+        _figure("curve-loss", "loss", LOSSES, losses, math.inf, units.significant),
+    )
+    blocks: list[Block] = [figure for figure in figures if figure is not None]
+    blocks += [_epochs_table(f"{ROLES[of]} ({candidate.cut})", candidate) for of, candidate in curved.items()]
     blocks.append(Facts(facts(report.recipe, RECIPE_LABELS)))
-    if notes := _notes(report):
-        blocks.append(Listing(notes))
-    return Section("training", "How it was fine-tuned", tuple(blocks))
-
-
-def _notes(report: RunReport) -> tuple[str, ...]:
-    """Each remark once, with the points that it holds for."""
     points: dict[str, list[str]] = {}
     for candidate in report.candidates:
         for note in candidate.notes:
             points.setdefault(note, []).append(candidate.cut)
-    return tuple(f"{note} ({', '.join(cuts)})." for note, cuts in points.items())
+    if points:
+        blocks.append(Listing(tuple(f"{note} ({', '.join(cuts)})." for note, cuts in points.items())))
+    return Section("training", "How it was fine-tuned", tuple(blocks))
 
 
-def _curved(report: RunReport) -> dict[Role, CandidateResult]:
-    """The candidates whose curves are drawn, by role; the whole network once if it was chosen."""
-    curved: dict[Role, CandidateResult] = {}
-    for candidate in report.candidates:
-        if report.is_chosen(candidate.cut):
-            curved["chosen"] = candidate
-        elif report.is_whole(candidate.cut):
-            curved["full"] = candidate
-    return curved
+def _figure(
+    name: str, y_title: str, hint: str, series: Iterable[Series], ceiling: float, text: Callable[[float], str]
+) -> Figure | None:
+    drawn = [line for line in series if any(map(math.isfinite, line.ys))]
+    if not drawn:
+        return None
+    last = max(len(line.ys) for line in drawn)
+    axes = svg.Axes.spanning((0.5, last + 0.5), svg.padded((y for line in drawn for y in line.ys), 0.0, ceiling))
+    layers, described = [axes.frame("epoch", y_title)], []
+    for line in drawn:
+        layers.append(axes.path(range(1, len(line.ys) + 1), line.ys, line.class_))
+        if 0 < line.kept <= len(line.ys) and math.isfinite(y := line.ys[line.kept - 1]):
+            label = f"{line.label}, epoch {line.kept}: {text(y)}"
+            layers.append(axes.dot(line.kept, y, f"kept {line.class_}", label, square="full" in line.class_))
+        finite = [units.significant(y) for y in line.ys if math.isfinite(y)]
+        described.append(f"{line.label}: {len(line.ys)} epochs, from {finite[0]} to {finite[-1]}")
+    picture = svg.plot(name, f"{y_title} by epoch", f"{'; '.join(described)}.", *layers)
+    key = tuple((f"line-key {line.class_}", line.label) for line in drawn)
+    rows = []
+    for i in range(last):
+        values = (line.ys[i] if i < len(line.ys) else None for line in drawn)
+        rows.append(row(str(i + 1), *(amount(value, units.significant) for value in values)))
+    data = Table(PLOTTED, ("Epoch", *(line.label for line in drawn)), tuple(rows), folded=True)
+    return Figure(name, picture, f"{y_title[0].upper()}{y_title[1:]} after each epoch. {hint}", key, data)
+
+
+def _epochs_table(label: str, candidate: CandidateResult) -> Table:
+    """Everything that was recorded of each epoch."""
+    epochs = [to_json(epoch) for epoch in candidate.curve]
+    keys = tuple(dict.fromkeys(key for epoch in epochs for key in epoch))
+    rows = tuple(row(*(plain_cell(epoch.get(key)) for key in keys)) for epoch in epochs)
+    return Table(f"Every epoch: {label}", tuple(key.replace("_", " ") for key in keys), rows, folded=True)

@@ -31,14 +31,12 @@ POINT = {
 
 def glossary(report: RunReport) -> Listing:
     """The metrics of the task's kind, and the other words."""
-    keys = [key for key in METRICS if (key in OF_PIXELS) == report.task.kind.per_pixel and METRICS[key].meaning]
-    of_classes = () if report.task.kind.per_pixel else OF_CLASSES
-    lines = (*(_line(report, key) for key in keys), *of_classes, *GENERAL, POINT[noun(report)])
-    return Listing(lines, summary="What the words mean")
-
-
-def _line(report: RunReport, key: str) -> str:
-    chance = chance_level(report) if key == "auprc" else math.nan
-    guess = f" Guessing gets {units.score(chance)} on these test images." if math.isfinite(chance) else ""
-    name = METRICS[key].name
-    return f"{name[0].upper()}{name[1:]}: {METRICS[key].meaning}{guess}"
+    per_pixel, chance = report.task.kind.per_pixel, chance_level(report)
+    lines = []
+    for key, metric in METRICS.items():
+        if metric.meaning and (key in OF_PIXELS) == per_pixel:
+            guess = f" Guessing gets {units.score(chance)} on these test images."
+            line = f"{metric.name[0].upper()}{metric.name[1:]}: {metric.meaning}"
+            lines.append(line + (guess if key == "auprc" and math.isfinite(chance) else ""))
+    of_classes = () if per_pixel else OF_CLASSES
+    return Listing((*lines, *of_classes, *GENERAL, POINT[noun(report)]), summary="What the words mean")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ttl.report.page_blocks import MISSING, Cell, Table, amount, row
+from ttl.report.cells import MISSING, Cell, amount
+from ttl.report.page_blocks import Columns, Table, table
 from ttl.report.schema import RunReport
 from ttl.report.schema.searched import PointRecord, PointResult
 from ttl.report.wording import noun
@@ -13,14 +14,17 @@ HEAD_EXCLUDED = {
     "U-Net": "encoder up to the point and its decoder, segmentation head excluded",
 }
 """What is counted, by what is cut."""
+Costs = PointRecord | PointResult
 
 
-def cost_cells(of: PointRecord | PointResult) -> tuple[Cell, Cell]:
-    """Params and MACs; of a U-Net, how they are shared out below."""
-    return (
-        amount(of.params, units.large, note=_shared_out(of.encoder_params, of.params)),
-        amount(of.macs, units.large, note=_shared_out(of.encoder_macs, of.macs)),
-    )
+def params_cell(of: Costs) -> Cell:
+    """Params; of a U-Net, how they are shared out below."""
+    return amount(of.params, units.large, note=_shared_out(of.encoder_params, of.params))
+
+
+def macs_cell(of: Costs) -> Cell:
+    """MACs, likewise."""
+    return amount(of.macs, units.large, note=_shared_out(of.encoder_macs, of.macs))
 
 
 def _shared_out(encoder: int | None, total: int) -> str:
@@ -34,23 +38,22 @@ def seeds_cell(report: RunReport, result: PointResult | None, split: str) -> Cel
     """Mean and standard deviation over the seeds of the metric that chooses."""
     if result is None or result.spread is None:
         return MISSING
-    over_seeds = report.over_seeds(result, split)
-    text = f"{report.score.text(over_seeds.mean)} ± {report.score.text(over_seeds.sd)}"
-    note = f"{len(result.spread.seeds)} seeds"
-    return Cell(text, note, over_seeds.mean, parts=(("standard deviation", over_seeds.sd),))
+    over_seeds, text = report.over_seeds(result, split), report.score.text
+    words, note = f"{text(over_seeds.mean)} ± {text(over_seeds.sd)}", f"{len(result.spread.seeds)} seeds"
+    return Cell(words, note, over_seeds.mean, parts=(("standard deviation", over_seeds.sd),))
 
 
 def points_table(report: RunReport) -> Table:
     """All points where the network can be cut, folded."""
-    rows = (
-        row(
-            Cell(point.name, "stage end" if point.is_stage_end else ""),
-            *map(amount, (point.index, point.stage, point.channels, point.reduction)),
-            *cost_cells(point),
-        )
-        for point in report.points
-    )
-    columns = ("Point", "Index", "Stage", "Channels", "Reduction", "Params", "MACs")
+    columns: Columns[PointRecord] = {
+        "Point": lambda point: Cell(point.name, "stage end" if point.is_stage_end else ""),
+        "Index": lambda point: amount(point.index),
+        "Stage": lambda point: amount(point.stage),
+        "Channels": lambda point: amount(point.channels),
+        "Reduction": lambda point: amount(point.reduction),
+        "Params": params_cell,
+        "MACs": macs_cell,
+    }
     counted = f"Params and MACs: {HEAD_EXCLUDED[noun(report)]}."
     caption = f"All {len(report.points)} points where {report.model.name} can be cut. {counted}"
-    return Table(caption, columns, tuple(rows), folded=True)
+    return table(caption, columns, report.points, folded=True)

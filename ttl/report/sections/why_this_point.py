@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 
+from ttl.report.cells import Cell, amount, estimate_cell
 from ttl.report.figures.candidate_plots import depth_figure, pareto_figure
 from ttl.report.figures.depth_axis import ROLES, role
-from ttl.report.figures.evidence_curves import evidence_figure
-from ttl.report.figures.svcca_boxes import svcca_figure
-from ttl.report.page_blocks import Block, Cell, Listing, Prose, Section, Table, amount, estimate_cell, row
+from ttl.report.figures.evidence_plots import evidence_figure, svcca_figure
+from ttl.report.page_blocks import Block, Columns, Listing, Prose, Section, Table, row, table
 from ttl.report.schema import RunReport
-from ttl.report.schema.searched import CandidateResult, LatencyLimit
-from ttl.report.sections.points_table import HEAD_EXCLUDED, cost_cells, points_table, seeds_cell
+from ttl.report.schema.searched import CandidateResult, LatencyLimit, TimedPoint
+from ttl.report.sections.points_table import HEAD_EXCLUDED, macs_cell, params_cell, points_table, seeds_cell
 from ttl.report.wording import noun
 from ttl.words import units
 
@@ -34,20 +34,21 @@ def why_this_point(report: RunReport) -> Section:
 
 def _timed_points(limit: LatencyLimit) -> Table:
     """What was timed to keep to a latency."""
-    rows = tuple(
-        row(
-            timed.cut,
-            amount(timed.p50_ms, units.milliseconds, "ms"),
-            "" if math.isnan(timed.p50_ms) else "yes" if timed.p50_ms <= limit.budget_ms else "no",
-        )
-        for timed in limit.measured
-    )
+
+    def within(timed: TimedPoint) -> str:
+        return "" if math.isnan(timed.p50_ms) else "yes" if timed.p50_ms <= limit.budget_ms else "no"
+
+    columns: Columns[TimedPoint] = {
+        "Point": lambda timed: timed.cut,
+        "Time": lambda timed: amount(timed.p50_ms, units.milliseconds, "ms"),
+        "Within": within,
+    }
     caption = (
         f"The points that were timed to keep to {units.milliseconds(limit.budget_ms)} an image, threads "
         f"{units.whole(limit.threads)}. The search went up to {limit.highest}, the highest that is within. The time is "
         "the median of one image."
     )
-    return Table(caption, ("Point", "Time", "Within"), rows)
+    return table(caption, columns, limit.measured)
 
 
 def _name_cell(report: RunReport, candidate: CandidateResult) -> Cell:
@@ -56,45 +57,38 @@ def _name_cell(report: RunReport, candidate: CandidateResult) -> Cell:
 
 
 def _candidates_table(report: RunReport) -> Table:
-    name = report.score.name
-    has_seeds = any(candidate.spread for candidate in report.candidates)
-    rows = (
-        row(
-            _name_cell(report, c),
-            amount(c.index),
-            estimate_cell(report.validation(c), report.score),
-            estimate_cell(report.tested(c), report.score),
-            *((seeds_cell(report, c, split) for split in ("val", "test")) if has_seeds else ()),
-            *cost_cells(c),
-            amount(c.epochs),
-            amount(c.seconds, units.duration, "s"),
-            Cell(str(len(c.trials)), ", ".join(c.trials)),
-            mark=role(report, c.cut),
-        )
-        for c in report.candidates
-    )
-    over_seeds = (f"Val {name}, seeds", f"Test {name}, seeds") if has_seeds else ()
-    columns = ("Point", "Index", f"Val {name}", f"Test {name}", *over_seeds)
-    columns += ("Params", "MACs", "Epochs", "Time", "Trials")
-    rule = "The choice rests on the validation column only."
-    if has_seeds:
+    metric, rule = report.score, "The choice rests on the validation column only."
+    over_seeds: Columns[CandidateResult] = {}
+    if any(candidate.spread for candidate in report.candidates):
+        over_seeds = {
+            f"Val {metric.name}, seeds": lambda c: seeds_cell(report, c, "val"),
+            f"Test {metric.name}, seeds": lambda c: seeds_cell(report, c, "test"),
+        }
         rule = (
             "The choice rests on the mean validation value over the seeds; the other figures are of the seed "
             "that validates best, whose weights were kept."
         )
+    columns: Columns[CandidateResult] = {
+        "Point": lambda c: _name_cell(report, c),
+        "Index": lambda c: amount(c.index),
+        f"Val {metric.name}": lambda c: estimate_cell(report.validation(c), metric),
+        f"Test {metric.name}": lambda c: estimate_cell(report.tested(c), metric),
+        **over_seeds,
+        "Params": params_cell,
+        "MACs": macs_cell,
+        "Epochs": lambda c: amount(c.epochs),
+        "Time": lambda c: amount(c.seconds, units.duration, "s"),
+        "Trials": lambda c: Cell(str(len(c.trials)), ", ".join(c.trials)),
+    }
     caption = f"Every candidate that was tried. {rule} Params and MACs: {HEAD_EXCLUDED[noun(report)]}."
-    return Table(caption, columns, tuple(rows))
+    return table(caption, columns, report.candidates, mark=lambda c: role(report, c.cut))
 
 
 def _all_metrics_table(report: RunReport) -> Table:
-    names = tuple(dict.fromkeys(name for c in report.candidates for name in (*c.val, *c.test)))
-    columns = ("Point", *(f"{split} {report.measure(name).name}" for name in names for split in ("Val", "Test")))
-    rows = (
-        row(
-            _name_cell(report, c),
-            *(estimate_cell(split.get(name), report.measure(name)) for name in names for split in (c.val, c.test)),
-            mark=role(report, c.cut),
-        )
-        for c in report.candidates
-    )
+    keys = tuple(dict.fromkeys(key for c in report.candidates for key in (*c.val, *c.test)))
+    columns = ("Point", *(f"{split} {report.measure(key).name}" for key in keys for split in ("Val", "Test")))
+    rows = []
+    for c in report.candidates:
+        cells = (estimate_cell(split.get(key), report.measure(key)) for key in keys for split in (c.val, c.test))
+        rows.append(row(_name_cell(report, c), *cells, mark=role(report, c.cut)))
     return Table("All metrics of every candidate", columns, tuple(rows), folded=True)

@@ -1,0 +1,176 @@
+"""ROC and precision-recall curves of the two networks, class by class."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ttl.report.cells import Cell, amount, estimate_cell, interval_ends
+from ttl.report.figures import svg
+from ttl.report.page_blocks import PLOTTED, Block, Columns, Figure, Prose, Section, Table, row, table
+from ttl.report.schema import RunReport
+from ttl.report.schema.on_test import ClassRecord
+from ttl.report.wording import Side, sides
+from ttl.words import units
+from ttl.words.estimate import Estimate
+
+Record = Side[ClassRecord]
+Line = tuple[Sequence[float], Sequence[float], Sequence[float]]
+"""Along, up, and thresholds."""
+
+
+@dataclass(frozen=True)
+class CurveKind:
+    """What tells the two kinds of plot apart; `marked` is where a probability from 0.5 on counts as positive."""
+
+    name: str
+    title: str
+    x_title: str
+    y_title: str
+    metric: str
+    meaning: str
+    area: Callable[[ClassRecord], Estimate]
+    line: Callable[[ClassRecord], Line]
+    marked: Callable[[ClassRecord], tuple[float, float]]
+    guessing: Callable[[ClassRecord], tuple[float, float]]
+
+
+ROC = CurveKind(
+    "roc",
+    "ROC",
+    "false positive rate",
+    "sensitivity",
+    "AUROC",
+    "Up: the share of {name} images that is found. To the right: the share of the other images that is taken for it. "
+    "Dotted: guessing.",
+    lambda of: of.auroc,
+    lambda of: (of.roc.false_positive_rate, of.roc.sensitivity, of.roc.threshold),
+    lambda of: (1 - of.at_threshold.specificity.value, of.at_threshold.sensitivity.value),
+    lambda of: (0.0, 1.0),
+)
+PRECISION_RECALL = CurveKind(
+    "precision-recall",
+    "Precision and recall",
+    "recall (sensitivity)",
+    "precision",
+    "AUPRC",
+    "Up: the share of the images called {name} that are. To the right: the share of {name} images that is found. "
+    "Dotted: guessing.",
+    lambda of: of.auprc,
+    lambda of: (of.precision_recall.recall, of.precision_recall.precision, of.precision_recall.threshold),
+    lambda of: (of.at_threshold.sensitivity.value, of.at_threshold.precision.value),
+    lambda of: (units.share(of.positives, of.positives + of.negatives),) * 2,
+)
+
+
+def class_curves(report: RunReport) -> Section | None:
+    """ROC and precision-recall curves, and the table of the classes; None where there are none."""
+    classes = _class_records(report)
+    if not classes:
+        return None
+    blocks: list[Block] = [Prose(_introduction(report, classes))]
+    for at, (name, records) in enumerate(classes.items(), start=1):
+        blocks += [_curve_figure(at, name, kind, records) for kind in (ROC, PRECISION_RECALL)]
+    return Section("curves", "How well the classes are told apart", (*blocks, _classes_table(report, classes)))
+
+
+def _introduction(report: RunReport, classes: Mapping[str, Sequence[Record]]) -> str:
+    if report.task.kind == "binary":
+        name, records = next(iter(classes.items()))
+        shares = []
+        for side in records:
+            found, spared = side.of.at_threshold.sensitivity.value, side.of.at_threshold.specificity.value
+            of_others = f"leaves {units.percent(spared)} of the others alone"
+            shares.append(f"the {side.words} finds {units.percent(found)} of the {name} images and {of_others}")
+        at_half = f"Where a probability from 0.5 on counts as {name}, {'; '.join(shares)}."
+        return f"The positive class is {name}. All figures are of the test images. {at_half}"
+    one = "Each class against all others" if report.task.kind.one_class_each else "Each label by itself"
+    left_out = report.curves.left_out if report.curves else 0
+    few = (
+        f" Shown are the {len(classes)} with the most test images; left out: {units.whole(left_out)} with as many or "
+        "fewer."
+    )
+    return f"{one}; all figures are of the test images.{few if left_out else ''}"
+
+
+def _class_records(report: RunReport) -> dict[str, list[Record]]:
+    """Class -> how each network tells it from the rest, the whole network first."""
+    classes: dict[str, list[Record]] = {}
+    if report.curves is not None:
+        for side in sides(report, full=report.curves.full, chosen=report.curves.chosen):
+            for record in side.of:
+                classes.setdefault(record.name, []).append(Side(side.network, side.words, record))
+    return classes
+
+
+def _curve_figure(place: int, name: str, kind: CurveKind, records: Sequence[Record]) -> Figure:
+    """One plot of one class: the `place`-th on the page, called `name`."""
+    axes = svg.Axes.spanning((0.0, 1.0), (0.0, 1.0), size=svg.SQUARE)
+    lines, marks, described, key, rows = [], [], [], [], []
+    for side in records:
+        # Of two networks the whole one is dashed: in print they are told apart by that.
+        style = f"{side.network} dashed" if side.network == "full" and len(records) > 1 else side.network
+        (xs, ys, thresholds), (x, y) = kind.line(side.of), kind.marked(side.of)
+        lines.append(axes.path(*((xs, ys) if kind is ROC else stepped(xs, ys)), style))
+        at_half = f"from probability 0.5 on: {kind.x_title} {units.score(x)}, {kind.y_title} {units.score(y)}"
+        if math.isfinite(y):
+            label, is_square = f"{side.words}, {at_half}", side.network == "full"
+            marks.append(axes.dot(x, y, f"kept {side.network}", label, square=is_square))
+        area = kind.area(side.of)
+        ends = f" ({units.score(area.ci_low)} to {units.score(area.ci_high)})" if area.has_interval else ""
+        area_words = f"{side.words}: {kind.metric} {units.score(area.value)}{ends}"
+        described.append(f"{area_words}, {at_half}")
+        key.append((f"line-key {style}", area_words))
+        for point in zip(thresholds, xs, ys, strict=True):
+            rows.append(row(side.words, *(amount(value, units.significant) for value in point)))
+    title, plot_name = f"{kind.title}: {name}", f"{kind.name}-{place}"
+    guessing = axes.path((0.0, 1.0), kind.guessing(records[0].of), "guessing")
+    layers = axes.frame(kind.x_title, kind.y_title, whole=False), guessing, *lines, *marks
+    return Figure(
+        plot_name,
+        svg.plot(plot_name, title, f"{'; '.join(described)}.", *layers, size=svg.SQUARE),
+        f"{kind.meaning.format(name=name)} Marked: where a probability from 0.5 on counts as {name}.",
+        tuple(key),
+        Table(PLOTTED, ("Network", "Called positive from", kind.x_title, kind.y_title), tuple(rows), folded=True),
+        title=title,
+        half=True,
+    )
+
+
+def stepped(xs: Sequence[float], ys: Sequence[float]) -> tuple[list[float], list[float]]:
+    """A precision-recall curve as average precision adds it up: up to each recall, the precision there."""
+    before = [*xs[:1], *xs[:-1]]
+    return [x for pair in zip(before, xs, strict=True) for x in pair], [y for y in ys for _ in range(2)]
+
+
+def _classes_table(report: RunReport, classes: Mapping[str, Sequence[Record]]) -> Table:
+    """AUROC and AUPRC of each class and network, and what happens at 0.5."""
+    columns: Columns[Record] = {
+        "Positive": lambda side: _counted(side.of),
+        "Network": lambda side: side.words,
+        "AUROC": lambda side: estimate_cell(side.of.auroc, report.measure("auroc")),
+        "AUPRC": lambda side: estimate_cell(side.of.auprc, report.measure("auprc")),
+        "Sensitivity": lambda side: _share_cell(side.of.at_threshold.sensitivity),
+        "Specificity": lambda side: _share_cell(side.of.at_threshold.specificity),
+        "Precision": lambda side: _share_cell(side.of.at_threshold.precision),
+    }
+    is_grouped = report.curves is not None and report.curves.grouped
+    alone = "; those of the three shares take images of one patient for independent" if is_grouped else ""
+    caption = (
+        "Test images. Sensitivity, specificity (the share of the other images that is left alone) and precision are "
+        f"those where a probability from 0.5 on counts as positive. Smaller figures are 95% intervals{alone}."
+    )
+    return table(caption, columns, (side for records in classes.values() for side in records), n_text=2)
+
+
+def _counted(record: ClassRecord) -> Cell:
+    note = f"{units.whole(record.positives)} of {units.whole(record.positives + record.negatives)} images"
+    parts = (("positive images", float(record.positives)), ("other images", float(record.negatives)))
+    return Cell(record.name, note, parts=parts)
+
+
+def _share_cell(share: Estimate) -> Cell:
+    """A share as a percentage, with its interval below it."""
+    ends = f"{units.percent(share.ci_low)} to {units.percent(share.ci_high)}" if share.has_interval else ""
+    return Cell(units.percent(share.value), ends, share.value, parts=interval_ends(share))
