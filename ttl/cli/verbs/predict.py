@@ -52,7 +52,7 @@ def _masks(model: OnnxModel, paths: Sequence[Path], root: Path, out: Path) -> It
 
     for row in draw_masks(model, paths, root, out):
         shares = "  ".join(f"{name} {share:.1%}" for name, share in row["shares"].items())
-        yield row, f"{shares}  {row['mask']}"
+        yield dict(row), f"{shares}  {row['mask']}"
 
 
 def _classes(model: OnnxModel, paths: Sequence[Path]) -> Iterator[Row]:
