@@ -110,10 +110,10 @@ def test_no_two_modules_have_the_same_file_name() -> None:
 
 def heavy_after(steps: dict[str, str]) -> dict[str, list[str]]:
     """Step -> what heavy it imported, in a fresh process; `steps` is name -> code."""
-    lines = ["import json, sys", "found = {}"]
+    lines = ["import json, sys", "seen = {}"]
     for name, code in steps.items():
-        lines += [code, f"found[{name!r}] = [heavy for heavy in {HEAVY} if heavy in sys.modules]"]
-    code = "\n".join([*lines, "json.dump(found, sys.stdout)"])
+        lines += [code, f"seen[{name!r}] = [heavy for heavy in {HEAVY} if heavy in sys.modules]"]
+    code = "\n".join([*lines, "json.dump(seen, sys.stdout)"])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return json.loads(done.stdout)

@@ -1,4 +1,4 @@
-"""The options of a run, each said once: type, default, help, and what it decides."""
+"""The options of a run, each described once: type, default, help, and what it decides."""
 
 from __future__ import annotations
 

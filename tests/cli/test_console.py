@@ -23,7 +23,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def test_lines_tell_of_rate_and_time_left_only_after_a_silence(clock: Clock) -> None:
+def test_lines_give_rate_and_time_left_only_after_a_silence(clock: Clock) -> None:
     written: list[str] = []
     lines = console.Lines(written.append)
     lines(Note("begins"))
@@ -34,7 +34,7 @@ def test_lines_tell_of_rate_and_time_left_only_after_a_silence(clock: Clock) -> 
     assert written == ["begins"]
     clock.now = 31.0
     lines(EpochProgress(496, 640, "stem", 0))
-    assert written[1:] == ["  epoch 1 of at most 10, 16 images/s"]  # how long an epoch takes isn't known yet
+    assert written[1:] == ["  epoch 1 of at most 10, 16 images/s"]  # no epoch has ended that would give the time
     clock.now = 40.0
     lines(epoch(1))
     clock.now = 80.0
@@ -46,14 +46,14 @@ def test_lines_tell_of_rate_and_time_left_only_after_a_silence(clock: Clock) -> 
     assert written[4].endswith("(3 epochs, 120 s, seed 2)")
 
 
-def test_a_fine_tune_that_goes_on_says_from_where(clock: Clock) -> None:
+def test_a_fine_tune_that_goes_on_names_the_epoch(clock: Clock) -> None:
     written: list[str] = []
     lines = console.Lines(written.append)
     lines(started(done=4))
     assert written == ["stem: goes on from epoch 4"]
 
 
-def test_lines_tell_what_a_step_holds_and_what_is_left_of_it(clock: Clock) -> None:
+def test_lines_list_the_fine_tunes_of_a_step_and_the_time_left_of_it(clock: Clock) -> None:
     written: list[str] = []
     lines = console.Lines(written.append)
     for event in (batch("stem", "layer1.0", max_epochs=3), started(3), epoch(1), finished()):
@@ -71,7 +71,7 @@ def test_a_long_step_names_its_first_points_and_each_once() -> None:
     assert written == ["Step coarse: 18 fine-tunes (layer0, layer1, layer2, layer3, layer4, layer5 and 3 more)"]
 
 
-def test_lines_tell_of_what_was_paused_and_what_failed(clock: Clock) -> None:
+def test_lines_name_what_was_paused_and_what_failed(clock: Clock) -> None:
     written: list[str] = []
     lines = console.Lines(written.append)
     lines(paused("stem", 0.25, nan, seed=1))
@@ -134,7 +134,7 @@ def test_the_terminal_shows_a_table_over_the_bars(clock: Clock) -> None:
     assert len(lines) == 5
 
 
-def test_the_table_is_headed_by_the_metric_as_soon_as_it_is_known(clock: Clock) -> None:
+def test_the_table_is_headed_by_the_metric_as_soon_as_an_epoch_names_it(clock: Clock) -> None:
     with terminal() as (display, _):
         display(batch("stem"))
         display(started())
@@ -155,7 +155,7 @@ def test_a_bar_goes_with_its_fine_tune_however_that_ends(clock: Clock) -> None:
         assert bars(display) == ["d (fine-tune 4)"]
 
 
-def test_a_bar_tells_how_far_how_fast_and_how_long(clock: Clock) -> None:
+def test_a_bar_gives_progress_rate_and_time_left(clock: Clock) -> None:
     with terminal() as (display, _):
         display(started(4, done=1))
         clock.now = 75.0

@@ -136,7 +136,7 @@ def test_every_option_has_a_flag(verb: str, config: type[Options]) -> None:
     assert typed <= flags_of(verb)
 
 
-def test_a_verb_has_no_options_that_say_nothing_to_it() -> None:
+def test_a_verb_has_no_options_that_mean_nothing_to_it() -> None:
     every = {as_typed(name, option) for name, option in RunConfig.marks().items()}
     workers = {"--jobs", "--engine", "--ray-address", "--gpus"}
     costless = {"--out", "--lr", "--pool", "--dropout", "--select", "--margin", "--track"}

@@ -73,7 +73,7 @@ def test_a_second_run_in_the_same_call_begins_anew_with_a_cut_of_the_first() -> 
 def test_what_is_left_of_a_step_goes_by_macs_and_the_median_epoch() -> None:
     due = (Due("stem", 0, 1e9), Due("layer1.0", 0, 2e9), Due("layer2.0", 0, 4e9))
     run = followed(BatchStarted("coarse", due, 10), started())
-    assert run.left() == "0 of 3 fine-tunes ended in this step"  # no epoch has shown what one takes
+    assert run.left() == "0 of 3 fine-tunes ended in this step"  # no epoch has ended that would give the time
     for number, seconds in ((1, 10.0), (2, 10.0), (3, 70.0)):
         run.on(epoch(number, seconds))
     # 10 s a billion: 7 epochs of 1, 10 of 2 and 10 of 4

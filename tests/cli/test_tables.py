@@ -178,7 +178,7 @@ def test_latencies_without_a_reference() -> None:
     ]
 
 
-def test_files_stand_with_what_was_found_of_them() -> None:
+def test_files_stand_with_their_results_or_reasons() -> None:
     passed = {"state": "passed", "trial": "", "checks": (Check("checker", "valid"), Check("sum", "3", "at most 4"))}
     first = FileRecord(file="model.onnx", precision="fp32", size_bytes=1_234_567, parity_max_abs=2e-7, **passed)
     others = [

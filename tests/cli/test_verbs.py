@@ -102,7 +102,7 @@ def test_bench_report_and_export_of_a_run(finished: tuple[Path, Result], tmp_pat
     assert f"ttl predict {tmp_path / 'again.onnx'} IMAGE" in exported.output
 
 
-def test_an_export_that_fails_a_check_ends_with_1_and_says_which(
+def test_an_export_that_fails_a_check_ends_with_1_and_names_it(
     finished: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("ttl.deliver.acceptance.METRIC_TOLERANCE", -1.0)
@@ -189,7 +189,7 @@ def test_a_window_in_the_next_command_is_two_numbers(tmp_path: Path) -> None:
     assert ttl("plan", tmp_path, *TINY, "--window", "40", "0").exit_code == 2
 
 
-def test_plan_says_what_a_search_costs() -> None:
+def test_plan_estimates_what_a_search_costs() -> None:
     result = ttl("plan", "digits:0-1", *TINY)
     assert result.exit_code == 0, result.output
     begins = "The search begins with one fine-tune with a head at every point; at most 3 fine-tunes."

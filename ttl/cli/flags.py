@@ -63,7 +63,7 @@ def with_options(model: type[Options], *, leave_out: Sequence[Group] = ()) -> Ca
 
     Args:
         model: the config.
-        leave_out: groups that say nothing to this verb.
+        leave_out: groups that mean nothing to this verb.
     """
     in_order = sorted(model.marks().items(), key=lambda mark: get_args(Group).index(mark[1].group))
     names = [name for name, option in in_order if option.group not in leave_out and not option.only_in_toml]
@@ -93,7 +93,7 @@ def _parameter(model: type[Options], name: str) -> Parameter:
 
 
 def _given(value: object) -> object:
-    """What typer hands over, None where nothing was typed: a switch leaves the TOML file's word alone then."""
+    """What typer hands over, None where nothing was typed: then the TOML file decides, of a switch too."""
     return (tuple(value) or None) if isinstance(value, list) else value
 
 

@@ -1,4 +1,4 @@
-"""What `--help` and the docs say of options, made from the fields: values, default, meaning, headings."""
+"""The text of options in `--help` and in the docs, made from the fields: values, default, meaning, headings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far the fine-tunes of a run are, and how long they may take yet: what events say, without how it is drawn."""
+"""How far the fine-tunes of a run are, and how long they may take yet, whatever draws it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FineTune:
     """How far one fine-tune is, at what rate, and how long it may take yet.
 
     Attributes:
-        macs: of its network for one image; 0 where no step said it.
+        macs: of its network for one image; 0 where no step has it.
         max_epochs: None where nothing bounds them.
         number: of those that were begun, or were on disk, in the order of that; 0 before that.
         value: the best validation score so far; NaN where there is none.
@@ -64,7 +64,7 @@ class FineTune:
         return f"epoch {running}{bound}{rate}"
 
     def left(self) -> str:
-        """`at most 2 min left`; nothing before the first epoch has shown what one takes, or without a bound."""
+        """`at most 2 min left`; nothing before the first epoch has ended, or without a bound."""
         if isnan(self.epochs_left) or self.seconds_per_epoch is None:
             return ""
         return f"at most {duration(self.epochs_left * self.seconds_per_epoch)} left"

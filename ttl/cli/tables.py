@@ -145,13 +145,13 @@ def written(value: float, of: Metric) -> str:
 
 
 def checks_table(checks: Sequence[Check]) -> str:
-    """What was checked on a file: its name, what was found, and what was wanted."""
+    """The checks of a file: name, result, and what was wanted."""
     words = [f"{check.found}  (wanted: {check.wanted})" if check.wanted else check.found for check in checks]
     return _aligned([""] * len(checks), [check.name for check in checks], words, left=2)
 
 
 def files_table(files: Sequence[FileRecord]) -> str:
-    """Each file that was asked for: passed, failed or not exported, and what was found of it."""
+    """Each file that was asked for: passed, failed or not exported, and the result or the reason."""
     width = max(len(file.file) for file in files)
     lines = [f"{'file':<{width}}  {'precision':<12}  {'state':<12}  {'MB':>7}  what was found"]
     for file in files:

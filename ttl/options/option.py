@@ -22,7 +22,7 @@ Group = Literal[
 Affects = Literal["trial", "run", "nothing"]
 """What another value of an option makes another one.
 
-`trial`: the result of a fine-tune depends on it, and nothing else in a trial's identity tells it: the network, its
+`trial`: the result of a fine-tune depends on it, and nothing else in a trial's identity stands for it: the network, its
 weights and its input, the images in their splits, the truncation point and the seed have parts of their own there.
 `nothing`: where results go, what computes them and who watches. That moves a figure by rounding at most, so a run may
 be taken up again from another machine, or with another number of threads.
@@ -38,8 +38,8 @@ class Option:
     Attributes:
         help: what it decides; without its choices, its default and the full stop, which are added.
         unset: what holds where there is no value, in words.
-        choices: of the values of a `Literal`, what those mean whose names don't say it.
-        metavar: of its values, where their type doesn't say enough.
+        choices: of the values of a `Literal`, what those mean whose names aren't clear.
+        metavar: of its values, where their type isn't clear enough.
         flag: its name on the command line without the dashes, where that isn't the field's.
         is_argument: it stands on the command line without a flag.
         only_in_toml: it has no flag.
@@ -79,7 +79,7 @@ def as_typed(name: str, option: Option) -> str:
 
 
 class Options(BaseModel):
-    """Options of one kind, checked; what they are is said once, at their fields."""
+    """Options of one kind, checked; each is described once, at its field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -167,7 +167,7 @@ REWORDED = {
 
 
 def clauses(error: ValidationError, origin: Mapping[str, str]) -> str:
-    """All that is wrong, in one sentence without its full stop; `origin` says where each option came from."""
+    """All that is wrong, in one sentence without its full stop; `origin` is where each option came from."""
     return "; ".join(dict.fromkeys(_clause(detail, origin) for detail in error.errors()))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -68,9 +68,14 @@ def check(folder: Path) -> tuple[FileState, ...]:
         raise RunFolderError(f"{folder} is no run folder, it has no {RUN}: give the folder of a run")
     run = _or_none(study.run)
     is_old = run is not None and run.schema < SCHEMA
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != LOCK]
-    found = [_state(study, path, is_old=is_old) for path in paths]
-    return tuple(sorted([*found, *_missing(study)], key=lambda state: state.file))
+    others = [path.parent for path in folder.rglob(RUN) if path.parent != folder]  # a demo's pretraining
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != LOCK]
+    own = [path for path in paths if not any(other in path.parents for other in others)]
+    found = [*(_state(study, path, is_old=is_old) for path in own), *_missing(study)]
+    for other in others:
+        place = other.relative_to(folder).as_posix()
+        found += [replace(state, file=f"{place}/{state.file}") for state in check(other)]
+    return tuple(sorted(found, key=lambda state: state.file))
 
 
 def _state(study: Study, path: Path, *, is_old: bool) -> FileState:
@@ -83,7 +88,7 @@ def _state(study: Study, path: Path, *, is_old: bool) -> FileState:
     try:
         look()
     except (TTLError, OSError, ValueError, SyntaxError) as error:  # SyntaxError: what Pillow calls a broken PNG
-        return FileState(name, "damaged", str(error))
+        return FileState(name, "damaged", str(error).removeprefix(f"{path} "))
     return FileState(name, "whole")
 
 
@@ -141,7 +146,7 @@ def _check_weights(record: TrialRecord | None, path: Path) -> None:
 def _check_export(study: Study, path: Path) -> None:
     if path.suffix == ".onnx":
         check_digests(path)
-    exports = study.read(Exports, EXPORTS)
+    exports = _or_none(lambda: study.read(Exports, EXPORTS))
     record = exports.files.get(path.name) if exports else None
     if record is not None and record.sha256 is not None:
         _must(record.sha256 == files.sha256(path), "its bytes aren't those that passed the checks")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
+from platform import python_version
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -63,6 +62,8 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Time models in turns, in several fresh processes, with ratios and their 95 % intervals."""
+    from importlib.metadata import version
+
     from ttl.cost.bench import bench as measure
     from ttl.cost.latency import latency_rows
     from ttl.stats import ratio_interval
@@ -82,7 +83,7 @@ def bench(
     )
     names = [subject.name for subject in subjects]
     rows = latency_rows(timed, reference=names[-1] if len(set(names)) > 1 else None, ratio=ratio_interval)
-    versions = {"ttl": __version__, "python": platform.python_version(), **{name: version(name) for name in RECORDED}}
+    versions = {"ttl": __version__, "python": python_version(), **{name: version(name) for name in RECORDED}}
     if as_json:
         measured = {"versions": versions, "settled": timed.warm, "cut_short": timed.cut_short}
         print_json(asdict(timed.conditions) | measured | {"rows": [asdict(row) for row in rows]})

@@ -44,7 +44,7 @@ def predict(
 
 
 Row = tuple[dict[str, object], str]
-"""What is found of an image: as JSON, and in words."""
+"""The result of an image: as JSON, and in words."""
 
 
 def _masks(model: OnnxModel, paths: Sequence[Path], root: Path, out: Path) -> Iterator[Row]:
