@@ -11,9 +11,10 @@ from ttl.report.figures import svg
 from ttl.report.page_blocks import PLOTTED, Block, Columns, Figure, Prose, Section, Table, row, table
 from ttl.report.schema import RunReport
 from ttl.report.schema.on_test import ClassRecord
-from ttl.report.wording import Side, sides
+from ttl.report.wording import Side, sides, with_interval
 from ttl.words import units
 from ttl.words.estimate import Estimate
+from ttl.words.metric import METRICS, Metric
 
 Record = Side[ClassRecord]
 Line = tuple[Sequence[float], Sequence[float], Sequence[float]]
@@ -28,7 +29,7 @@ class CurveKind:
     title: str
     x_title: str
     y_title: str
-    metric: str
+    metric: Metric
     meaning: str
     area: Callable[[ClassRecord], Estimate]
     line: Callable[[ClassRecord], Line]
@@ -41,7 +42,7 @@ ROC = CurveKind(
     "ROC",
     "false positive rate",
     "sensitivity",
-    "AUROC",
+    METRICS["auroc"],
     "Up: the share of {name} images that is found. To the right: the share of the other images that is taken for it. "
     "Dotted: guessing.",
     lambda of: of.auroc,
@@ -54,7 +55,7 @@ PRECISION_RECALL = CurveKind(
     "Precision and recall",
     "recall (sensitivity)",
     "precision",
-    "AUPRC",
+    METRICS["auprc"],
     "Up: the share of the images called {name} that are. To the right: the share of {name} images that is found. "
     "Dotted: guessing.",
     lambda of: of.auprc,
@@ -117,9 +118,7 @@ def _curve_figure(place: int, name: str, kind: CurveKind, records: Sequence[Reco
         if math.isfinite(y):
             label, is_square = f"{side.words}, {at_half}", side.network == "full"
             marks.append(axes.dot(x, y, f"kept {side.network}", label, square=is_square))
-        area = kind.area(side.of)
-        ends = f" ({units.score(area.ci_low)} to {units.score(area.ci_high)})" if area.has_interval else ""
-        area_words = f"{side.words}: {kind.metric} {units.score(area.value)}{ends}"
+        area_words = f"{side.words}: {kind.metric.name} {with_interval(kind.metric, kind.area(side.of))}"
         described.append(f"{area_words}, {at_half}")
         key.append((f"line-key {style}", area_words))
         for point in zip(thresholds, xs, ys, strict=True):

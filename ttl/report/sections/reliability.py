@@ -11,11 +11,11 @@ from ttl.report.figures import svg
 from ttl.report.page_blocks import PLOTTED, Columns, Figure, Prose, Section, table
 from ttl.report.schema import RunReport
 from ttl.report.schema.on_test import Confidence
-from ttl.report.wording import Side, sides
+from ttl.report.wording import Side, sides, with_interval
 from ttl.stats import Bin
 from ttl.words import units
 from ttl.words.estimate import Estimate
-from ttl.words.metric import Metric
+from ttl.words.metric import METRICS, Metric
 
 CONFIDENCE = (
     "Confidence is the probability that a network gives to what it says. A calibration error of 0 means that what is "
@@ -76,8 +76,7 @@ def _reliability(report: RunReport, networks: Sequence[Side[Confidence]], is_gro
 def _error_words(report: RunReport, side: Side[Confidence]) -> str:
     result = report.full if side.network == "full" else report.chosen
     error = result.test.get("ece", Estimate()) if result else Estimate()
-    ends = f" ({units.score(error.ci_low)} to {units.score(error.ci_high)})" if error.has_interval else ""
-    return f": calibration error {units.score(error.value)}{ends}" if error.is_defined else ""
+    return f": calibration error {with_interval(METRICS['ece'], error)}" if error.is_defined else ""
 
 
 def _marks(axes: svg.Axes, side: Side[Confidence]) -> Markup:
