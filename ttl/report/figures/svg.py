@@ -32,7 +32,7 @@ SQUARE = Size(480, 480, "square")
 
 
 def element(tag: str, *children: str, **attributes: object) -> Markup:
-    """One element. `class_` is `class`, `stroke_width` is `stroke-width`; text and values are escaped, None left out."""
+    """One element. `class_` is `class`, `x_y` is `x-y`; text and values are escaped, None left out."""
     pairs = ((name.rstrip("_").replace("_", "-"), value) for name, value in attributes.items() if value is not None)
     opening = "".join(f' {name}="{escape(_attribute(value))}"' for name, value in pairs)
     # Plain strings of what is escaped already: formatting with Markup is five times as slow.
@@ -131,6 +131,20 @@ class Axes:
         middle = (self.x.start + self.x.stop) / 2
         title = text(x_title, middle, self.size.height - 8, class_="axis-title")
         return element("g", *parts, title, self._level(bottom, "axis"))
+
+    def plot(
+        self,
+        name: str,
+        title: str,
+        description: str,
+        titles: tuple[str, str],
+        *layers: Markup,
+        whole: bool = True,
+        behind: Markup | None = None,
+    ) -> Markup:
+        """The finished picture: a frame with its two `titles`, what lies `behind` it, and layers over it."""
+        framed = [*([] if behind is None else [behind]), self.frame(*titles, whole=whole), *layers]
+        return plot(name, title, description, *framed, size=self.size)
 
     def _level(self, at: float, class_: str) -> Markup:
         return element("line", class_=class_, x1=self.x.start, x2=self.x.stop, y1=at, y2=at)

@@ -17,8 +17,6 @@ from ttl.words.estimate import Estimate
 from ttl.words.metric import METRICS, Metric
 
 Record = Side[ClassRecord]
-Line = tuple[Sequence[float], Sequence[float], Sequence[float]]
-"""Along, up, and thresholds."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,8 @@ class CurveKind:
     metric: Metric
     meaning: str
     area: Callable[[ClassRecord], Estimate]
-    line: Callable[[ClassRecord], Line]
+    line: Callable[[ClassRecord], tuple[Sequence[float], Sequence[float], Sequence[float]]]
+    """Along, up, and thresholds."""
     marked: Callable[[ClassRecord], tuple[float, float]]
     guessing: Callable[[ClassRecord], tuple[float, float]]
 
@@ -108,7 +107,8 @@ def _class_records(report: RunReport) -> dict[str, list[Record]]:
 def _curve_figure(place: int, name: str, kind: CurveKind, records: Sequence[Record]) -> Figure:
     """One plot of one class: the `place`-th on the page, called `name`."""
     axes = svg.Axes.spanning((0.0, 1.0), (0.0, 1.0), size=svg.SQUARE)
-    lines, marks, described, key, rows = [], [], [], [], []
+    lines, marks = [axes.path((0.0, 1.0), kind.guessing(records[0].of), "guessing")], []
+    described, key, rows = [], [], []
     for side in records:
         # Of two networks the whole one is dashed: in print they are told apart by that.
         style = f"{side.network} dashed" if side.network == "full" and len(records) > 1 else side.network
@@ -123,18 +123,11 @@ def _curve_figure(place: int, name: str, kind: CurveKind, records: Sequence[Reco
         key.append((f"line-key {style}", area_words))
         for point in zip(thresholds, xs, ys, strict=True):
             rows.append(row(side.words, *(amount(value, units.significant) for value in point)))
-    title, plot_name = f"{kind.title}: {name}", f"{kind.name}-{place}"
-    guessing = axes.path((0.0, 1.0), kind.guessing(records[0].of), "guessing")
-    layers = axes.frame(kind.x_title, kind.y_title, whole=False), guessing, *lines, *marks
-    return Figure(
-        plot_name,
-        svg.plot(plot_name, title, f"{'; '.join(described)}.", *layers, size=svg.SQUARE),
-        f"{kind.meaning.format(name=name)} Marked: where a probability from 0.5 on counts as {name}.",
-        tuple(key),
-        Table(PLOTTED, ("Network", "Called positive from", kind.x_title, kind.y_title), tuple(rows), folded=True),
-        title=title,
-        half=True,
-    )
+    title, plot_name, titles = f"{kind.title}: {name}", f"{kind.name}-{place}", (kind.x_title, kind.y_title)
+    picture = axes.plot(plot_name, title, f"{'; '.join(described)}.", titles, *lines, *marks, whole=False)
+    caption = f"{kind.meaning.format(name=name)} Marked: where a probability from 0.5 on counts as {name}."
+    data = Table(PLOTTED, ("Network", "Called positive from", *titles), tuple(rows), folded=True)
+    return Figure(plot_name, picture, caption, tuple(key), data, title=title, half=True)
 
 
 def stepped(xs: Sequence[float], ys: Sequence[float]) -> tuple[list[float], list[float]]:
