@@ -1,7 +1,5 @@
 """report.json -> report.html: one page, no network, for a person who has to decide."""
 
-from __future__ import annotations
-
 from ttl.report.grids import Grid, read_tables, write_csv
 from ttl.report.page import render, summary, write_report
 from ttl.report.schema import RunReport, read_report, report_of

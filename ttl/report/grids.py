@@ -80,21 +80,23 @@ def grids(sections: Sequence[Section]) -> tuple[Grid, ...]:
         for name, caption, table in (one for block in section.blocks for one in _tables(block, section.title)):
             slug = _slug(f"{section.anchor}-{name}")
             same = sum(re.fullmatch(rf"{re.escape(slug)}(-\d+)?", grid.name) is not None for grid in made)
-            made.append(_grid(f"{slug}-{same + 1}" if same else slug, section.title, caption, table))
+            columns, rows = _plain(table)
+            made.append(Grid(f"{slug}-{same + 1}" if same else slug, section.title, caption, columns, rows))
     return tuple(made)
 
 
 def _tables(block: Block, title: str) -> Iterator[tuple[str, str, Table]]:
     """What it is called, its caption, and the table; nothing of blocks that hold none."""
-    if isinstance(block, Table):
-        yield block.caption, block.caption, block
-    elif isinstance(block, Figure):
-        yield block.name, block.caption, block.data
-    elif isinstance(block, Gallery):
-        yield block.data.caption, block.data.caption, block.data
-    elif isinstance(block, Facts):
-        name = block.title or title
-        yield name, name, Table(name, ("Name", "Value"), tuple(row(*pair) for pair in block.pairs))
+    match block:
+        case Table(caption):
+            yield caption, caption, block
+        case Figure(name, _, caption, _, data):
+            yield name, caption, data
+        case Gallery(data=data):
+            yield data.caption, data.caption, data
+        case Facts(pairs, own_title):
+            name = own_title or title
+            yield name, name, Table(name, ("Name", "Value"), tuple(row(*pair) for pair in pairs))
 
 
 def _slug(text: str) -> str:
@@ -103,19 +105,19 @@ def _slug(text: str) -> str:
     return words if len(words) <= LONGEST_NAME else words[:LONGEST_NAME].rpartition("-")[0]
 
 
-def _grid(name: str, section: str, caption: str, table: Table) -> Grid:
+def _plain(table: Table) -> tuple[tuple[str, ...], tuple[tuple[Value, ...], ...]]:
     columns: list[str] = []
     values: list[list[Value]] = []
     for title, cells in zip(table.columns, zip(*(line.cells for line in table.rows), strict=True), strict=False):
         for suffix, of in _aspects(cells):
             columns.append(f"{title}, {suffix}" if suffix and title else title or suffix or "Name")
             values.append([of(cell) for cell in cells])
-    return Grid(name, section, caption, tuple(columns), tuple(zip(*values, strict=True)))
+    return tuple(columns), tuple(zip(*values, strict=True))
 
 
 def _aspects(cells: Sequence[Cell]) -> Iterator[tuple[str, Callable[[Cell], Value]]]:
     """The columns that one column of the page becomes: what its header is given, and what a cell has there."""
-    yield "", _value
+    yield "", lambda cell: _finite(cell.value if cell.value is not None else cell.text)
     for part in dict.fromkeys(name for cell in cells for name, _ in cell.parts):
         yield part, lambda cell, part=part: _finite(dict(cell.parts).get(part))  # type: ignore[misc]
     if any(cell.unit for cell in cells):
@@ -124,11 +126,8 @@ def _aspects(cells: Sequence[Cell]) -> Iterator[tuple[str, Callable[[Cell], Valu
         yield "note", lambda cell: None if cell.parts else "; ".join(cell.note.splitlines()) or None
 
 
-def _value(cell: Cell) -> Value:
-    if cell.value is not None:
-        return _finite(cell.value)
-    return None if cell.text in ("", MISSING) else cell.text
-
-
 def _finite(value: Value) -> Value:
-    return value if isinstance(value, str) or (value is not None and math.isfinite(value)) else None
+    """The value; None for what is no number, and for a text that says that there is nothing."""
+    if isinstance(value, str):
+        return None if value in ("", MISSING) else value
+    return value if value is not None and math.isfinite(value) else None

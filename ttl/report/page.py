@@ -17,20 +17,15 @@ from ttl.report.sections import sections_of
 
 
 def render(report: RunReport, folder: Path | None = None) -> str:
-    """The report as one HTML page.
+    """A run, finished or not, as one HTML document with its style sheet, plots and pictures inside.
 
     Args:
-        report: of a run, finished or not: the page shows what is there.
+        report: of the run: the page shows what is there.
         folder: where the pictures lie that it names; without it the page says that they are missing.
-
-    Returns:
-        A whole HTML document, with its style sheet, plots and pictures inside.
     """
     style = resources.files("ttl.report").joinpath("templates/style.css").read_text(encoding="utf-8")
-    template = _environment().get_template("report.html")
-    return template.render(
-        report=report, headline=headline(report), sections=sections_of(report, folder), style=Markup(style)
-    )
+    values = {"report": report, "headline": headline(report), "sections": sections_of(report, folder)}
+    return _environment().get_template("report.html").render(**values, style=Markup(style))
 
 
 def summary(report: RunReport) -> tuple[str, ...]:
@@ -40,13 +35,7 @@ def summary(report: RunReport) -> tuple[str, ...]:
 
 
 def write_report(run_folder: Path) -> Path:
-    """Build `report.html` beside the `report.json` of a run folder, finished or not.
-
-    Args:
-        run_folder: a folder written by `ttl run` or `ttl search`.
-
-    Returns:
-        The path of the page.
+    """Build `report.html` beside the `report.json` of a run folder, finished or not, and give its path.
 
     Raises:
         RunFolderError: there is no report.json, or it is not one that this version reads.
@@ -64,12 +53,7 @@ def _breakable(text: str) -> Markup:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("ttl.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    loader, strict = PackageLoader("ttl.report"), StrictUndefined
+    environment = Environment(loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True)
     environment.filters["breakable"] = _breakable
     return environment

@@ -1,12 +1,15 @@
-"""What the page calls the networks, and which of them a figure is of."""
+"""What the page calls the networks, which of them a figure is of, and whose the images are."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ttl.deliver.pictures.cases import Which
 from ttl.report.schema import RunReport
+from ttl.words.estimate import Estimate
+from ttl.words.metric import Metric
 
 T = TypeVar("T")
 
@@ -24,13 +27,7 @@ def networks(report: RunReport) -> dict[Which, str]:
 
 @dataclass(frozen=True)
 class Side(Generic[T]):
-    """What the report has of one network.
-
-    Attributes:
-        network: also the CSS class of its marks.
-        words: what it is called.
-        of: a section's value.
-    """
+    """What the report has of one network, also the CSS class of its marks; `words` is what that is called."""
 
     network: Which
     words: str
@@ -40,8 +37,25 @@ class Side(Generic[T]):
 def sides(report: RunReport, *, full: T | None, chosen: T | None) -> list[Side[T]]:
     """The networks that there is something of, the whole one first."""
     values: dict[Which, T | None] = {"full": full, "chosen": chosen}
-    return [
-        Side(network, words, value)
-        for network, words in networks(report).items()
-        if (value := values[network]) is not None
-    ]
+    given = ((network, words, values[network]) for network, words in networks(report).items())
+    return [Side(network, words, value) for network, words, value in given if value is not None]
+
+
+def with_interval(metric: Metric, estimate: Estimate, words: str = "") -> str:
+    """`0.963 (0.941 to 0.981)`, with `words` before the interval."""
+    interval = f" ({words}{metric.interval(estimate)})" if estimate.has_interval else ""
+    return f"{metric.text(estimate.value)}{interval}"
+
+
+def patients(report: RunReport) -> Mapping[str, int]:
+    """Patients of each split; empty where they aren't known.
+
+    Groups that were made of duplicates (`--dedupe together`) may hold several patients, and are none.
+    """
+    counted = {split: n for split, n in report.task.groups.items() if n is not None}
+    return counted if len(counted) == len(report.task.groups) and not duplicates_are_grouped(report) else {}
+
+
+def duplicates_are_grouped(report: RunReport) -> bool:
+    """Whether images that show the same were kept in one split."""
+    return report.run.config.get("dedupe") == "together"

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from ttl.report.cells import Cell, amount, estimate_cell
 from ttl.report.figures import svg
-from ttl.report.figures.depth_axis import ROLES, Role, depth_axes, depth_plot, role, stages
+from ttl.report.figures.depth_axis import DEPTH, ROLES, Role, depth_axes, role, stages
 from ttl.report.page_blocks import PLOTTED, Columns, Figure, Table, table
 from ttl.report.schema import RunReport
 from ttl.report.schema.searched import CandidateResult
@@ -26,9 +26,10 @@ def depth_figure(report: RunReport) -> Figure | None:
         return None
     axes, metric = depth_axes(report, _range(report, tried)), f"validation {report.score.name}"
     described = ", ".join(f"{c.cut} {_words(report, c)}" for c in tried)
-    words = f"{metric} against depth", f"{len(tried)} candidates from the lowest to the highest: {described}."
+    words = f"{len(tried)} candidates from the lowest to the highest: {described}."
+    titles = DEPTH, f"validation {report.score.titled}"
     layers = _guides(report, axes, tried), *_marks(report, axes, tried, lambda c: c.index)
-    picture = depth_plot(axes, "depth", words, f"validation {report.score.titled}", stages(report, axes), *layers)
+    picture = axes.plot("depth", f"{metric} against depth", words, titles, *layers, behind=stages(report, axes))
     caption = (
         f"{metric[0].upper()}{metric[1:]} of every truncation point that was tried, with 95% intervals. "
         "Shaded bands are the network's resolution stages; the axis does not start at 0."
@@ -51,15 +52,12 @@ def pareto_figure(report: RunReport) -> Figure | None:
     width = (0.0, (1 + svg.AIR) * max(tried[-1].macs / scale, 1e-9))
     axes, front = svg.Axes.spanning(width, _range(report, tried)), front_of(report, tried)
     described = ", ".join(f"{c.cut} {units.large(c.macs)} MACs {_words(report, c)}" for c in tried)
-    picture = svg.plot(
-        "pareto",
-        f"validation {report.score.name} against MACs",
-        f"{len(tried)} candidates from the cheapest to the dearest: {described}. Best for their cost: "
-        f"{', '.join(c.cut for c in front)}.",
-        axes.frame(f"MACs of an image, {prefix}".rstrip(" ,"), f"validation {report.score.titled}", whole=False),
-        _steps(report, axes, front, scale),
-        *_marks(report, axes, tried, lambda c: c.macs / scale),
-    )
+    best = ", ".join(c.cut for c in front)
+    words = f"{len(tried)} candidates from the cheapest to the dearest: {described}. Best for their cost: {best}."
+    titles = f"MACs of an image, {prefix}".rstrip(" ,"), f"validation {report.score.titled}"
+    layers = _steps(report, axes, front, scale), *_marks(report, axes, tried, lambda c: c.macs / scale)
+    title = f"validation {report.score.name} against MACs"
+    picture = axes.plot("pareto", title, words, titles, *layers, whole=False)
     caption = (
         f"Validation {report.score.name} of every truncation point that was tried against the computation that an "
         "image costs (MACs: multiply-adds), with 95% intervals. On the line: nothing that was tried is both cheaper "

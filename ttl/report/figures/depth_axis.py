@@ -28,22 +28,6 @@ def depth_axes(report: RunReport, values: tuple[float, float], *, above: float =
     return svg.Axes.spanning((0.5, report.points[-1].index + 0.5), values, above=above)
 
 
-def depth_plot(
-    axes: svg.Axes, name: str, words: tuple[str, str], y_title: str, behind: Markup, *layers: Markup
-) -> Markup:
-    """A finished plot against depth.
-
-    Args:
-        axes: of `depth_axes`.
-        name: of the plot.
-        words: its title and its description.
-        y_title: of the vertical axis.
-        behind: what lies behind the grid, such as `stages`.
-        layers: what is drawn.
-    """
-    return svg.plot(name, *words, behind, axes.frame(DEPTH, y_title), *layers)
-
-
 def chosen_guide(report: RunReport, axes: svg.Axes) -> tuple[Markup, ...]:
     """A line over the whole height at the chosen point; none before the choice."""
     return (axes.down(report.chosen.index, "chosen"),) if report.chosen else ()

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from ttl.report.cells import Cell, amount, metric_cell
 from ttl.report.figures import svg
-from ttl.report.figures.depth_axis import chosen_guide, depth_axes, depth_plot, stages
+from ttl.report.figures.depth_axis import DEPTH, chosen_guide, depth_axes, stages
 from ttl.report.page_blocks import PLOTTED, Figure, Table, row
 from ttl.report.schema import RunReport
 from ttl.report.schema.searched import Svcca
@@ -67,9 +67,10 @@ def _curves(report: RunReport, drawn: Curves) -> Markup:
     for key, curve in drawn.items():
         points = ", ".join(f"{point.cut} {score.text(point.mean)}" for point in curve)
         described.append(f"{SOURCES[key][0].capitalize()}, from the lowest point to the highest: {points}.")
-    words = f"{' and '.join(SOURCES[key][0] for key in drawn)} against depth", " ".join(described)
-    lines = (_curve(report, axes, key, curve) for key, curve in drawn.items())
-    return depth_plot(axes, NAME, words, score.titled, stages(report, axes), *chosen_guide(report, axes), *lines)
+    title = f"{' and '.join(SOURCES[key][0] for key in drawn)} against depth"
+    layers = *chosen_guide(report, axes), *(_curve(report, axes, key, curve) for key, curve in drawn.items())
+    titles = DEPTH, score.titled
+    return axes.plot(NAME, title, " ".join(described), titles, *layers, behind=stages(report, axes))
 
 
 def _curve(report: RunReport, axes: svg.Axes, key: str, curve: Sequence[Look]) -> Markup:
@@ -125,24 +126,17 @@ def _boxes(report: RunReport, compared: Svcca) -> Markup:
     # Percentiles lie within 0..1, and the whole of that says how far apart two boxes are.
     axes = depth_axes(report, (0.0, 1.0), above=10)
     medians = ", ".join(f"{point.cut} {units.score(point.percentiles[2])}" for point in compared.points)
-    words = (
-        "similarity of the features before and after fine-tuning, against depth",
-        f"Medians from the lowest point to the highest: {medians}. Random features: {units.score(compared.random[2])}.",
-    )
-    low, bottom, _, top, high = compared.random
-    chance = svg.element(
-        "g",
-        svg.element("title", f"random features: {_percentiles(compared.random)}"),
-        axes.across(low, high, "chance"),
-        axes.across(bottom, top, "chance core"),
-    )
+    title, random = "similarity of the features before and after fine-tuning, against depth", compared.random
+    words = f"Medians from the lowest point to the highest: {medians}. Random features: {units.score(random[2])}."
+    strips = axes.across(random[0], random[4], "chance"), axes.across(random[1], random[3], "chance core")
+    chance = svg.element("g", svg.element("title", f"random features: {_percentiles(random)}"), *strips)
     boxes = []
     for point in compared.points:
         width, class_ = min(WIDEST_BOX, 0.6 * axes.step), "chosen" if report.is_chosen(point.cut) else "other"
         label = f"{point.cut}: {_percentiles(point.percentiles)}; overlap {units.score(point.overlap)}"
         boxes.append(axes.box(report.index_of(point.cut), point.percentiles, width, class_, label))
-    guide = chosen_guide(report, axes)
-    return depth_plot(axes, "similarity", words, "canonical correlation", chance, *guide, *boxes)
+    layers, titles = (*chosen_guide(report, axes), *boxes), (DEPTH, "canonical correlation")
+    return axes.plot("similarity", title, words, titles, *layers, behind=chance)
 
 
 def _percentiles(five: Sequence[float]) -> str:

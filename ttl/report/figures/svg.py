@@ -132,6 +132,20 @@ class Axes:
         title = text(x_title, middle, self.size.height - 8, class_="axis-title")
         return element("g", *parts, title, self._level(bottom, "axis"))
 
+    def plot(
+        self,
+        name: str,
+        title: str,
+        description: str,
+        titles: tuple[str, str],
+        *layers: Markup,
+        whole: bool = True,
+        behind: Markup | None = None,
+    ) -> Markup:
+        """The finished picture: a frame with its two `titles`, what lies `behind` it, and layers over it."""
+        framed = [*([] if behind is None else [behind]), self.frame(*titles, whole=whole), *layers]
+        return plot(name, title, description, *framed, size=self.size)
+
     def _level(self, at: float, class_: str) -> Markup:
         return element("line", class_=class_, x1=self.x.start, x2=self.x.stop, y1=at, y2=at)
 

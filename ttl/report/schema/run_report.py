@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import nan
+from operator import attrgetter
 from pathlib import Path, PurePath
 from typing import Annotated, Literal
 
@@ -34,11 +35,8 @@ from ttl.words.estimate import Estimate
 from ttl.words.metric import Metric, metric
 
 REPORT = "report.json"
-SCHEMA = 1
-FIRST_VERSION = 1
-"""Of files without `schema_version`."""
-SCHEMA_VERSION = 1
-"""Rises with a change that an older ttl would read wrongly; a key more is none."""
+SCHEMA = SCHEMA_VERSION = 1
+"""The version rises with a change that an older ttl would read wrongly; a key more is none. It is 1 where it lacks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,12 +99,11 @@ class RunReport:
         Raises:
             ValueError: points are out of order, a cut is none of them, or a confusion matrix doesn't fit the classes.
         """
-        if not all(one.index < other.index for one, other in pairwise(self.points)) or self.points[0].index < 1:
+        if not all(one < other for one, other in pairwise((0, *(point.index for point in self.points)))):
             raise ValueError("the indices of the points don't rise from 1 on")
-        results = (*self.candidates, *(result for result in (self.chosen, self.full) if result is not None))
-        cuts = {of.cut for of in results} | {of.cut for of in (*self.probe, *self.joint)}
-        strangers = (cuts | {of.cut for of in self.svcca.points}) - {point.name for point in self.points}
-        if strangers:
+        results = {of.cut for of in (*self.candidates, self.chosen, self.full) if of is not None}
+        cuts = results | {of.cut for of in (*self.probe, *self.joint)} | {of.cut for of in self.svcca.points}
+        if strangers := cuts - {point.name for point in self.points}:
             raise ValueError(f"there is no truncation point called {min(strangers)}")
         sides = (self.confusion.full, self.confusion.chosen) if self.confusion else ()
         if any(side is not None and len(side) != len(self.task.class_names) for side in sides):
@@ -159,10 +156,10 @@ class RunReport:
 
     def timed_pair(self) -> tuple[Latency | None, Latency | None]:
         """The first timing of the chosen network's file, and the whole one's in the same setting."""
+        setting = attrgetter("runtime", "device", "batch", "threads")
         cut = next((row for row in self.latency if not is_of_whole(row)), None)
-        setting = cut and (cut.runtime, cut.device, cut.batch, cut.threads)
-        whole = (row for row in self.latency if is_of_whole(row))
-        return cut, next((row for row in whole if (row.runtime, row.device, row.batch, row.threads) == setting), None)
+        whole = (row for row in self.latency if is_of_whole(row) and cut and setting(row) == setting(cut))
+        return cut, next(whole, None)
 
 
 def is_of_whole(row: Latency) -> bool:
@@ -195,8 +192,8 @@ def report_of(content: object, *, where: str) -> RunReport:
         RunFolderError: they don't fit; the sentence names the field.
     """
     if isinstance(content, dict):
-        schema, version = content.get("schema", SCHEMA), content.get("schema_version", FIRST_VERSION)
-        # Before the fields are: those of a later version may be others.
+        schema, version = content.get("schema", SCHEMA), content.get("schema_version", 1)
+        # Checked before the fields: those of a later version may be others.
         if schema != SCHEMA or (isinstance(version, int) and version > SCHEMA_VERSION):
             raise RunFolderError(
                 f"{where} has schema {schema} in version {version}, and this ttl reads schema {SCHEMA} up to version "

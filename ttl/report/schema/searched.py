@@ -51,7 +51,7 @@ class UNetPointRecord(PointRecord):
 
 
 def _kind_of_point(value: object) -> str:
-    is_unet = isinstance(value, UNetPointRecord) or (isinstance(value, dict) and "enters" in value)
+    is_unet = "enters" in value if isinstance(value, dict) else isinstance(value, UNetPointRecord)
     return "UNetPointRecord" if is_unet else "PointRecord"
 
 
@@ -59,7 +59,7 @@ AnyPoint = Annotated[
     Annotated[PointRecord, Tag("PointRecord")] | Annotated[UNetPointRecord, Tag("UNetPointRecord")],
     Discriminator(_kind_of_point),
 ]
-"""Told apart by a key: otherwise a damaged point's message would be of the kind that it isn't."""
+"""Distinguished by a key: otherwise a damaged point's message would be of the kind that it isn't."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,10 +190,7 @@ Percentiles = tuple[float, float, float, float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class ComparedPoint:
-    """Canonical correlations of a point's features before and after fine-tuning.
-
-    `overlap` is the probability that a random coefficient is above one of them.
-    """
+    """Canonical correlations of a point's features; `overlap` is the probability that a random one is above them."""
 
     cut: str
     percentiles: Percentiles
@@ -205,9 +202,9 @@ _UNLESS_EMPTY = Field(exclude_if=lambda value: not value)
 
 @dataclass(frozen=True, kw_only=True)
 class Svcca:
-    """The features of all points before and after fine-tuning, and random ones; `{}` in JSON where none were compared.
+    """The features before and after fine-tuning, and random ones; an overlap is substantial from `threshold` on.
 
-    From `threshold` on an overlap is substantial.
+    It is `{}` in JSON where none were compared.
     """
 
     points: Annotated[tuple[ComparedPoint, ...], _UNLESS_EMPTY] = ()

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from math import nan
+from math import isfinite, nan
 
 from ttl.report.cells import Cell, amount, estimate_cell, interval_ends, metric_cell
-from ttl.report.page_blocks import Row, Section, Table, row
+from ttl.report.page_blocks import Listing, Row, Section, Table, row
 from ttl.report.schema import RunReport
 from ttl.report.schema.run_report import is_of_whole, ratio_of
 from ttl.report.schema.searched import PointResult
 from ttl.report.sections.exported_files import ratio_cell
-from ttl.report.sections.glossary import glossary
 from ttl.report.sections.points_table import HEAD_EXCLUDED, macs_cell, params_cell, seeds_cell
 from ttl.report.wording import noun
 from ttl.words import units
 from ttl.words.estimate import Estimate
-from ttl.words.metric import Metric
+from ttl.words.metric import METRICS, Metric
+
+OF_PIXELS = ("dice", "jaccard", "dice_pooled", "jaccard_pooled", "hd95")
+GENERAL = (
+    "95% interval: the range of values that fit the images at hand; other images of the same kind could give any of "
+    "them. Where that of a difference holds 0, the images don't tell the two apart.",
+    "Parameters and MACs: the numbers a network holds, and the multiply-adds that one image costs.",
+)
+OF_CLASSES = (
+    "Sensitivity (recall): the share of the positive images that is found. Specificity: the share of the others that is"
+    " left alone. Precision: the share of the images called positive that are.",
+)
+POINT = {
+    "network": "Truncation point (cut): the block after which the pretrained network ends; a small head follows it.",
+    "U-Net": "Truncation point (cut): the block after which the pretrained encoder ends; the decoder is shortened with"
+    " it and begins there.",
+}
+"""By what is cut."""
 
 
 def chosen_against_whole(report: RunReport) -> Section | None:
@@ -34,35 +50,23 @@ def chosen_against_whole(report: RunReport) -> Section | None:
         rows = [Row(line.cells[:2]) for line in rows]
     else:
         caption = f"Truncated: {report.model.name} up to {chosen.cut}. {caption}"
-    return Section("card", title, (Table(caption, columns, tuple(rows)), glossary(report)))
+    return Section("card", title, (Table(caption, columns, tuple(rows)), _glossary(report)))
 
 
 def _size_rows(report: RunReport, chosen: PointResult) -> list[Row]:
-    whole, export = report.points[-1], report.export
+    whole, export, params = report.points[-1], report.export, Cell("Parameters", HEAD_EXCLUDED[noun(report)])
     sizes = (export.size_bytes, export.full_size_bytes) if export else (None, None)
     cut_bytes, whole_bytes = (nan if size is None else float(size) for size in sizes)
 
     def share(part: float, total: float) -> Cell:
         return amount(units.share(part, total), units.percent)
 
+    byte_cells = (amount(size, units.size, "bytes") for size in (cut_bytes, whole_bytes))
+    macs = Cell("MACs", "multiply-adds per image")
     return [
-        row(
-            Cell("Parameters", HEAD_EXCLUDED[noun(report)]),
-            params_cell(chosen),
-            params_cell(whole),
-            share(chosen.params, whole.params),
-        ),
-        row(
-            Cell("MACs", "multiply-adds per image"),
-            macs_cell(chosen),
-            macs_cell(whole),
-            share(chosen.macs, whole.macs),
-        ),
-        row(
-            Cell("File size", "ONNX"),
-            *(amount(size, units.size, "bytes") for size in (cut_bytes, whole_bytes)),
-            share(cut_bytes, whole_bytes),
-        ),
+        row(params, params_cell(chosen), params_cell(whole), share(chosen.params, whole.params)),
+        row(macs, macs_cell(chosen), macs_cell(whole), share(chosen.macs, whole.macs)),
+        row(Cell("File size", "ONNX"), *byte_cells, share(cut_bytes, whole_bytes)),
     ]
 
 
@@ -79,15 +83,12 @@ def _latency_rows(report: RunReport) -> list[Row]:
 
 def _metric_rows(report: RunReport, chosen: PointResult) -> list[Row]:
     """Every metric; the difference in the one that chooses is that of the paired comparison."""
-    whole = report.full.test if report.full else {}
-    keys = sorted(dict.fromkeys([*chosen.test, *whole]), key=lambda key: key != report.metric)
+    whole, rows = report.full.test if report.full else {}, []
     paired = {report.metric: report.comparison.difference} if report.comparison else {}
-    return [
-        _metric_row(
-            report.measure(key), report.measure(key).note, chosen.test.get(key), whole.get(key), paired.get(key)
-        )
-        for key in keys
-    ]
+    for key in sorted(dict.fromkeys([*chosen.test, *whole]), key=lambda key: key != report.metric):
+        metric = report.measure(key)
+        rows.append(_metric_row(metric, metric.note, chosen.test.get(key), whole.get(key), paired.get(key)))
+    return rows
 
 
 def _metric_row(
@@ -113,14 +114,27 @@ def _seed_rows(report: RunReport, chosen: PointResult) -> list[Row]:
 def _half_rows(report: RunReport) -> list[Row]:
     """Of two classes, what is found and what is left alone where 0.5 decides; nothing elsewhere."""
     curves = report.curves
-    if curves is None or report.task.kind != "binary":
+    chosen = curves and (curves.full if report.keeps_whole else curves.chosen)
+    if curves is None or report.task.kind != "binary" or not curves.full or not chosen:
         return []
-    wholes, cuts = curves.full, curves.full if report.keeps_whole else curves.chosen
-    if not wholes or not cuts:
-        return []
-    cut, whole = cuts[0].at_threshold, wholes[0].at_threshold
-    found = f"{cuts[0].name} found, from probability 0.5 on"
+    cut, whole = chosen[0].at_threshold, curves.full[0].at_threshold
+    found, spared = f"{chosen[0].name} found, from probability 0.5 on", "others left alone, likewise"
     return [
         _metric_row(report.measure("sensitivity"), found, cut.sensitivity, whole.sensitivity),
-        _metric_row(report.measure("specificity"), "others left alone, likewise", cut.specificity, whole.specificity),
+        _metric_row(report.measure("specificity"), spared, cut.specificity, whole.specificity),
     ]
+
+
+def _glossary(report: RunReport) -> Listing:
+    """The metrics of the task's kind, and the other words."""
+    per_pixel, counts, names = report.task.kind.per_pixel, report.task.counts["test"], report.task.class_names
+    # The AUPRC that guessing gets, of two classes, is the share of positive images.
+    chance = units.share(counts[names[1]], sum(counts.values())) if report.task.kind == "binary" else nan
+    lines = []
+    for key, metric in METRICS.items():
+        if metric.meaning and (key in OF_PIXELS) == per_pixel:
+            guess = f" Guessing gets {units.score(chance)} on these test images."
+            line = f"{metric.name[0].upper()}{metric.name[1:]}: {metric.meaning}"
+            lines.append(line + (guess if key == "auprc" and isfinite(chance) else ""))
+    of_classes = () if per_pixel else OF_CLASSES
+    return Listing((*lines, *of_classes, *GENERAL, POINT[noun(report)]), summary="What the words mean")

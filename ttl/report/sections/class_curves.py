@@ -11,13 +11,12 @@ from ttl.report.figures import svg
 from ttl.report.page_blocks import PLOTTED, Block, Columns, Figure, Prose, Section, Table, row, table
 from ttl.report.schema import RunReport
 from ttl.report.schema.on_test import ClassRecord
-from ttl.report.wording import Side, sides
+from ttl.report.wording import Side, sides, with_interval
 from ttl.words import units
 from ttl.words.estimate import Estimate
+from ttl.words.metric import METRICS, Metric
 
 Record = Side[ClassRecord]
-Line = tuple[Sequence[float], Sequence[float], Sequence[float]]
-"""Along, up, and thresholds."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +27,11 @@ class CurveKind:
     title: str
     x_title: str
     y_title: str
-    metric: str
+    metric: Metric
     meaning: str
     area: Callable[[ClassRecord], Estimate]
-    line: Callable[[ClassRecord], Line]
+    line: Callable[[ClassRecord], tuple[Sequence[float], Sequence[float], Sequence[float]]]
+    """Along, up, and thresholds."""
     marked: Callable[[ClassRecord], tuple[float, float]]
     guessing: Callable[[ClassRecord], tuple[float, float]]
 
@@ -41,7 +41,7 @@ ROC = CurveKind(
     "ROC",
     "false positive rate",
     "sensitivity",
-    "AUROC",
+    METRICS["auroc"],
     "Up: the share of {name} images that is found. To the right: the share of the other images that is taken for it. "
     "Dotted: guessing.",
     lambda of: of.auroc,
@@ -54,7 +54,7 @@ PRECISION_RECALL = CurveKind(
     "Precision and recall",
     "recall (sensitivity)",
     "precision",
-    "AUPRC",
+    METRICS["auprc"],
     "Up: the share of the images called {name} that are. To the right: the share of {name} images that is found. "
     "Dotted: guessing.",
     lambda of: of.auprc,
@@ -107,7 +107,8 @@ def _class_records(report: RunReport) -> dict[str, list[Record]]:
 def _curve_figure(place: int, name: str, kind: CurveKind, records: Sequence[Record]) -> Figure:
     """One plot of one class: the `place`-th on the page, called `name`."""
     axes = svg.Axes.spanning((0.0, 1.0), (0.0, 1.0), size=svg.SQUARE)
-    lines, marks, described, key, rows = [], [], [], [], []
+    lines, marks = [axes.path((0.0, 1.0), kind.guessing(records[0].of), "guessing")], []
+    described, key, rows = [], [], []
     for side in records:
         # Of two networks the whole one is dashed: in print they are told apart by that.
         style = f"{side.network} dashed" if side.network == "full" and len(records) > 1 else side.network
@@ -117,25 +118,16 @@ def _curve_figure(place: int, name: str, kind: CurveKind, records: Sequence[Reco
         if math.isfinite(y):
             label, is_square = f"{side.words}, {at_half}", side.network == "full"
             marks.append(axes.dot(x, y, f"kept {side.network}", label, square=is_square))
-        area = kind.area(side.of)
-        ends = f" ({units.score(area.ci_low)} to {units.score(area.ci_high)})" if area.has_interval else ""
-        area_words = f"{side.words}: {kind.metric} {units.score(area.value)}{ends}"
+        area_words = f"{side.words}: {kind.metric.name} {with_interval(kind.metric, kind.area(side.of))}"
         described.append(f"{area_words}, {at_half}")
         key.append((f"line-key {style}", area_words))
         for point in zip(thresholds, xs, ys, strict=True):
             rows.append(row(side.words, *(amount(value, units.significant) for value in point)))
-    title, plot_name = f"{kind.title}: {name}", f"{kind.name}-{place}"
-    guessing = axes.path((0.0, 1.0), kind.guessing(records[0].of), "guessing")
-    layers = axes.frame(kind.x_title, kind.y_title, whole=False), guessing, *lines, *marks
-    return Figure(
-        plot_name,
-        svg.plot(plot_name, title, f"{'; '.join(described)}.", *layers, size=svg.SQUARE),
-        f"{kind.meaning.format(name=name)} Marked: where a probability from 0.5 on counts as {name}.",
-        tuple(key),
-        Table(PLOTTED, ("Network", "Called positive from", kind.x_title, kind.y_title), tuple(rows), folded=True),
-        title=title,
-        half=True,
-    )
+    title, plot_name, titles = f"{kind.title}: {name}", f"{kind.name}-{place}", (kind.x_title, kind.y_title)
+    picture = axes.plot(plot_name, title, f"{'; '.join(described)}.", titles, *lines, *marks, whole=False)
+    caption = f"{kind.meaning.format(name=name)} Marked: where a probability from 0.5 on counts as {name}."
+    data = Table(PLOTTED, ("Network", "Called positive from", *titles), tuple(rows), folded=True)
+    return Figure(plot_name, picture, caption, tuple(key), data, title=title, half=True)
 
 
 def stepped(xs: Sequence[float], ys: Sequence[float]) -> tuple[list[float], list[float]]:

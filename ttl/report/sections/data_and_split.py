@@ -5,8 +5,8 @@ from __future__ import annotations
 from ttl.data.describe import Description, Duplicates
 from ttl.report.cells import Cell, amount, facts
 from ttl.report.page_blocks import Block, Facts, Listing, Prose, Section, Table, row
-from ttl.report.patients import patients, split_sentence
 from ttl.report.schema import RunReport
+from ttl.report.wording import duplicates_are_grouped, patients
 from ttl.words import units
 
 LABELS = {
@@ -23,13 +23,28 @@ LABELS_OF_MASKS = LABELS | {"distance_unit": "Distances in"} | FINGERPRINT | {"u
 def data_and_split(report: RunReport) -> Section:
     """Images (and patients) per class and split, patients shared, duplicates, notes and the fingerprint."""
     task = report.task
-    blocks: list[Block] = [_counts_table(report), Prose(split_sentence(report))]
+    blocks: list[Block] = [_counts_table(report), Prose(_patients_apart(report))]
     if task.duplicates:
         blocks += _duplicates(task.duplicates)
     if task.notes:
         blocks.append(Listing(task.notes))
     blocks.append(Facts(facts(task, LABELS_OF_MASKS if task.kind.per_pixel else LABELS | FINGERPRINT)))
     return Section("data", f"The data and the split: {task.name}", tuple(blocks))
+
+
+def _patients_apart(report: RunReport) -> str:
+    """Whether a patient is in two splits."""
+    counted, shared = patients(report), report.task.groups_shared
+    if counted and shared is not None:
+        if shared == 0:
+            return f"No patient is in two splits (checked: {units.whole(sum(counted.values()))} patients)."
+        return f"{units.whole(shared)} of the patients are in more than one split: the figures are too good by that."
+    if duplicates_are_grouped(report):
+        return "Images that show the same, and those of one patient where known, were kept in one split."
+    return (
+        "Patients are not known: images of one patient may be in several splits. A manifest with a column of patients "
+        "(--group-column) keeps each of them in one."
+    )
 
 
 def _counts_table(report: RunReport) -> Table:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from math import nan
+
 from ttl.cost.latency import Latency
 from ttl.deliver.file_record import FileRecord
 from ttl.export.checks import Check, FileComparison
@@ -58,18 +61,11 @@ def _files_table(report: RunReport) -> Table:
         "State": lambda file: Cell("exported, but failed" if file.state == "failed" else file.state, file.why or ""),
         "Size": lambda file: amount(file.size_bytes, units.size, "bytes"),
         "Off PyTorch by": lambda file: amount(file.parity_max_abs, units.significant),
-        "Decided otherwise": _changed,
+        "Decided otherwise": lambda file: Cell(" of ".join(map(units.whole, file.decisions_changed or (nan,)))),
         f"Test {metric.name}": lambda file: metric_cell((file.test or {}).get(report.metric), metric),
         "Less fp32's": lambda file: _difference(file.comparison, metric),
     }
     return table(FILES, columns, report.exports, mark=lambda file: "chosen" if file.file == delivered else "", n_text=2)
-
-
-def _changed(file: FileRecord) -> Cell:
-    """`3 of 200`; nothing of masks."""
-    if file.decisions_changed is None:
-        return MISSING
-    return Cell(" of ".join(map(units.whole, file.decisions_changed)))
 
 
 def _difference(comparison: FileComparison | None, metric: Metric) -> Cell:
@@ -105,10 +101,7 @@ def ratio_cell(ratio: Estimate) -> Cell:
     return Cell(f"× {units.ratio(ratio.value)}", interval, ratio.value, parts=interval_ends(ratio))  # noqa: RUF001
 
 
-def _time(milliseconds: float | None) -> Cell:
-    return amount(milliseconds, units.milliseconds, "ms")
-
-
+_time = partial(amount, write=units.milliseconds, unit="ms")
 TIMED: Columns[Latency] = {
     "Model": lambda of: of.model,
     "Runtime": lambda of: Cell(of.runtime, of.provider or of.device),

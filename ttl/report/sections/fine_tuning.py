@@ -82,7 +82,7 @@ def _figure(
         return None
     last = max(len(line.ys) for line in drawn)
     axes = svg.Axes.spanning((0.5, last + 0.5), svg.padded((y for line in drawn for y in line.ys), 0.0, ceiling))
-    layers, described = [axes.frame("epoch", y_title)], []
+    layers, described = [], []
     for line in drawn:
         layers.append(axes.path(range(1, len(line.ys) + 1), line.ys, line.class_))
         if 0 < line.kept <= len(line.ys) and math.isfinite(y := line.ys[line.kept - 1]):
@@ -90,7 +90,7 @@ def _figure(
             layers.append(axes.dot(line.kept, y, f"kept {line.class_}", label, square="full" in line.class_))
         finite = [units.significant(y) for y in line.ys if math.isfinite(y)]
         described.append(f"{line.label}: {len(line.ys)} epochs, from {finite[0]} to {finite[-1]}")
-    picture = svg.plot(name, f"{y_title} by epoch", f"{'; '.join(described)}.", *layers)
+    picture = axes.plot(name, f"{y_title} by epoch", f"{'; '.join(described)}.", ("epoch", y_title), *layers)
     key = tuple((f"line-key {line.class_}", line.label) for line in drawn)
     rows = []
     for i in range(last):

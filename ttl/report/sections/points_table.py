@@ -19,19 +19,18 @@ Costs = PointRecord | PointResult
 
 def params_cell(of: Costs) -> Cell:
     """Params; of a U-Net, how they are shared out below."""
-    return amount(of.params, units.large, note=_shared_out(of.encoder_params, of.params))
+    return _shared_out(of.params, of.encoder_params)
 
 
 def macs_cell(of: Costs) -> Cell:
     """MACs, likewise."""
-    return amount(of.macs, units.large, note=_shared_out(of.encoder_macs, of.macs))
+    return _shared_out(of.macs, of.encoder_macs)
 
 
-def _shared_out(encoder: int | None, total: int) -> str:
-    if encoder is None:
-        return ""
-    share = units.share(encoder, total)
-    return f"encoder {units.percent(share)}\ndecoder {units.percent(1 - share)}"
+def _shared_out(total: int, encoder: int | None) -> Cell:
+    share = units.share(encoder or 0, total)
+    note = f"encoder {units.percent(share)}\ndecoder {units.percent(1 - share)}"
+    return amount(total, units.large, note="" if encoder is None else note)
 
 
 def seeds_cell(report: RunReport, result: PointResult | None, split: str) -> Cell:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from markupsafe import Markup
-
 from ttl.report.cells import amount, estimate_cell
 from ttl.report.figures import svg
-from ttl.report.page_blocks import PLOTTED, Columns, Figure, Prose, Section, table
+from ttl.report.page_blocks import PLOTTED, Figure, Prose, Section, Table, row
 from ttl.report.schema import RunReport
 from ttl.report.schema.on_test import Confidence
-from ttl.report.wording import Side, sides
-from ttl.stats import Bin
+from ttl.report.wording import Side, sides, with_interval
 from ttl.words import units
 from ttl.words.estimate import Estimate
-from ttl.words.metric import Metric
+from ttl.words.metric import METRICS, Metric
 
 CONFIDENCE = (
     "Confidence is the probability that a network gives to what it says. A calibration error of 0 means that what is "
@@ -36,100 +33,62 @@ def confidence(report: RunReport) -> Section | None:
 
 
 def _reliability(report: RunReport, networks: Sequence[Side[Confidence]], is_grouped: bool) -> Figure:
-    low, bins = networks[0].of.histogram.edges[0], [(side, of) for side in networks for of in side.of.bins]
+    low, sizes = networks[0].of.histogram.edges[0], [of.n for side in networks for of in side.of.bins]
     axes = svg.Axes.spanning((low, 1.0), (0.0, 1.0), size=svg.SQUARE)
-    described = []
+    marks, described, key, rows = [axes.path((low, 1.0), (low, 1.0), "guessing")], [], [], []
     for side in networks:
-        each = (f"{units.score(of.accuracy.value)} right at {units.score(of.confidence)}" for of in side.of.bins)
-        described.append(f"{side.words}: {', '.join(each)}")
-    picture = svg.plot(
-        "reliability",
-        "share that is right against confidence",
-        f"{'; '.join(described)}.",
-        axes.frame("confidence", "share that is right", whole=False),
-        axes.path((low, 1.0), (low, 1.0), "guessing"),
-        *(_marks(axes, side) for side in networks),
-        size=svg.SQUARE,
-    )
-    alone = " Images of one patient are taken for independent here." if is_grouped else ""
-    sizes = sorted({of.n for _, of in bins})
-    size = " to ".join(units.whole(n) for n in dict.fromkeys((sizes[0], sizes[-1])))
+        network, bins = side.network, side.of.bins
+        line = axes.path([of.confidence for of in bins], [of.accuracy.value for of in bins], f"thin {network}")
+        bars, dots, shares = [], [], []
+        for of in bins:
+            stated, right = units.score(of.confidence), units.score(of.accuracy.value)
+            label = f"{side.words}: confidence {stated}, right {right}, {units.whole(of.n)} in the bin"
+            bars.append(axes.error_bar(of.confidence, of.accuracy.ci_low, of.accuracy.ci_high, network))
+            dots.append(axes.dot(of.confidence, of.accuracy.value, network, label, square=network == "full"))
+            shares.append(f"{right} right at {stated}")
+            cells = (amount(value, units.score) for value in (of.low, of.high, of.confidence))
+            rows.append(row(side.words, amount(of.n), *cells, estimate_cell(of.accuracy, SHARE)))
+        marks.append(svg.element("g", line, *bars, *dots))
+        described.append(f"{side.words}: {', '.join(shares)}")
+        result = report.full if network == "full" else report.chosen
+        error = result.test.get("ece", Estimate()) if result else Estimate()
+        words = f": calibration error {with_interval(METRICS['ece'], error)}" if error.is_defined else ""
+        key.append((network, side.words + words))
+    title, titles = "share that is right against confidence", ("confidence", "share that is right")
+    picture = axes.plot("reliability", title, f"{'; '.join(described)}.", titles, *marks, whole=False)
+    size = " to ".join(units.whole(n) for n in sorted({min(sizes), max(sizes)}))
     binned = "Test images" if report.task.kind.one_class_each else "Labels"
     caption = (
         f"{binned} in bins of {size}, from the least to the most "
         "confident, with 95% intervals (Wilson). On the dotted line what is said with 80% confidence is right 80 times "
-        f"in 100; below it a network is too sure, above it not sure enough.{alone}"
+        "in 100; below it a network is too sure, above it not sure enough."
     )
-    key = tuple((side.network, f"{side.words}{_error_words(report, side)}") for side in networks)
-    columns: Columns[tuple[Side[Confidence], Bin]] = {
-        "Network": lambda line: line[0].words,
-        "In the bin": lambda line: amount(line[1].n),
-        "Confidence from": lambda line: amount(line[1].low, units.score),
-        "to": lambda line: amount(line[1].high, units.score),
-        "Mean confidence": lambda line: amount(line[1].confidence, units.score),
-        "Share that is right": lambda line: estimate_cell(line[1].accuracy, SHARE),
-    }
-    data = table(PLOTTED, columns, bins, folded=True)
-    return Figure("reliability", picture, caption, key, data, title="Reliability", half=True)
-
-
-def _error_words(report: RunReport, side: Side[Confidence]) -> str:
-    result = report.full if side.network == "full" else report.chosen
-    error = result.test.get("ece", Estimate()) if result else Estimate()
-    ends = f" ({units.score(error.ci_low)} to {units.score(error.ci_high)})" if error.has_interval else ""
-    return f": calibration error {units.score(error.value)}{ends}" if error.is_defined else ""
-
-
-def _marks(axes: svg.Axes, side: Side[Confidence]) -> Markup:
-    bins, network = side.of.bins, side.network
-    line = axes.path([of.confidence for of in bins], [of.accuracy.value for of in bins], f"thin {network}")
-    bars = [axes.error_bar(of.confidence, of.accuracy.ci_low, of.accuracy.ci_high, network) for of in bins]
-    dots = []
-    for of in bins:
-        right = f"confidence {units.score(of.confidence)}, right {units.score(of.accuracy.value)}"
-        label = f"{side.words}: {right}, {units.whole(of.n)} in the bin"
-        dots.append(axes.dot(of.confidence, of.accuracy.value, network, label, square=network == "full"))
-    return svg.element("g", line, *bars, *dots)
+    caption += " Images of one patient are taken for independent here." if is_grouped else ""
+    columns = ("Network", "In the bin", "Confidence from", "to", "Mean confidence", "Share that is right")
+    data = Table(PLOTTED, columns, tuple(rows), folded=True)
+    return Figure("reliability", picture, caption, tuple(key), data, title="Reliability", half=True)
 
 
 def _histogram(networks: Sequence[Side[Confidence]]) -> Figure:
     most = max(count for side in networks for count in side.of.histogram.counts)
     low = networks[0].of.histogram.edges[0]
     axes = svg.Axes.spanning((low, 1.0), (0.0, (1 + svg.AIR) * max(most, 1)), size=svg.SQUARE)
-    words = "; ".join(f"{side.words}: {', '.join(map(units.whole, side.of.histogram.counts))}" for side in networks)
-    picture = svg.plot(
-        "confidence",
-        "how many are told with what confidence",
-        f"From the lowest confidence to the highest. {words}.",
-        axes.frame("confidence", "how many", whole=False),
-        *(_columns(axes, side, at, len(networks)) for at, side in enumerate(networks)),
-        size=svg.SQUARE,
-    )
-    columns: Columns[tuple[str, float, float, int]] = {
-        "Network": lambda line: line[0],
-        "Confidence from": lambda line: amount(line[1], units.score),
-        "to": lambda line: amount(line[2], units.score),
-        "How many": lambda line: amount(line[3]),
-    }
-    data = table(PLOTTED, columns, ((side.words, *of) for side in networks for of in _counted(side)), folded=True)
+    layers, described, rows = [], [], []
+    for at, side in enumerate(networks):
+        edges, counts, columns = side.of.histogram.edges, side.of.histogram.counts, []
+        described.append(f"{side.words}: {', '.join(map(units.whole, counts))}")
+        for left, right, count in zip(edges[:-1], edges[1:], counts, strict=True):
+            start, stop, top = axes.x(left), axes.x(right), axes.y(count)
+            width = FILLED * (stop - start) / len(networks)
+            x = start + (1 - FILLED) / 2 * (stop - start) + at * width
+            tooltip = f"{side.words}, {units.score(left)} to {units.score(right)}: {units.whole(count)}"
+            columns.append(svg.rectangle(f"column {side.network}", x, top, width, axes.y.start - top, tooltip))
+            rows.append(row(side.words, amount(left, units.score), amount(right, units.score), amount(count)))
+        layers.append(svg.element("g", *columns))
+    title = "how many are told with what confidence"
+    words = f"From the lowest confidence to the highest. {'; '.join(described)}."
+    picture = axes.plot("confidence", title, words, ("confidence", "how many"), *layers, whole=False)
+    data = Table(PLOTTED, ("Network", "Confidence from", "to", "How many"), tuple(rows), folded=True)
     caption = "How many are told with what confidence: the probability of what the network says."
     key = tuple((f"{side.network} square", side.words) for side in networks)
     return Figure("confidence", picture, caption, key, data, title="Confidence", half=True)
-
-
-def _counted(side: Side[Confidence]) -> list[tuple[float, float, int]]:
-    """Edges and count of each column."""
-    edges = side.of.histogram.edges
-    return list(zip(edges[:-1], edges[1:], side.of.histogram.counts, strict=True))
-
-
-def _columns(axes: svg.Axes, side: Side[Confidence], at: int, of: int) -> Markup:
-    """A column for each count, beside those of the other network."""
-    columns = []
-    for left, right, count in _counted(side):
-        start, stop, top = axes.x(left), axes.x(right), axes.y(count)
-        width = FILLED * (stop - start) / of
-        tooltip = f"{side.words}, {units.score(left)} to {units.score(right)}: {units.whole(count)}"
-        x = start + (1 - FILLED) / 2 * (stop - start) + at * width
-        columns.append(svg.rectangle(f"column {side.network}", x, top, width, axes.y.start - top, tooltip))
-    return svg.element("g", *columns)
