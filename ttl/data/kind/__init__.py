@@ -9,9 +9,8 @@ from ttl.data.kind.classes import Classes
 from ttl.data.kind.kind import Decided, Kind, Loss, Objective, Rows
 from ttl.data.kind.labels import SeveralLabels
 from ttl.data.kind.masks import PixelClasses
-from ttl.errors import UsageError
 
-__all__ = ["KINDS", "Decided", "Kind", "Loss", "Objective", "Rows", "kind_named"]
+__all__ = ["KINDS", "Decided", "Kind", "Loss", "Objective", "Rows"]
 
 KINDS: dict[str, Kind] = {
     kind: kind
@@ -22,14 +21,3 @@ KINDS: dict[str, Kind] = {
         PixelClasses("segmentation"),
     )
 }
-
-
-def kind_named(name: str) -> Kind:
-    """The kind of that name.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if name not in KINDS:
-        raise UsageError(f"There is no kind of task {name!r}: there are {', '.join(KINDS)}")
-    return KINDS[name]

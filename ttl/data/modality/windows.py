@@ -50,7 +50,8 @@ def segment(
         UsageError: the image has another shape or no pixels, or an option makes no sense.
         ModelError: `run` returned another shape.
     """
-    limits, divisors = sides_of(window), sides_of(divisor)
+    limits = sides_of(window)
+    divisors = (divisor,) * len(limits) if isinstance(divisor, int) else tuple(divisor)
     _check(image, limits, divisors, batch_size, overlap)
     height, width = image.shape[1:]
     windows = [divisible(most, of) for most, of in zip(limits, divisors, strict=True)]
