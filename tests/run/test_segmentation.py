@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from ttl.cli import app
 from ttl.config import RunConfig
-from ttl.data.image import channels_first
+from ttl.data.modality.image import channels_first
 from ttl.deliver.pictures.predicted_masks import draw_masks
 from ttl.errors import UsageError
 from ttl.export.bundle import load_bundle

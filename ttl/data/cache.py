@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import PIL
 import torch
 
-from ttl.data.image import quiet_readers, resampling, to_pixels
-from ttl.data.pool import CHUNK, in_threads
-from ttl.data.task import ImageSource, Samples
+from ttl.data.modality.image import Pixels, resampling, to_pixels
+from ttl.data.pool import Progress, in_threads
+from ttl.data.sources import ImageSource
+from ttl.data.task import Samples
 from ttl.errors import DataError
 from ttl.files import provisional, sweep
 from ttl.words.sides import ImageSize, Sides, short, sides_of
-
-Progress = Callable[[int, int], None]
-Pixels = npt.NDArray[np.uint8]
 
 # Part of a file's name: raise it when the same images would give other pixels, or their file is laid out otherwise.
 # 2: the SHA-256 of the pixels at its end.
@@ -60,7 +57,8 @@ def decode(
     resampling(interpolation)
     sides = sides_of(image_size)
     shape = (len(samples), samples.source.channels, *sides)
-    images = partial(decoded, partial(_pixels, samples.source, sides, interpolation), samples, on_progress)
+    one = partial(_pixels, samples.source, sides, interpolation)
+    images = partial(in_threads, one, samples.index.tolist(), on_progress)
     path = cache_file(cache_dir, samples, key, short(sides), interpolation)
     return torch.from_numpy(collected(shape, images, path))
 
@@ -69,19 +67,8 @@ def _pixels(source: ImageSource, sides: Sides, interpolation: str, index: int) -
     return to_pixels(source.load(index), channels=source.channels, image_size=sides, interpolation=interpolation)
 
 
-def decoded(
-    one: Callable[[int], Pixels], samples: Samples, on_progress: Progress | None, chunk: int = CHUNK
-) -> Iterator[Pixels]:
-    """What `one` makes of each position of the samples in their source, in order, computed in threads."""
-    with quiet_readers():
-        for done, pixels in enumerate(in_threads(one, samples.index.tolist(), chunk), start=1):
-            yield pixels
-            if on_progress:
-                on_progress(done, len(samples))
-
-
 def cache_file(
-    folder: Path | None, samples: Samples, key: str, *told: object, more: Sequence[bytes] = ()
+    folder: Path | None, samples: Samples, key: str, *how: object, more: Iterable[bytes] = ()
 ) -> Path | None:
     """A file named by all that decides its bytes; Pillow's release too, since its filters may change.
 
@@ -89,16 +76,14 @@ def cache_file(
         folder: that it lies in; None gives None, as having no samples does.
         samples: the split.
         key: of the task.
-        told: how the images are made.
+        how: the images are made.
         more: digests of what else is in the file.
     """
     if folder is None or not len(samples):
         return None
-    named = (FORMAT_VERSION, PIL.__version__, key, *told, samples.source.channels, samples.ids)
+    named = (FORMAT_VERSION, PIL.__version__, key, *how, samples.source.channels, samples.ids)
     total = hashlib.sha256(repr(named).encode())
-    for index in samples.index:
-        total.update(samples.source.digests[index])
-    for digest in more:
+    for digest in (*(samples.source.digests[index] for index in samples.index), *more):
         total.update(digest)
     return folder / f"{total.hexdigest()[:32]}.npy"
 
@@ -118,28 +103,18 @@ def collected(shape: tuple[int, ...], pieces: Callable[[], Iterator[Pixels]], pa
         DataError: the file can't be written.
     """
     if path is None:
-        return _in_memory(shape, pieces())
-    cached = _read(path, shape)
-    if cached is None:
+        whole = np.empty(shape, np.uint8)
+        flat, end = whole.reshape(-1), 0
+        for piece in pieces():
+            flat[end : (end := end + piece.size)] = piece.reshape(-1)
+        return whole
+    cached = read_cached(path)
+    if cached is None or cached.shape != shape:
         _write(path, shape, pieces())
-        cached = _read(path, shape)
+        cached = read_cached(path)
     if cached is None:
         raise DataError(f"The image cache {path} can't be read back: choose another folder for it.")
     return cached
-
-
-def _in_memory(shape: tuple[int, ...], pieces: Iterator[Pixels]) -> Pixels:
-    whole = np.empty(shape, np.uint8)
-    flat, end = whole.reshape(-1), 0
-    for piece in pieces:
-        flat[end : (end := end + piece.size)] = piece.reshape(-1)
-    return whole
-
-
-def _read(path: Path, shape: tuple[int, ...]) -> Pixels | None:
-    """The file mapped into memory, copied on write; None where it isn't there, isn't whole, or of another shape."""
-    cached = read_cached(path)
-    return cached if cached is not None and cached.shape == shape else None
 
 
 def read_cached(path: Path) -> Pixels | None:

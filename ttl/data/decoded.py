@@ -8,7 +8,7 @@ from typing import Protocol, Self
 import numpy as np
 import torch
 
-from ttl.data.augment import Augment
+from ttl.data.modality.augment import Augment
 from ttl.data.task import Labels
 
 

@@ -1,4 +1,4 @@
-"""What is done about images that show the same: told where they leak, kept together, or dropped."""
+"""What is done about images that show the same: named where they leak, kept together, or dropped."""
 
 from __future__ import annotations
 
@@ -19,29 +19,25 @@ SHOWN = 3
 
 def checked_for_leaks(task: Task) -> Task:
     """The task with the duplicates across its splits, and notes on them and on groups (patients) in two splits."""
-    found = find_duplicates(task.splits)
-    return replace(task, duplicates=tuple(found), notes=(*task.notes, *_leaks(task, found)))
-
-
-def _leaks(task: Task, found: list[Duplicate]) -> tuple[str, ...]:
-    told = [_told(found) if found else "Leak check: no image is in two splits, not even saved anew."]
+    duplicates = find_duplicates(task.splits)
+    notes = [_leaks(duplicates) if duplicates else "Leak check: no image is in two splits, not even saved anew."]
     shared = shared_groups(task)
     if shared is not None:
         groups = {group for samples in task.splits.values() for group in samples.groups or ()}
-        told.append(f"{len(groups)} groups (patients); {shared} shared between splits.")
-    return tuple(told)
+        notes.append(f"{len(groups)} groups (patients); {shared} shared between splits.")
+    return replace(task, duplicates=tuple(duplicates), notes=(*task.notes, *notes))
 
 
-def _told(found: list[Duplicate]) -> str:
-    held_out = {pair.b for pair in found}
-    same = sum(pair.kind == "identical" for pair in found)
+def _leaks(duplicates: list[Duplicate]) -> str:
+    held_out = {pair.b for pair in duplicates}
+    same = sum(pair.kind == "identical" for pair in duplicates)
     how = "all byte for byte"
-    if same < len(found):
-        how = f"{same} of {counted(len(found), 'pair')} byte for byte, the others saved anew"
-    shown = listed((f"{pair.a} ({pair.a_split}) = {pair.b} ({pair.b_split})" for pair in found), SHOWN)
+    if same < len(duplicates):
+        how = f"{same} of {counted(len(duplicates), 'pair')} byte for byte, the others saved anew"
+    first = listed((f"{pair.a} ({pair.a_split}) = {pair.b} ({pair.b_split})" for pair in duplicates), SHOWN)
     return (
         f"Leak check: {counted(len(held_out), 'image')} of a later split {'is' if len(held_out) == 1 else 'are'} in an "
-        f"earlier one too ({how}): {shown}. "
+        f"earlier one too ({how}): {first}. "
         "The figures are too good by that: use --dedupe drop (or, where the split is drawn, --dedupe together)."
     )
 
@@ -53,22 +49,22 @@ def deduplicated(records: Records, how: Dedupe) -> Records:
     the right one.
     """
     samples = Samples(records.ids, records.labels, records.source, np.arange(len(records)), records.groups)
-    found = find_duplicates({"all": samples}, within=True)
-    if not found:
+    duplicates = find_duplicates({"all": samples}, within=True)
+    if not duplicates:
         return replace(records, notes=(*records.notes, "Duplicates: none found."))
     if how == "together":
-        note = f"Duplicates: {counted(len(found), 'pair')}, each kept in one split."
-        return replace(records, groups=keep_together(records.ids, found, records.groups), notes=(*records.notes, note))
+        note = f"Duplicates: {counted(len(duplicates), 'pair')}, each kept in one split."
+        groups = keep_together(records.ids, duplicates, records.groups)
+        return replace(records, groups=groups, notes=(*records.notes, note))
     clusters: dict[str, list[int]] = {}
-    for i, name in enumerate(keep_together(records.ids, found)):
+    for i, name in enumerate(keep_together(records.ids, duplicates)):
         clusters.setdefault(name, []).append(i)
-    kept = sorted(members[0] for members in clusters.values() if _agree(records, members))
-    dropped = len(records) - len(kept)
-    unclear = sum(len(members) for members in clusters.values() if not _agree(records, members))
-    note = f"Duplicates: {counted(dropped, 'image')} dropped"
+    unclear = {name: len(members) for name, members in clusters.items() if not _agree(records, members)}
+    kept = sorted(members[0] for name, members in clusters.items() if name not in unclear)
+    note = f"Duplicates: {counted(len(records) - len(kept), 'image')} dropped"
     what = "labels" if records.masks is None else "masks"
-    note += f", of which {unclear} bore different {what} than their copies." if unclear else "."
-    return records.pick(kept, note)
+    ending = f", of which {sum(unclear.values())} bore different {what} than their copies." if unclear else "."
+    return records.pick(kept, note + ending)
 
 
 def _agree(records: Records, members: list[int]) -> bool:

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations, combinations_with_replacement
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from ttl.data.image import quiet_readers, to_eight_bits
+from ttl.data.modality.image import Pixels, to_eight_bits
 from ttl.data.pool import in_threads
-from ttl.data.sources import FileSource
-from ttl.data.task import Duplicate, ImageSource, Samples
-from ttl.errors import UsageError
+from ttl.data.sources import FileSource, ImageSource
+from ttl.data.task import Duplicate, Samples
 
-Progress = Callable[[int, int], None]
-Pixels = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 Details = npt.NDArray[np.float32]
 
 SIDE = 32  # of a thumbnail, in pixels
 FREQUENCIES = 16  # of the cosine transform that are kept, each way
-HASH_BITS = FREQUENCIES**2
 
 # `(16, 32)`: the lowest frequencies of the cosine transform (DCT-II), unscaled.
 COSINES = np.cos(np.pi / (2 * SIDE) * np.outer(np.arange(FREQUENCIES), 2 * np.arange(SIDE) + 1))
@@ -43,7 +38,7 @@ CONFIRMED = 1_000  # pairs whose details are compared at a time
 
 
 @dataclass(frozen=True, eq=False)
-class _Looks:
+class _Traits:
     """What is compared of a split.
 
     Attributes:
@@ -57,13 +52,7 @@ class _Looks:
     details: Details
 
 
-def find_duplicates(
-    samples: Mapping[str, Samples],
-    *,
-    max_distance: int = MAX_DISTANCE,
-    within: bool = False,
-    on_progress: Progress | None = None,
-) -> list[Duplicate]:
+def find_duplicates(samples: Mapping[str, Samples], *, within: bool = False) -> list[Duplicate]:
     """Pairs of samples in different splits that show the same image.
 
     Near duplicates are found by a perceptual hash (the signs of the 16x16 lowest frequencies about their
@@ -74,28 +63,21 @@ def find_duplicates(
 
     Args:
         samples: by split.
-        max_distance: bits of 256 that the hashes of near duplicates differ in, at most.
         within: pairs inside one split too. A split that is yet to be drawn needs them: give everything as one.
-        on_progress: called with how many images are looked at, and of how many.
 
     Returns:
         the pairs in the order of `samples`; every one, so n copies against m give n * m.
 
     Raises:
         DataError: an image can't be read any more.
-        UsageError: no such distance.
     """
-    if not 0 <= max_distance <= HASH_BITS:
-        raise UsageError(f"max_distance is {max_distance}: a number of bits from 0 to {HASH_BITS} is needed.")
-    looks = _look(samples, on_progress)
-    pairs = combinations_with_replacement(samples, 2) if within else combinations(samples, 2)
-    found: list[Duplicate] = []
-    for a_split, b_split in pairs:
-        a_ids, b_ids = samples[a_split].ids, samples[b_split].ids
-        for i, j, same, distance in _matches(looks[a_split], looks[b_split], max_distance, a_split == b_split):
-            kind: Literal["identical", "near"] = "identical" if same else "near"
-            found.append(Duplicate(a_ids[i], b_ids[j], a_split, b_split, kind, distance))
-    return found
+    number: dict[bytes, int] = {}
+    traits = {split: _traits(part, number) for split, part in samples.items()}
+    return [
+        Duplicate(samples[a].ids[i], samples[b].ids[j], a, b, "identical" if same else "near", distance)
+        for a, b in (combinations_with_replacement if within else combinations)(samples, 2)
+        for i, j, same, distance in _matches(traits[a], traits[b], one_split=a == b)
+    ]
 
 
 def keep_together(
@@ -110,19 +92,12 @@ def keep_together(
 
     Returns:
         a label for each of `ids`: the first of the ids, or of the groups, that became one.
-
-    Raises:
-        UsageError: a duplicate isn't among the samples.
     """
     names = ids if groups is None else groups
     name_of = dict(zip(ids, names, strict=True))
     parent = {name: name for name in names}
     order = {name: position for position, name in enumerate(parent)}
     for pair in duplicates:
-        if stranger := [sample for sample in (pair.a, pair.b) if sample not in name_of]:
-            raise UsageError(
-                f"The duplicate {stranger[0]} isn't among the {len(ids)} samples: look for duplicates in the same data."
-            )
         roots = [_root(parent, name_of[sample]) for sample in (pair.a, pair.b)]
         first, last = sorted(roots, key=order.__getitem__)
         parent[last] = first
@@ -136,41 +111,28 @@ def _root(parent: dict[str, str], name: str) -> str:
     return name
 
 
-def _look(samples: Mapping[str, Samples], on_progress: Progress | None) -> dict[str, _Looks]:
-    total = sum(len(part) for part in samples.values())
-    number: dict[bytes, int] = {}
-    looks = {}
-    done = 0
-    with quiet_readers():
-        for split, part in samples.items():
-            hashes = np.empty((len(part), HASH_BITS // 64), np.uint64)
-            details = np.empty((len(part), SIDE * SIDE), np.float32)
-            look = partial(_look_at, part.source)
-            for row, (code, detail) in enumerate(in_threads(look, part.index.tolist())):
-                hashes[row], details[row] = code, detail
-                done += 1
-                if on_progress:
-                    on_progress(done, total)
-            digests = part.source.digests
-            files = [number.setdefault(digests[i], len(number)) for i in part.index.tolist()]
-            looks[split] = _Looks(np.array(files, np.int64), hashes, details)
-    return looks
+def _traits(part: Samples, number: dict[bytes, int]) -> _Traits:
+    """Of a split; `number` tells equal files of all splits."""
+    index = part.index.tolist()
+    digests = part.source.digests
+    files = [number.setdefault(digests[i], len(number)) for i in index]
+    hashes = np.empty((len(part), FREQUENCIES**2 // 64), np.uint64)
+    details = np.empty((len(part), SIDE * SIDE), np.float32)
+    for row, (code, detail) in enumerate(in_threads(partial(_look_at, part.source), index)):
+        hashes[row], details[row] = code, detail
+    return _Traits(np.array(files, np.int64), hashes, details)
 
 
 def _look_at(source: ImageSource, index: int) -> tuple[Hashes, Details]:
-    thumbnail = _thumbnail(source, index)
-    return perceptual_hash(thumbnail), fine_detail(thumbnail)
-
-
-def _thumbnail(source: ImageSource, index: int) -> Pixels:
     image = _small(source, index).convert("L")
-    return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0))
+    thumbnail = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0))
+    return perceptual_hash(thumbnail), fine_detail(thumbnail)
 
 
 def _small(source: ImageSource, index: int) -> Image.Image:
     """The image, where it is a JPEG decoded at a fraction of its size."""
     if isinstance(source, FileSource):
-        # What can't be read here can't be read there either, and there it is told in a sentence.
+        # What can't be read here can't be read below either, and there a sentence says why.
         with suppress(Exception), Image.open(source.paths[index]) as image:
             image.draft("L", (2 * SIDE, 2 * SIDE))
             ImageOps.exif_transpose(image, in_place=True)
@@ -179,14 +141,7 @@ def _small(source: ImageSource, index: int) -> Image.Image:
 
 
 def perceptual_hash(thumbnail: Pixels) -> Hashes:
-    """256 bits that say what is coarse in a picture.
-
-    Args:
-        thumbnail: `(32, 32)` uint8.
-
-    Returns:
-        `(4,)` uint64.
-    """
+    """256 bits that say what is coarse in a picture: `(4,)` uint64 of a thumbnail `(32, 32)` uint8."""
     centred = thumbnail - thumbnail.mean()  # exactly 0 where the image is flat, so that rounding sets no bit
     low = COSINES @ centred @ COSINES.T
     code: Hashes = np.packbits(low > np.median(low)).view(np.uint64)
@@ -211,12 +166,13 @@ def fine_detail(thumbnail: Pixels) -> Details:
     return detail
 
 
-def _matches(a: _Looks, b: _Looks, max_distance: int, one_split: bool) -> Iterator[tuple[int, int, bool, int]]:
+def _matches(a: _Traits, b: _Traits, *, one_split: bool) -> Iterator[tuple[int, int, bool, int]]:
     """Position in `a`, position in `b`, whether the files are equal, and the distance of the hashes."""
     rows = max(1, CELLS // max(1, len(b.files)))
     for start in range(0, len(a.files), rows):
-        distance = _distances(a.hashes[start : start + rows], b.hashes)
-        i, j = np.nonzero(distance <= max_distance)
+        words = zip(a.hashes[start : start + rows].T, b.hashes.T, strict=True)
+        distance = sum((np.bitwise_count(x[:, None] ^ y) for x, y in words), np.zeros((), np.uint16))
+        i, j = np.nonzero(distance <= MAX_DISTANCE)
         apart = distance[i, j]
         i += start
         if one_split:
@@ -225,14 +181,6 @@ def _matches(a: _Looks, b: _Looks, max_distance: int, one_split: bool) -> Iterat
         kept = same.copy()
         kept[~same] = _correlations(a.details, b.details, i[~same], j[~same]) >= MIN_CORRELATION
         yield from zip(*(values[kept].tolist() for values in (i, j, same, apart)), strict=True)
-
-
-def _distances(a: Hashes, b: Hashes) -> npt.NDArray[np.uint16]:
-    """`(n, m)` differing bits of `(n, words)` and `(m, words)`."""
-    total = np.zeros((len(a), len(b)), np.uint16)
-    for word in range(a.shape[1]):
-        total += np.bitwise_count(a[:, word, None] ^ b[:, word])
-    return total
 
 
 def _correlations(a: Details, b: Details, i: Numbers, j: Numbers) -> Details:

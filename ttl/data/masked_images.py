@@ -12,8 +12,8 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-from ttl.data.augment import Augment
 from ttl.data.decoded import part_of
+from ttl.data.modality.augment import Augment
 from ttl.data.task import IGNORE, Labels
 from ttl.stats import overlap
 from ttl.words.sides import Sides

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ttl.data.cache import Pixels, Progress, cache_file, collected, decoded
-from ttl.data.image import channels_first
-from ttl.data.task import MaskSource, Samples
+from ttl.data.cache import cache_file, collected
+from ttl.data.modality.image import Pixels, channels_first
+from ttl.data.pool import Progress, in_threads
+from ttl.data.sources import MaskSource
+from ttl.data.task import Samples, picked
 from ttl.errors import DataError, UsageError
 
 
@@ -34,14 +36,7 @@ class Pairs:
 def decode_pairs(
     samples: Samples, *, cache_dir: Path | None = None, key: str = "", on_progress: Progress | None = None
 ) -> Pairs:
-    """All images of a split with their masks, none of them resized.
-
-    Args:
-        samples: the split of a segmentation task.
-        cache_dir: keep them in a file there, used again for the same images and masks, and mapped into memory;
-            writing to the tensors doesn't reach the file. None keeps them in memory.
-        key: what else must be the same for a file to be used again: the task's fingerprint.
-        on_progress: called with how many images are decoded, and of how many.
+    """All images of a split with their masks, none of them resized; see `decode`.
 
     Raises:
         DataError: an image or a mask can't be read any more or has another size than it had, or the cache can't
@@ -50,17 +45,15 @@ def decode_pairs(
     """
     if samples.masks is None:
         raise UsageError("The samples have no masks: decode gives the pixels of images alone.")
-    channels, digests = samples.source.channels, samples.masks.digests
-    sizes = samples.source.sizes[samples.index]
+    channels, sizes = samples.source.channels, samples.source.sizes[samples.index]
     lengths = sizes.prod(axis=1) * (channels + 1)
-    pieces = partial(decoded, partial(_pair, samples, samples.masks), samples, on_progress, chunk=1)
-    path = cache_file(cache_dir, samples, key, "pairs", more=[digests[i] for i in samples.index])
+    one = partial(_pair, samples, samples.masks)
+    pieces = partial(in_threads, one, samples.index.tolist(), on_progress, chunk=1)
+    path = cache_file(cache_dir, samples, key, "pairs", more=picked(samples.masks.digests, samples.index))
     flat = torch.from_numpy(collected((int(lengths.sum()),), pieces, path))
     parts = [
-        flat[end - length : end].view(channels + 1, height, width)
-        for end, length, (width, height) in zip(
-            lengths.cumsum().tolist(), lengths.tolist(), sizes.tolist(), strict=True
-        )
+        part.view(channels + 1, height, width)
+        for part, (width, height) in zip(torch.split(flat, lengths.tolist()), sizes.tolist(), strict=True)
     ]
     return Pairs(tuple(part[:-1] for part in parts), tuple(part[-1] for part in parts))
 

@@ -11,12 +11,7 @@ Weights = npt.NDArray[np.float64]
 
 
 def class_weights(labels: Labels, classes: int) -> Weights:
-    """`(classes,)` weights that make every class count alike: inverse to its frequency, 1 on average over samples.
-
-    Args:
-        labels: `(n,)` of the training samples.
-        classes: how many there are; one that isn't there weighs 1.
-    """
+    """`(classes,)` weights that make every class of the labels `(n,)` count alike, see `inverse_frequency`."""
     return inverse_frequency(np.bincount(labels, minlength=classes))
 
 
@@ -38,7 +33,9 @@ def inverse_frequency(counts: Labels) -> Weights:
 
 def draws_of_classes(labels: Labels, classes: int) -> Weights:
     """`(n,)`: how often to draw each sample `(n,)` so that every class is seen alike; sums to 1."""
-    return _shares(class_weights(labels, classes)[labels])
+    weights = class_weights(labels, classes)[labels]
+    shares: Weights = weights / weights.sum()
+    return shares
 
 
 def draws_of_labels(labels: Labels) -> Weights:
@@ -46,9 +43,6 @@ def draws_of_labels(labels: Labels) -> Weights:
     sums to 1."""
     rarity = 1 / np.maximum((labels == 1).sum(0), 1)
     bare = 1 / max(1, int((~(labels == 1).any(1)).sum()))
-    return _shares(np.where((labels == 1).any(1), np.where(labels == 1, rarity, 0).max(1), bare))
-
-
-def _shares(weights: Weights) -> Weights:
+    weights = np.where((labels == 1).any(1), np.where(labels == 1, rarity, 0).max(1), bare)
     shares: Weights = weights / weights.sum()
     return shares

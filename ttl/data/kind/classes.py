@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -20,6 +21,9 @@ from ttl.errors import DataError
 from ttl.words.counts import counted, listed
 from ttl.words.sides import Sides
 
+if TYPE_CHECKING:
+    from ttl.data.records import Records
+
 BATCH = 64
 """Images predicted at a time."""
 
@@ -29,6 +33,7 @@ class Classes(Kind):
 
     margin = 0.01
     one_class_each = True
+    fewest_classes: ClassVar[int] = 2
 
     def outputs(self, classes: int) -> int:
         """One a class."""
@@ -38,31 +43,36 @@ class Classes(Kind):
         """The classes share out the probability."""
         return "softmax"
 
-    def check_counts(self, name: str, class_names: Sequence[str], labels: Labels) -> None:
-        """See `Kind`."""
-        if len(class_names) < 2:
-            raise DataError(f"{name} has {counted(len(class_names), 'class')}: at least two are needed.")
-        check_images_per_class(name, class_names, labels)
+    def check_counts(self, records: Records) -> None:
+        """See `Kind`: every class can be in every split."""
+        counts = class_counts(records.class_names, records.labels)
+        if len(counts) < self.fewest_classes:
+            raise DataError(f"{records.name} has {counted(len(counts), 'class')}: at least two are needed.")
+        small = {label: count for label, count in counts.items() if count < len(SPLITS)}
+        if small:
+            what = listed(f"{label} ({counted(count, 'image')})" for label, count in small.items())
+            raise DataError(
+                f"{records.name} has classes with too few images, {what}: at least {len(SPLITS)} are needed, one "
+                "for each of train, val and test; add images, or remove the class."
+            )
 
-    def check_splits(
-        self, name: str, class_names: Sequence[str], labels: Labels, splits: Sequence[str]
-    ) -> tuple[str, ...]:
+    def check_splits(self, records: Records, splits: Sequence[str]) -> tuple[str, ...]:
         """See `Kind`: every class is in every split."""
-        where = np.array(splits)
+        places = {(split, label) for split, label in zip(splits, records.labels.tolist(), strict=True)}
         for split in SPLITS:
-            present = set(labels[where == split].tolist())
-            absent = [label for label in range(len(class_names)) if label not in present]
-            if absent:
-                found = listed(other for other in SPLITS if ((where == other) & (labels == absent[0])).any())
-                raise DataError(
-                    f"The class {class_names[absent[0]]!r} of {name} is in {found} but not in {split}: every split "
-                    "needs images of every class; move some, remove the class, or let the split be drawn."
-                )
+            for label, name in enumerate(records.class_names):
+                if (split, label) not in places:
+                    others = listed(other for other in SPLITS if (other, label) in places)
+                    raise DataError(
+                        f"The class {name!r} of {records.name} is in {others} but not in {split}: every split "
+                        "needs images of every class; move some, remove the class, or let the split be drawn."
+                    )
         return ()
 
     def decode(self, samples: Samples, *, sides: Sides, interpolation: str, cache_dir: Path | None, key: str) -> Images:
         """See `Kind`: resized to the network's input."""
-        return decode_images(samples, sides=sides, interpolation=interpolation, cache_dir=cache_dir, key=key)
+        pixels = decode(samples, image_size=sides, interpolation=interpolation, cache_dir=cache_dir, key=key)
+        return Images(pixels, samples.labels)
 
     def objective(
         self, split: Split, *, loss: str | None, balance: str, outputs: int, device: torch.device
@@ -76,8 +86,14 @@ class Classes(Kind):
     def predict(
         self, model: nn.Module, split: Split, normalise: Normalise, *, divisor: int = 1, with_distance: bool = False
     ) -> Rows:
-        """See `Kind`: probabilities `(n, classes)`, or `(n, heads, classes)`."""
-        return predict_images(self, model, split, normalise)
+        """See `Kind`: probabilities of images as they are, `(n, classes)` or `(n, heads, classes)`."""
+        model.to(normalise.device).eval()
+        with torch.inference_mode():
+            parts = [
+                self.probabilities(model(normalise(batch.to(normalise.device)))).cpu()
+                for batch in torch.split(split.crops(), BATCH)
+            ]
+        return torch.cat(parts).numpy()
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Of each class, float64, in the logits' shape."""
@@ -94,39 +110,6 @@ class Classes(Kind):
     def changed(self, rows: Rows, reference: Rows) -> Decided | None:
         """See `Kind`: images whose most probable class is another."""
         return Decided(int((rows.argmax(1) != reference.argmax(1)).sum()), len(rows))
-
-
-def check_images_per_class(name: str, class_names: Sequence[str], labels: Labels) -> None:
-    """Refuse classes that can't be in every split.
-
-    Raises:
-        DataError: there are some.
-    """
-    counts = dict(zip(class_names, class_counts(labels, len(class_names)), strict=True))
-    small = {label: count for label, count in counts.items() if count < len(SPLITS)}
-    if small:
-        what = listed(f"{label} ({counted(count, 'image')})" for label, count in small.items())
-        raise DataError(
-            f"{name} has classes with too few images, {what}: at least {len(SPLITS)} are needed, one "
-            "for each of train, val and test; add images, or remove the class."
-        )
-
-
-def decode_images(samples: Samples, *, sides: Sides, interpolation: str, cache_dir: Path | None, key: str) -> Images:
-    """A split of images with labels, resized to `sides`."""
-    pixels = decode(samples, image_size=sides, interpolation=interpolation, cache_dir=cache_dir, key=key)
-    return Images(pixels, samples.labels)
-
-
-def predict_images(kind: Classes, model: nn.Module, split: Split, normalise: Normalise) -> Rows:
-    """Probabilities of images as they are, in eval mode, float64 in the logits' shape."""
-    model.to(normalise.device).eval()
-    with torch.inference_mode():
-        parts = [
-            kind.probabilities(model(normalise(batch.to(normalise.device)))).cpu()
-            for batch in torch.split(split.crops(), BATCH)
-        ]
-    return torch.cat(parts).numpy()
 
 
 def mean_surprise(given_to_truth: Rows) -> float:

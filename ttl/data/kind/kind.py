@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from ttl.data.modality.normalise import Normalise
 from ttl.data.task import Labels, Samples
 from ttl.stats import all_metrics, headline, primary
 from ttl.words.sides import Sides
+
+if TYPE_CHECKING:
+    from ttl.data.records import Records
 
 Rows = npt.NDArray[np.float64]
 """Predictions as `ttl.stats` scores them, a row an image: what a row is, the kind says."""
@@ -62,7 +65,7 @@ class Kind(str):
 
     margin: ClassVar[float]
     """The loss in the primary metric that doesn't matter, unless the run says otherwise."""
-    one_class_each: ClassVar[bool]
+    one_class_each: ClassVar[bool] = False
     """Whether each image has exactly one class, so that the counts of the classes add up to images."""
     per_pixel: ClassVar[bool] = False
     """Whether it is pixels that are classified, so that the network draws masks."""
@@ -96,7 +99,7 @@ class Kind(str):
         """What makes probabilities of so many logits: `softmax` over the outputs, or a `sigmoid` of each."""
 
     @abstractmethod
-    def check_counts(self, name: str, class_names: Sequence[str], labels: Labels) -> None:
+    def check_counts(self, records: Records) -> None:
         """Refuse a data set that can't be split.
 
         Raises:
@@ -104,13 +107,11 @@ class Kind(str):
         """
 
     @abstractmethod
-    def check_splits(
-        self, name: str, class_names: Sequence[str], labels: Labels, splits: Sequence[str]
-    ) -> tuple[str, ...]:
-        """Refuse a split that lacks what it needs; notes on what else it lacks.
+    def check_splits(self, records: Records, splits: Sequence[str]) -> tuple[str, ...]:
+        """Refuse splits that lack what they need; notes on what else they lack.
 
         Raises:
-            DataError: it does.
+            DataError: one does.
         """
 
     @abstractmethod
@@ -126,7 +127,7 @@ class Kind(str):
         """
 
     def samples_per_epoch(self, samples: Samples, sides: Sides) -> int:
-        """How many samples an epoch shows, known before anything is decoded."""
+        """How many samples an epoch shows, from what there is before anything is decoded."""
         return len(samples)
 
     def distance_unit(self, samples: Samples) -> str:
@@ -171,7 +172,7 @@ class Kind(str):
 
     @abstractmethod
     def log_loss(self, labels: Labels, rows: Rows) -> float:
-        """The mean of minus the logarithm of what was given to the truth; nan where nothing is known."""
+        """The mean of minus the logarithm of what was given to the truth; nan where that is unknown of all."""
 
     @abstractmethod
     def changed(self, rows: Rows, reference: Rows) -> Decided | None:

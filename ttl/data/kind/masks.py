@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import isnan
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,9 @@ from ttl.stats import segmentation_log_loss
 from ttl.words.counts import counted, listed
 from ttl.words.sides import Sides
 
+if TYPE_CHECKING:
+    from ttl.data.records import Records
+
 DEFAULT_LOSS = "dice+ce"
 
 
@@ -35,7 +38,6 @@ class PixelClasses(Kind):
     """
 
     margin = 0.02
-    one_class_each = False
     per_pixel = True
 
     @property
@@ -51,33 +53,31 @@ class PixelClasses(Kind):
         """One output is the foreground's."""
         return "sigmoid" if outputs == 1 else "softmax"
 
-    def check_counts(self, name: str, class_names: Sequence[str], labels: Labels) -> None:
+    def check_counts(self, records: Records) -> None:
         """See `Kind`."""
-        if len(labels) < len(SPLITS):
+        if len(records) < len(SPLITS):
             raise DataError(
-                f"{name} has {counted(len(labels), 'image')} with masks: at least {len(SPLITS)} are needed, one for "
-                "each of train, val and test."
+                f"{records.name} has {counted(len(records), 'image')} with masks: at least {len(SPLITS)} are needed, "
+                "one for each of train, val and test."
             )
 
-    def check_splits(
-        self, name: str, class_names: Sequence[str], labels: Labels, splits: Sequence[str]
-    ) -> tuple[str, ...]:
+    def check_splits(self, records: Records, splits: Sequence[str]) -> tuple[str, ...]:
         """See `Kind`: what isn't in train can't be learned; what others lack can only not be measured there."""
-        has, where = labels == 1, np.array(splits)
+        has, where = records.labels == 1, np.array(splits)
         notes = []
         for split in SPLITS:
-            if not (where == split).any():
+            if split not in splits:
                 raise DataError(
-                    f"{name} has no image in {split}: every split needs some; add images, or move some there."
+                    f"{records.name} has no image in {split}: every split needs some; add images, or move some there."
                 )
             absent = has.any(axis=0) & ~has[where == split].any(axis=0)
-            names = listed(label for label, lacks in zip(class_names, absent, strict=True) if lacks)
-            if absent.any() and split == "train":
+            names = listed(label for label, lacks in zip(records.class_names, absent, strict=True) if lacks)
+            if names and split == "train":
                 raise DataError(
-                    f"No mask in train of {name} has {names}, and others do: every class has to be in train; "
+                    f"No mask in train of {records.name} has {names}, and others do: every class has to be in train; "
                     "move some images, use more of them, or remove the class."
                 )
-            if absent.any():
+            if names:
                 notes.append(f"No mask in {split} has {names}.")
         return tuple(notes)
 
@@ -87,8 +87,8 @@ class PixelClasses(Kind):
         """See `Kind`: at their own size; `sides` is that of crops and windows."""
         pairs = decode_pairs(samples, cache_dir=cache_dir, key=key)
         rows = _spacing(samples)[samples.index].tolist()
-        known = [None if isnan(down) else (down, across) for down, across in rows]
-        return MaskedImages(pairs.pixels, pairs.masks, samples.labels, sides, known)
+        spacing = [None if isnan(down) else (down, across) for down, across in rows]
+        return MaskedImages(pairs.pixels, pairs.masks, samples.labels, sides, spacing)
 
     def samples_per_epoch(self, samples: Samples, sides: Sides) -> int:
         """See `Kind`: as many crops as cover the images."""

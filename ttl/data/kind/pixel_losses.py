@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from segmentation_models_pytorch.losses import DiceLoss, SoftBCEWithLogitsLoss
-from torch import nn
+from torch.nn import functional as F
 
 from ttl.data.task import IGNORE
 
@@ -41,23 +40,12 @@ class PixelLoss:
         if "dice" in self.name:
             mode = "binary" if logits.shape[1] == 1 else "multiclass"
             total = total + DiceLoss(mode, from_logits=True, ignore_index=IGNORE)(logits, targets)
-        if "ce" in self.name.split("+"):
-            total = total + self._entropy(logits, targets)
-        return total
+        return total + self._entropy(logits, targets) if "ce" in self.name.split("+") else total
 
     def _entropy(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         if logits.shape[1] > 1:
-            entropy: torch.Tensor = self._multiclass(logits, targets)
-            return entropy
-        loss: torch.Tensor = self._binary(logits, targets[:, None].to(logits.dtype))
-        return loss
-
-    @cached_property
-    def _multiclass(self) -> nn.Module:
-        return nn.CrossEntropyLoss(self.weights, ignore_index=IGNORE)
-
-    @cached_property
-    def _binary(self) -> nn.Module:
+            return F.cross_entropy(logits, targets, self.weights, ignore_index=IGNORE)
         ratio = None if self.weights is None else self.weights[1] / self.weights[0]
-        loss: nn.Module = SoftBCEWithLogitsLoss(ignore_index=IGNORE, pos_weight=ratio)
+        binary = SoftBCEWithLogitsLoss(ignore_index=IGNORE, pos_weight=ratio)
+        loss: torch.Tensor = binary(logits, targets[:, None].to(logits.dtype))
         return loss

@@ -11,10 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from ttl.data.image import why
+from ttl.data.modality.image import Pixels, why
 from ttl.errors import DataError
-
-Values = npt.NDArray[np.uint8]
 
 VALUES = 256  # that a pixel of a mask can have
 WHOLE_NUMBERS = frozenset({"1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N"})
@@ -25,7 +23,7 @@ SPREAD = {"L;2": 85, "L;4": 17}  # Pillow spreads grey of 2 and 4 bits over 0..2
 
 @dataclass(frozen=True, eq=False)
 class MaskFacts:
-    """What checking a mask file told.
+    """What a checked mask file holds.
 
     Attributes:
         digest: SHA-256 of its size and values.
@@ -55,11 +53,10 @@ def check_mask(path: Path) -> MaskFacts | str:
         return why(error)
     height, width = values.shape
     digest = hashlib.sha256(f"{width}x{height}".encode() + values.tobytes()).digest()
-    counts = np.bincount(values.ravel(), minlength=VALUES)
-    return MaskFacts(digest, width, height, counts, one_bit)
+    return MaskFacts(digest, width, height, np.bincount(values.ravel(), minlength=VALUES), one_bit)
 
 
-def read_mask(path: Path) -> Values:
+def read_mask(path: Path) -> Pixels:
     """The values of a mask file, upright by its own EXIF orientation.
 
     Returns:
@@ -74,7 +71,7 @@ def read_mask(path: Path) -> Values:
         raise DataError(f"The mask {path} can't be read ({why(error)}): repair or remove it.") from None
 
 
-def _read(path: Path) -> tuple[Values, bool]:
+def _read(path: Path) -> tuple[Pixels, bool]:
     """The values, and whether they are of one bit."""
     data = path.read_bytes()
     if not data:
@@ -87,15 +84,18 @@ def _read(path: Path) -> tuple[Values, bool]:
         values = np.asarray(image)
         if image.mode in CHANNELS:
             values = _grey(values, CHANNELS[image.mode])
-        return _small(values // SPREAD.get(raw[:3], 1)), image.mode == "1"
+        values = values // SPREAD.get(raw[:3], 1)
+        if wrong := [value for value in (values.min(), values.max()) if not 0 <= value < VALUES]:
+            raise DataError(f"it has the value {wrong[0]}, and a class is a number from 0 to {VALUES - 1}")
+        return values.astype(np.uint8), image.mode == "1"
 
 
 def _raw_mode(image: Image.Image) -> str:
     """How the file itself stores a pixel, which Pillow's mode doesn't tell; empty where unknown."""
     tiles = getattr(image, "tile", None)
-    told = tiles[0][3] if tiles else ""
-    first = told[0] if isinstance(told, tuple) and told else told
-    return first if isinstance(first, str) else ""
+    mode = tiles[0][3] if tiles else ""
+    mode = mode[0] if isinstance(mode, tuple) and mode else mode
+    return mode if isinstance(mode, str) else ""
 
 
 def _check_format(image: Image.Image, raw: str) -> None:
@@ -109,16 +109,10 @@ def _check_format(image: Image.Image, raw: str) -> None:
         raise DataError("it has 16 bits a channel in colour: save it as grey")
 
 
-def _grey(pixels: npt.NDArray[np.uint8], channels: int) -> Values:
+def _grey(pixels: Pixels, channels: int) -> Pixels:
     """`(h, w)` of `(h, w, channels and maybe alpha)`."""
     if (pixels[..., channels:] != VALUES - 1).any():
         raise DataError("parts of it are transparent: save it as grey or with a palette")
     if (pixels[..., :channels] != pixels[..., :1]).any():
         raise DataError("it is in colour: save the number of each pixel's class, as grey or with a palette")
     return pixels[..., 0]
-
-
-def _small(values: npt.NDArray[np.generic]) -> Values:
-    if wrong := [value for value in (values.min(), values.max()) if not 0 <= value < VALUES]:
-        raise DataError(f"it has the value {wrong[0]}, and a class is a number from 0 to {VALUES - 1}")
-    return values.astype(np.uint8)

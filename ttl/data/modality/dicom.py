@@ -28,18 +28,18 @@ class Dicom:
 
     Attributes:
         image: the first frame, of mode `L` or `RGB`.
-        patient: the header's PatientID; empty where it has none.
         shown: what decided what is black and what is white: a `window`, the darkest and the brightest pixel
             (`stretched`), or nothing: 8 bits `stored` as they are meant to be seen.
+        patient: the header's PatientID; empty where it has none.
         frames: how many the file has.
         spacing_mm: from row to row and from column to column; None where the header doesn't say.
     """
 
     image: Image.Image
-    patient: str
     shown: Shown
+    patient: str
     frames: int
-    spacing_mm: tuple[float, float] | None = None
+    spacing_mm: tuple[float, float] | None
 
 
 def is_dicom(data: bytes) -> bool:
@@ -70,20 +70,17 @@ def read_dicom(data: bytes, window: Window | None = None) -> Dicom:
     except ImportError:
         raise DataError("DICOM needs pydicom, pip install 'ttl[dicom]'") from None
     header: Any = dcmread(BytesIO(data))
-    stored = pixel_array(header, index=0)
-    patient, frames = str(header.get("PatientID") or "").strip(), int(header.get("NumberOfFrames") or 1)
-    spacing = _spacing(header)
+    pixels = pixel_array(header, index=0)
+    shown: Shown = "stored"
     if header.PhotometricInterpretation == "PALETTE COLOR":
-        stored = apply_color_lut(stored, header)
-    if stored.ndim == 3:
-        deep = stored.dtype.itemsize > 1
-        return Dicom(
-            Image.fromarray((stored >> 8 if deep else stored).astype(np.uint8)), patient, "stored", frames, spacing
-        )
-    shares, shown = _shares(header, stored, window)
-    if header.PhotometricInterpretation == "MONOCHROME1":
-        shares = 1 - shares
-    return Dicom(Image.fromarray(np.rint(shares * 255).astype(np.uint8)), patient, shown, frames, spacing)
+        pixels = apply_color_lut(pixels, header)
+    if pixels.ndim == 2:
+        shares, shown = _shares(header, pixels, window)
+        pixels = np.rint(255 * (1 - shares if header.PhotometricInterpretation == "MONOCHROME1" else shares))
+    elif pixels.dtype.itemsize > 1:
+        pixels = pixels >> 8
+    patient, frames = str(header.get("PatientID") or "").strip(), int(header.get("NumberOfFrames") or 1)
+    return Dicom(Image.fromarray(pixels.astype(np.uint8)), shown, patient, frames, _spacing(header))
 
 
 def _shares(header: Any, stored: npt.NDArray[Any], window: Window | None) -> tuple[Values, Shown]:

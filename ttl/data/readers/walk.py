@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from ttl.data.image import EXTENSIONS
+from ttl.data.modality.image import EXTENSIONS
 from ttl.errors import DataError
 
 MAC_ARCHIVE = "__MACOSX"  # what unpacking a macOS archive leaves beside the data
 
 
 @dataclass(frozen=True)
-class Found:
+class Content:
     """What lies under a folder, hidden files left out.
 
     Attributes:
@@ -29,12 +29,8 @@ class Found:
     repeated: tuple[Path, ...]
 
 
-def find(folder: Path, barred: Iterable[Path] = ()) -> Found:
-    """Everything under a folder, at any depth.
-
-    Args:
-        folder: where to look.
-        barred: folders that a link under `folder` doesn't lead into.
+def content_of(folder: Path, barred: Iterable[Path] = ()) -> Content:
+    """Everything under a folder, at any depth; links under it don't lead into the `barred` folders.
 
     Raises:
         DataError: a folder in it can't be read.
@@ -54,8 +50,8 @@ def find(folder: Path, barred: Iterable[Path] = ()) -> Found:
         names[:] = entered
         files += [Path(here, name) for name in file_names if not is_hidden(name)]
     files.sort()
-    images = [path for path in files if is_image(path)]
-    return Found(tuple(images), tuple(path for path in files if not is_image(path)), tuple(repeated))
+    others = tuple(path for path in files if not is_image(path))
+    return Content(tuple(path for path in files if is_image(path)), others, tuple(repeated))
 
 
 def find_images(place: Path) -> tuple[Path, ...]:
@@ -68,7 +64,7 @@ def find_images(place: Path) -> tuple[Path, ...]:
         return (place,)
     if not place.is_dir():
         raise DataError(f"There is no file or folder {place}: give an image, or a folder of images.")
-    images = find(place).images
+    images = content_of(place).images
     if not images:
         raise DataError(f"There is no image under {place}: give an image, or a folder of images.")
     return images

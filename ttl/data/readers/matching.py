@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ttl.data.mask_layout import MaskFolders, MaskLayout
-from ttl.data.walk import Found, find
+from ttl.data.readers.layout import Layout, MaskFolders
+from ttl.data.readers.walk import Content, content_of
 from ttl.errors import DataError
 
 SUFFIX = re.compile(r"[_-](mask|seg|segmentation)$", re.IGNORECASE)
@@ -16,21 +16,16 @@ SUFFIX = re.compile(r"[_-](mask|seg|segmentation)$", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class MaskedImage:
-    """Two files, of which one is the mask of the other.
-
-    Attributes:
-        name: the sample's id.
-        image: the file.
-        mask_name: what messages call the mask.
-        mask: the file.
-        split: that the data itself puts it in; None where it says nothing.
-    """
+    """Two files, of which one is the mask of the other; split and group where the data itself says them."""
 
     name: str
+    """The sample's id."""
     image: Path
     mask_name: str
+    """What messages call the mask."""
     mask: Path
     split: str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,64 +47,61 @@ class Matched:
     repeated: tuple[Path, ...] = ()
 
 
-def find_masks(layout: MaskLayout) -> Matched:
+def match_masks(layout: Layout[MaskFolders]) -> Matched:
     """All images and masks in the folders of a segmentation set.
 
     Raises:
         DataError: there is no image in one of them, or it can't be read.
     """
-    barred = [layout.root, *(folder for pair in layout.pairs for folder in (pair.images, pair.masks))]
+    root = layout.root
+    barred = [root, *(folder for part in layout.parts for folder in (part.images, part.masks))]
     pairs: list[MaskedImage] = []
     ids: list[str] = []
     bad: dict[str, str] = {}
-    contents: list[Found] = []
-    for folders in layout.pairs:
-        images, masks = (_content(folder, barred) for folder in (folders.images, folders.masks))
-        matched, wrong = _match(layout.root, folders, images.images, masks.images)
-        pairs += matched
-        bad |= wrong
-        ids += [_id(layout.root, path) for path in images.images]
+    contents: list[Content] = []
+    for part in layout.parts:
+        images, masks = _content(part.images, barred), _content(part.masks, barred)
         contents += [images, masks]
+        ids += [_id(root, path) for path in images.images]
+        pairs += _match(root, part, images.images, masks.images, bad)
     return Matched(
-        pairs=tuple(sorted(pairs, key=lambda pair: pair.name)),
-        ids=tuple(ids),
-        bad=bad,
+        tuple(sorted(pairs, key=lambda pair: pair.name)),
+        tuple(ids),
+        bad,
         ignored=(*layout.beside, *(path for content in contents for path in content.others)),
         repeated=tuple(path for content in contents for path in content.repeated),
     )
 
 
-def _content(folder: Path, barred: Iterable[Path]) -> Found:
-    content = find(folder, barred)
+def _content(folder: Path, barred: Iterable[Path]) -> Content:
+    content = content_of(folder, barred)
     if not content.images:
         raise DataError(f"The folder {folder} holds no image: for each image in images/ put its mask into masks/.")
     return content
 
 
 def _match(
-    root: Path, pair: MaskFolders, images: Iterable[Path], masks: Iterable[Path]
-) -> tuple[list[MaskedImage], dict[str, str]]:
-    """Each image with the mask of its name, extensions left out; and what is wrong with the others, by id.
+    root: Path, part: MaskFolders, images: Iterable[Path], masks: Iterable[Path], bad: dict[str, str]
+) -> Iterable[MaskedImage]:
+    """Each image with the mask of its name, extensions left out; what is wrong with the others goes into `bad`.
 
     A mask may also be called `NAME_mask`, `NAME_seg` or `NAME-mask`, where no other has the plain name.
     """
-    named = _by_stem(pair.images, images)
-    bad = {_id(root, path): f"{_names(root, paths)} have one name" for paths in named.values() for path in paths[1:]}
-    of: dict[str, list[Path]] = {stem: [] for stem in named}
-    for stem, paths in _by_stem(pair.masks, masks).items():
+    named = _by_stem(part.images, images)
+    masks_of: dict[str, list[Path]] = {stem: [] for stem in named}
+    for stem, paths in _by_stem(part.masks, masks).items():
         plain = SUFFIX.sub("", stem)
-        if stem in of or plain in of:
-            of[stem if stem in of else plain] += paths
+        if stem in named or plain in named:
+            masks_of[stem if stem in named else plain] += paths
         else:
             bad |= {_id(root, path): "a mask without an image" for path in paths}
-    matched = []
-    for stem, (image, *_) in named.items():
-        name = _id(root, image)
-        if len(of[stem]) != 1:
-            bad[name] = f"several masks: {_names(root, of[stem])}" if of[stem] else "no mask"
-        elif len(named[stem]) == 1:
-            matched.append(MaskedImage(name, image, _id(root, of[stem][0]), of[stem][0], pair.split))
-    return matched, bad
+    for stem, (image, *others) in named.items():
+        bad |= {_id(root, path): f"{_names(root, named[stem])} have one name" for path in others}
+        name, own = _id(root, image), masks_of[stem]
+        if len(own) != 1:
+            bad[name] = f"several masks: {_names(root, own)}" if own else "no mask"
+        elif not others:
+            yield MaskedImage(name, image, _id(root, own[0]), own[0], part.split)
 
 
 def _by_stem(folder: Path, paths: Iterable[Path]) -> dict[str, list[Path]]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ttl.data.modality.image import Pixels
 from ttl.data.records import Records
 from ttl.data.sources import ArraySource
 from ttl.data.task import SPLITS, Labels
@@ -42,13 +43,14 @@ def read_npz(path: Path) -> Records:
             f"The labels in {path} go up to {every.max()}, which is out of range for {len(every)} images: "
             "number the classes from 0."
         )
+    places = [(split, i) for split, numbers in zip(splits, labels, strict=True) for i in range(len(numbers))]
     return Records(
         name=path.stem,
         class_names=tuple(str(number) for number in range(every.max(initial=-1) + 1)),
-        ids=tuple(f"{split}/{i}" for split, numbers in zip(splits, labels, strict=True) for i in range(len(numbers))),
+        ids=tuple(f"{split}/{i}" for split, i in places),
         labels=every,
-        source=ArraySource(np.concatenate(images)),
-        given=tuple(split for split, numbers in zip(splits, labels, strict=True) for _ in numbers),
+        source=ArraySource.of(np.concatenate(images)),
+        given=tuple(split for split, _ in places),
     )
 
 
@@ -61,10 +63,8 @@ def _arrays(path: Path) -> dict[str, Array]:
             arrays = {key: archive[key] for key in wanted if key in keys}
     except Exception as error:
         raise DataError(f"The file {path} can't be read as .npz ({error}): is it complete?") from None
-    missing = {"train_images", "train_labels"} - arrays.keys()
-    for split in SPLITS:
-        pair = {f"{split}_images", f"{split}_labels"}
-        missing |= pair - arrays.keys() if pair & arrays.keys() else set()
+    needed = {"train", *(key.partition("_")[0] for key in arrays)}
+    missing = {f"{split}_{what}" for split in needed for what in ("images", "labels")} - arrays.keys()
     if missing:
         raise DataError(
             f"{path} has no {listed(sorted(missing))} (it has {listed(keys) or 'nothing'}): "
@@ -73,7 +73,7 @@ def _arrays(path: Path) -> dict[str, Array]:
     return arrays
 
 
-def _images(path: Path, split: str, images: Array) -> npt.NDArray[np.uint8]:
+def _images(path: Path, split: str, images: Array) -> Pixels:
     if images.dtype != np.uint8:
         raise DataError(f"{split}_images in {path} is {images.dtype}: images of uint8, 0..255, are needed.")
     if images.ndim == 4 and images.shape[3] == 1:

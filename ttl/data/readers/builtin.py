@@ -14,23 +14,18 @@ BUILTIN = ("digits",)
 BRIGHTEST = 16  # scikit-learn's digits count the dark pixels of 4x4 cells
 
 
-def is_builtin(data: str) -> bool:
-    """Whether this names a built-in data set, or a part of one."""
-    return data.partition(":")[0] in BUILTIN
-
-
 def read_builtin(data: str) -> Records:
-    """scikit-learn's handwritten digits, 8x8 grey.
-
-    Args:
-        data: `digits`, or `digits:5-9` for some of the classes.
+    """scikit-learn's handwritten digits, 8x8 grey: `digits`, or `digits:5-9` for some of the classes.
 
     Raises:
         DataError: no such classes.
     """
     from sklearn.datasets import load_digits
 
-    wanted = _classes(data)
+    span = re.fullmatch(r"digits:([0-9])-([0-9])", "digits:0-9" if data == "digits" else data)
+    if span is None or int(span[1]) >= int(span[2]):
+        raise DataError(f"There are no built-in data {data!r}: write digits, or for instance digits:5-9.")
+    wanted = range(int(span[1]), int(span[2]) + 1)
     images, digits = load_digits(return_X_y=True)
     kept = np.flatnonzero(np.isin(digits, wanted))
     pixels = np.rint(images[kept].reshape(-1, 8, 8) * (255 / BRIGHTEST)).astype(np.uint8)
@@ -39,14 +34,5 @@ def read_builtin(data: str) -> Records:
         class_names=tuple(str(digit) for digit in wanted),
         ids=tuple(f"digits/{i}" for i in kept),
         labels=digits[kept].astype(np.int64) - wanted[0],
-        source=ArraySource(pixels),
+        source=ArraySource.of(pixels),
     )
-
-
-def _classes(data: str) -> range:
-    if data == "digits":
-        return range(10)
-    span = re.fullmatch(r"digits:([0-9])-([0-9])", data)
-    if span is None or int(span[1]) >= int(span[2]):
-        raise DataError(f"There are no built-in data {data!r}: write digits, or for instance digits:5-9.")
-    return range(int(span[1]), int(span[2]) + 1)

@@ -15,31 +15,24 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from ttl.data import dicom
-from ttl.data.dicom import Window, is_dicom, read_dicom
+from ttl.data.modality import dicom
+from ttl.data.modality.dicom import Window, is_dicom, read_dicom
 from ttl.errors import DataError, UsageError
 from ttl.words.sides import ImageSize, sides_of
 
-EXTENSIONS = frozenset(
-    {".bmp", ".gif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
-    | {".tif", ".tiff", ".webp"}
-    | dicom.EXTENSIONS
+Pixels = npt.NDArray[np.uint8]
+
+EXTENSIONS = dicom.EXTENSIONS | frozenset(
+    {".bmp", ".gif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
 )
-
-INTERPOLATIONS = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
-
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 GREY_MODES = frozenset({"1", "L", "LA"})
 SIDEWAYS = frozenset({5, 6, 7, 8})  # the EXIF orientations that swap width and height
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What checking an image file told.
+    """What a checked image file holds.
 
     Attributes:
         digest: SHA-256 of the file's bytes.
@@ -57,8 +50,8 @@ class Facts:
     width: int
     height: int
     channels: int
-    deep: bool
-    animated: bool
+    deep: bool = False
+    animated: bool = False
     windowed: bool = False
     patient: str = ""
     spacing_mm: tuple[float, float] | None = None
@@ -88,10 +81,9 @@ def check_image(path: Path, window: Window | None = None) -> Facts | str:
             image.load()
             if image.mode == "F" and not np.isfinite(np.asarray(image)).all():
                 return "a pixel isn't a number"
-            channels = 1 if _is_deep(image) or image.mode in GREY_MODES else 3
-            digest = hashlib.sha256(data).digest()
-            animated = bool(getattr(image, "is_animated", False))
-            return Facts(digest, width, height, channels, _is_deep(image), animated)
+            deep, animated = _is_deep(image), bool(getattr(image, "is_animated", False))
+            channels = 1 if deep or image.mode in GREY_MODES else 3
+            return Facts(hashlib.sha256(data).digest(), width, height, channels, deep, animated)
     except Exception as error:
         return why(error)
 
@@ -148,7 +140,10 @@ def read_image(path: Path, window: Window | None = None) -> Image.Image:
 def to_eight_bits(image: Image.Image) -> Image.Image:
     """The image in mode `L` or `RGB`, whatever its own mode."""
     if _is_deep(image):
-        return _stretched(image)
+        values = np.asarray(image).astype(np.float64)
+        low, high = values.min(), values.max()
+        scale = 255 / (high - low) if high > low else 0.0
+        return Image.fromarray(np.rint((values - low) * scale).astype(np.uint8))
     grey = image.mode in GREY_MODES
     if image.has_transparency_data:
         clear = image.convert("RGBA")
@@ -156,24 +151,28 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     return image.convert("L" if grey else "RGB")
 
 
-def to_pixels(image: Image.Image, *, channels: int, image_size: ImageSize, interpolation: str) -> npt.NDArray[np.uint8]:
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode in ("I", "F") or image.mode.startswith("I;16")
+
+
+def to_pixels(image: Image.Image, *, channels: int, image_size: ImageSize, interpolation: str) -> Pixels:
     """The whole image, squashed into a rectangle, antialiased.
 
     Args:
         image: of mode `L` or `RGB`.
         channels: 1 or 3 of the result.
         image_size: side of a square result in pixels, or its height and width.
-        interpolation: a name of `INTERPOLATIONS`.
+        interpolation: one of `INTERPOLATIONS`.
 
     Returns:
         `(channels, height, width)` uint8.
     """
-    converted = image.convert("L" if channels == 1 else "RGB")
     height, width = sides_of(image_size)
+    converted = image.convert("L" if channels == 1 else "RGB")
     return channels_first(converted.resize((width, height), resampling(interpolation)), channels)
 
 
-def channels_first(image: Image.Image, channels: int) -> npt.NDArray[np.uint8]:
+def channels_first(image: Image.Image, channels: int) -> Pixels:
     """An image of mode `L` or `RGB` as `(channels, h, w)` uint8, of 1 or 3 channels."""
     pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
@@ -187,7 +186,7 @@ def resampling(interpolation: str) -> Image.Resampling:
     """
     if interpolation not in INTERPOLATIONS:
         raise UsageError(f"There is no interpolation {interpolation!r}: choose one of {', '.join(INTERPOLATIONS)}.")
-    return INTERPOLATIONS[interpolation]
+    return Image.Resampling[interpolation.upper()]
 
 
 @contextmanager
@@ -199,17 +198,6 @@ def quiet_readers() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"(PIL|pydicom)\.")
         yield
-
-
-def _is_deep(image: Image.Image) -> bool:
-    return image.mode in ("I", "F") or image.mode.startswith("I;16")
-
-
-def _stretched(image: Image.Image) -> Image.Image:
-    values = np.asarray(image).astype(np.float64)
-    low, high = values.min(), values.max()
-    scale = 255 / (high - low) if high > low else 0.0
-    return Image.fromarray(np.rint((values - low) * scale).astype(np.uint8))
 
 
 def why(error: Exception) -> str:

@@ -1,0 +1,100 @@
+"""Checking the files of a data set, whoever names them: a folder or a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from ttl.data.modality.dicom import Window
+from ttl.data.modality.image import Facts, check_image
+from ttl.data.pool import Progress, in_threads
+from ttl.data.sources import FileSource
+from ttl.data.task import picked
+from ttl.words.counts import counted, listed
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the files of a data set are read.
+
+    Attributes:
+        window: centre and width of the values of DICOM files, in place of their own.
+        skip_bad: leave out what can't be read or doesn't fit, with a note, instead of refusing the data.
+        on_progress: called with how many images are checked, and of how many.
+    """
+
+    window: Window | None = None
+    skip_bad: bool = False
+    on_progress: Progress | None = None
+
+
+PLAIN = Reading()
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """The images that can be read, and why the others can't.
+
+    Attributes:
+        good: positions of the first among all.
+        source: them.
+        bad: id -> reason.
+    """
+
+    good: tuple[int, ...]
+    source: FileSource
+    bad: Mapping[str, str]
+
+    def skipped(self) -> list[str]:
+        """A note on the images that can't be read; none if there are none."""
+        return [f"{counted(len(self.bad), 'unreadable image')} skipped: {reasons(self.bad)}."] if self.bad else []
+
+
+def check_images(ids: Sequence[str], paths: tuple[Path, ...], reading: Reading) -> Checked:
+    """Decode each image once."""
+    results = list(in_threads(partial(check_image, window=reading.window), paths, reading.on_progress))
+    good = {i: fact for i, fact in enumerate(results) if isinstance(fact, Facts)}
+    source = FileSource(tuple(good.values()), picked(paths, [*good]), reading.window)
+    return Checked(tuple(good), source, {ids[i]: why for i, why in enumerate(results) if isinstance(why, str)})
+
+
+def reasons(bad: Mapping[str, str]) -> str:
+    """The first of the images that can't be read, with the reasons."""
+    return listed(f"{name} ({reason})" for name, reason in bad.items())
+
+
+def left_aside(root: Path, ignored: Sequence[Path], repeated: Sequence[Path], what: str) -> list[str]:
+    """Notes on what lies under `root` and isn't read: paths that are `what`, and links that are not followed."""
+    notes = []
+    if ignored:
+        names = listed(path.relative_to(root).as_posix() for path in ignored)
+        notes.append(f"{counted(len(ignored), 'path')} ignored, {what}: {names}.")
+    if repeated:
+        links = listed(path.relative_to(root).as_posix() for path in repeated)
+        notes.append(f"{counted(len(repeated), 'link')} to a folder that is read anyway, not followed: {links}.")
+    return notes
+
+
+def patients(facts: Sequence[Facts]) -> tuple[tuple[str, ...] | None, list[str]]:
+    """Who each image is of, where all headers say so, and a note on it.
+
+    One name for all is what anonymising leaves, and says nothing.
+    """
+    named = tuple(fact.patient for fact in facts)
+    if not all(named) or len(set(named)) < 2:
+        return None, []
+    return named, [f"Grouped by the headers' PatientID: {counted(len(set(named)), 'patient')}."]
+
+
+def oddities(source: FileSource) -> list[str]:
+    """Notes on images that were converted."""
+    whose = "the window given" if source.window else "the header's window"
+    stretched = "with more than 8 bits a pixel: stretched from the image's own darkest..brightest pixel to 0..255."
+    odd = (
+        (sum(fact.deep for fact in source.facts), "image", stretched),
+        (sum(fact.windowed for fact in source.facts), "DICOM image", f"shown through {whose}."),
+        (sum(fact.animated for fact in source.facts), "image", "with several frames: the first is used."),
+    )
+    return [f"{counted(number, thing)} {what}" for number, thing, what in odd if number]
