@@ -29,7 +29,7 @@ from ttl.cost.bench import bench
 from ttl.cost.latency import latency_rows
 from ttl.cost.subject import Subject
 from ttl.data.cache import decode
-from ttl.data.pairs import decode_pairs
+from ttl.data.cache import decode_pairs
 from ttl.data.read_task import load_task
 from ttl.data.task import Samples
 from ttl.errors import ExportError

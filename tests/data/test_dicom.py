@@ -15,7 +15,8 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEGLSLossless, RLELossless, generate_uid
 
 from ttl.data import load_task, open_image
-from ttl.data.modality.image import Facts, check_image
+from ttl.data.modality.facts import Facts
+from ttl.data.modality.image import check_image
 from ttl.data.readers.folder import read_folder
 from ttl.data.sources import ArraySource
 from ttl.errors import DataError, UsageError

@@ -19,7 +19,6 @@ from ttl.data import Columns, describe, load_task, write_splits
 from ttl.data.describe import Spread
 from ttl.data.modality.mask_file import check_mask, read_mask
 from ttl.data.readers.check import Reading
-from ttl.data.readers.layout import read_mask_layout
 from ttl.data.readers.mask_set import read_masks
 from ttl.data.records import Records
 from ttl.data.task import IGNORE
@@ -51,9 +50,9 @@ def black_and_white(root: Path, count: int = 10, **options: str) -> Path:
 
 
 def read(root: Path, **options: object) -> Records:
-    layout = read_mask_layout(root)
-    assert layout is not None
-    return read_masks(layout, Reading(**options))
+    records = read_masks(root, Reading(**options))
+    assert records is not None
+    return records
 
 
 def refused(root: Path, *texts: str, **options: object) -> str:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from ttl.data import Samples, load_task
-from ttl.data.pairs import Pairs, decode_pairs
+from ttl.data.cache import Pairs, decode_pairs
 from ttl.errors import DataError, UsageError
 
 from .toys import class_folders, flip_byte, noise, save, truncate_file

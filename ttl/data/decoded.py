@@ -43,7 +43,6 @@ class Split(Protocol):
             numbers: `(n, self.numbers)` in [0, 1).
             augment: warps each.
             warps: `(n, ...)`, of `augment.draw`.
-            device: where the network computes.
         """
 
 

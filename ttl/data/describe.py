@@ -27,18 +27,13 @@ class Spread:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """What the leak check found across the splits.
-
-    Attributes:
-        pairs: how many pairs of images show the same.
-        identical: of them byte for byte the same.
-        images: of a later split that an earlier one has too.
-        first: the first pairs.
-    """
+    """How many pairs of images in different splits show the same, and the first of them."""
 
     pairs: int
     identical: int
+    """Of the pairs, byte for byte."""
     images: int
+    """Of a later split that an earlier one has too."""
     first: tuple[Duplicate, ...]
 
 
@@ -47,15 +42,12 @@ class Description:
     """A data set in numbers.
 
     Attributes:
-        images: of all splits.
         channels: 1 grey, 3 colour.
         groups_shared: groups (patients) in more than one split; None where there are no groups.
         duplicates: None where nobody looked.
-        notes: what a person should know of how it was read.
         pixel_share: of masks: class -> its share of the labelled pixels.
         unlabelled_share: of all pixels of the masks.
         counts: split -> class -> images that are labelled with it.
-        split_images: split -> images.
         groups: split -> groups, None where there are none.
         distance_unit: of distances between edges of masks: `px` or `mm`.
     """
@@ -79,13 +71,9 @@ class Description:
     distance_unit: OptionalKey[str] = None
 
     def __post_init__(self) -> None:
-        """Check the keys.
-
-        Raises:
-            ValueError: a split or a class is missing.
-        """
-        for name, by_split in (("counts", self.counts), ("split_images", self.split_images), ("groups", self.groups)):
-            if set(by_split) != set(SPLITS):
+        """Refuse, as a ValueError, what lacks a split or a class."""
+        for name in ("counts", "split_images", "groups"):
+            if set(getattr(self, name)) != set(SPLITS):
                 raise ValueError(f"{name} has not just {', '.join(SPLITS)}")
         if any(set(by_class) != set(self.class_names) for by_class in self.counts.values()):
             raise ValueError("counts has not just the class names")
@@ -95,6 +83,10 @@ def describe(task: Task) -> Description:
     """Counts and sizes, from what is there already: no image is read."""
     splits, sizes = task.splits.items(), task.train.source.sizes
     shares, unlabelled = _pixel_shares(task)
+    duplicates, pairs = None, task.duplicates
+    if pairs is not None:
+        identical, images = sum(pair.kind == "identical" for pair in pairs), len({pair.b for pair in pairs})
+        duplicates = Duplicates(len(pairs), identical, images, pairs[:DUPLICATES_NAMED])
     return Description(
         name=task.name,
         kind=task.kind,
@@ -104,7 +96,7 @@ def describe(task: Task) -> Description:
         width_px=_spread(sizes[:, 0]),
         height_px=_spread(sizes[:, 1]),
         groups_shared=shared_groups(task),
-        duplicates=_duplicates(task),
+        duplicates=duplicates,
         fingerprint=task.fingerprint,
         notes=task.notes,
         pixel_share=shares,
@@ -114,14 +106,6 @@ def describe(task: Task) -> Description:
         groups={split: None if samples.groups is None else len(set(samples.groups)) for split, samples in splits},
         distance_unit=task.kind.distance_unit(task.train) or None,
     )
-
-
-def _duplicates(task: Task) -> Duplicates | None:
-    if task.duplicates is None:
-        return None
-    identical = sum(pair.kind == "identical" for pair in task.duplicates)
-    images = len({pair.b for pair in task.duplicates})
-    return Duplicates(len(task.duplicates), identical, images, task.duplicates[:DUPLICATES_NAMED])
 
 
 def _pixel_shares(task: Task) -> tuple[Mapping[str, float] | None, float | None]:

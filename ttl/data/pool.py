@@ -28,7 +28,6 @@ def in_threads(
 
     Args:
         function: of an item; readers of images are kept quiet in it.
-        items: in order.
         on_progress: called after each result is taken.
         chunk: items a task: few where the results are large, since several tasks wait for whoever takes them.
     """
@@ -45,14 +44,11 @@ def _computed(function: Callable[[Item], Result], items: Sequence[Item], chunk: 
     with ThreadPoolExecutor(threads) as pool:
         try:
             for start in range(0, len(items), chunk):
-                pending.append(pool.submit(_each, function, items[start : start + chunk]))
+                part = items[start : start + chunk]
+                pending.append(pool.submit(lambda part: [function(item) for item in part], part))
                 if len(pending) >= threads * AHEAD:
                     yield from pending.popleft().result()
             while pending:
                 yield from pending.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _each(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    return [function(item) for item in items]

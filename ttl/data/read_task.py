@@ -6,19 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from ttl.data.assign import Assignment, assign, thinned
-from ttl.data.dedupe import Dedupe, checked_for_leaks, deduplicated
+from ttl.data.duplicates import Dedupe, checked_for_leaks, deduplicated
 from ttl.data.modality.dicom import Window
 from ttl.data.pool import Progress
-from ttl.data.readers.builtin import BUILTIN, read_builtin
+from ttl.data.readers.arrays import BUILTIN, read_builtin, read_npz
 from ttl.data.readers.check import Reading
 from ttl.data.readers.folder import read_folder
-from ttl.data.readers.layout import read_mask_layout
 from ttl.data.readers.manifest import read_manifest
 from ttl.data.readers.mask_set import read_masks
-from ttl.data.readers.npz import read_npz
 from ttl.data.readers.table import NO_COLUMNS, Columns
 from ttl.data.records import Records
+from ttl.data.split import Assignment, assign, thinned
 from ttl.data.task import SPLITS, UNUSED, Samples, Task, picked
 from ttl.errors import DataError, UsageError
 
@@ -85,7 +83,12 @@ def load_task(
     assignment = assign(records, fractions, seed=seed, splits_file=splits)
     if train_fraction < 1:
         assignment = thinned(records, assignment, train_fraction, seed=seed)
-    return checked_for_leaks(_task(records, assignment))
+    train, val, test = (_samples(records, assignment, split) for split in SPLITS)
+    unused = _samples(records, assignment, UNUSED) if UNUSED in assignment.splits else None
+    notes = (assignment.note, *records.notes)
+    return checked_for_leaks(
+        Task(records.name, records.kind, records.class_names, train, val, test, records.fingerprint(), notes, unused)
+    )
 
 
 def _read(data: str | Path, columns: Columns, reading: Reading) -> Records:
@@ -100,8 +103,8 @@ def _read(data: str | Path, columns: Columns, reading: Reading) -> Records:
     if is_table:
         return read_manifest(path, columns, reading)
     if path.is_dir():
-        layout = read_mask_layout(path)
-        return read_folder(path, reading) if layout is None else read_masks(layout, reading)
+        masked = read_masks(path, reading)
+        return read_folder(path, reading) if masked is None else masked
     if not path.exists():
         raise DataError(
             f"There are no data at {path}: give a folder of class folders or of images/ and masks/, a .csv, .parquet "
@@ -112,21 +115,6 @@ def _read(data: str | Path, columns: Columns, reading: Reading) -> Records:
     raise DataError(
         f"The file {path} isn't a kind of data that can be read: give a folder of class folders or of images/ "
         "and masks/, a .csv or .parquet manifest, or a MedMNIST-style .npz file."
-    )
-
-
-def _task(records: Records, assignment: Assignment) -> Task:
-    train, val, test = (_samples(records, assignment, split) for split in SPLITS)
-    return Task(
-        records.name,
-        records.kind,
-        records.class_names,
-        train,
-        val,
-        test,
-        fingerprint=records.fingerprint(),
-        notes=(assignment.note, *records.notes),
-        unused=_samples(records, assignment, UNUSED) if UNUSED in assignment.splits else None,
     )
 
 

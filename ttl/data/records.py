@@ -5,29 +5,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ttl.data.kind import KINDS, Kind
 from ttl.data.sources import ImageSource, MaskSource
 from ttl.data.task import Labels, label_words, picked
+
+if TYPE_CHECKING:
+    from ttl.data.kind import Kind
 
 
 @dataclass(frozen=True, eq=False)
 class Records:
-    """All samples of a data set, in a stable order.
+    """All samples of a data set, in a stable order; for what isn't explained see `Samples` and `Task`.
 
     Attributes:
-        name: what messages call it.
-        class_names: by label.
-        ids: of each sample, unique.
-        labels: `(n,)` int64; or `(n, classes)` of 1, 0 and -1 (unknown), where a sample may have several: with masks,
-            whether the class is in the mask.
-        source: the images, in the same order.
         given: the split that the data itself puts each sample in; None where it brings none.
         groups: the group (patient) of each sample; None where unknown.
         skipped: ids of samples that were left out because they can't be read.
-        notes: what a person should know, a sentence each.
         masks: of the images, in the same order; None where the labels are all there is.
     """
 
@@ -48,6 +44,8 @@ class Records:
     @property
     def kind(self) -> Kind:
         """What the labels, or the masks, make of it."""
+        from ttl.data.kind import KINDS  # which are asked about records
+
         if self.masks is not None:
             return KINDS["segmentation"]
         if self.labels.ndim == 2:
@@ -73,7 +71,7 @@ class Records:
         """SHA-256 (hex) over ids, class names, the bytes of every image and what every mask says."""
         total = hashlib.sha256()
         masks = [b""] * len(self) if self.masks is None else self.masks.digests
-        for i, (sample, digest, mask) in enumerate(zip(self.ids, self.source.digests, masks, strict=True)):
-            line = f"{sample}\0{label_words(self.class_names, self.labels[i])}\0"
+        for sample, label, digest, mask in zip(self.ids, self.labels, self.source.digests, masks, strict=True):
+            line = f"{sample}\0{label_words(self.class_names, label)}\0"
             total.update(line.encode("utf-8", "surrogateescape") + digest + mask)
         return total.hexdigest()

@@ -15,21 +15,15 @@ import numpy.typing as npt
 from PIL import Image
 
 from ttl.data.modality.dicom import Window
-from ttl.data.modality.image import Facts, Pixels, read_image
-from ttl.data.modality.mask_file import MaskFacts, read_mask
-from ttl.data.task import picked
-
-UNKNOWN = (np.nan, np.nan)
-Numbers = npt.NDArray[np.int64]
+from ttl.data.modality.facts import Facts, MaskFacts
+from ttl.data.modality.image import Pixels, read_image
+from ttl.data.modality.mask_file import read_mask
+from ttl.data.task import Labels, picked
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSource(ABC):
-    """All images of a data set, checked, and decoded when asked for.
-
-    Attributes:
-        facts: what checking each gave.
-    """
+    """All images of a data set, checked, and decoded when asked for."""
 
     facts: tuple[Facts, ...]
 
@@ -42,7 +36,7 @@ class ImageSource(ABC):
         return max((fact.channels for fact in self.facts), default=1)
 
     @cached_property
-    def sizes(self) -> Numbers:
+    def sizes(self) -> Labels:
         """`(n, 2)` int64: width and height of each image in pixels, upright."""
         return np.array([(fact.width, fact.height) for fact in self.facts], np.int64).reshape(-1, 2)
 
@@ -54,7 +48,7 @@ class ImageSource(ABC):
     @cached_property
     def spacing_mm(self) -> npt.NDArray[np.float64]:
         """`(n, 2)` float64: millimetres from row to row and from column to column; NaN where unknown."""
-        return np.array([fact.spacing_mm or UNKNOWN for fact in self.facts], np.float64).reshape(-1, 2)
+        return np.array([fact.spacing_mm or (np.nan, np.nan) for fact in self.facts], np.float64).reshape(-1, 2)
 
     @abstractmethod
     def load(self, index: int) -> Image.Image:
@@ -87,13 +81,13 @@ class FileSource(ImageSource):
 
 @dataclass(frozen=True, eq=False)
 class ArraySource(ImageSource):
-    """Images of one size in memory: pixels `(n, h, w)` (grey) or `(n, h, w, 3)` uint8."""
+    """Images of one size in memory."""
 
     pixels: Pixels
 
     @classmethod
     def of(cls, pixels: Pixels) -> Self:
-        """The images of an array; their digests are of shape and pixels."""
+        """The images of `(n, h, w)` (grey) or `(n, h, w, 3)` uint8; their digests are of shape and pixels."""
         (height, width), channels = pixels.shape[1:3], 1 if pixels.ndim == 3 else 3
         shape = str(pixels.shape[1:]).encode()
         digests = (hashlib.sha256(shape + image.tobytes()).digest() for image in pixels)
@@ -110,19 +104,14 @@ class ArraySource(ImageSource):
 
 @dataclass(frozen=True, eq=False)
 class MaskSource:
-    """The masks of a segmentation set, at the positions of its images.
-
-    Attributes:
-        facts: what checking each gave.
-        paths: of each.
-        table: `(256,)` uint8: the class that each value means, or `IGNORE`.
-        classes: how many there are.
-    """
+    """The masks of a segmentation set, at the positions of its images."""
 
     facts: tuple[MaskFacts, ...]
     paths: tuple[Path, ...]
     table: Pixels
+    """`(256,)` uint8: the class that each value means, or `IGNORE`."""
     classes: int
+    """How many there are."""
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -134,10 +123,10 @@ class MaskSource:
         return tuple(hashlib.sha256(fact.digest + meaning).digest() for fact in self.facts)
 
     @cached_property
-    def pixel_counts(self) -> Numbers:
+    def pixel_counts(self) -> Labels:
         """`(n, classes + 1)` int64: pixels of each class in each mask; in the last column the unlabelled ones."""
         of_class = np.minimum(self.table, self.classes)[:, None] == np.arange(self.classes + 1)
-        counts: Numbers = np.array([fact.counts for fact in self.facts]).reshape(-1, len(self.table)) @ of_class
+        counts: Labels = np.array([fact.counts for fact in self.facts]).reshape(-1, len(self.table)) @ of_class
         return counts
 
     def load(self, index: int) -> Pixels:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 
 from ttl.data.records import Records
 from ttl.data.task import SPLITS, UNUSED, Task, label_words
 from ttl.errors import DataError
-from ttl.files import provisional
+from ttl.files import write_text
 from ttl.words.counts import counted, listed
 
 COLUMNS = ("id", "split", "label")
@@ -25,18 +26,15 @@ def write_splits(task: Task, path: Path) -> None:
         DataError: it can't be written.
     """
     grouped = any(samples.groups for samples in task.splits.values())
+    lines = StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow([*COLUMNS, GROUP] if grouped else COLUMNS)
+    for split, samples in (task.splits | ({UNUSED: task.unused} if task.unused else {})).items():
+        for i, sample in enumerate(samples.ids):
+            group = [samples.groups[i]] if samples.groups else [""] * grouped
+            writer.writerow([sample, split, label_words(task.class_names, samples.labels[i]), *group])
     try:
-        with (
-            provisional(path) as part,
-            part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-        ):
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([*COLUMNS, GROUP] if grouped else COLUMNS)
-            places = task.splits | ({UNUSED: task.unused} if task.unused else {})
-            for split, samples in places.items():
-                for i, sample in enumerate(samples.ids):
-                    group = [samples.groups[i]] if samples.groups else [""] * grouped
-                    writer.writerow([sample, split, label_words(task.class_names, samples.labels[i]), *group])
+        write_text(path, lines.getvalue())
     except OSError as error:
         raise DataError(
             f"The split can't be written to {path} ({error.strerror}): free some space, or choose another place."
@@ -72,10 +70,9 @@ def _rows(path: Path) -> list[Row]:
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             rows = list(csv.DictReader(file))
-    except OSError as error:
-        raise DataError(f"The splits file {path} can't be read ({error.strerror}): check --splits.") from None
-    except csv.Error as error:
-        raise DataError(f"The splits file {path} isn't CSV ({error}): check --splits.") from None
+    except (OSError, csv.Error) as error:
+        wrong = f"can't be read ({error.strerror})" if isinstance(error, OSError) else f"isn't CSV ({error})"
+        raise DataError(f"The splits file {path} {wrong}: check --splits.") from None
     if absent := [column for column in COLUMNS if not rows or column not in rows[0]]:
         raise DataError(
             f"The splits file {path} has no {listed(absent)} in its first line, or no samples: "

@@ -19,11 +19,9 @@ Labels = npt.NDArray[np.int64]
 Value = TypeVar("Value")
 
 SPLITS = ("train", "val", "test")
-UNUSED = "unused"
-"""Where samples go that are in no split: what a smaller share of train leaves out."""
+UNUSED = "unused"  # where samples go that are in no split: what a smaller share of train leaves out
 
-MISSING = -1
-"""A label of unknown value, in multi-label tasks: it counts in neither loss nor metric."""
+MISSING = -1  # a label of unknown value, in multi-label tasks: it counts in neither loss nor metric
 
 IGNORE = UNLABELLED
 """A pixel of unknown class, in the masks of segmentation tasks: it counts in neither loss nor metric."""
@@ -49,23 +47,16 @@ def picked(values: tuple[Value, ...], positions: Sequence[int] | Labels) -> tupl
 
 @dataclass(frozen=True)
 class Duplicate:
-    """Two samples that show the same image.
-
-    Attributes:
-        a: sample id.
-        b: sample id.
-        a_split: the split that `a` is in.
-        b_split: the split that `b` is in.
-        kind: `identical` where the stored bytes are equal, `near` where the pictures are.
-        distance: bits of 256 in which their perceptual hashes differ.
-    """
+    """Two samples, by their ids, that show the same image."""
 
     a: str
     b: str
     a_split: str
     b_split: str
     kind: Literal["identical", "near"]
+    """`identical` where the stored bytes are equal, `near` where the pictures are."""
     distance: int
+    """Bits of 256 in which their perceptual hashes differ."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,16 +67,15 @@ class Samples:
         ids: stable and unique: the path relative to the data root, or `train/17` for arrays.
         labels: `(n,)` int64, an index into the task's class names; in multi-label tasks `(n, classes)` of 1, 0 and
             -1 (unknown), in segmentation tasks of 1 where the class is in the mask and 0 where it isn't.
-        source: holds the images of the whole data set, not of this split alone.
+        source: holds the images of the whole data set, not of this split alone; `masks` likewise.
         index: `(n,)` int64, the position of each sample in `source` and in `masks`.
         groups: what must not be torn apart (the patient) for each sample; None where unknown.
-        masks: those of the whole data set, in segmentation tasks.
     """
 
     ids: tuple[str, ...]
     labels: Labels
     source: ImageSource
-    index: npt.NDArray[np.int64]
+    index: Labels
     groups: tuple[str, ...] | None = None
     masks: MaskSource | None = None
 
@@ -99,14 +89,10 @@ class Task:
 
     Attributes:
         name: what messages call it.
-        kind: of the labels.
         class_names: by label; class 1 of a binary task is the positive one.
-        train: what the weights are fitted on.
-        val: what decides: when to stop, which point.
-        test: what is reported.
         fingerprint: SHA-256 (hex) over ids, labels and the bytes of every image and mask, whatever the split.
         notes: what a person should know about how the data was read, a sentence each.
-        unused: what is in none of the three; None where all is used.
+        unused: what is in none of the three splits; None where all is used.
         duplicates: pairs of images in different splits that show the same; None where nobody looked for them.
     """
 

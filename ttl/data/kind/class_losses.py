@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from ttl.data.task import MISSING
 
 
-def _per_head(
-    logits: torch.Tensor, labels: torch.Tensor, batch_labels: torch.Tensor | None
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _per_head(logits: Tensor, labels: Tensor, batch_labels: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Of several heads `(n, heads, classes)`, each head's logits as samples of their own."""
     whole = labels if batch_labels is None else batch_labels
     if logits.ndim == 2:
@@ -23,17 +21,12 @@ def _per_head(
 
 @dataclass(frozen=True)
 class ClassLoss:
-    """Cross-entropy of one class a sample.
+    """Cross-entropy of one class a sample."""
 
-    Attributes:
-        weights: `(classes,)`: what a sample of each class counts in the loss; None counts all alike.
-    """
+    weights: Tensor | None = None
+    """`(classes,)`: what a sample of each class counts in the loss; None counts all alike."""
 
-    weights: torch.Tensor | None = None
-
-    def loss(
-        self, logits: torch.Tensor, labels: torch.Tensor, batch_labels: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def loss(self, logits: Tensor, labels: Tensor, batch_labels: Tensor | None = None) -> Tensor:
         """The mean loss; of a part of a batch, its share of the batch's mean.
 
         Args:
@@ -48,17 +41,12 @@ class ClassLoss:
 
 @dataclass(frozen=True)
 class LabelLoss:
-    """Binary cross-entropy of each label by itself, over those that aren't missing.
+    """Binary cross-entropy of each label by itself, over those that aren't missing."""
 
-    Attributes:
-        weights: `(classes,)`: what a positive of each class counts in the loss; None counts all alike.
-    """
+    weights: Tensor | None = None
+    """`(classes,)`: what a positive of each class counts in the loss; None counts all alike."""
 
-    weights: torch.Tensor | None = None
-
-    def loss(
-        self, logits: torch.Tensor, labels: torch.Tensor, batch_labels: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def loss(self, logits: Tensor, labels: Tensor, batch_labels: Tensor | None = None) -> Tensor:
         """See `ClassLoss`; labels are `(n, classes)` of 0, 1 and `MISSING`."""
         logits, labels, whole = _per_head(logits, labels, batch_labels)
         targets = labels.clamp(min=0).to(logits.dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -14,18 +14,15 @@ from ttl.data.cache import decode
 from ttl.data.decoded import Images, Split
 from ttl.data.kind.balance import class_weights, draws_of_classes
 from ttl.data.kind.class_losses import ClassLoss
-from ttl.data.kind.kind import Decided, Kind, Objective, Rows
+from ttl.data.kind.kind import Decided, Device, Kind, Objective, Rows
 from ttl.data.modality.normalise import Normalise
+from ttl.data.records import Records
 from ttl.data.task import SPLITS, Labels, Samples, class_counts
 from ttl.errors import DataError
 from ttl.words.counts import counted, listed
 from ttl.words.sides import Sides
 
-if TYPE_CHECKING:
-    from ttl.data.records import Records
-
-BATCH = 64
-"""Images predicted at a time."""
+BATCH = 64  # images predicted at a time
 
 
 class Classes(Kind):
@@ -74,9 +71,7 @@ class Classes(Kind):
         pixels = decode(samples, image_size=sides, interpolation=interpolation, cache_dir=cache_dir, key=key)
         return Images(pixels, samples.labels)
 
-    def objective(
-        self, split: Split, *, loss: str | None, balance: str, outputs: int, device: torch.device
-    ) -> Objective:
+    def objective(self, split: Split, *, loss: str | None, balance: str, outputs: int, device: Device) -> Objective:
         """See `Kind`."""
         if balance == "loss":
             weights = torch.from_numpy(class_weights(split.labels, outputs)).float().to(device)
@@ -86,22 +81,12 @@ class Classes(Kind):
     def predict(
         self, model: nn.Module, split: Split, normalise: Normalise, *, divisor: int = 1, with_distance: bool = False
     ) -> Rows:
-        """See `Kind`: probabilities of images as they are, `(n, classes)` or `(n, heads, classes)`."""
-        model.to(normalise.device).eval()
-        with torch.inference_mode():
-            parts = [
-                self.probabilities(model(normalise(batch.to(normalise.device)))).cpu()
-                for batch in torch.split(split.crops(), BATCH)
-            ]
-        return torch.cat(parts).numpy()
+        """See `Kind`: probabilities `(n, classes)`, or `(n, heads, classes)`."""
+        return predict_images(self, model, split, normalise)
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Of each class, float64, in the logits' shape."""
         return logits.double().softmax(-1)
-
-    def by_head(self, rows: Rows) -> list[Rows]:
-        """See `Kind`."""
-        return [rows] if rows.ndim == 2 else list(rows.swapaxes(0, 1))
 
     def log_loss(self, labels: Labels, rows: Rows) -> float:
         """See `Kind`."""
@@ -110,6 +95,17 @@ class Classes(Kind):
     def changed(self, rows: Rows, reference: Rows) -> Decided | None:
         """See `Kind`: images whose most probable class is another."""
         return Decided(int((rows.argmax(1) != reference.argmax(1)).sum()), len(rows))
+
+
+def predict_images(kind: Classes, model: nn.Module, split: Split, normalise: Normalise) -> Rows:
+    """Probabilities of images as they are, in eval mode, float64 in the logits' shape."""
+    model.to(normalise.device).eval()
+    with torch.inference_mode():
+        parts = [
+            kind.probabilities(model(normalise(batch.to(normalise.device)))).cpu()
+            for batch in torch.split(split.crops(), BATCH)
+        ]
+    return torch.cat(parts).numpy()
 
 
 def mean_surprise(given_to_truth: Rows) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,11 +11,9 @@ from ttl.data.decoded import Split
 from ttl.data.kind.balance import draws_of_labels, positive_weights
 from ttl.data.kind.class_losses import LabelLoss
 from ttl.data.kind.classes import Classes, mean_surprise
-from ttl.data.kind.kind import Decided, Objective, Rows
+from ttl.data.kind.kind import Decided, Device, Objective, Rows
+from ttl.data.records import Records
 from ttl.data.task import MISSING, Labels
-
-if TYPE_CHECKING:
-    from ttl.data.records import Records
 
 PRESENT_FROM = 0.5
 
@@ -35,9 +32,7 @@ class SeveralLabels(Classes):
         """See `Kind`: a label that a split lacks is left out of that split's means."""
         return ()
 
-    def objective(
-        self, split: Split, *, loss: str | None, balance: str, outputs: int, device: torch.device
-    ) -> Objective:
+    def objective(self, split: Split, *, loss: str | None, balance: str, outputs: int, device: Device) -> Objective:
         """See `Kind`."""
         if balance == "loss":
             return Objective(LabelLoss(torch.from_numpy(positive_weights(split.labels)).float().to(device)))

@@ -5,28 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
+from ttl.data.cache import decode_pairs
 from ttl.data.decoded import Split
 from ttl.data.kind.balance import draws_of_labels, inverse_frequency
-from ttl.data.kind.kind import Decided, Kind, Objective, Rows
+from ttl.data.kind.kind import Decided, Device, Kind, Objective, Rows
 from ttl.data.masked_images import Maps, MaskedImages, crops_over
 from ttl.data.modality.normalise import Normalise
 from ttl.data.modality.windows import segment
-from ttl.data.pairs import decode_pairs
+from ttl.data.records import Records
 from ttl.data.task import IGNORE, SPLITS, Labels, Samples
 from ttl.errors import DataError
-from ttl.stats import segmentation_log_loss
+from ttl.stats import headline, segmentation_log_loss
 from ttl.words.counts import counted, listed
 from ttl.words.sides import Sides
-
-if TYPE_CHECKING:
-    from ttl.data.records import Records
 
 DEFAULT_LOSS = "dice+ce"
 
@@ -38,12 +36,13 @@ class PixelClasses(Kind):
     """
 
     margin = 0.02
+    row_axes = 2
     per_pixel = True
 
     @property
     def file_metrics(self) -> tuple[str, ...]:
         """Without distances between edges, which take their time and move with the masks."""
-        return self.headline
+        return headline(self)
 
     def outputs(self, classes: int) -> int:
         """One a class; of two classes the second one's alone."""
@@ -98,9 +97,7 @@ class PixelClasses(Kind):
         """See `Kind`."""
         return "px" if np.isnan(_spacing(samples)).any() else "mm"
 
-    def objective(
-        self, split: Split, *, loss: str | None, balance: str, outputs: int, device: torch.device
-    ) -> Objective:
+    def objective(self, split: Split, *, loss: str | None, balance: str, outputs: int, device: Device) -> Objective:
         """See `Kind`; a sampler draws images by the rarest class that they hold."""
         # smp takes a second to import, which no classifier needs.
         from ttl.data.kind.pixel_losses import PixelLoss
@@ -123,10 +120,6 @@ class PixelClasses(Kind):
         masked = _masked(split)
         return masked.overlaps(predicted_maps(model, masked, normalise, divisor=divisor), with_distance=with_distance)
 
-    def by_head(self, rows: Rows) -> list[Rows]:
-        """See `Kind`."""
-        return [rows] if rows.ndim == 3 else list(rows.swapaxes(0, 1))
-
     def log_loss(self, labels: Labels, rows: Rows) -> float:
         """See `Kind`."""
         return segmentation_log_loss(rows)
@@ -139,11 +132,7 @@ class PixelClasses(Kind):
 def predicted_maps(model: nn.Module, split: MaskedImages, normalise: Normalise, *, divisor: int) -> Iterator[Maps]:
     """The probability of each class at each pixel of each image, `(classes, h, w)` or `(heads, classes, h, w)`.
 
-    Args:
-        model: images to logits `(n, outputs, h, w)`, or `(n, heads, outputs, h, w)`; one output for two classes.
-        split: the images.
-        normalise: makes the network's input of pixels; says on which device.
-        divisor: what the sides of its images have to be multiples of.
+    The model gives logits `(n, outputs, h, w)`, or `(n, heads, outputs, h, w)`; one output for two classes.
     """
     model.to(normalise.device).eval()
     outputs: tuple[int, ...] = ()

@@ -16,25 +16,20 @@ from ttl.errors import UsageError
 
 @dataclass(frozen=True)
 class Augment:
-    """One affine warp a sample: crop, rotation, shift, zoom and flips in one interpolation.
-
-    Attributes:
-        name: as recipes call it.
-        min_crop_scale: smallest side of the crop, as a share of the image's; drawn from [it, 1].
-        max_rotation_degrees: largest rotation, either way; drawn from [-it, it].
-        max_shift: largest shift along each axis, as a share of the side; drawn from [-it, it].
-        max_zoom: largest change of size, in or out; drawn from [-it, it].
-        flips: the axes that are mirrored half of the time, of `h` (left and right) and `v` (top and bottom).
-        padding: what lies outside an image: `border` repeats it, `reflection` mirrors the image.
-    """
+    """One affine warp a sample: crop, rotation, shift, zoom and flips in one interpolation."""
 
     name: str
     min_crop_scale: float = 1.0
+    """Smallest side of the crop, as a share of the image's; drawn from [it, 1]."""
     max_rotation_degrees: float = 0.0
     max_shift: float = 0.0
+    """Along each axis, as a share of the side; drawn from [-it, it], as rotation and zoom are."""
     max_zoom: float = 0.0
+    """Largest change of size, in or out."""
     flips: str = ""
+    """The axes that are mirrored half of the time, of `h` (left and right) and `v` (top and bottom)."""
     padding: Literal["border", "reflection"] = "border"
+    """What lies outside an image: `border` repeats it, `reflection` mirrors the image."""
 
     @property
     def _has_others(self) -> bool:
@@ -55,15 +50,12 @@ class Augment:
 
     @torch.no_grad()
     def __call__(self, images: Tensor, drawn: Tensor, *, nearest: bool = False) -> Tensor:
-        """The images, each warped by itself.
+        """The images, each warped by itself; the very same where there is nothing to do.
 
         Args:
             images: `(b, c, h, w)` float, on any device.
             drawn: `(b, numbers)`, from `draw`.
             nearest: take the value of the nearest pixel, for masks, where the mean of two classes is no class.
-
-        Returns:
-            as `images`; `images` itself where there is nothing to do.
         """
         if self._is_nothing:
             return images

@@ -7,7 +7,6 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ttl.data.modality import dicom
 from ttl.data.modality.dicom import Window, is_dicom, read_dicom
+from ttl.data.modality.facts import Facts
 from ttl.errors import DataError, UsageError
 from ttl.words.sides import ImageSize, sides_of
 
@@ -30,41 +30,10 @@ GREY_MODES = frozenset({"1", "L", "LA"})
 SIDEWAYS = frozenset({5, 6, 7, 8})  # the EXIF orientations that swap width and height
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What a checked image file holds.
-
-    Attributes:
-        digest: SHA-256 of the file's bytes.
-        width: in pixels, upright.
-        height: in pixels, upright.
-        channels: 1 (grey) or 3.
-        deep: more than 8 bits a pixel, so that `open_image` stretches it.
-        animated: several frames, of which `open_image` takes the first.
-        windowed: a DICOM file, of whose values a window is shown.
-        patient: who a DICOM file says it is of; empty where it doesn't say.
-        spacing_mm: from row to row and from column to column, of a DICOM file; None where unknown.
-    """
-
-    digest: bytes
-    width: int
-    height: int
-    channels: int
-    deep: bool = False
-    animated: bool = False
-    windowed: bool = False
-    patient: str = ""
-    spacing_mm: tuple[float, float] | None = None
-
-
 def check_image(path: Path, window: Window | None = None) -> Facts | str:
     """Reads and decodes a file; what it holds, or the few words that say why it can't be read.
 
     JPEGs are decoded at an eighth of their size: all their bytes are gone through just the same.
-
-    Args:
-        path: of the file.
-        window: of the values of a DICOM file, in place of its own.
     """
     # Pillow's plugins raise nearly anything on a damaged file: struct.error, IndexError, SyntaxError, ...
     try:
@@ -72,7 +41,7 @@ def check_image(path: Path, window: Window | None = None) -> Facts | str:
         if not data:
             return "an empty file"
         if is_dicom(data):
-            return _dicom_facts(data, window)
+            return read_dicom(data, window)[1]
         with Image.open(BytesIO(data)) as image:
             width, height = image.size
             if image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS:
@@ -88,34 +57,15 @@ def check_image(path: Path, window: Window | None = None) -> Facts | str:
         return why(error)
 
 
-def _dicom_facts(data: bytes, window: Window | None) -> Facts:
-    held = read_dicom(data, window)
-    # Another window makes other images of the same bytes.
-    digest = hashlib.sha256(data if window is None else data + repr(window).encode()).digest()
-    return Facts(
-        digest,
-        *held.image.size,
-        channels=1 if held.image.mode == "L" else 3,
-        deep=held.shown == "stretched",
-        animated=held.frames > 1,
-        windowed=held.shown == "window",
-        patient=held.patient,
-        spacing_mm=held.spacing_mm,
-    )
-
-
 def open_image(path: Path, window: Window | None = None) -> Image.Image:
-    """An image file as training sees it, before it is resized.
+    """An image file as training sees it, before it is resized: of mode `L` where the file is grey, else `RGB`.
 
     Upright by its EXIF orientation; transparent pixels lie on black; what has more than 8 bits is
     stretched from its own darkest..brightest pixel to 0..255; of several frames, the first. DICOM: see `read_dicom`.
 
     Args:
         path: of the file.
-        window: of the values of a DICOM file, in place of its own.
-
-    Returns:
-        an image of mode `L` where the file is grey, else `RGB`.
+        window: centre and width of the values of a DICOM file, in place of its own.
 
     Raises:
         DataError: it can't be read.
@@ -129,7 +79,7 @@ def read_image(path: Path, window: Window | None = None) -> Image.Image:
     try:
         data = path.read_bytes()
         if is_dicom(data):
-            return read_dicom(data, window).image
+            return read_dicom(data, window)[0]
         with Image.open(BytesIO(data)) as image:
             ImageOps.exif_transpose(image, in_place=True)
             return to_eight_bits(image)
@@ -156,16 +106,13 @@ def _is_deep(image: Image.Image) -> bool:
 
 
 def to_pixels(image: Image.Image, *, channels: int, image_size: ImageSize, interpolation: str) -> Pixels:
-    """The whole image, squashed into a rectangle, antialiased.
+    """The whole image, squashed into a rectangle, antialiased: `(channels, height, width)` uint8.
 
     Args:
         image: of mode `L` or `RGB`.
-        channels: 1 or 3 of the result.
-        image_size: side of a square result in pixels, or its height and width.
+        channels: 1 or 3.
+        image_size: side of a square in pixels, or height and width.
         interpolation: one of `INTERPOLATIONS`.
-
-    Returns:
-        `(channels, height, width)` uint8.
     """
     height, width = sides_of(image_size)
     converted = image.convert("L" if channels == 1 else "RGB")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from ttl.data.modality.facts import MaskFacts
 from ttl.data.modality.image import Pixels, why
 from ttl.errors import DataError
 
@@ -19,30 +18,6 @@ WHOLE_NUMBERS = frozenset({"1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N"
 CHANNELS = {"LA": 1, "RGB": 3, "RGBA": 3, "RGBX": 3}  # of a mode, alpha left out
 LOSSY = frozenset({"JPEG", "MPO", "JPEG2000", "WEBP"})
 SPREAD = {"L;2": 85, "L;4": 17}  # Pillow spreads grey of 2 and 4 bits over 0..255
-
-
-@dataclass(frozen=True, eq=False)
-class MaskFacts:
-    """What a checked mask file holds.
-
-    Attributes:
-        digest: SHA-256 of its size and values.
-        width: in pixels, upright.
-        height: in pixels, upright.
-        counts: `(256,)` int64: pixels of each value.
-        one_bit: it can only say 0 and 1, so that its 1 may mean what another mask's 255 means.
-    """
-
-    digest: bytes
-    width: int
-    height: int
-    counts: npt.NDArray[np.int64]
-    one_bit: bool
-
-    @property
-    def values(self) -> frozenset[int]:
-        """Those that occur."""
-        return frozenset(np.flatnonzero(self.counts).tolist())
 
 
 def check_mask(path: Path) -> MaskFacts | str:
@@ -57,10 +32,7 @@ def check_mask(path: Path) -> MaskFacts | str:
 
 
 def read_mask(path: Path) -> Pixels:
-    """The values of a mask file, upright by its own EXIF orientation.
-
-    Returns:
-        `(height, width)` uint8; of a palette the indices, not the colours.
+    """The values of a mask file, `(height, width)` uint8, upright by its EXIF orientation; of a palette the indices.
 
     Raises:
         DataError: it can't be read, or isn't a mask.
@@ -78,7 +50,14 @@ def _read(path: Path) -> tuple[Pixels, bool]:
         raise DataError("an empty file")
     with Image.open(BytesIO(data)) as image:
         raw = _raw_mode(image)
-        _check_format(image, raw)
+        if image.format in LOSSY or "jpeg" in str(image.info.get("compression")):
+            raise DataError(f"{image.format} compresses with loss, so its values are no classes: save masks as PNG")
+        if getattr(image, "n_frames", 1) > 1:
+            raise DataError("it has several frames")
+        if image.mode not in WHOLE_NUMBERS | CHANNELS.keys():
+            raise DataError(f"its mode {image.mode} doesn't hold whole numbers")
+        if image.mode in CHANNELS and "16" in raw:
+            raise DataError("it has 16 bits a channel in colour: save it as grey")
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
         values = np.asarray(image)
@@ -96,17 +75,6 @@ def _raw_mode(image: Image.Image) -> str:
     mode = tiles[0][3] if tiles else ""
     mode = mode[0] if isinstance(mode, tuple) and mode else mode
     return mode if isinstance(mode, str) else ""
-
-
-def _check_format(image: Image.Image, raw: str) -> None:
-    if image.format in LOSSY or "jpeg" in str(image.info.get("compression")):
-        raise DataError(f"{image.format} compresses with loss, so its values are no classes: save masks as PNG")
-    if getattr(image, "n_frames", 1) > 1:
-        raise DataError("it has several frames")
-    if image.mode not in WHOLE_NUMBERS | CHANNELS.keys():
-        raise DataError(f"its mode {image.mode} doesn't hold whole numbers")
-    if image.mode in CHANNELS and "16" in raw:
-        raise DataError("it has 16 bits a channel in colour: save it as grey")
 
 
 def _grey(pixels: Pixels, channels: int) -> Pixels:

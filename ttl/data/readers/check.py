@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from ttl.data.modality.dicom import Window
-from ttl.data.modality.image import Facts, check_image
+from ttl.data.modality.facts import Facts
+from ttl.data.modality.image import check_image
 from ttl.data.pool import Progress, in_threads
+from ttl.data.readers.walk import Content
 from ttl.data.sources import FileSource
 from ttl.data.task import picked
 from ttl.words.counts import counted, listed
@@ -17,13 +19,7 @@ from ttl.words.counts import counted, listed
 
 @dataclass(frozen=True)
 class Reading:
-    """How the files of a data set are read.
-
-    Attributes:
-        window: centre and width of the values of DICOM files, in place of their own.
-        skip_bad: leave out what can't be read or doesn't fit, with a note, instead of refusing the data.
-        on_progress: called with how many images are checked, and of how many.
-    """
+    """How the files of a data set are read: see `ttl.data.load_task`."""
 
     window: Window | None = None
     skip_bad: bool = False
@@ -35,17 +31,12 @@ PLAIN = Reading()
 
 @dataclass(frozen=True, eq=False)
 class Checked:
-    """The images that can be read, and why the others can't.
-
-    Attributes:
-        good: positions of the first among all.
-        source: them.
-        bad: id -> reason.
-    """
+    """The images that can be read, their positions among all, and why the others can't."""
 
     good: tuple[int, ...]
     source: FileSource
     bad: Mapping[str, str]
+    """Id -> reason."""
 
     def skipped(self) -> list[str]:
         """A note on the images that can't be read; none if there are none."""
@@ -65,16 +56,16 @@ def reasons(bad: Mapping[str, str]) -> str:
     return listed(f"{name} ({reason})" for name, reason in bad.items())
 
 
-def left_aside(root: Path, ignored: Sequence[Path], repeated: Sequence[Path], what: str) -> list[str]:
+def left_aside(root: Path, beside: Iterable[Path], contents: Sequence[Content], what: str) -> list[str]:
     """Notes on what lies under `root` and isn't read: paths that are `what`, and links that are not followed."""
-    notes = []
-    if ignored:
-        names = listed(path.relative_to(root).as_posix() for path in ignored)
-        notes.append(f"{counted(len(ignored), 'path')} ignored, {what}: {names}.")
-    if repeated:
-        links = listed(path.relative_to(root).as_posix() for path in repeated)
-        notes.append(f"{counted(len(repeated), 'link')} to a folder that is read anyway, not followed: {links}.")
-    return notes
+    ignored = [*beside, *(path for content in contents for path in content.others)]
+    repeated = [path for content in contents for path in content.repeated]
+    both = ((ignored, "path", f"ignored, {what}"), (repeated, "link", "to a folder that is read anyway, not followed"))
+    return [
+        f"{counted(len(paths), thing)} {how}: {listed(path.relative_to(root).as_posix() for path in paths)}."
+        for paths, thing, how in both
+        if paths
+    ]
 
 
 def patients(facts: Sequence[Facts]) -> tuple[tuple[str, ...] | None, list[str]]:

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ttl.data.readers.check import PLAIN, Checked, Reading, check_images, oddities
-from ttl.data.readers.mask_set import mask_records
-from ttl.data.readers.matching import MaskedImage, Matched
+from ttl.data.readers.mask_set import MaskedImage, Matched, mask_records
 from ttl.data.readers.table import NO_COLUMNS, SHOWN, Columns, Table, read_table
 from ttl.data.records import Records
 from ttl.data.task import MISSING, Labels, picked
 from ttl.errors import DataError
 from ttl.words.counts import counted, listed
 
-SPLIT_WORDS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-}
+SPLIT_NAMES = {"train": "train training", "val": "val valid validation dev", "test": "test testing"}
+SPLIT_WORDS = {word: split for split, words in SPLIT_NAMES.items() for word in words.split()}
 LABEL_WORDS = {"true": 1, "yes": 1, "false": 0, "no": 0, "": MISSING, "nan": MISSING}
 
 
@@ -34,7 +26,7 @@ def read_manifest(path: Path, columns: Columns = NO_COLUMNS, reading: Reading = 
     """All images that a manifest names, in the order of their ids.
 
     Columns that aren't given are taken by their names, and a note says which. Cells are read as text: the
-    label `01` stays `01`. Splits may also be called training, valid, validation, dev and testing.
+    label `01` stays `01`.
 
     Args:
         path: CSV (commas, semicolons or tabs) or Parquet, with one row an image.
@@ -42,10 +34,6 @@ def read_manifest(path: Path, columns: Columns = NO_COLUMNS, reading: Reading = 
             (true/false, yes/no) in several, one for each class, where empty, nan or -1 means unknown; or of masks in
             place of labels, whose class names may be in a `classes.txt` beside the manifest.
         reading: whether images that are missing or can't be read are left out, or whose masks don't fit.
-
-    Returns:
-        records whose labels are `(n,)`, or with several label columns `(n, classes)` of 1, 0 and -1 (unknown),
-        with masks of 1 and 0: whether the class is in the mask.
 
     Raises:
         DataError: no such column, cells that make no sense, or images that are missing or can't be read;
@@ -80,15 +68,10 @@ def _of_labels(table: Table, notes: list[str], reading: Reading) -> Records:
 
 def _of_masks(table: Table, notes: list[str], reading: Reading) -> Records:
     nothing = (None,) * len(table.rows)
-    rows = zip(
-        _places(table, "images"),
-        _places(table, "masks"),
-        _splits(table) or nothing,
-        table.of("groups") or nothing,
-        strict=True,
-    )
+    images, masks = _places(table, "images"), _places(table, "masks")
+    rows = zip(images, masks, _splits(table) or nothing, table.of("groups") or nothing, strict=True)
     pairs = tuple(MaskedImage(*image, *mask, split, group) for image, mask, split, group in rows)
-    matched = Matched(pairs, tuple(pair.name for pair in pairs))
+    matched = Matched(pairs, tuple(pair.name for pair in pairs), {})
     return mask_records(table.path, matched, reading, notes, [table.path.parent], by_header=False)
 
 
@@ -100,7 +83,7 @@ def _guesses(table: Table) -> tuple[Table, list[str]]:
         column = table.columns["splits"][0]
         values = listed(map(repr, sorted(splits)), SHOWN)
         notes.append(f"The column {column!r} ({values}) says nothing of train, val or test: ignored.")
-        table = table.without("splits")
+        table = replace(table, columns={**table.columns, "splits": ()}, guessed=table.guessed - {"splits"})
     if table.guessed:
         taken = listed(f"{table.columns[what][0]!r} for {what}" for what in sorted(table.guessed))
         notes.append(f"Columns taken by their names: {taken}.")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ttl.data.modality.facts import MaskFacts
 from ttl.data.modality.image import Pixels
-from ttl.data.modality.mask_file import VALUES, MaskFacts
+from ttl.data.modality.mask_file import VALUES
 from ttl.data.task import IGNORE
 from ttl.errors import DataError
 from ttl.words.counts import counted, listed
@@ -24,17 +25,11 @@ FEW = 8  # values that it names
 
 @dataclass(frozen=True, eq=False)
 class MaskClasses:
-    """The classes of a set of masks.
-
-    Attributes:
-        names: by class.
-        table: `(256,)` uint8: the class of each value, or `IGNORE`.
-        notes: what a person should know, a sentence each.
-    """
+    """The classes of a set of masks by name, the class of each value (or `IGNORE`) `(256,)`, and notes for people."""
 
     names: tuple[str, ...]
     table: Pixels
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
 
 
 def read_class_names(folders: Iterable[Path]) -> tuple[str, ...] | None:
@@ -93,7 +88,12 @@ def classes_of(place: str, masks: Mapping[str, MaskFacts], declared: tuple[str, 
     table[len(names) : WHITE] = IGNORE
     absent = [name for number, name in enumerate(names) if number not in occurring]
     notes = [f"No mask has {counted(len(absent), 'class')} of {FILE}: {listed(absent)}."] if absent else []
-    return MaskClasses(names, table, (*notes, *_unlabelled(masks, table)))
+    unlabelled = sum(int(facts.counts[WHITE]) for facts in masks.values())
+    if table[WHITE] == IGNORE and unlabelled:
+        share = 100 * unlabelled / sum(int(facts.counts.sum()) for facts in masks.values())
+        where = counted(sum(WHITE in facts.values for facts in masks.values()), "mask")
+        notes.append(f"255 means unlabelled: {share:.2g} % of all pixels, in {where}, count in nothing.")
+    return MaskClasses(names, table, tuple(notes))
 
 
 def _is_black_and_white(place: str, masks: Mapping[str, MaskFacts], values: list[int]) -> bool:
@@ -135,12 +135,3 @@ def _own_names(place: str, occurring: list[int]) -> tuple[str, ...]:
             f"number the classes from 0 without gaps, or name all {occurring[-1] + 1} in a {FILE}, one a line."
         )
     return BINARY if len(occurring) == 2 else tuple(map(str, occurring))
-
-
-def _unlabelled(masks: Mapping[str, MaskFacts], table: Pixels) -> list[str]:
-    pixels = sum(int(facts.counts[WHITE]) for facts in masks.values())
-    if table[WHITE] != IGNORE or not pixels:
-        return []
-    total = sum(int(facts.counts.sum()) for facts in masks.values())
-    where = counted(sum(WHITE in facts.values for facts in masks.values()), "mask")
-    return [f"255 means unlabelled: {100 * pixels / total:.2g} % of all pixels, in {where}, count in nothing."]

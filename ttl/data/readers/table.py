@@ -55,22 +55,17 @@ NO_COLUMNS = Columns()
 
 @dataclass(frozen=True)
 class Table:
-    """The columns of a manifest that say something.
-
-    Attributes:
-        path: of the manifest.
-        rows: the number of each row, the header of a CSV being row 1.
-        cells: column -> values, without spaces around them.
-        columns: the names of the columns by what they hold, see `NAMES`; several of labels at most, and none where
-            there is one of masks.
-        guessed: what of these has its column by that one's name.
-    """
+    """The columns of a manifest that say something."""
 
     path: Path
     rows: tuple[int, ...]
+    """The number of each row, the header of a CSV being row 1."""
     cells: Mapping[str, tuple[str, ...]]
+    """Column -> values, without spaces around them."""
     columns: Mapping[str, tuple[str, ...]]
+    """Their names by what they hold, see `NAMES`; several of labels at most, and none where there is one of masks."""
     guessed: frozenset[str]
+    """What of these has its column by that one's name."""
 
     def of(self, what: str) -> tuple[str, ...] | None:
         """The values of the first column of `what`; None where there is none."""
@@ -80,10 +75,6 @@ class Table:
         """These rows alone, in this order."""
         cells = {name: picked(values, chosen) for name, values in self.cells.items()}
         return replace(self, cells=cells, rows=picked(self.rows, chosen))
-
-    def without(self, what: str) -> Table:
-        """As if it had no column of `what`."""
-        return replace(self, columns={**self.columns, what: ()}, guessed=self.guessed - {what})
 
     def at(self, positions: Iterable[int], column: str) -> str:
         """`row 3 ('x'), row 7 ('y') and 2 more`."""
@@ -100,11 +91,7 @@ class Table:
 
 
 def read_table(path: Path, columns: Columns) -> Table:
-    """A manifest's columns of images, labels or masks, groups and splits.
-
-    Args:
-        path: CSV (commas, semicolons or tabs) or Parquet.
-        columns: those that are given; the others are found by their names.
+    """A manifest's columns of images, labels or masks, groups and splits: those given, the others by their names.
 
     Raises:
         DataError: it can't be read, has no rows, or hasn't these columns.
@@ -119,8 +106,9 @@ def read_table(path: Path, columns: Columns) -> Table:
 def _read(path: Path) -> pd.DataFrame:
     import pandas as pd
 
+    is_parquet = path.suffix.lower() in (".parquet", ".pq")
     try:
-        frame = _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(path)
+        frame = pd.read_parquet(path, engine="pyarrow") if is_parquet else _read_csv(path)
     except ImportError:
         raise DataError(f"Reading {path} needs pyarrow: pip install pyarrow, or save the table as CSV.") from None
     except (OSError, ValueError, pd.errors.ParserWarning) as error:
@@ -130,14 +118,8 @@ def _read(path: Path) -> pd.DataFrame:
         ) from None
     if frame.empty:
         raise DataError(f"The manifest {path} has no rows: give it one an image, under a row of column names.")
-    return frame
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    frame = pd.read_parquet(path, engine="pyarrow")
-    frame.index = pd.RangeIndex(1, len(frame) + 1)
+    if is_parquet:
+        frame.index = pd.RangeIndex(1, len(frame) + 1)
     return frame
 
 
@@ -180,7 +162,11 @@ def _found(path: Path, names: list[str], given: Mapping[str, tuple[str, ...]]) -
     """The columns that are given, and the others by their names."""
     times = Counter(name for part in given.values() for name in part)
     for name in times:
-        _check_column(path, names, name)
+        if name not in names:
+            small = {own.lower(): own for own in names}
+            near = [small[own] for own in get_close_matches(name.lower(), small, SHOWN, 0.5)]
+            hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"it has {listed(map(repr, names))}."
+            raise DataError(f"The manifest {path} has no column {name!r}: {hint}")
     if twice := [name for name in times if times[name] > 1]:
         raise DataError(f"The column {twice[0]!r} of {path} is given twice: each column can be one thing only.")
     free = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in reversed(names) if name not in times}
@@ -201,12 +187,3 @@ def _found(path: Path, names: list[str], given: Mapping[str, tuple[str, ...]]) -
                 f"name it with {option}: one of {listed(map(repr, names))}."
             )
     return columns
-
-
-def _check_column(path: Path, names: list[str], column: str) -> None:
-    if column in names:
-        return
-    small = {name.lower(): name for name in names}
-    near = [small[name] for name in get_close_matches(column.lower(), small, SHOWN, 0.5)]
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"it has {listed(map(repr, names))}."
-    raise DataError(f"The manifest {path} has no column {column!r}: {hint}")

@@ -1,7 +1,8 @@
-"""Reads a MedMNIST-style .npz: train_images, train_labels and so on."""
+"""Reads data sets that are arrays: a MedMNIST-style .npz, or what comes with an installed library."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,39 +18,64 @@ from ttl.words.counts import listed
 
 Array = npt.NDArray[Any]
 
+BUILTIN = ("digits",)  # they need no network
+BRIGHTEST = 16  # scikit-learn's digits count the dark pixels of 4x4 cells
+
+
+def read_builtin(data: str) -> Records:
+    """scikit-learn's handwritten digits, 8x8 grey: `digits`, or `digits:5-9` for some of the classes.
+
+    Raises:
+        DataError: no such classes.
+    """
+    from sklearn.datasets import load_digits
+
+    span = re.fullmatch(r"digits:([0-9])-([0-9])", "digits:0-9" if data == "digits" else data)
+    if span is None or int(span[1]) >= int(span[2]):
+        raise DataError(f"There are no built-in data {data!r}: write digits, or for instance digits:5-9.")
+    wanted = range(int(span[1]), int(span[2]) + 1)
+    images, digits = load_digits(return_X_y=True)
+    kept = np.flatnonzero(np.isin(digits, wanted))
+    pixels = np.rint(images[kept].reshape(-1, 8, 8) * (255 / BRIGHTEST)).astype(np.uint8)
+    return Records(
+        name=data,
+        class_names=tuple(map(str, wanted)),
+        ids=tuple(f"digits/{i}" for i in kept),
+        labels=digits[kept].astype(np.int64) - wanted[0],
+        source=ArraySource.of(pixels),
+    )
+
 
 def read_npz(path: Path) -> Records:
-    """All images of an .npz, with the splits that it has.
+    """All images of an .npz, with the splits that it has: train_images, train_labels and so on.
 
     Raises:
         DataError: it can't be read, has other keys, or holds something else than images and labels.
     """
     arrays = _arrays(path)
-    splits = [split for split in SPLITS if f"{split}_images" in arrays]
-    images = [_images(path, split, arrays[f"{split}_images"]) for split in splits]
-    labels = [_labels(path, split, arrays[f"{split}_labels"]) for split in splits]
-    for split, pixels, numbers in zip(splits, images, labels, strict=True):
-        if len(pixels) != len(numbers):
+    images = {split: _images(path, split, arrays[key]) for split in SPLITS if (key := f"{split}_images") in arrays}
+    labels = {split: _labels(path, split, arrays[f"{split}_labels"]) for split in images}
+    for split, pixels in images.items():
+        if (n := len(labels[split])) != len(pixels):
             raise DataError(
-                f"{path} has {len(pixels)} {split}_images and {len(numbers)} {split}_labels: "
-                "one label an image is needed."
+                f"{path} has {len(pixels)} {split}_images and {n} {split}_labels: one label an image is needed."
             )
-    if len({pixels.shape[1:] for pixels in images}) > 1:
-        shapes = listed(f"{split} {pixels.shape[1:]}" for split, pixels in zip(splits, images, strict=True))
+    if len({pixels.shape[1:] for pixels in images.values()}) > 1:
+        shapes = listed(f"{split} {pixels.shape[1:]}" for split, pixels in images.items())
         raise DataError(f"The images in {path} differ in shape ({shapes}): all splits must have one shape.")
-    every = np.concatenate(labels)
+    every = np.concatenate([*labels.values()])
     if every.max(initial=0) >= max(len(every), 1):
         raise DataError(
             f"The labels in {path} go up to {every.max()}, which is out of range for {len(every)} images: "
             "number the classes from 0."
         )
-    places = [(split, i) for split, numbers in zip(splits, labels, strict=True) for i in range(len(numbers))]
+    places = [(split, i) for split, numbers in labels.items() for i in range(len(numbers))]
     return Records(
         name=path.stem,
-        class_names=tuple(str(number) for number in range(every.max(initial=-1) + 1)),
+        class_names=tuple(map(str, range(every.max(initial=-1) + 1))),
         ids=tuple(f"{split}/{i}" for split, i in places),
         labels=every,
-        source=ArraySource.of(np.concatenate(images)),
+        source=ArraySource.of(np.concatenate([*images.values()])),
         given=tuple(split for split, _ in places),
     )
 
@@ -88,18 +114,15 @@ def _images(path: Path, split: str, images: Array) -> Pixels:
 
 
 def _labels(path: Path, split: str, labels: Array) -> Labels:
+    where = f"{split}_labels in {path}"
     if labels.ndim == 2 and labels.shape[1] > 1:
         raise DataError(
-            f"{split}_labels in {path} has {labels.shape[1]} labels an image, a multi-label set, which can't "
-            "be learned from yet: give one label an image."
+            f"{where} has {labels.shape[1]} labels an image, a multi-label set, which can't be learned from yet: give "
+            "one label an image."
         )
     if labels.ndim not in (1, 2) or labels.dtype.kind not in "iu":
-        raise DataError(
-            f"{split}_labels in {path} is {labels.dtype} of shape {labels.shape}: integers of shape (n, 1) are needed."
-        )
+        raise DataError(f"{where} is {labels.dtype} of shape {labels.shape}: integers of shape (n, 1) are needed.")
     numbers = labels.reshape(-1).astype(np.int64)
     if (numbers < 0).any():
-        raise DataError(
-            f"{split}_labels in {path} has the label {numbers.min()}, which is out of range: number the classes from 0."
-        )
+        raise DataError(f"{where} has the label {numbers.min()}, which is out of range: number the classes from 0.")
     return numbers
