@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from torch import nn
 
-from ttl.data.image import channels_first, open_image, to_pixels
+from ttl.data.modality.image import channels_first, open_image, to_pixels
 from ttl.errors import ExportError
 from ttl.export.contract import Contract, Decoding, from_properties, to_properties
 from ttl.export.embed import PIXELS, check, check_preprocessing, embed_preprocessing, pixels_of

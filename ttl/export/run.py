@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from ttl.cost.session import open_session, resolve_threads
-from ttl.data.image import GREY_MODES, channels_first, to_pixels
+from ttl.data.modality.image import GREY_MODES, channels_first, to_pixels
 from ttl.data.modality.windows import segment
 from ttl.errors import ExportError
 from ttl.export.contract import Contract, from_properties

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ttl.data.augment import Augment
+from ttl.data.modality.augment import Augment
 from ttl.data.decoded import Split
 from ttl.data.modality.normalise import Normalise
 from ttl.errors import UsageError

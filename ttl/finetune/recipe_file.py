@@ -59,7 +59,7 @@ def read_recipe(path: Path) -> Recipe:
     adapter, options = _adapter(f"{where}adapter", content.pop("adapter", None))
     table = {"name": path.stem, "summary": f"as {path.name} says", "source": path.name, **content}
     row = _made(Recipe, where, table, phases=rows, adapter=adapter, adapter_options=options)
-    from ttl.data.augment import augmentation
+    from ttl.data.modality.augment import augmentation
 
     try:
         augmentation(row.augment)

@@ -25,7 +25,7 @@ OLDEST_OPSET = 18
 def embed_preprocessing(graph: onnx.ModelProto, contract: Contract) -> onnx.ModelProto:
     """The same network for decoded images: `image` uint8 `(batch, height, width, channels)`, to `probabilities`.
 
-    Before the network comes what `ttl.data.image.to_pixels` does, then its normalisation: to grey where it was
+    Before the network comes what `ttl.data.modality.image.to_pixels` does, then its normalisation: to grey where it was
     trained on grey images, resized to its size with antialiasing, scaled to 0..1, mean and std. Channels are 1 or 3,
     whatever it was trained on. The file decodes nothing: images come upright, of 8 bits, without transparency.
 

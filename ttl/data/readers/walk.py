@@ -8,33 +8,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from ttl.data.image import EXTENSIONS
+from ttl.data.modality.image import EXTENSIONS
 from ttl.errors import DataError
 
 MAC_ARCHIVE = "__MACOSX"  # what unpacking a macOS archive leaves beside the data
+SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 @dataclass(frozen=True)
-class Found:
-    """What lies under a folder, hidden files left out.
-
-    Attributes:
-        images: files with an image's extension, sorted.
-        others: the other files, sorted.
-        repeated: links to a folder that is read anyway; not entered.
-    """
+class Content:
+    """What lies under a folder, hidden files left out: images by their extensions, and other files, both sorted."""
 
     images: tuple[Path, ...]
     others: tuple[Path, ...]
     repeated: tuple[Path, ...]
+    """Links to a folder that is read anyway; not entered."""
 
 
-def find(folder: Path, barred: Iterable[Path] = ()) -> Found:
-    """Everything under a folder, at any depth.
-
-    Args:
-        folder: where to look.
-        barred: folders that a link under `folder` doesn't lead into.
+def content_of(folder: Path, barred: Iterable[Path] = ()) -> Content:
+    """Everything under a folder, at any depth; links under it don't lead into the `barred` folders.
 
     Raises:
         DataError: a folder in it can't be read.
@@ -43,19 +35,19 @@ def find(folder: Path, barred: Iterable[Path] = ()) -> Found:
     files: list[Path] = []
     repeated: list[Path] = []
     for here, names, file_names in os.walk(folder, followlinks=True, onerror=_refuse):
-        entered = []
-        for name in sorted(name for name in names if not is_hidden(name)):
+        candidates = sorted(name for name in names if not is_hidden(name))
+        names.clear()
+        for name in candidates:
             real = os.path.realpath(os.path.join(here, name))
             if real in seen:
                 repeated.append(Path(here, name))
             else:
-                entered.append(name)
+                names.append(name)
             seen.add(real)
-        names[:] = entered
         files += [Path(here, name) for name in file_names if not is_hidden(name)]
     files.sort()
-    images = [path for path in files if is_image(path)]
-    return Found(tuple(images), tuple(path for path in files if not is_image(path)), tuple(repeated))
+    others = tuple(path for path in files if not is_image(path))
+    return Content(tuple(path for path in files if is_image(path)), others, tuple(repeated))
 
 
 def find_images(place: Path) -> tuple[Path, ...]:
@@ -68,7 +60,7 @@ def find_images(place: Path) -> tuple[Path, ...]:
         return (place,)
     if not place.is_dir():
         raise DataError(f"There is no file or folder {place}: give an image, or a folder of images.")
-    images = find(place).images
+    images = content_of(place).images
     if not images:
         raise DataError(f"There is no image under {place}: give an image, or a folder of images.")
     return images
@@ -85,6 +77,28 @@ def entries(folder: Path) -> tuple[list[Path], list[Path]]:
     except OSError as error:
         _refuse(error)
     return [path for path in paths if path.is_dir()], [path for path in paths if not path.is_dir()]
+
+
+def split_folders(root: Path, folders: list[Path]) -> dict[str, Path]:
+    """The folder of each split, in the order train, val, test; empty where the folders are classes.
+
+    `train` beside folders of other names is a class like them, unless `val` or `test` is there too.
+    """
+    named: dict[str, list[Path]] = {"train": [], "val": [], "test": []}
+    for path in folders:
+        if path.name.lower() in SPLIT_FOLDERS:
+            named[SPLIT_FOLDERS[path.name.lower()]].append(path)
+    splits = {split: paths[0] for split, paths in named.items() if paths}
+    if not splits or (len(splits) == 1 and len(folders) > 1):
+        return {}
+    for split, paths in named.items():
+        if len(paths) > 1:
+            names = " and ".join(path.name for path in paths)
+            raise DataError(f"The folder {root} has several folders for {split}, {names}: keep one of them.")
+    if "train" not in splits:
+        names = " and ".join(path.name for path in splits.values())
+        raise DataError(f"The folder {root} has {names} but no train: add it, or remove that level of folders.")
+    return splits
 
 
 def is_hidden(name: str) -> bool:

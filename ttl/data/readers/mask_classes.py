@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from ttl.data.mask_file import VALUES, MaskFacts
+from ttl.data.modality.facts import MaskFacts
+from ttl.data.modality.image import Pixels
+from ttl.data.modality.mask_file import VALUES
 from ttl.data.task import IGNORE
 from ttl.errors import DataError
 from ttl.words.counts import counted, listed
@@ -24,17 +25,11 @@ FEW = 8  # values that it names
 
 @dataclass(frozen=True, eq=False)
 class MaskClasses:
-    """The classes of a set of masks.
-
-    Attributes:
-        names: by class.
-        table: `(256,)` uint8: the class of each value, or `IGNORE`.
-        notes: what a person should know, a sentence each.
-    """
+    """The classes of a set of masks by name, the class of each value (or `IGNORE`) `(256,)`, and notes for people."""
 
     names: tuple[str, ...]
-    table: npt.NDArray[np.uint8]
-    notes: tuple[str, ...] = ()
+    table: Pixels
+    notes: tuple[str, ...]
 
 
 def read_class_names(folders: Iterable[Path]) -> tuple[str, ...] | None:
@@ -56,9 +51,7 @@ def _lines(path: Path) -> tuple[str, ...]:
         reason = getattr(error, "strerror", None) or "it isn't UTF-8"
         raise DataError(f"The file {path} can't be read ({reason}): give one class name a line.") from None
     if len(lines) < 2 or "" in lines:
-        wrong = (
-            f"names {counted(len(lines), 'class')}" if "" not in lines else f"is empty in line {lines.index('') + 1}"
-        )
+        wrong = f"is empty in line {lines.index('') + 1}" if "" in lines else f"names {counted(len(lines), 'class')}"
         raise DataError(f"The file {path} {wrong}: give at least two class names, one a line, that of 0 first.")
     if len(lines) > IGNORE:
         raise DataError(f"The file {path} names {len(lines)} classes: masks can tell {IGNORE} at most.")
@@ -79,28 +72,33 @@ def classes_of(place: str, masks: Mapping[str, MaskFacts], declared: tuple[str, 
         declared: the names in classes.txt; None where there is none.
 
     Raises:
-        DataError: fewer than two classes occur, foreground is told in two ways, or the values don't fit the names.
+        DataError: fewer than two classes occur, foreground has two values, or the values don't fit the names.
     """
-    found = frozenset[int]().union(*(facts.values for facts in masks.values()))
+    values = sorted(frozenset[int]().union(*(facts.values for facts in masks.values())))
     table = np.full(VALUES, IGNORE, np.uint8)
-    if _is_black_and_white(place, masks, found):
+    if _is_black_and_white(place, masks, values):
         table[[0, 1, WHITE]] = (0, 1, 1)
     else:
         table[:IGNORE] = np.arange(IGNORE)
-    occurring = sorted(set(table[sorted(found)].tolist()) - {IGNORE})
+    occurring = sorted(set(table[values].tolist()) - {IGNORE})
     if len(occurring) < 2:
-        values = listed(map(str, sorted(found)))
-        raise DataError(f"The masks of {place} hold one class only (of values {values}): at least two are needed.")
-    names = _names(place, masks, occurring, declared)
+        those = listed(map(str, values))
+        raise DataError(f"The masks of {place} hold one class only (of values {those}): at least two are needed.")
+    names = _checked(place, masks, occurring, declared) if declared else _own_names(place, occurring)
     table[len(names) : WHITE] = IGNORE
     absent = [name for number, name in enumerate(names) if number not in occurring]
     notes = [f"No mask has {counted(len(absent), 'class')} of {FILE}: {listed(absent)}."] if absent else []
-    return MaskClasses(names, table, (*notes, *_unlabelled(masks, table)))
+    unlabelled = sum(int(facts.counts[WHITE]) for facts in masks.values())
+    if table[WHITE] == IGNORE and unlabelled:
+        share = 100 * unlabelled / sum(int(facts.counts.sum()) for facts in masks.values())
+        where = counted(sum(WHITE in facts.values for facts in masks.values()), "mask")
+        notes.append(f"255 means unlabelled: {share:.2g} % of all pixels, in {where}, count in nothing.")
+    return MaskClasses(names, table, tuple(notes))
 
 
-def _is_black_and_white(place: str, masks: Mapping[str, MaskFacts], found: frozenset[int]) -> bool:
+def _is_black_and_white(place: str, masks: Mapping[str, MaskFacts], values: list[int]) -> bool:
     """Whether 255 is foreground."""
-    if WHITE not in found or not found <= {0, 1, WHITE}:
+    if WHITE not in values or not {0, 1, WHITE}.issuperset(values):
         return False
     ones = [name for name, facts in masks.items() if 1 in facts.values and not facts.one_bit]
     whites = [name for name, facts in masks.items() if WHITE in facts.values]
@@ -112,43 +110,28 @@ def _is_black_and_white(place: str, masks: Mapping[str, MaskFacts], found: froze
     return not ones
 
 
-def _names(
-    place: str, masks: Mapping[str, MaskFacts], occurring: list[int], declared: tuple[str, ...] | None
+def _checked(
+    place: str, masks: Mapping[str, MaskFacts], occurring: list[int], declared: tuple[str, ...]
 ) -> tuple[str, ...]:
-    if declared is None:
-        _check_gaps(place, occurring)
-        return BINARY if len(occurring) == 2 else tuple(map(str, occurring))
     if occurring == [0, 1] and len(declared) > 2:
         raise DataError(
             f"The {FILE} of {place} names {len(declared)} classes, and its masks have two, background and foreground: "
             "give two lines, that of the background first."
         )
-    beyond = {value for value in occurring if value >= len(declared)}
-    if beyond:
-        where = listed((name for name, facts in masks.items() if facts.values & beyond), SHOWN)
+    if beyond := [value for value in occurring if value >= len(declared)]:
+        where = listed((name for name, facts in masks.items() if facts.values.intersection(beyond)), SHOWN)
         raise DataError(
             f"The {FILE} of {place} names {len(declared)} classes, 0 to {len(declared) - 1}, and masks have the value "
-            f"{listed(map(str, sorted(beyond)))} ({where}): name all classes, one a line, or correct the masks."
+            f"{listed(map(str, beyond))} ({where}): name all classes, one a line, or correct the masks."
         )
     return declared
 
 
-def _check_gaps(place: str, occurring: list[int]) -> None:
-    missing = sorted(set(range(occurring[-1])) - set(occurring))
-    if missing:
+def _own_names(place: str, occurring: list[int]) -> tuple[str, ...]:
+    if missing := sorted(set(range(occurring[-1])) - set(occurring)):
         there, gaps = (listed(map(str, values), FEW) for values in (occurring, missing))
         raise DataError(
             f"The masks of {place} have the values {there} but not {gaps}: "
             f"number the classes from 0 without gaps, or name all {occurring[-1] + 1} in a {FILE}, one a line."
         )
-
-
-def _unlabelled(masks: Mapping[str, MaskFacts], table: npt.NDArray[np.uint8]) -> list[str]:
-    if table[WHITE] != IGNORE:
-        return []
-    pixels = sum(int(facts.counts[WHITE]) for facts in masks.values())
-    if not pixels:
-        return []
-    total = sum(int(facts.counts.sum()) for facts in masks.values())
-    where = counted(sum(WHITE in facts.values for facts in masks.values()), "mask")
-    return [f"255 means unlabelled: {100 * pixels / total:.2g} % of all pixels, in {where}, count in nothing."]
+    return BINARY if len(occurring) == 2 else tuple(map(str, occurring))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from contextlib import suppress
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Literal
 
@@ -12,34 +12,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ttl.data.modality.facts import Facts
 from ttl.errors import DataError
 
 EXTENSIONS = frozenset({".dcm", ".dicom"})
 PREAMBLE = 128
 Values = npt.NDArray[np.float64]
 Shown = Literal["window", "stretched", "stored"]
+"""What decides what is black and what is white: a window, the darkest and the brightest pixel, or 8 bits as stored."""
 Window = tuple[float, float]
 """Centre and width, in the units that the file's values have after its rescaling (Hounsfield units in CT)."""
-
-
-@dataclass(frozen=True)
-class Dicom:
-    """What a file holds.
-
-    Attributes:
-        image: the first frame, of mode `L` or `RGB`.
-        patient: the header's PatientID; empty where it has none.
-        shown: what decided what is black and what is white: a `window`, the darkest and the brightest pixel
-            (`stretched`), or nothing: 8 bits `stored` as they are meant to be seen.
-        frames: how many the file has.
-        spacing_mm: from row to row and from column to column; None where the header doesn't say.
-    """
-
-    image: Image.Image
-    patient: str
-    shown: Shown
-    frames: int
-    spacing_mm: tuple[float, float] | None = None
 
 
 def is_dicom(data: bytes) -> bool:
@@ -47,17 +29,13 @@ def is_dicom(data: bytes) -> bool:
     return data[PREAMBLE : PREAMBLE + 4] == b"DICM"
 
 
-def read_dicom(data: bytes, window: Window | None = None) -> Dicom:
-    """The first frame as 8 bits.
+def read_dicom(data: bytes, window: Window | None = None) -> tuple[Image.Image, Facts]:
+    """The first frame as 8 bits, of mode `L` or `RGB`, and what else the file holds.
 
     Grey values are rescaled as the header says, then a window of them is spread over 0..255: `window`, else the
     header's (its lookup table, or the first of its windows). Without any, 8 bits are taken as they are, and more
     are stretched from the darkest to the brightest pixel, padding left out. What a low value should show as white
     (MONOCHROME1) is inverted.
-
-    Args:
-        data: the file's bytes.
-        window: centre and width, in place of the header's.
 
     Raises:
         DataError: pydicom isn't installed.
@@ -70,20 +48,28 @@ def read_dicom(data: bytes, window: Window | None = None) -> Dicom:
     except ImportError:
         raise DataError("DICOM needs pydicom, pip install 'ttl[dicom]'") from None
     header: Any = dcmread(BytesIO(data))
-    stored = pixel_array(header, index=0)
-    patient, frames = str(header.get("PatientID") or "").strip(), int(header.get("NumberOfFrames") or 1)
-    spacing = _spacing(header)
+    pixels = pixel_array(header, index=0)
+    shown: Shown = "stored"
     if header.PhotometricInterpretation == "PALETTE COLOR":
-        stored = apply_color_lut(stored, header)
-    if stored.ndim == 3:
-        deep = stored.dtype.itemsize > 1
-        return Dicom(
-            Image.fromarray((stored >> 8 if deep else stored).astype(np.uint8)), patient, "stored", frames, spacing
-        )
-    shares, shown = _shares(header, stored, window)
-    if header.PhotometricInterpretation == "MONOCHROME1":
-        shares = 1 - shares
-    return Dicom(Image.fromarray(np.rint(shares * 255).astype(np.uint8)), patient, shown, frames, spacing)
+        pixels = apply_color_lut(pixels, header)
+    if pixels.ndim == 2:
+        shares, shown = _shares(header, pixels, window)
+        pixels = np.rint(255 * (1 - shares if header.PhotometricInterpretation == "MONOCHROME1" else shares))
+    elif pixels.dtype.itemsize > 1:
+        pixels = pixels >> 8
+    image = Image.fromarray(pixels.astype(np.uint8))
+    # Another window makes another image of the same bytes.
+    digest = hashlib.sha256(data if window is None else data + repr(window).encode()).digest()
+    return image, Facts(
+        digest,
+        *image.size,
+        channels=len(image.getbands()),
+        deep=shown == "stretched",
+        animated=int(header.get("NumberOfFrames") or 1) > 1,
+        windowed=shown == "window",
+        patient=str(header.get("PatientID") or "").strip(),
+        spacing_mm=_spacing(header),
+    )
 
 
 def _shares(header: Any, stored: npt.NDArray[Any], window: Window | None) -> tuple[Values, Shown]:
@@ -97,7 +83,8 @@ def _shares(header: Any, stored: npt.NDArray[Any], window: Window | None) -> tup
         return np.asarray(looked_up, np.float64) / (2**bits - 1), "window"
     function = "LINEAR"
     if window is None and header.get("WindowWidth") is not None and header.get("WindowCenter") is not None:
-        window = (_first(header.WindowCenter), _first(header.WindowWidth))
+        # Of several, one for each way to look at the image, the first.
+        window = (float(np.ravel(header.WindowCenter)[0]), float(np.ravel(header.WindowWidth)[0]))
         function = str(header.get("VOILUTFunction") or function)
     if window is not None:
         return _windowed(values, *window, function), "window"
@@ -129,8 +116,3 @@ def _spacing(header: Any) -> tuple[float, float] | None:
             if 0 < row < math.inf and 0 < column < math.inf:
                 return row, column
     return None
-
-
-def _first(value: Any) -> float:
-    """A header's figure; the first where it has several, one for each way to look at the image."""
-    return float(value[0] if hasattr(value, "__len__") and not isinstance(value, str) else value)

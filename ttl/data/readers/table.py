@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ttl.data.task import picked
 from ttl.errors import DataError
 from ttl.words.counts import counted, listed
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Columns = dict[str, tuple[str, ...]]
 
 # What columns are called, in small letters and without what is neither letter nor digit: `Patient ID` is `patientid`.
 NAMES = {
@@ -34,23 +33,39 @@ SHOWN = 3  # rows that a message names
 
 
 @dataclass(frozen=True)
-class Table:
-    """The columns of a manifest that say something.
+class Columns:
+    """Which columns of a manifest hold what; None where their names tell."""
 
-    Attributes:
-        path: of the manifest.
-        rows: the number of each row, the header of a CSV being row 1.
-        cells: column -> values, without spaces around them.
-        columns: the names of the columns of `images`, `labels`, `masks`, `groups` and `splits`; several of labels at
-            most, and none where there is one of masks.
-        guessed: what of these was taken for it by its name.
-    """
+    image: str | None = None
+    labels: tuple[str, ...] = ()
+    """One of class names, or several of 1 and 0: a class each."""
+    group: str | None = None
+    split: str | None = None
+    mask: str | None = None
+    """In place of labels."""
+
+    def by_content(self) -> dict[str, tuple[str, ...]]:
+        """The names by what `NAMES` calls it."""
+        single = {"images": self.image, "masks": self.mask, "groups": self.group, "splits": self.split}
+        return {what: () if name is None else (name,) for what, name in single.items()} | {"labels": self.labels}
+
+
+NO_COLUMNS = Columns()
+
+
+@dataclass(frozen=True)
+class Table:
+    """The columns of a manifest that say something."""
 
     path: Path
     rows: tuple[int, ...]
-    cells: dict[str, tuple[str, ...]]
-    columns: Columns
-    guessed: frozenset[str] = frozenset()
+    """The number of each row, the header of a CSV being row 1."""
+    cells: Mapping[str, tuple[str, ...]]
+    """Column -> values, without spaces around them."""
+    columns: Mapping[str, tuple[str, ...]]
+    """Their names by what they hold, see `NAMES`; several of labels at most, and none where there is one of masks."""
+    guessed: frozenset[str]
+    """What of these has its column by that one's name."""
 
     def of(self, what: str) -> tuple[str, ...] | None:
         """The values of the first column of `what`; None where there is none."""
@@ -58,12 +73,8 @@ class Table:
 
     def pick(self, chosen: Sequence[int]) -> Table:
         """These rows alone, in this order."""
-        cells = {name: tuple(values[i] for i in chosen) for name, values in self.cells.items()}
-        return replace(self, cells=cells, rows=tuple(self.rows[i] for i in chosen))
-
-    def without(self, what: str) -> Table:
-        """As if it had no column of `what`."""
-        return replace(self, columns=self.columns | {what: ()}, guessed=self.guessed - {what})
+        cells = {name: picked(values, chosen) for name, values in self.cells.items()}
+        return replace(self, cells=cells, rows=picked(self.rows, chosen))
 
     def at(self, positions: Iterable[int], column: str) -> str:
         """`row 3 ('x'), row 7 ('y') and 2 more`."""
@@ -80,28 +91,24 @@ class Table:
 
 
 def read_table(path: Path, columns: Columns) -> Table:
-    """A manifest's columns of images, labels or masks, groups and splits.
-
-    Args:
-        path: CSV (commas, semicolons or tabs) or Parquet.
-        columns: the names of the columns by what they hold; empty where they are to be found by their names.
+    """A manifest's columns of images, labels or masks, groups and splits: those given, the others by their names.
 
     Raises:
         DataError: it can't be read, has no rows, or hasn't these columns.
     """
-    frame = _read(path)
-    names = [str(name) for name in frame.columns]
-    found = _found(path, names, columns)
-    cells = {name: _cells(path, name, frame[name]) for part in found.values() for name in part}
-    guessed = frozenset(what for what, part in found.items() if part and not columns[what])
-    return Table(path, tuple(frame.index), cells, found, guessed)
+    frame, given = _read(path), columns.by_content()
+    names = _found(path, [str(name) for name in frame.columns], given)
+    cells = {name: _cells(path, name, frame[name]) for part in names.values() for name in part}
+    guessed = frozenset(what for what, part in names.items() if part and not given[what])
+    return Table(path, tuple(frame.index), cells, names, guessed)
 
 
 def _read(path: Path) -> pd.DataFrame:
     import pandas as pd
 
+    is_parquet = path.suffix.lower() in (".parquet", ".pq")
     try:
-        frame = _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(path)
+        frame = pd.read_parquet(path, engine="pyarrow") if is_parquet else _read_csv(path)
     except ImportError:
         raise DataError(f"Reading {path} needs pyarrow: pip install pyarrow, or save the table as CSV.") from None
     except (OSError, ValueError, pd.errors.ParserWarning) as error:
@@ -111,14 +118,8 @@ def _read(path: Path) -> pd.DataFrame:
         ) from None
     if frame.empty:
         raise DataError(f"The manifest {path} has no rows: give it one an image, under a row of column names.")
-    return frame
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    frame = pd.read_parquet(path, engine="pyarrow")
-    frame.index = pd.RangeIndex(1, len(frame) + 1)
+    if is_parquet:
+        frame.index = pd.RangeIndex(1, len(frame) + 1)
     return frame
 
 
@@ -157,37 +158,32 @@ def _cells(path: Path, name: str, column: pd.Series[Any]) -> tuple[str, ...]:
     return tuple(text.strip() for text in texts)
 
 
-def _found(path: Path, names: list[str], columns: Columns) -> Columns:
+def _found(path: Path, names: list[str], given: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
     """The columns that are given, and the others by their names."""
-    given = [name for part in columns.values() for name in part]
-    for name in given:
-        _check_column(path, names, name)
-    if twice := [name for name, times in Counter(given).items() if times > 1]:
+    times = Counter(name for part in given.values() for name in part)
+    for name in times:
+        if name not in names:
+            small = {own.lower(): own for own in names}
+            near = [small[own] for own in get_close_matches(name.lower(), small, SHOWN, 0.5)]
+            hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"it has {listed(map(repr, names))}."
+            raise DataError(f"The manifest {path} has no column {name!r}: {hint}")
+    if twice := [name for name in times if times[name] > 1]:
         raise DataError(f"The column {twice[0]!r} of {path} is given twice: each column can be one thing only.")
-    free = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in reversed(names) if name not in given}
-    found = {
-        what: columns[what] or tuple(free[name] for name in usual if name in free)[:1] for what, usual in NAMES.items()
+    free = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in reversed(names) if name not in times}
+    columns = {
+        what: given[what] or tuple(free[name] for name in usual if name in free)[:1] for what, usual in NAMES.items()
     }
-    if columns["masks"] and columns["labels"]:
+    if given["masks"] and given["labels"]:
         raise DataError(
             f"Both labels and masks are given of {path}: a task is learned from one of them, leave one out."
         )
     # What is learned from is guessed once: a mask beside a label is no part of the task.
-    unwanted = "labels" if columns["masks"] or (found["masks"] and not found["labels"]) else "masks"
-    found[unwanted] = ()
+    unwanted = "labels" if given["masks"] or (columns["masks"] and not columns["labels"]) else "masks"
+    columns[unwanted] = ()
     for what, option in NEEDED.items():
-        if not found[what] and what != unwanted:
+        if not columns[what] and what != unwanted:
             raise DataError(
                 f"The manifest {path} has no column of {what} that is called {' or '.join(NAMES[what])}: "
                 f"name it with {option}: one of {listed(map(repr, names))}."
             )
-    return found
-
-
-def _check_column(path: Path, names: list[str], column: str) -> None:
-    if column in names:
-        return
-    small = {name.lower(): name for name in names}
-    near = [small[name] for name in get_close_matches(column.lower(), small, SHOWN, 0.5)]
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"it has {listed(map(repr, names))}."
-    raise DataError(f"The manifest {path} has no column {column!r}: {hint}")
+    return columns

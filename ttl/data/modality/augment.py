@@ -16,65 +16,53 @@ from ttl.errors import UsageError
 
 @dataclass(frozen=True)
 class Augment:
-    """One affine warp a sample: crop, rotation, shift, zoom and flips in one interpolation.
-
-    Attributes:
-        name: as recipes call it.
-        min_crop_scale: smallest side of the crop, as a share of the image's; drawn from [it, 1].
-        max_rotation_degrees: largest rotation, either way; drawn from [-it, it].
-        max_shift: largest shift along each axis, as a share of the side; drawn from [-it, it].
-        max_zoom: largest change of size, in or out; drawn from [-it, it].
-        flips: the axes that are mirrored half of the time, of `h` (left and right) and `v` (top and bottom).
-        padding: what lies outside an image: `border` repeats it, `reflection` mirrors the image.
-    """
+    """One affine warp a sample: crop, rotation, shift, zoom and flips in one interpolation."""
 
     name: str
     min_crop_scale: float = 1.0
+    """Smallest side of the crop, as a share of the image's; drawn from [it, 1]."""
     max_rotation_degrees: float = 0.0
     max_shift: float = 0.0
+    """Along each axis, as a share of the side; drawn from [-it, it], as rotation and zoom are."""
     max_zoom: float = 0.0
+    """Largest change of size, in or out."""
     flips: str = ""
+    """The axes that are mirrored half of the time, of `h` (left and right) and `v` (top and bottom)."""
     padding: Literal["border", "reflection"] = "border"
+    """What lies outside an image: `border` repeats it, `reflection` mirrors the image."""
 
     @property
-    def is_nothing(self) -> bool:
-        """Whether images stay as they are."""
-        crops = self.min_crop_scale != 1 or self.max_rotation_degrees != 0
-        return not (crops or self._has_others)
+    def _has_others(self) -> bool:
+        return bool(self.max_shift or self.max_zoom or self.flips)
+
+    @property
+    def _is_nothing(self) -> bool:
+        return self.min_crop_scale == 1 and self.max_rotation_degrees == 0 and not self._has_others
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
         """What decides the warps of `n` images: a row each of numbers in [0, 1), the same for the same state.
 
         Four for crop and rotation, then five for shift, zoom and flips; none of what isn't done.
         """
-        counts = () if self.is_nothing else (4, 5) if self._has_others else (4,)
+        counts = () if self._is_nothing else (4, 5) if self._has_others else (4,)
         drawn = [torch.rand((n, count), generator=generator, device=generator.device) for count in counts]
         return torch.cat([torch.empty(n, 0, device=generator.device), *drawn], dim=1)
 
-    @property
-    def _has_others(self) -> bool:
-        return bool(self.max_shift or self.max_zoom or self.flips)
-
     @torch.no_grad()
     def __call__(self, images: Tensor, drawn: Tensor, *, nearest: bool = False) -> Tensor:
-        """The images, each warped by itself.
+        """The images, each warped by itself; the very same where there is nothing to do.
 
         Args:
             images: `(b, c, h, w)` float, on any device.
             drawn: `(b, numbers)`, from `draw`.
             nearest: take the value of the nearest pixel, for masks, where the mean of two classes is no class.
-
-        Returns:
-            `(b, c, h, w)`, of the same type and on the same device; `images` itself where there is
-            nothing to do.
         """
-        if self.is_nothing:
+        if self._is_nothing:
             return images
         theta = self._warps(images.shape, drawn).to(images.device)
         # Half-precision coordinates are coarser than a pixel.
-        full = images.float()
         grid, mode = _grid(theta, *images.shape[2:]), "nearest" if nearest else "bilinear"
-        warped = F.grid_sample(full, grid, mode=mode, padding_mode=self.padding, align_corners=False)
+        warped = F.grid_sample(images.float(), grid, mode=mode, padding_mode=self.padding, align_corners=False)
         return warped.to(images.dtype)
 
     def _warps(self, shape: torch.Size, numbers: Tensor) -> Tensor:
@@ -125,6 +113,10 @@ AUGMENTATIONS: dict[str, Augment] = {
     )
 }
 
+RANGES = {"min_crop_scale": (0, 1), "max_rotation_degrees": (0, 180), "max_shift": (0, 1), "max_zoom": (0, 1)}
+OUT_OF_RANGE = (("min_crop_scale", 0), ("max_zoom", 1))  # of these limits nothing of the image would be left
+CHOICES = {"flips": ("", "h", "v", "hv"), "padding": ("border", "reflection")}
+
 
 def augmentation(asked: str | Mapping[str, Any]) -> Augment:
     """The preset of that name, or the one that a table of `Augment`'s fields describes.
@@ -136,16 +128,14 @@ def augmentation(asked: str | Mapping[str, Any]) -> Augment:
         if asked not in AUGMENTATIONS:
             raise UsageError(f"There is no augmentation {asked!r}: choose one of {', '.join(AUGMENTATIONS)}")
         return AUGMENTATIONS[asked]
-    ranges = {"min_crop_scale": (0, 1), "max_rotation_degrees": (0, 180), "max_shift": (0, 1), "max_zoom": (0, 1)}
-    choices = {"flips": ("", "h", "v", "hv"), "padding": ("border", "reflection")}
     for key, value in asked.items():
-        if key not in ranges | choices:
-            raise UsageError(f"Augmentation has no {key!r}: there are {', '.join(ranges | choices)}")
-        if key in choices and value not in choices[key]:
-            raise UsageError(f"Augmentation's {key} is {value!r}: choose one of {', '.join(map(repr, choices[key]))}")
-        if key in ranges:
-            low, high = ranges[key]
+        if key not in RANGES | CHOICES:
+            raise UsageError(f"Augmentation has no {key!r}: there are {', '.join(RANGES | CHOICES)}")
+        if key in CHOICES and value not in CHOICES[key]:
+            raise UsageError(f"Augmentation's {key} is {value!r}: choose one of {', '.join(map(repr, CHOICES[key]))}")
+        if key in RANGES:
+            low, high = RANGES[key]
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not (is_number and low <= value <= high) or (key, value) in (("min_crop_scale", 0), ("max_zoom", 1)):
+            if not (is_number and low <= value <= high) or (key, value) in OUT_OF_RANGE:
                 raise UsageError(f"Augmentation's {key} is {value!r}: give a number from {low} to {high}")
     return Augment("own", **asked)

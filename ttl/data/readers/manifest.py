@@ -4,121 +4,75 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from ttl.data.check import Progress, check_images, oddities, skipped
-from ttl.data.dicom import Window
-from ttl.data.image import Facts
-from ttl.data.mask_classes import read_class_names
-from ttl.data.mask_set import check_masks, to_records
-from ttl.data.matching import MaskedImage, Matched
+from ttl.data.readers.check import PLAIN, Checked, Reading, check_images, oddities
+from ttl.data.readers.mask_set import MaskedImage, Matched, mask_records
+from ttl.data.readers.table import NO_COLUMNS, SHOWN, Columns, Table, read_table
 from ttl.data.records import Records
-from ttl.data.sources import FileSource
-from ttl.data.table import SHOWN, Table, read_table
-from ttl.data.task import MISSING, Labels
+from ttl.data.task import MISSING, Labels, picked
 from ttl.errors import DataError
 from ttl.words.counts import counted, listed
 
-SPLIT_WORDS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-}
+SPLIT_NAMES = {"train": "train training", "val": "val valid validation dev", "test": "test testing"}
+SPLIT_WORDS = {word: split for split, words in SPLIT_NAMES.items() for word in words.split()}
 LABEL_WORDS = {"true": 1, "yes": 1, "false": 0, "no": 0, "": MISSING, "nan": MISSING}
 
 
-def read_manifest(
-    path: Path,
-    *,
-    image_column: str | None = None,
-    label_columns: Sequence[str] = (),
-    mask_column: str | None = None,
-    group_column: str | None = None,
-    split_column: str | None = None,
-    window: Window | None = None,
-    skip_bad: bool = False,
-    on_progress: Progress | None = None,
-) -> Records:
+def read_manifest(path: Path, columns: Columns = NO_COLUMNS, reading: Reading = PLAIN) -> Records:
     """All images that a manifest names, in the order of their ids.
 
     Columns that aren't given are taken by their names, and a note says which. Cells are read as text: the
-    label `01` stays `01`. Splits may also be called training, valid, validation, dev and testing.
+    label `01` stays `01`.
 
     Args:
         path: CSV (commas, semicolons or tabs) or Parquet, with one row an image.
-        image_column: paths, relative to the manifest's folder or absolute.
-        label_columns: one, of class names; or several of 1/0 (true/false, yes/no), one for each class, where
-            empty, nan or -1 means unknown.
-        mask_column: paths of masks, as of images; in place of labels. Class names may be in a `classes.txt` beside
-            the manifest.
-        group_column: what must not be torn apart (the patient).
-        split_column: train, val or test.
-        window: centre and width of the values of DICOM files, in place of their own.
-        skip_bad: leave out the images that are missing or can't be read, or whose masks don't fit, instead of
-            refusing the data.
-        on_progress: called with how many images are checked, and of how many.
-
-    Returns:
-        records whose labels are `(n,)`, or with several label columns `(n, classes)` of 1, 0 and -1 (unknown),
-        with masks of 1 and 0: whether the class is in the mask.
+        columns: of paths, relative to the manifest's folder or absolute; of labels: class names in one, or 1/0
+            (true/false, yes/no) in several, one for each class, where empty, nan or -1 means unknown; or of masks in
+            place of labels, whose class names may be in a `classes.txt` beside the manifest.
+        reading: whether images that are missing or can't be read are left out, or whose masks don't fit.
 
     Raises:
         DataError: no such column, cells that make no sense, or images that are missing or can't be read;
             masks that don't fit.
     """
-    given = {"images": image_column, "masks": mask_column, "groups": group_column, "splits": split_column}
-    columns = {what: () if name is None else (name,) for what, name in given.items()}
-    table, guesses = _guesses(read_table(path, columns | {"labels": tuple(label_columns)}))
+    table, guesses = _guesses(read_table(path, columns))
     for what in ("images", "masks", "groups"):
         table.check_filled(what)
     table, repeats = _once(table)
-    if table.columns["masks"]:
-        return _with_masks(table, [*guesses, *repeats], window, skip_bad, on_progress)
+    notes = [*guesses, *repeats]
+    return _of_masks(table, notes, reading) if table.columns["masks"] else _of_labels(table, notes, reading)
+
+
+def _of_labels(table: Table, notes: list[str], reading: Reading) -> Records:
     class_names, labels = _labels(table)
-    splits = _splits(table)
-    places = _places(table)
-    checked = _check_all(table, [full for _, full in places], skip_bad, on_progress, window)
-    bad = {places[i][0]: told for i, told in enumerate(checked) if isinstance(told, str)}
-    good = [i for i, told in enumerate(checked) if isinstance(told, Facts)]
-    facts = tuple(told for told in checked if isinstance(told, Facts))
+    splits, groups = _splits(table), table.of("groups")
+    ids, paths = zip(*_places(table, "images"), strict=True)
+    checked = _checked(table, ids, paths, reading)
+    good = checked.good
     return Records(
-        name=path.resolve().stem,
+        name=table.path.resolve().stem,
         class_names=class_names,
-        ids=tuple(places[i][0] for i in good),
-        labels=labels[good],
-        source=FileSource(tuple(places[i][1] for i in good), facts, window),
-        given=_picked(splits, good),
-        groups=_picked(table.of("groups"), good),
-        skipped=tuple(bad),
-        notes=(*guesses, *repeats, *skipped(bad), *oddities(facts, window)),
+        ids=picked(ids, good),
+        labels=labels[[*good]],
+        source=checked.source,
+        given=splits and picked(splits, good),
+        groups=groups and picked(groups, good),
+        skipped=tuple(checked.bad),
+        notes=(*notes, *checked.skipped(), *oddities(checked.source)),
     )
 
 
-def _with_masks(
-    table: Table, notes: list[str], window: Window | None, skip_bad: bool, on_progress: Progress | None
-) -> Records:
-    images, groups = _places(table), table.of("groups")
-    splits = _splits(table) or (None,) * len(images)
-    told = zip(images, _places(table, "masks"), splits, strict=True)
-    pairs = tuple(MaskedImage(*image, *mask, split) for image, mask, split in told)
-    matched = Matched(pairs, tuple(pair.name for pair in pairs))
-    checked = check_masks(str(table.path), matched, window, skip_bad, on_progress)
-    skipped = set(checked.skipped)
-    good = [i for i, name in enumerate(matched.ids) if name not in skipped]
-    declared = read_class_names([table.path.parent])
-    return to_records(table.path.resolve().stem, checked, declared, _picked(groups, good), notes, window)
-
-
-def _picked(values: tuple[str, ...] | None, chosen: Sequence[int]) -> tuple[str, ...] | None:
-    return None if values is None else tuple(values[i] for i in chosen)
+def _of_masks(table: Table, notes: list[str], reading: Reading) -> Records:
+    nothing = (None,) * len(table.rows)
+    images, masks = _places(table, "images"), _places(table, "masks")
+    rows = zip(images, masks, _splits(table) or nothing, table.of("groups") or nothing, strict=True)
+    pairs = tuple(MaskedImage(*image, *mask, split, group) for image, mask, split, group in rows)
+    matched = Matched(pairs, tuple(pair.name for pair in pairs), {})
+    return mask_records(table.path, matched, reading, notes, [table.path.parent], by_header=False)
 
 
 def _guesses(table: Table) -> tuple[Table, list[str]]:
@@ -129,14 +83,14 @@ def _guesses(table: Table) -> tuple[Table, list[str]]:
         column = table.columns["splits"][0]
         values = listed(map(repr, sorted(splits)), SHOWN)
         notes.append(f"The column {column!r} ({values}) says nothing of train, val or test: ignored.")
-        table = table.without("splits")
+        table = replace(table, columns={**table.columns, "splits": ()}, guessed=table.guessed - {"splits"})
     if table.guessed:
         taken = listed(f"{table.columns[what][0]!r} for {what}" for what in sorted(table.guessed))
         notes.append(f"Columns taken by their names: {taken}.")
     return table, notes
 
 
-def _places(table: Table, what: str = "images") -> list[tuple[str, Path]]:
+def _places(table: Table, what: str) -> list[tuple[str, Path]]:
     """The id of each image or mask, and its path.
 
     The id is relative to the manifest's folder, unless an absolute path leads elsewhere.
@@ -152,12 +106,12 @@ def _places(table: Table, what: str = "images") -> list[tuple[str, Path]]:
 
 def _once(table: Table) -> tuple[Table, list[str]]:
     """The first row of each image, in the order of the ids; and a note on the others."""
-    places = _places(table)
-    told = [column for what in ("labels", "masks", "groups", "splits") for column in table.columns[what]]
+    places = _places(table, "images")
+    compared = [column for what in ("labels", "masks", "groups", "splits") for column in table.columns[what]]
     first: dict[Path, int] = {}
     for i, (name, path) in enumerate(places):
         j = first.setdefault(path, i)
-        for column in told:
+        for column in compared:
             if table.cells[column][i] != table.cells[column][j]:
                 raise DataError(
                     f"The manifest {table.path} names the image {name} twice, with different {column!r}: "
@@ -189,9 +143,9 @@ def _flags(table: Table, column: str) -> list[int]:
             f"The label column {column!r} of {table.path} has {table.at(wrong, column)}: "
             "with several label columns a cell is 1, 0, or empty where unknown."
         )
-    known = [flag for flag in flags if flag is not None]
-    _check_several(table, column, sorted({str(flag) for flag in known} - {str(MISSING)}))
-    return known
+    values = [flag for flag in flags if flag is not None]
+    _check_several(table, column, sorted({str(value) for value in values if value != MISSING}))
+    return values
 
 
 def _flag(cell: str) -> int | None:
@@ -207,9 +161,9 @@ def _flag(cell: str) -> int | None:
 def _check_several(table: Table, column: str, values: list[str]) -> None:
     if len(values) > 1:
         return
-    found = f"only the value {values[0]!r}" if values else "no known value"
+    only = f"only the value {values[0]!r}" if values else "no known value"
     raise DataError(
-        f"The label column {column!r} of {table.path} has {found}: nothing can be learned from it; "
+        f"The label column {column!r} of {table.path} has {only}: nothing can be learned from it; "
         "add images of another, or give other label columns."
     )
 
@@ -226,23 +180,21 @@ def _splits(table: Table) -> tuple[str, ...] | None:
     return tuple(SPLIT_WORDS[cell.lower()] for cell in cells)
 
 
-def _check_all(
-    table: Table, paths: list[Path], skip_bad: bool, on_progress: Progress | None, window: Window | None
-) -> list[Facts | str]:
+def _checked(table: Table, ids: tuple[str, ...], paths: tuple[Path, ...], reading: Reading) -> Checked:
     absent = [i for i, path in enumerate(paths) if not path.is_file()]
     where = table.at(absent, table.columns["images"][0])
-    _check_bad(table, len(absent), skip_bad, f"found, from the manifest's folder on: {where}: correct")
-    checked = check_images(paths, on_progress, window)
-    reasons = [f"{path.name} ({told})" for path, told in zip(paths, checked, strict=True) if isinstance(told, str)]
-    _check_bad(table, len(reasons), skip_bad, f"read: {listed(reasons)}: repair or remove")
+    _check_bad(table, len(absent), reading, f"found, from the manifest's folder on: {where}: correct")
+    checked = check_images(ids, paths, reading)
+    reasons = listed(f"{Path(name).name} ({why})" for name, why in checked.bad.items())
+    _check_bad(table, len(checked.bad), reading, f"read: {reasons}: repair or remove")
     return checked
 
 
-def _check_bad(table: Table, bad: int, skip_bad: bool, what: str) -> None:
+def _check_bad(table: Table, bad: int, reading: Reading, what: str) -> None:
     total = len(table.rows)
     if bad == total:
         raise DataError(f"None of the {counted(total, 'image')} in {table.path} can be {what} them.")
-    if bad and not skip_bad:
+    if bad and not reading.skip_bad:
         raise DataError(
             f"{bad} of {counted(total, 'image')} in {table.path} can't be {what} them, "
             "or go on without them with --skip-bad."

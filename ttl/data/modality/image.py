@@ -7,7 +7,6 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -15,63 +14,26 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from ttl.data import dicom
-from ttl.data.dicom import Window, is_dicom, read_dicom
+from ttl.data.modality import dicom
+from ttl.data.modality.dicom import Window, is_dicom, read_dicom
+from ttl.data.modality.facts import Facts
 from ttl.errors import DataError, UsageError
 from ttl.words.sides import ImageSize, sides_of
 
-EXTENSIONS = frozenset(
-    {".bmp", ".gif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
-    | {".tif", ".tiff", ".webp"}
-    | dicom.EXTENSIONS
+Pixels = npt.NDArray[np.uint8]
+
+EXTENSIONS = dicom.EXTENSIONS | frozenset(
+    {".bmp", ".gif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
 )
-
-INTERPOLATIONS = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
-
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 GREY_MODES = frozenset({"1", "L", "LA"})
 SIDEWAYS = frozenset({5, 6, 7, 8})  # the EXIF orientations that swap width and height
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What checking an image file told.
-
-    Attributes:
-        digest: SHA-256 of the file's bytes.
-        width: in pixels, upright.
-        height: in pixels, upright.
-        channels: 1 (grey) or 3.
-        deep: more than 8 bits a pixel, so that `open_image` stretches it.
-        animated: several frames, of which `open_image` takes the first.
-        windowed: a DICOM file, of whose values a window is shown.
-        patient: who a DICOM file says it is of; empty where it doesn't say.
-        spacing_mm: from row to row and from column to column, of a DICOM file; None where unknown.
-    """
-
-    digest: bytes
-    width: int
-    height: int
-    channels: int
-    deep: bool
-    animated: bool
-    windowed: bool = False
-    patient: str = ""
-    spacing_mm: tuple[float, float] | None = None
 
 
 def check_image(path: Path, window: Window | None = None) -> Facts | str:
     """Reads and decodes a file; what it holds, or the few words that say why it can't be read.
 
     JPEGs are decoded at an eighth of their size: all their bytes are gone through just the same.
-
-    Args:
-        path: of the file.
-        window: of the values of a DICOM file, in place of its own.
     """
     # Pillow's plugins raise nearly anything on a damaged file: struct.error, IndexError, SyntaxError, ...
     try:
@@ -79,7 +41,7 @@ def check_image(path: Path, window: Window | None = None) -> Facts | str:
         if not data:
             return "an empty file"
         if is_dicom(data):
-            return _dicom_facts(data, window)
+            return read_dicom(data, window)[1]
         with Image.open(BytesIO(data)) as image:
             width, height = image.size
             if image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS:
@@ -88,42 +50,22 @@ def check_image(path: Path, window: Window | None = None) -> Facts | str:
             image.load()
             if image.mode == "F" and not np.isfinite(np.asarray(image)).all():
                 return "a pixel isn't a number"
-            channels = 1 if _is_deep(image) or image.mode in GREY_MODES else 3
-            digest = hashlib.sha256(data).digest()
-            animated = bool(getattr(image, "is_animated", False))
-            return Facts(digest, width, height, channels, _is_deep(image), animated)
+            deep, animated = _is_deep(image), bool(getattr(image, "is_animated", False))
+            channels = 1 if deep or image.mode in GREY_MODES else 3
+            return Facts(hashlib.sha256(data).digest(), width, height, channels, deep, animated)
     except Exception as error:
         return why(error)
 
 
-def _dicom_facts(data: bytes, window: Window | None) -> Facts:
-    held = read_dicom(data, window)
-    # Another window makes other images of the same bytes.
-    digest = hashlib.sha256(data if window is None else data + repr(window).encode()).digest()
-    return Facts(
-        digest,
-        *held.image.size,
-        channels=1 if held.image.mode == "L" else 3,
-        deep=held.shown == "stretched",
-        animated=held.frames > 1,
-        windowed=held.shown == "window",
-        patient=held.patient,
-        spacing_mm=held.spacing_mm,
-    )
-
-
 def open_image(path: Path, window: Window | None = None) -> Image.Image:
-    """An image file as training sees it, before it is resized.
+    """An image file as training sees it, before it is resized: of mode `L` where the file is grey, else `RGB`.
 
     Upright by its EXIF orientation; transparent pixels lie on black; what has more than 8 bits is
     stretched from its own darkest..brightest pixel to 0..255; of several frames, the first. DICOM: see `read_dicom`.
 
     Args:
         path: of the file.
-        window: of the values of a DICOM file, in place of its own.
-
-    Returns:
-        an image of mode `L` where the file is grey, else `RGB`.
+        window: centre and width of the values of a DICOM file, in place of its own.
 
     Raises:
         DataError: it can't be read.
@@ -137,7 +79,7 @@ def read_image(path: Path, window: Window | None = None) -> Image.Image:
     try:
         data = path.read_bytes()
         if is_dicom(data):
-            return read_dicom(data, window).image
+            return read_dicom(data, window)[0]
         with Image.open(BytesIO(data)) as image:
             ImageOps.exif_transpose(image, in_place=True)
             return to_eight_bits(image)
@@ -148,7 +90,10 @@ def read_image(path: Path, window: Window | None = None) -> Image.Image:
 def to_eight_bits(image: Image.Image) -> Image.Image:
     """The image in mode `L` or `RGB`, whatever its own mode."""
     if _is_deep(image):
-        return _stretched(image)
+        values = np.asarray(image).astype(np.float64)
+        low, high = values.min(), values.max()
+        scale = 255 / (high - low) if high > low else 0.0
+        return Image.fromarray(np.rint((values - low) * scale).astype(np.uint8))
     grey = image.mode in GREY_MODES
     if image.has_transparency_data:
         clear = image.convert("RGBA")
@@ -156,24 +101,25 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     return image.convert("L" if grey else "RGB")
 
 
-def to_pixels(image: Image.Image, *, channels: int, image_size: ImageSize, interpolation: str) -> npt.NDArray[np.uint8]:
-    """The whole image, squashed into a rectangle, antialiased.
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode in ("I", "F") or image.mode.startswith("I;16")
+
+
+def to_pixels(image: Image.Image, *, channels: int, image_size: ImageSize, interpolation: str) -> Pixels:
+    """The whole image, squashed into a rectangle, antialiased: `(channels, height, width)` uint8.
 
     Args:
         image: of mode `L` or `RGB`.
-        channels: 1 or 3 of the result.
-        image_size: side of a square result in pixels, or its height and width.
-        interpolation: a name of `INTERPOLATIONS`.
-
-    Returns:
-        `(channels, height, width)` uint8.
+        channels: 1 or 3.
+        image_size: side of a square in pixels, or height and width.
+        interpolation: one of `INTERPOLATIONS`.
     """
-    converted = image.convert("L" if channels == 1 else "RGB")
     height, width = sides_of(image_size)
+    converted = image.convert("L" if channels == 1 else "RGB")
     return channels_first(converted.resize((width, height), resampling(interpolation)), channels)
 
 
-def channels_first(image: Image.Image, channels: int) -> npt.NDArray[np.uint8]:
+def channels_first(image: Image.Image, channels: int) -> Pixels:
     """An image of mode `L` or `RGB` as `(channels, h, w)` uint8, of 1 or 3 channels."""
     pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
@@ -187,7 +133,7 @@ def resampling(interpolation: str) -> Image.Resampling:
     """
     if interpolation not in INTERPOLATIONS:
         raise UsageError(f"There is no interpolation {interpolation!r}: choose one of {', '.join(INTERPOLATIONS)}.")
-    return INTERPOLATIONS[interpolation]
+    return Image.Resampling[interpolation.upper()]
 
 
 @contextmanager
@@ -199,17 +145,6 @@ def quiet_readers() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"(PIL|pydicom)\.")
         yield
-
-
-def _is_deep(image: Image.Image) -> bool:
-    return image.mode in ("I", "F") or image.mode.startswith("I;16")
-
-
-def _stretched(image: Image.Image) -> Image.Image:
-    values = np.asarray(image).astype(np.float64)
-    low, high = values.min(), values.max()
-    scale = 255 / (high - low) if high > low else 0.0
-    return Image.fromarray(np.rint((values - low) * scale).astype(np.uint8))
 
 
 def why(error: Exception) -> str:
