@@ -11,8 +11,6 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from ttl.cli import app
-from ttl.cost import worker
-from ttl.cost.subject import Request
 
 VERBS = ["points", "plan", "run", "search", "finetune", "export", "bench", "predict", "report", "demo"]
 TINY = ["--model", "resnet10t", "--weights", "none", "--image-size", "32", "--epochs", "1"]
@@ -26,11 +24,8 @@ def ttl(*arguments: object) -> Result:
 def timed_in_this_process() -> Iterator[None]:
     """Models are timed here: starting a process for each takes the time, and tests/cost does it."""
 
-    def ask(request: Request) -> object:
-        return json.loads(json.dumps(worker.answer(Request.from_json(json.loads(json.dumps(request.to_json()))))))
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ttl.cost.bench.ask", ask)
+        patch.setattr("ttl.cost.bench.in_fresh_process", lambda work, request: work(request))
         yield
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnx
 from PIL import Image, ImageOps
 
-from ttl.cost.session import session_of
+from ttl.cost.session import open_session
 from ttl.errors import ExportError, GateError
 from ttl.export.embed.preprocessing import pixels_of
 from ttl.export.run import OnnxModel, decoded, trained_on
@@ -85,7 +85,7 @@ def _each(model: OnnxModel, images: Sequence[Image.Image]) -> list[npt.NDArray[A
 def _grey_levels(embedded: OnnxModel, images: Sequence[Image.Image]) -> int:
     """The largest difference between the pixels that the file makes and training's."""
     part = pixels_of(onnx.load(str(embedded.path)))
-    session = session_of(part.SerializeToString(), "The embedded preprocessing", threads=1)
+    session = open_session(part.SerializeToString(), threads=1, name="The embedded preprocessing")
     worst = 0
     for image in images:
         wanted = trained_on(image, embedded.contract).astype(np.int16)

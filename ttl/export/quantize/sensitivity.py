@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from ttl.cost.session import available_threads, session_of
+from ttl.cost.session import available_threads, open_session
 from ttl.export.quantize.calibrate import Calibrated, Images
 from ttl.export.quantize.qdq import Unit, quantised
 
@@ -38,9 +38,8 @@ def outputs(graph: onnx.ModelProto, images: Images, *, batch: int = BATCH, optim
     Raises:
         ExportError: onnxruntime can't run the graph.
     """
-    session = session_of(
-        graph.SerializeToString(), "The quantised graph", threads=available_threads(), optimize=optimize
-    )
+    content, threads = graph.SerializeToString(), available_threads()
+    session = open_session(content, threads=threads, optimize=optimize, name="The quantised graph")
     name = session.get_inputs()[0].name
     starts = range(0, len(images), batch)
     return np.concatenate([session.run(None, {name: images[start : start + batch]})[0] for start in starts])
