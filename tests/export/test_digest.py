@@ -1,4 +1,4 @@
-"""A file that was exported can be told from one that was damaged, by itself."""
+"""A file shows by itself whether it is what was exported, or damaged."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,18 +21,32 @@ from ttl.errors import ExportError
 from ttl.export.contract import Contract, read_contract, to_properties
 from ttl.export.digest import check_digests, seal
 from ttl.export.run import OnnxModel
+from ttl.export.targets import onnx_target
 from ttl.export.to_file import ExportResult, export_onnx
 
 DAMAGED = r"x\.onnx is damaged( or isn't an ONNX file)?: its bytes aren't those that were exported; export it again\.$"
 
 
 @pytest.fixture(scope="module")
-def small(contract: Contract, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of a few kilobytes, most of which are metadata and structure: where damage is hardest to see."""
+def net() -> nn.Module:
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv2d(3, 2, 3, stride=8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2))
+    return nn.Sequential(
+        nn.Conv2d(3, 2, 3, stride=8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2)
+    )
+
+
+@pytest.fixture(scope="module")
+def small(
+    net: nn.Module,
+    contract: Contract,
+    remembering: Callable[..., ModelProto],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A file of a few kilobytes, most of which are metadata and structure: where damage is hardest to see."""
     path = tmp_path_factory.mktemp("small") / "x.onnx"
-    return export_onnx(net, path, check_on=torch.rand(2, 3, 32, 32), contract=contract).path
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_target, "translate", remembering)
+        return export_onnx(net, path, check_on=torch.rand(2, 3, 32, 32), contract=contract).path
 
 
 def without_metadata(content: bytes) -> ModelProto:
@@ -137,9 +152,9 @@ def test_a_file_of_version_0_1_is_opened(small: Path, contract: Contract, tmp_pa
     )
 
 
-def test_an_export_without_a_contract_is_sealed_too(tmp_path: Path) -> None:
-    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    path = export_onnx(net, tmp_path / "x.onnx", check_on=torch.rand(2, 3, 2, 2)).path
+@pytest.mark.usefixtures("translated_once")
+def test_an_export_without_a_contract_is_sealed_too(net: nn.Module, tmp_path: Path) -> None:
+    path = export_onnx(net, tmp_path / "x.onnx", check_on=torch.rand(2, 3, 32, 32)).path
     assert check_digests(path).is_sealed
     content = bytearray(path.read_bytes())
     content[-30] ^= 1

@@ -1,4 +1,4 @@
-"""What is said of a graph was looked at in the file."""
+"""What a file is reported to have passed was looked at in the file."""
 
 from __future__ import annotations
 

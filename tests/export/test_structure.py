@@ -11,12 +11,14 @@ from ttl.export.structure import check_structure, strip
 BN = ["image", "w", "w", "w", "w"]
 
 
-def graph_of(*nodes: NodeProto, batch: str | int = "batch", constants: tuple[str, ...] = ("w",)) -> onnx.ModelProto:
+def graph_of(
+    *nodes: NodeProto, batch: str | int = "batch", out: str | int = "batch", constants: tuple[str, ...] = ("w",)
+) -> onnx.ModelProto:
     graph = helper.make_graph(
         list(nodes),
         "by hand",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, 3, 2, 2])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, 3, 2, 2])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [out, 3, 2, 2])],
         [numpy_helper.from_array(np.ones(3, np.float32), name) for name in constants],
     )
     return helper.make_model(graph)
@@ -51,6 +53,8 @@ def test_training_inside_a_branch_is_refused() -> None:
 def test_fixed_batch_is_refused() -> None:
     with pytest.raises(ExportError, match="fixed the batch size of 'image' to 4"):
         check_structure(graph_of(helper.make_node("Relu", ["image"], ["logits"]), batch=4))
+    with pytest.raises(ExportError, match="fixed the batch size of 'logits' to 2: the model's forward depends on"):
+        check_structure(graph_of(helper.make_node("Relu", ["image"], ["logits"]), out=2))
 
 
 def test_second_file_is_refused() -> None:

@@ -180,8 +180,10 @@ class Kind(str):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
         """In files a kind is its name."""
-        from ttl.data.kind import kind_named
+        from ttl.data.kind import KINDS
 
         return core_schema.no_info_after_validator_function(
-            kind_named, core_schema.str_schema(), serialization=core_schema.to_string_ser_schema()
+            KINDS.__getitem__,
+            core_schema.literal_schema(list(KINDS)),
+            serialization=core_schema.to_string_ser_schema(),
         )
