@@ -247,7 +247,8 @@ def test_a_bundle_of_version_0_1_is_read(folder: Path) -> None:
     """It was flat, knew nothing of the contract, and had no digest."""
     saved, path = load_bundle(folder, backbone=TinyResNet())[0], folder / "bundle.json"
     now = json.loads(path.read_text("utf-8"))
-    contract, point = now["contract"], now["point"]
+    contract, point = now["contract"], {**now["point"], "image_size": SIZE}
+    del point["sides"]
     taken = ("backbone", "image_size", "kind", "class_names", "channels", "mean", "std", "interpolation", "weights")
     flat = {name: contract[name] for name in (*taken, "recipe", "data_fingerprint", "divisor", "window", "metrics")}
     path.write_text(json.dumps({**flat, "point": point, "pool": now["pool"], "dropout": now["dropout"]}), "utf-8")

@@ -86,7 +86,8 @@ def read_bundle(folder: Path) -> Bundle:
     of_point = {"cut": point.name, "index": point.index, "params": point.params, "macs": point.macs}
     described = content.get("contract", {**content, **of_point, "ttl_version": "0.1.0"})
     contract = contract_from_json(described if isinstance(described, dict) else {}, where=str(path))
-    whole = from_json(Bundle, {**content, "contract": to_json(contract)}, where=str(path))
+    parts = {"contract": to_json(contract), "point": to_json(point)}
+    whole = from_json(Bundle, {**content, **parts}, where=str(path))
     return replace(whole, point=point)
 
 
