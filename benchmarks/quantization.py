@@ -37,7 +37,7 @@ from ttl.export.contract import Contract, read_contract
 from ttl.export.quantize import Verdict, quantize
 from ttl.export.quantize.calibrate import calibrate
 from ttl.export.quantize.qdq import WEIGHTED, finish, quantised, units
-from ttl.export.quantize.sensitivity import outputs, signal_to_noise_db
+from ttl.export.quantize.keep import outputs, signal_to_noise_db
 from ttl.export.run import OnnxModel
 from ttl.finetune import normalised
 from ttl.finetune.feed import Images

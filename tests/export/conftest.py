@@ -11,7 +11,7 @@ from torch import fx, nn
 
 from ttl.data.kind import KINDS
 from ttl.export.contract import Contract, Decoding, Provenance
-from ttl.export.targets import onnx_target
+from ttl.export.targets import target
 from ttl.export.to_file import ExportResult, export_onnx
 from ttl.export.translate import translate
 from ttl.words.estimate import Estimate
@@ -122,4 +122,4 @@ def remembering() -> Callable[..., onnx.ModelProto]:
 @pytest.fixture
 def translated_once(remembering: Callable[..., onnx.ModelProto], monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of what comes before PyTorch's exporter, which is slow, and of what comes after it."""
-    monkeypatch.setattr(onnx_target, "translate", remembering)
+    monkeypatch.setattr(target, "translate", remembering)

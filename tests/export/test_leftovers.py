@@ -31,7 +31,7 @@ from torch import nn
 from ttl import files
 from ttl.data import cache
 from ttl.export import bundle, to_file
-from ttl.export.targets import onnx_target
+from ttl.export.targets import target
 from ttl.finetune.resume import Checkpoint
 
 def die(*given, **named):
@@ -56,7 +56,7 @@ def weights(path):
 
 def export(path):
     graph = helper.make_model(helper.make_graph([], "g", [], []))
-    onnx_target.translate = lambda *given, **named: graph
+    target.translate = lambda *given, **named: graph
     to_file.check_graph = die
     to_file.export_model(nn.Flatten(), path, check_on=torch.rand(2, 3, 2, 2))
 

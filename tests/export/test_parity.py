@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from ttl.errors import ExportError
-from ttl.export.parity import check_parity
+from ttl.export.parity import Parity, check_parity
 
 IMAGES = torch.tensor([1.0, -2.0, 4.0]).reshape(3, 1, 1, 1)
 Writer = Callable[..., Path]
@@ -120,3 +120,8 @@ def test_fixed_batch_inside_the_graph(tmp_path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
     with pytest.raises(ExportError, match="can't be run at batch 1"):
         check_parity(nn.Flatten(), path, IMAGES)
+
+
+def test_int8_is_left_to_the_metric_on_a_gpu_too() -> None:
+    parity = Parity(0.3, None, 1.0, (1, 2, 7), 0.3, 1e-6, 7, 1)
+    assert parity.check_on("cuda").wanted == "the metric decides"

@@ -20,7 +20,9 @@ from ttl.data.image import channels_first, open_image, to_pixels
 from ttl.data.kind import KINDS
 from ttl.errors import ExportError
 from ttl.export.contract import Contract, Decoding, from_properties, to_properties
-from ttl.export.embed import PIXELS, check, check_preprocessing, embed_preprocessing, pixels_of
+from ttl.export.embed import check, embed_preprocessing
+from ttl.export.embed.check import check_preprocessing
+from ttl.export.embed.preprocessing import PIXELS, pixels_of
 from ttl.export.run import OnnxModel
 from ttl.export.to_file import ExportResult
 

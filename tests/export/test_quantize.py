@@ -16,9 +16,9 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from torch import nn
 
 from ttl.errors import ExportError, UsageError
-from ttl.export.quantize import Attempt, Verdict, calibrate, keep, quantize
-from ttl.export.quantize.qdq import Unit, units
-from ttl.export.quantize.sensitivity import outputs, signal_to_noise_db
+from ttl.export.quantize import Attempt, Verdict, keep, qdq, quantize
+from ttl.export.quantize.keep import outputs, signal_to_noise_db
+from ttl.export.quantize.qdq import units
 from ttl.export.to_file import ExportResult
 from ttl.export.translate import translate
 
@@ -98,8 +98,8 @@ def test_a_unit_is_a_weighted_node_and_what_is_done_to_its_output() -> None:
         helper.make_node("Relu", ["f"], ["logits"], name="last"),
     ]
     assert units(by_hand(nodes, {"s": 2.0, "w": pointwise(SAME)})) == (
-        Unit("first", ("first", "sigmoid", "silu", "relu of the first")),
-        Unit("second", ("second", "end of the block", "last")),
+        ("first", "sigmoid", "silu", "relu of the first"),
+        ("second", "end of the block", "last"),
     )
 
 
@@ -276,7 +276,7 @@ def test_nothing_is_left_behind_or_heard(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     verdicts = iter((NO, YES))
     if where != "nowhere":
-        monkeypatch.setattr(calibrate, where, stop)
+        monkeypatch.setattr(qdq, where, stop)
         with pytest.raises(KeyboardInterrupt):
             quantize(float_graph, images.numpy(), accept_all)
     else:

@@ -10,7 +10,7 @@ import torchvision
 from PIL import Image
 
 from ttl.export.quantize import Verdict, quantize
-from ttl.export.quantize.sensitivity import outputs, signal_to_noise_db
+from ttl.export.quantize.keep import outputs, signal_to_noise_db
 from ttl.export.to_file import ExportResult, export_onnx
 
 pytestmark = pytest.mark.realdata

@@ -16,10 +16,9 @@ from torch import fx, nn
 
 from ttl.errors import ExportError, GateError, UsageError
 from ttl.export import to_file
-from ttl.export.checks import Check, Figures
+from ttl.export.checks import Check, Figures, Judgement
 from ttl.export.contract import Contract, read_contract
-from ttl.export.gate import Judgement
-from ttl.export.targets import onnx_target
+from ttl.export.targets import target
 from ttl.export.to_file import ExportResult, export_onnx
 
 
@@ -181,8 +180,8 @@ def test_file_of_another_model_is_refused_and_the_old_file_stays(
     path, other = tmp_path / "m.onnx", Flat().eval()
     export_onnx(other, path, check_on=small_images())
     before = path.read_bytes()
-    translate = onnx_target.translate
-    monkeypatch.setattr(onnx_target, "translate", lambda model, images, **options: translate(other, images, **options))
+    translate = target.translate
+    monkeypatch.setattr(target, "translate", lambda model, images, **options: translate(other, images, **options))
     with pytest.raises(ExportError, match=r"differs from the model by \d.* more than the .* rounding explains"):
         export_onnx(Flat(seed=1), path, check_on=small_images())
     assert path.read_bytes() == before
@@ -221,7 +220,7 @@ def test_folder_that_is_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("translated_once")
 def test_too_large_for_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_target, "ONE_FILE_LIMIT_BYTES", 100)
+    monkeypatch.setattr(target, "ONE_FILE_LIMIT_BYTES", 100)
     with pytest.raises(ExportError, match="one ONNX file holds 2 GB"):
         export_onnx(Flat(), tmp_path / "m.onnx", check_on=small_images())
 

@@ -12,8 +12,7 @@ import onnx
 from ttl.data.kind import Decided, Rows
 from ttl.deliver.deliverable import Deliverable
 from ttl.errors import GateError
-from ttl.export.checks import Check, Figures, FileComparison
-from ttl.export.gate import Judge, Judgement
+from ttl.export.checks import Check, Figures, FileComparison, Judge, Judgement
 from ttl.export.quantize import Verdict
 from ttl.export.targets.target import Target
 from ttl.stats import NonInferiority, metrics

@@ -183,7 +183,5 @@ class Kind(str):
         from ttl.data.kind import KINDS
 
         return core_schema.no_info_after_validator_function(
-            KINDS.__getitem__,
-            core_schema.literal_schema(list(KINDS)),
-            serialization=core_schema.to_string_ser_schema(),
+            KINDS.__getitem__, core_schema.literal_schema(list(KINDS)), serialization=core_schema.to_string_ser_schema()
         )
