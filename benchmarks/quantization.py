@@ -36,9 +36,8 @@ from ttl.data.task import Samples
 from ttl.errors import ExportError
 from ttl.export.contract import Contract, read_contract
 from ttl.export.quantize import Verdict, quantize
-from ttl.export.quantize.calibrate import calibrate
-from ttl.export.quantize.qdq import WEIGHTED, finish, quantised, units
-from ttl.export.quantize.sensitivity import outputs, signal_to_noise_db
+from ttl.export.quantize.keep import outputs, signal_to_noise_db
+from ttl.export.quantize.qdq import WEIGHTED, calibrate, finish, quantised, units
 from ttl.export.run import OnnxModel
 from ttl.stats import metrics, ratio_interval
 
@@ -107,7 +106,7 @@ def by_method(
     """Method -> bits -> figures, every layer quantised."""
     found: dict[str, Any] = {}
     for label, (method, options) in METHODS.items():
-        ready = calibrate(graph, images, method=method, options=options)
+        ready = calibrate(graph, images, calibrate_method=method, extra_options=options)
         found[label] = {}
         for bits in (7, 8):
             candidate = quantised(ready.graph, ready.ranges, ready.units, weight_bits=bits)

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,7 @@ from typer.testing import CliRunner, Result
 from toy_timed import onnx_file
 from ttl.cli import app
 from ttl.cli.command import VERBS
-from ttl.cost import worker
-from ttl.cost.subject import Answer, Request
+from ttl.cost.subject import Request
 from ttl.errors import DataError
 from ttl.typed import from_json, to_json
 
@@ -31,12 +31,12 @@ def asked() -> Iterator[list[Request]]:
     """What is asked of processes that time; answered here, for starting them takes the time, and tests/cost does it."""
     requests = []
 
-    def ask(request: Request) -> Answer:
+    def ask(work: Callable[[Request], Any], request: Request) -> Any:
         requests.append(from_json(Request, json.loads(json.dumps(to_json(request))), where="the request"))
-        return from_json(Answer, json.loads(json.dumps(to_json(worker.answer(requests[-1])))), where="the answer")
+        return work(requests[-1])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ttl.cost.fresh._ask", ask)
+        patch.setattr("ttl.cost.bench.in_fresh_process", ask)
         yield requests
 
 

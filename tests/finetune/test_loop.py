@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from ttl.finetune.objective import Objective
 
 from toy_images import images
 from toy_networks import TinyResNet
@@ -34,7 +35,6 @@ from ttl.finetune import (
     predict,
     recipe,
 )
-from ttl.finetune.objective import Objective
 from ttl.finetune.trainable import batch_norms
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)

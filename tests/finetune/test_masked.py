@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from ttl.finetune.inference import Normalise
+from ttl.finetune.pixels import PixelObjective, pixel_probabilities
 
 from ttl.data import augmentation
 from ttl.data.task import IGNORE
 from ttl.finetune import MaskedImages
 from ttl.finetune.feed import Feed
-from ttl.finetune.inference import Normalise
-from ttl.finetune.pixels import PixelObjective, pixel_probabilities
 from ttl.stats import segmentation_log_loss
 
 CPU = torch.device("cpu")

@@ -6,7 +6,6 @@ import torch
 from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional as F
-
 from ttl.finetune.objective import Objective, balanced_weights, log_loss, sample_weights
 
 LOGITS = torch.tensor([[1.0, -1.0, 0.5], [0.0, 2.0, -0.5], [0.3, 0.3, 0.3], [-2.0, 0.0, 1.0]])

@@ -3,10 +3,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from ttl.report.sections.gradcam_pictures import gradcam_pictures
+
 from ttl.deliver.pictures.cases import CamCases
 from ttl.report import render
 from ttl.report.page_blocks import Gallery, Prose
-from ttl.report.sections.gradcam_pictures import gradcam_pictures
 
 from . import example
 from .example import changed

@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ttl.report.sections.mask_pictures import mask_pictures
 
 from ttl.report import RunReport, render
 from ttl.report.page_blocks import Gallery, Section, Table
-from ttl.report.sections.mask_pictures import mask_pictures
 
 from . import example, segmented
 from .example import changed

@@ -4,14 +4,14 @@ import re
 from dataclasses import replace
 
 import pytest
+from ttl.report.figures.class_curves import stepped
+from ttl.report.figures.confusion_matrix import MOST_DRAWN
+from ttl.report.sections.on_test_images import class_curves, confidence, confusion
 
 from ttl.data.kind import kind_named
 from ttl.report import RunReport, render
-from ttl.report.figures.class_curves import stepped
-from ttl.report.figures.confusion_matrix import MOST_DRAWN
 from ttl.report.page_blocks import Figure, Section, Table
 from ttl.report.schema.on_test import Confusion, LabelConfusion
-from ttl.report.sections.on_test_images import class_curves, confidence, confusion
 from ttl.words.estimate import Estimate
 
 from . import example

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ttl.data.modality.augment import Augment
 from ttl.data.decoded import Split
+from ttl.data.modality.augment import Augment
 from ttl.data.modality.normalise import Normalise
 from ttl.errors import UsageError
 

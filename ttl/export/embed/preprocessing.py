@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import onnx
 from onnx import TensorProto, compose, helper
 
 from ttl.errors import ExportError
 from ttl.export.contract import Contract, to_properties
 from ttl.export.embed import operators
-from ttl.export.embed.nodes import Nodes
+from ttl.export.embed.operators import Nodes
 from ttl.export.structure import INPUT, OUTPUT, strip
 from ttl.export.translate import opset_of
 
@@ -39,8 +40,8 @@ def embed_preprocessing(graph: onnx.ModelProto, contract: Contract) -> onnx.Mode
         contract: of the network.
 
     Returns:
-        a graph of the same opset and IR version. `probabilities` are float32, `(batch, classes)`, of a segmentation
-        `(batch, classes, height, width)`; of one with one output, of both classes.
+        a graph of the same opset and IR version. `probabilities` are float32 `(batch, classes)`, of a segmentation
+        `(batch, classes, height, width)`: of one with one output those of both classes.
 
     Raises:
         ExportError: the opset is below 18, the graph takes decoded images already, a segmentation's sides are fixed,
@@ -48,13 +49,14 @@ def embed_preprocessing(graph: onnx.ModelProto, contract: Contract) -> onnx.Mode
     """
     _check(graph, contract)
     before, behind = Nodes("preprocessing/"), Nodes("probabilities/")
-    pixels, logits = operators.channels_first(before, INPUT), NETWORK + OUTPUT
+    pixels, logits = before.add("Transpose", INPUT, perm=[0, 3, 1, 2]), NETWORK + OUTPUT
     if contract.channels == 1:
         pixels = operators.grey(before, pixels)
     if contract.per_pixel:
         height, width = operators.sides(before, pixels)
         operators.padded(before, pixels, height, width, divisor=contract.divisor, output=PIXELS)
-        logits = operators.cropped(behind, logits, height, width)
+        ends = behind.add("Concat", height, width, axis=0)
+        logits = behind.add("Slice", logits, np.zeros(2, np.int64), ends, np.array([2, 3], np.int64))
     else:
         interpolation, (height_px, width_px) = contract.decoding.interpolation, contract.sides
         operators.resized(before, pixels, to=(height_px, width_px), interpolation=interpolation, output=PIXELS)
@@ -62,7 +64,8 @@ def embed_preprocessing(graph: onnx.ModelProto, contract: Contract) -> onnx.Mode
     if contract.activation == "softmax":
         behind.add("Softmax", logits, axis=1, output=PROBABILITIES)
     elif contract.per_pixel:
-        operators.foreground(behind, logits, output=PROBABILITIES)
+        second = behind.add("Sigmoid", logits)  # of both classes
+        behind.add("Concat", behind.add("Sub", np.float32(1), second), second, axis=1, output=PROBABILITIES)
     else:
         behind.add("Sigmoid", logits, output=PROBABILITIES)
     return _surrounded(graph, before, behind, contract)
