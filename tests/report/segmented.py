@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,7 @@ def case(number: int, name: str, why: str) -> MaskCase:
     return MaskCase(id=name, why=why, figures=dice, files=files)  # type: ignore[arg-type]
 
 
+@cache
 def finished() -> RunReport:
     """The search chose layer3.1 of the encoder; the test images don't tell the two apart."""
     study = example.finished()
@@ -118,6 +120,7 @@ def finished() -> RunReport:
     )
 
 
+@cache
 def whole_network() -> RunReport:
     """The same study, in which no smaller candidate was as good."""
     study = finished()

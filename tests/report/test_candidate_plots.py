@@ -6,8 +6,8 @@ from ttl.report.figures.candidate_plots import depth_figure, front_of, pareto_fi
 
 from . import example, segmented
 from .example import changed
+from .pages import plot
 from .test_on_test_images import rows
-from .test_page import plot
 
 
 def test_the_chosen_and_the_whole_network_are_marked() -> None:

@@ -10,12 +10,11 @@ import pytest
 from ttl.data.describe import Duplicates
 from ttl.report import RunReport
 from ttl.report.page_blocks import Block, Facts, Prose, Table
-from ttl.report.patients import split_sentence
 from ttl.report.sections.data_and_split import data_and_split
 
 from . import example, segmented
 from .example import changed
-from .test_page import words
+from .pages import words
 
 
 def blocks(study: RunReport) -> tuple[Block, ...]:
@@ -43,7 +42,9 @@ UNKNOWN = {"groups": dict.fromkeys(("train", "val", "test")), "groups_shared": N
 )
 def test_what_is_known_of_patients_is_one_sentence(task: dict[str, Any], dedupe: str | None, sentence: str) -> None:
     study = changed(example.finished(), "run.config.dedupe", dedupe)
-    assert split_sentence(replace(study, task=replace(study.task, **task))).startswith(sentence)
+    said = blocks(replace(study, task=replace(study.task, **task)))[1]
+    assert isinstance(said, Prose)
+    assert said.text.startswith(sentence)
 
 
 def test_duplicates_are_counted_and_named() -> None:

@@ -4,15 +4,15 @@ import math
 from dataclasses import replace
 
 import pytest
-from ttl.report.figures.evidence_curves import evidence_figure
 
 from ttl.report import RunReport
+from ttl.report.figures.evidence_plots import evidence_figure
 from ttl.report.page_blocks import Figure, Table
 from ttl.search.evidence.curve import Look
 
 from . import example, segmented
 from .example import changed
-from .test_page import plot
+from .pages import plot
 
 
 def figure(study: RunReport) -> Figure:

@@ -3,15 +3,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ttl.report.sections.gradcam_pictures import gradcam_pictures
-
 from ttl.deliver.pictures.cases import CamCases
 from ttl.report import render
 from ttl.report.page_blocks import Gallery, Prose
+from ttl.report.sections.pictured_cases import gradcam_pictures
 
 from . import example
 from .example import changed
-from .test_page import words
+from .pages import words
 
 
 def test_a_case_shows_the_image_and_both_networks_with_what_they_say(tmp_path: Path) -> None:
@@ -42,7 +41,7 @@ def test_maps_of_one_size_are_not_called_finer() -> None:
     )
 
 
-def test_without_maps_the_reason_is_told_or_nothing_at_all() -> None:
+def test_without_maps_the_reason_is_there_or_nothing_at_all() -> None:
     missing = CamCases(missing="Grad-CAM needs a feature map, and this one reads tokens")
     section = gradcam_pictures(replace(example.finished(), cams=missing), None)
     assert section is not None

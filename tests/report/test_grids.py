@@ -47,7 +47,7 @@ def test_numbers_are_whole_and_ends_units_and_notes_have_columns() -> None:
     )
 
 
-def test_facts_are_a_table_and_equal_names_are_told_apart() -> None:
+def test_facts_are_a_table_and_equal_names_get_numbers() -> None:
     pairs = (("Share", amount(0.25512, percent)), ("Many", plain_cell((1.23456, 2))), ("None", plain_cell(())))
     facts = Facts((*pairs, ("Flag", plain_cell(True)), ("Name", plain_cell("a"))), "Of it")
     first, second = grids([Section("x", "X", (facts, facts))])

@@ -7,7 +7,7 @@ import pytest
 
 from ttl.data.kind import kind_named
 from ttl.report import RunReport
-from ttl.report.headline import Headline, chance_level, headline
+from ttl.report.headline import Headline, headline
 from ttl.words.estimate import Estimate
 
 from . import example, segmented
@@ -31,7 +31,7 @@ def test_a_cut_that_is_faster() -> None:
     )
 
 
-def test_where_patients_are_not_known_that_is_said() -> None:
+def test_where_patients_are_not_known_the_page_says_so() -> None:
     unknown = dict.fromkeys(("train", "val", "test"))
     study = changed(changed(example.finished(), "task.groups", unknown), "task.groups_shared", None)
     assert "It is not known which patient each is of" in headline(study).tried
@@ -108,7 +108,7 @@ def test_a_difference_without_an_interval_proves_nothing() -> None:
     assert remark.startswith("How sure that is, is not known: difference in test AUPRC")
 
 
-def test_the_whole_network_is_said_plainly() -> None:
+def test_the_whole_network_is_named_plainly() -> None:
     assert headline(example.whole_network()) == Headline(
         "keep",
         "Don't cut: none of the 6 smaller candidates matched the whole resnet18 on the validation images; "
@@ -159,7 +159,7 @@ def test_a_u_net_is_called_one_and_judged_by_its_dice() -> None:
     assert top.remark.startswith("The 24 test images don't tell the two U-Nets apart: difference in test Dice, tr")
 
 
-def test_of_one_class_besides_the_background_the_name_is_said() -> None:
+def test_of_one_class_besides_the_background_the_name_is_given() -> None:
     study = segmented.finished()
     names = ("background", "nucleus")
     counts = {split: dict.fromkeys(names, 9) for split in study.task.counts}
@@ -167,11 +167,7 @@ def test_of_one_class_besides_the_background_the_name_is_said() -> None:
     assert "outlines nucleus with a test Dice" in headline(study).sentence
 
 
-def test_the_whole_u_net_is_said_plainly() -> None:
+def test_the_whole_u_net_is_named_plainly() -> None:
     sentence = headline(segmented.whole_network()).sentence
     assert "none of the 6 smaller candidates matched the whole unet:resnet18 on the validation images" in sentence
     assert "; the whole U-Net outlines 2 classes with a test Dice of 0.910" in sentence
-
-
-def test_guessing_gets_the_share_of_positives() -> None:
-    assert chance_level(example.finished()) == pytest.approx(854 / 1170)

@@ -5,15 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ttl.report.sections.mask_pictures import mask_pictures
 
 from ttl.report import RunReport, render
 from ttl.report.page_blocks import Gallery, Section, Table
+from ttl.report.sections.pictured_cases import mask_pictures
 
 from . import example, segmented
 from .example import changed
+from .pages import Page
 from .test_on_test_images import rows
-from .test_page import Page
 
 
 def section(study: RunReport, folder: Path | None = None) -> Section:
@@ -68,7 +68,7 @@ def test_without_the_cut_there_is_no_fourth_picture() -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"<svg onload=alert(1)>"])
-def test_a_file_that_is_missing_or_no_picture_is_told(tmp_path: Path, content: bytes | None) -> None:
+def test_a_file_that_is_missing_or_no_picture_is_named(tmp_path: Path, content: bytes | None) -> None:
     segmented.draw(tmp_path)
     broken = tmp_path / "overlays/1-full.png"
     broken.unlink()

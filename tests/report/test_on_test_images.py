@@ -4,19 +4,19 @@ import re
 from dataclasses import replace
 
 import pytest
-from ttl.report.figures.class_curves import stepped
-from ttl.report.figures.confusion_matrix import MOST_DRAWN
-from ttl.report.sections.on_test_images import class_curves, confidence, confusion
 
 from ttl.data.kind import kind_named
 from ttl.report import RunReport, render
 from ttl.report.page_blocks import Figure, Section, Table
 from ttl.report.schema.on_test import Confusion, LabelConfusion
+from ttl.report.sections.class_curves import class_curves, stepped
+from ttl.report.sections.confusion_matrix import MOST_DRAWN, confusion
+from ttl.report.sections.reliability import confidence
 from ttl.words.estimate import Estimate
 
 from . import example
 from .example import changed
-from .test_page import plot, text, words
+from .pages import plot, text, words
 
 
 def blocks(section: Section | None) -> tuple[object, ...]:
@@ -60,7 +60,7 @@ def test_precision_and_recall_go_up_in_steps() -> None:
     assert stepped([0.0, 0.5, 1.0], [1.0, 0.8, 0.6]) == ([0, 0, 0, 0.5, 0.5, 1], [1, 1, 0.8, 0.8, 0.6, 0.6])
 
 
-def test_of_many_classes_what_is_left_out_is_said() -> None:
+def test_of_many_classes_those_left_out_are_counted() -> None:
     study = of_classes(("a", "b", "c"))
     two = tuple(example.class_record(name, 0.9) for name in "ab")
     assert study.curves

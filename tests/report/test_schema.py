@@ -74,6 +74,31 @@ def test_a_file_without_a_version_is_of_the_first_and_unknown_keys_are_left_alon
     assert study.schema_version == 1
 
 
+def kept(old: Any, new: Any) -> bool:
+    """Whether all that an older file holds is there still, with the same values."""
+    if isinstance(old, dict):
+        return all(key in new and kept(value, new[key]) for key, value in old.items())
+    if isinstance(old, list):
+        return len(old) == len(new) and all(map(kept, old, new))
+    return bool(old == new)
+
+
+@pytest.mark.parametrize(
+    ("name", "heading"),
+    [
+        ("xray", "Cut tv:mobilenet_v2 at features.7: the truncated network keeps"),
+        ("nuclei", "Cut unet:mobilenet_v2 at encoder.features.7: the truncated U-Net keeps"),
+    ],
+)
+def test_a_report_of_version_0_1_is_read(tmp_path: Path, name: str, heading: str) -> None:
+    """Real ones, shortened: without a version, a digest, or the keys that came later."""
+    content = json.loads((Path(__file__).parent / f"{name}_of_version_0_1.json").read_text(encoding="utf-8"))
+    assert {"schema_version", SEAL}.isdisjoint(content)
+    (tmp_path / "report.json").write_text(json.dumps(content), encoding="utf-8")
+    assert kept(content, to_json(read_report(tmp_path)))
+    assert heading in write_report(tmp_path).read_text(encoding="utf-8").replace("<wbr>", "")
+
+
 WRONG = [
     ("chosen.params", "many", "the field chosen.params: input should be a valid integer"),
     ("points.3.macs", None, "the field points.3.PointRecord.macs: input should be a valid integer"),
@@ -143,7 +168,7 @@ def test_a_report_that_cannot_be_read_is_named(tmp_path: Path, content: str | No
     assert not (tmp_path / "report.html").exists()
 
 
-def test_several_labels_are_told_by_their_matrices() -> None:
+def test_several_labels_are_recognised_by_their_matrices() -> None:
     study = example.finished()
     labels = on_test.LabelConfusion(split="test", threshold=0.5, full=(((7, 2), (3, 8)), ((5, 0), (4, 1))))
     content = to_json(replace(study, task=replace(study.task, kind=kind_named("multilabel")), confusion=labels))

@@ -3,15 +3,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ttl.report.figures.svcca_boxes import svcca_figure
 
 from ttl.report import RunReport
+from ttl.report.figures.evidence_plots import svcca_figure
 from ttl.report.page_blocks import Figure
 from ttl.report.schema.searched import Svcca
 
 from . import example
 from .example import changed
-from .test_page import plot
+from .pages import plot
 
 
 def figure(study: RunReport) -> Figure:

@@ -60,8 +60,8 @@ def test_an_area_goes_there_and_back_and_leaves_out_what_is_missing() -> None:
 
 def test_a_box_has_its_five_values_in_place() -> None:
     axes = svg.Axes(svg.Scale(0.0, 10.0, 0.0, 100.0), svg.Scale(0.0, 10.0, 100.0, 0.0))
-    drawn = str(axes.box(5, [1, 2, 4, 6, 9], 8.0, "other", "said"))
-    assert "<title>said</title>" in drawn
+    drawn = str(axes.box(5, [1, 2, 4, 6, 9], 8.0, "other", "words"))
+    assert "<title>words</title>" in drawn
     assert 'd="M50.0 90.0V80.0M50.0 40.0V10.0M48.0 90.0h4.0M48.0 10.0h4.0"' in drawn
     assert 'class="box other" d="M46.0 80.0h8.0V40.0h-8.0Z"' in drawn
     assert 'class="median other" d="M46.0 60.0h8.0"' in drawn

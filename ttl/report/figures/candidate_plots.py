@@ -26,10 +26,10 @@ def depth_figure(report: RunReport) -> Figure | None:
         return None
     axes, metric = depth_axes(report, _range(report, tried)), f"validation {report.score.name}"
     described = ", ".join(f"{c.cut} {_words(report, c)}" for c in tried)
-    words = f"{len(tried)} candidates from the lowest to the highest: {described}."
+    words = f"{metric} against depth", f"{len(tried)} candidates from the lowest to the highest: {described}."
     titles = DEPTH, f"validation {report.score.titled}"
     layers = _guides(report, axes, tried), *_marks(report, axes, tried, lambda c: c.index)
-    picture = axes.plot("depth", f"{metric} against depth", words, titles, *layers, behind=stages(report, axes))
+    picture = axes.plot("depth", words, titles, *layers, behind=stages(report, axes))
     caption = (
         f"{metric[0].upper()}{metric[1:]} of every truncation point that was tried, with 95% intervals. "
         "Shaded bands are the network's resolution stages; the axis does not start at 0."
@@ -38,7 +38,7 @@ def depth_figure(report: RunReport) -> Figure | None:
         "Point": lambda c: c.cut,
         "Role": lambda c: ROLES[role(report, c.cut)],
         "Index": lambda c: amount(c.index, units.plain),
-        f"Validation {report.score.name}": lambda c: _value(report, c),
+        f"Validation {report.score.name}": lambda c: estimate_cell(report.validation(c), report.score),
     }
     return Figure("depth", picture, caption, _key(report, tried), table(PLOTTED, columns, tried, n_text=2, folded=True))
 
@@ -53,11 +53,13 @@ def pareto_figure(report: RunReport) -> Figure | None:
     axes, front = svg.Axes.spanning(width, _range(report, tried)), front_of(report, tried)
     described = ", ".join(f"{c.cut} {units.large(c.macs)} MACs {_words(report, c)}" for c in tried)
     best = ", ".join(c.cut for c in front)
-    words = f"{len(tried)} candidates from the cheapest to the dearest: {described}. Best for their cost: {best}."
+    words = (
+        f"validation {report.score.name} against MACs",
+        f"{len(tried)} candidates from the cheapest to the dearest: {described}. Best for their cost: {best}.",
+    )
     titles = f"MACs of an image, {prefix}".rstrip(" ,"), f"validation {report.score.titled}"
     layers = _steps(report, axes, front, scale), *_marks(report, axes, tried, lambda c: c.macs / scale)
-    title = f"validation {report.score.name} against MACs"
-    picture = axes.plot("pareto", title, words, titles, *layers, whole=False)
+    picture = axes.plot("pareto", words, titles, *layers, whole=False)
     caption = (
         f"Validation {report.score.name} of every truncation point that was tried against the computation that an "
         "image costs (MACs: multiply-adds), with 95% intervals. On the line: nothing that was tried is both cheaper "
@@ -90,16 +92,8 @@ def _range(report: RunReport, tried: Candidates) -> tuple[float, float]:
     return svg.padded((end for e in estimates for end in (e.value, e.ci_low, e.ci_high)), 0.0, report.score.ceiling)
 
 
-def _text(report: RunReport, candidate: CandidateResult) -> str:
-    return report.score.text(report.validation(candidate).value)
-
-
 def _words(report: RunReport, candidate: CandidateResult) -> str:
-    return f"{_text(report, candidate)} {ROLES[role(report, candidate.cut)]}".strip()
-
-
-def _value(report: RunReport, candidate: CandidateResult) -> Cell:
-    return estimate_cell(report.validation(candidate), report.score)
+    return f"{report.score.text(report.validation(candidate).value)} {ROLES[role(report, candidate.cut)]}".strip()
 
 
 def _marks(
@@ -109,7 +103,7 @@ def _marks(
     marks = []
     for candidate in sorted(tried, key=lambda c: report.is_chosen(c.cut)):
         x, estimate, class_ = x_of(candidate), report.validation(candidate), role(report, candidate.cut)
-        label = f"{candidate.cut}: {_text(report, candidate)}"
+        label = f"{candidate.cut}: {report.score.text(estimate.value)}"
         mark = axes.dot(x, estimate.value, class_, label, square=report.is_whole(candidate.cut))
         if estimate.has_interval:
             mark = svg.element("g", axes.error_bar(x, estimate.ci_low, estimate.ci_high, class_), mark)
@@ -123,9 +117,9 @@ def _guides(report: RunReport, axes: svg.Axes, tried: Candidates) -> Markup:
     for candidate in tried:
         value = report.validation(candidate).value
         if report.is_whole(candidate.cut):
-            lines.append(axes.level(value, "full"))
+            lines.append(axes.level(value, "guide full"))
         if report.is_chosen(candidate.cut):
-            lines.append(axes.down(candidate.index, "chosen", value))
+            lines.append(axes.down(candidate.index, "guide chosen", value))
     return svg.element("g", *lines)
 
 
@@ -163,7 +157,7 @@ def _costs(report: RunReport, tried: Candidates, front: Candidates) -> Table:
         "On the line": lambda c: "yes" if c in front else "no",
         "MACs": lambda c: amount(c.macs, units.large),
         "Params": lambda c: amount(c.params, units.large),
-        f"Validation {report.score.name}": lambda c: _value(report, c),
+        f"Validation {report.score.name}": lambda c: estimate_cell(report.validation(c), report.score),
     }
     if timed:
         columns["Latency, median"] = lambda c: amount(timed.get(c.cut), units.milliseconds, "ms")

@@ -30,7 +30,7 @@ def depth_axes(report: RunReport, values: tuple[float, float], *, above: float =
 
 def chosen_guide(report: RunReport, axes: svg.Axes) -> tuple[Markup, ...]:
     """A line over the whole height at the chosen point; none before the choice."""
-    return (axes.down(report.chosen.index, "chosen"),) if report.chosen else ()
+    return (axes.down(report.chosen.index, "guide chosen"),) if report.chosen else ()
 
 
 def stages(report: RunReport, axes: svg.Axes) -> Markup:

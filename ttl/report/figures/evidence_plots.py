@@ -67,10 +67,9 @@ def _curves(report: RunReport, drawn: Curves) -> Markup:
     for key, curve in drawn.items():
         points = ", ".join(f"{point.cut} {score.text(point.mean)}" for point in curve)
         described.append(f"{SOURCES[key][0].capitalize()}, from the lowest point to the highest: {points}.")
-    title = f"{' and '.join(SOURCES[key][0] for key in drawn)} against depth"
+    words = f"{' and '.join(SOURCES[key][0] for key in drawn)} against depth", " ".join(described)
     layers = *chosen_guide(report, axes), *(_curve(report, axes, key, curve) for key, curve in drawn.items())
-    titles = DEPTH, score.titled
-    return axes.plot(NAME, title, " ".join(described), titles, *layers, behind=stages(report, axes))
+    return axes.plot(NAME, words, (DEPTH, score.titled), *layers, behind=stages(report, axes))
 
 
 def _curve(report: RunReport, axes: svg.Axes, key: str, curve: Sequence[Look]) -> Markup:
@@ -126,8 +125,11 @@ def _boxes(report: RunReport, compared: Svcca) -> Markup:
     # Percentiles lie within 0..1, and the whole of that says how far apart two boxes are.
     axes = depth_axes(report, (0.0, 1.0), above=10)
     medians = ", ".join(f"{point.cut} {units.score(point.percentiles[2])}" for point in compared.points)
-    title, random = "similarity of the features before and after fine-tuning, against depth", compared.random
-    words = f"Medians from the lowest point to the highest: {medians}. Random features: {units.score(random[2])}."
+    random = compared.random
+    words = (
+        "similarity of the features before and after fine-tuning, against depth",
+        f"Medians from the lowest point to the highest: {medians}. Random features: {units.score(random[2])}.",
+    )
     strips = axes.across(random[0], random[4], "chance"), axes.across(random[1], random[3], "chance core")
     chance = svg.element("g", svg.element("title", f"random features: {_percentiles(random)}"), *strips)
     boxes = []
@@ -136,7 +138,7 @@ def _boxes(report: RunReport, compared: Svcca) -> Markup:
         label = f"{point.cut}: {_percentiles(point.percentiles)}; overlap {units.score(point.overlap)}"
         boxes.append(axes.box(report.index_of(point.cut), point.percentiles, width, class_, label))
     layers, titles = (*chosen_guide(report, axes), *boxes), (DEPTH, "canonical correlation")
-    return axes.plot("similarity", title, words, titles, *layers, behind=chance)
+    return axes.plot("similarity", words, titles, *layers, behind=chance)
 
 
 def _percentiles(five: Sequence[float]) -> str:

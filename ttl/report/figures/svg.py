@@ -27,6 +27,8 @@ class Size:
     name: str = ""
 
 
+Pair = tuple[str, str]
+NOTHING = Markup()
 WIDE = Size(640, 380)
 SQUARE = Size(480, 480, "square")
 
@@ -125,38 +127,29 @@ class Axes:
         xs = nice_ticks(self.x.low, self.x.high, 12 if whole else 5, whole=whole)
         parts = [text(y_title, 4, 20, anchor=None, class_="axis-title")]
         for tick, label in zip(ys, tick_labels(ys), strict=True):
-            at = self.y(tick)
-            parts += [self._level(at, "grid"), text(label, LEFT - 8, at, anchor="end", is_central=True)]
+            parts += [self.level(tick, "grid"), text(label, LEFT - 8, self.y(tick), anchor="end", is_central=True)]
         parts += [text(label, self.x(tick), bottom + 28) for tick, label in zip(xs, tick_labels(xs), strict=True)]
         middle = (self.x.start + self.x.stop) / 2
         title = text(x_title, middle, self.size.height - 8, class_="axis-title")
-        return element("g", *parts, title, self._level(bottom, "axis"))
+        return element("g", *parts, title, self.level(self.y.low, "axis"))
 
     def plot(
-        self,
-        name: str,
-        title: str,
-        description: str,
-        titles: tuple[str, str],
-        *layers: Markup,
-        whole: bool = True,
-        behind: Markup | None = None,
+        self, name: str, words: Pair, titles: Pair, *layers: Markup, whole: bool = True, behind: Markup = NOTHING
     ) -> Markup:
-        """The finished picture: a frame with its two `titles`, what lies `behind` it, and layers over it."""
-        framed = [*([] if behind is None else [behind]), self.frame(*titles, whole=whole), *layers]
-        return plot(name, title, description, *framed, size=self.size)
+        """The finished picture: a frame with `titles` for x and y, what lies `behind` it, and layers over it.
 
-    def _level(self, at: float, class_: str) -> Markup:
-        return element("line", class_=class_, x1=self.x.start, x2=self.x.stop, y1=at, y2=at)
+        `words` are the title and the description of its alternative text; for `whole` see `frame`.
+        """
+        return plot(name, *words, behind, self.frame(*titles, whole=whole), *layers, size=self.size)
 
     def level(self, y: float, class_: str) -> Markup:
-        """A guide over the whole width."""
-        return self._level(self.y(y), f"guide {class_}")
+        """A horizontal line over the whole width."""
+        return element("line", class_=class_, x1=self.x.start, x2=self.x.stop, y1=self.y(y), y2=self.y(y))
 
     def down(self, x: float, class_: str, y: float | None = None) -> Markup:
-        """A guide from `y`, or over the whole height."""
+        """A vertical line from `y`, or over the whole height."""
         at, top = self.x(x), self.y.stop if y is None else self.y(y)
-        return element("line", class_=f"guide {class_}", x1=at, x2=at, y1=top, y2=self.y.start)
+        return element("line", class_=class_, x1=at, x2=at, y1=top, y2=self.y.start)
 
     def path(self, xs: Sequence[float], ys: Sequence[float], class_: str) -> Markup:
         """A line through the points, broken where a value is missing."""

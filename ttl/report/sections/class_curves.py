@@ -124,7 +124,7 @@ def _curve_figure(place: int, name: str, kind: CurveKind, records: Sequence[Reco
         for point in zip(thresholds, xs, ys, strict=True):
             rows.append(row(side.words, *(amount(value, units.significant) for value in point)))
     title, plot_name, titles = f"{kind.title}: {name}", f"{kind.name}-{place}", (kind.x_title, kind.y_title)
-    picture = axes.plot(plot_name, title, f"{'; '.join(described)}.", titles, *lines, *marks, whole=False)
+    picture = axes.plot(plot_name, (title, f"{'; '.join(described)}."), titles, *lines, *marks, whole=False)
     caption = f"{kind.meaning.format(name=name)} Marked: where a probability from 0.5 on counts as {name}."
     data = Table(PLOTTED, ("Network", "Called positive from", *titles), tuple(rows), folded=True)
     return Figure(plot_name, picture, caption, tuple(key), data, title=title, half=True)

@@ -90,7 +90,7 @@ def _figure(
             layers.append(axes.dot(line.kept, y, f"kept {line.class_}", label, square="full" in line.class_))
         finite = [units.significant(y) for y in line.ys if math.isfinite(y)]
         described.append(f"{line.label}: {len(line.ys)} epochs, from {finite[0]} to {finite[-1]}")
-    picture = axes.plot(name, f"{y_title} by epoch", f"{'; '.join(described)}.", ("epoch", y_title), *layers)
+    picture = axes.plot(name, (f"{y_title} by epoch", f"{'; '.join(described)}."), ("epoch", y_title), *layers)
     key = tuple((f"line-key {line.class_}", line.label) for line in drawn)
     rows = []
     for i in range(last):

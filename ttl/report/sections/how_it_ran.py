@@ -5,11 +5,15 @@ from __future__ import annotations
 from ttl.report.cells import Cell, amount, facts, metric_cell
 from ttl.report.page_blocks import Block, Code, Columns, Facts, Listing, Prose, Section, table
 from ttl.report.schema import RunReport
-from ttl.report.schema.searched import SearchStep, StoppedFineTune, StoppedFineTunes
+from ttl.report.schema.searched import StoppedFineTune, StoppedFineTunes
 from ttl.typed import to_json
 from ttl.words import units
 from ttl.words.counts import counted
 
+INPUT_LABELS = {"image_size": "Input size, pixels", "interpolation": "Resized by", "mean": "Mean", "std": "Std"}
+RUN_LABELS = {"seed": "Seed", "started": "Started"} | {
+    key: key for key in ("schema", "config", "resolved", "data", "weights")
+}
 STOPPED = (
     "Fine-tunes that fell behind and were stopped, so that none of them could be chosen. Val: the best value until "
     "then."
@@ -28,16 +32,13 @@ def search_cost(report: RunReport) -> Section:
         ("Time", amount(search.seconds, units.duration, "s")),
     )
     blocks: list[Block] = [Facts(pairs)]
-    if search.steps:
-        blocks.append(Listing(tuple(map(_step, search.steps))))
-    if search.stopped:
-        blocks += _stopped(report, search.stopped)
+    steps = []
+    for step in search.steps:
+        paused = "" if step.epochs is None else f", {counted(step.epochs, 'epoch')}"
+        steps.append(f"{step.phase.capitalize()}{paused}: {', '.join(step.points) or 'nothing left to try'}")
+    blocks += [Listing(tuple(steps))] if steps else []
+    blocks += _stopped(report, search.stopped) if search.stopped else []
     return Section("cost", "What the search cost", tuple(blocks))
-
-
-def _step(step: SearchStep) -> str:
-    paused = "" if step.epochs is None else f", {counted(step.epochs, 'epoch')}"
-    return f"{step.phase.capitalize()}{paused}: {', '.join(step.points) or 'nothing left to try'}"
 
 
 def _stopped(report: RunReport, stopped: StoppedFineTunes) -> list[Block]:
@@ -56,12 +57,6 @@ def _stopped(report: RunReport, stopped: StoppedFineTunes) -> list[Block]:
         share = units.percent(units.share(macs, report.search.train_macs))
         saved = f"Stopping them saved at most {units.large(macs)} training MACs, {share} of what the search took."
     return [table(STOPPED, columns, stopped.points), Prose(saved)]
-
-
-INPUT_LABELS = {"image_size": "Input size, pixels", "interpolation": "Resized by", "mean": "Mean", "std": "Std"}
-RUN_LABELS = {"seed": "Seed", "started": "Started"} | {
-    key: key for key in ("schema", "config", "resolved", "data", "weights")
-}
 
 
 def network_weights(report: RunReport) -> Section:

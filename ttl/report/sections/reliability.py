@@ -52,10 +52,10 @@ def _reliability(report: RunReport, networks: Sequence[Side[Confidence]], is_gro
         described.append(f"{side.words}: {', '.join(shares)}")
         result = report.full if network == "full" else report.chosen
         error = result.test.get("ece", Estimate()) if result else Estimate()
-        words = f": calibration error {with_interval(METRICS['ece'], error)}" if error.is_defined else ""
-        key.append((network, side.words + words))
-    title, titles = "share that is right against confidence", ("confidence", "share that is right")
-    picture = axes.plot("reliability", title, f"{'; '.join(described)}.", titles, *marks, whole=False)
+        of_error = f": calibration error {with_interval(METRICS['ece'], error)}" if error.is_defined else ""
+        key.append((network, side.words + of_error))
+    words = "share that is right against confidence", f"{'; '.join(described)}."
+    picture = axes.plot("reliability", words, ("confidence", "share that is right"), *marks, whole=False)
     size = " to ".join(units.whole(n) for n in sorted({min(sizes), max(sizes)}))
     binned = "Test images" if report.task.kind.one_class_each else "Labels"
     caption = (
@@ -85,9 +85,9 @@ def _histogram(networks: Sequence[Side[Confidence]]) -> Figure:
             columns.append(svg.rectangle(f"column {side.network}", x, top, width, axes.y.start - top, tooltip))
             rows.append(row(side.words, amount(left, units.score), amount(right, units.score), amount(count)))
         layers.append(svg.element("g", *columns))
-    title = "how many are told with what confidence"
-    words = f"From the lowest confidence to the highest. {'; '.join(described)}."
-    picture = axes.plot("confidence", title, words, ("confidence", "how many"), *layers, whole=False)
+    order = f"From the lowest confidence to the highest. {'; '.join(described)}."
+    words = "how many are told with what confidence", order
+    picture = axes.plot("confidence", words, ("confidence", "how many"), *layers, whole=False)
     data = Table(PLOTTED, ("Network", "Confidence from", "to", "How many"), tuple(rows), folded=True)
     caption = "How many are told with what confidence: the probability of what the network says."
     key = tuple((f"{side.network} square", side.words) for side in networks)
