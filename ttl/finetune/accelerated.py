@@ -36,8 +36,7 @@ def accelerator(device: str, amp: str = "no") -> Accelerator:
     # accelerate keeps device and precision for the whole process, but the next fine-tune may have others. The
     # process group stays.
     AcceleratorState._reset_state(reset_partial_state=not several)
-    wanted = {} if several else {"ACCELERATE_TORCH_DEVICE": device}
-    with patch_environment(**wanted):
+    with patch_environment(**({} if several else {"ACCELERATE_TORCH_DEVICE": device})):
         return Accelerator(cpu=device == "cpu", mixed_precision=amp)
 
 
@@ -95,6 +94,6 @@ def share_buffers(accelerator: Accelerator, model: nn.Module) -> None:
             buffer.copy_(broadcast(buffer))
 
 
-def joined(rows: npt.NDArray[np.float64], accelerator: Accelerator) -> npt.NDArray[np.float64]:
+def gathered(rows: npt.NDArray[np.float64], accelerator: Accelerator) -> npt.NDArray[np.float64]:
     """The rows of all processes, in the order of their ranks."""
     return rows if accelerator.num_processes == 1 else np.concatenate(gather_object([rows]))

@@ -17,22 +17,19 @@ from ttl.errors import UsageError
 
 @dataclass(frozen=True)
 class Part:
-    """What this process computes at once of a batch, on the device."""
+    """What this process computes at once of a batch: `(n, channels, h, w)` float32, and targets of `Split.taken`."""
 
     inputs: torch.Tensor
-    """`(n, channels, h, w)` float32."""
     targets: torch.Tensor
-    """`(n, ...)`, see `Split.taken`."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One step: the labels of all its samples' images, and this process's parts of it, made when iterated over."""
+    """One step: the labels of all its samples' images, and this process's `size` parts, made when iterated over."""
 
     labels: torch.Tensor
     parts: Iterator[Part]
     size: int
-    """How many parts there are."""
 
 
 class Feed:
@@ -45,8 +42,8 @@ class Feed:
         augment: warps each sample.
         normalise: makes the network's input of pixels; says on which device.
         batch_size: samples a step, all processes together; at most as many as there are.
-        draw: how often to draw each image; None shows each of an epoch's samples once.
         generator: of the order and the warps.
+        draw: how often to draw each image; None shows each of an epoch's samples once.
         parts: of a batch that one process computes one after another, to need less memory.
         rank: which process this is.
         ranks: how many share a batch.

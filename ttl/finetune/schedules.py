@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 from pydantic import Field
 
-from ttl.finetune.definition import Defined, Registered
+from ttl.finetune.definition import Count, Defined, NotNegative, Registered, Share
 
 if TYPE_CHECKING:  # recipes are listed without torch
     from torch import optim
     from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-Count = Annotated[int, Field(ge=1)]
 Epochs = Annotated[int, Field(ge=0)]
-Factor = Annotated[float, Field(ge=0, lt=1)]
-NotNegative = Annotated[float, Field(ge=0)]
 
 
 class Scheduler(Protocol):
@@ -31,12 +28,7 @@ class Scheduler(Protocol):
         """A step of the optimizer was made, and with it so great a share of the epoch is done."""
 
     def step(self, epoch: int, score: float) -> None:
-        """An epoch was made.
-
-        Args:
-            epoch: its number in the phase, from 1.
-            score: of its validation, the higher the better.
-        """
+        """An epoch was made, of this number in its phase, from 1; the score of its validation is better if higher."""
 
     def state_dict(self) -> Any:
         """Plain values, as `torch.save` keeps them."""
@@ -51,12 +43,7 @@ class Schedule(Registered):
 
     @abstractmethod
     def make(self, optimizer: optim.Optimizer, batch: float) -> Scheduler:
-        """Put it to work.
-
-        Args:
-            optimizer: whose learning rates it changes, each group's by the same factor.
-            batch: the share of an epoch that a step is.
-        """
+        """Put it to work on the learning rates of an optimizer's groups, of which a step is `batch` of an epoch."""
 
     @abstractmethod
     def lowest(self, lr: float) -> float:
@@ -82,7 +69,7 @@ class Plateau(Schedule):
     name: ClassVar[str] = "plateau"
 
     patience: Epochs = 5
-    factor: Factor = 0.5
+    factor: Share = 0.5
     min_delta: NotNegative = 0.0
     floor: NotNegative = 0.0
 
@@ -110,8 +97,7 @@ class Plateau(Schedule):
 class _OnPlateau:
     def __init__(self, torchs: ReduceLROnPlateau) -> None:
         self.torchs = torchs
-        self.state_dict = torchs.state_dict
-        self.load_state_dict = torchs.load_state_dict
+        self.state_dict, self.load_state_dict = torchs.state_dict, torchs.load_state_dict
 
     @property
     def lr(self) -> float:
@@ -138,7 +124,7 @@ class Steps(Schedule):
     name: ClassVar[str] = "steps"
 
     at: tuple[Count, ...]
-    factor: Factor = 0.1
+    factor: Share = 0.1
     warmup_epochs: Epochs = 0
 
     def make(self, optimizer: optim.Optimizer, batch: float) -> Scheduler:
@@ -161,25 +147,21 @@ class _InSteps:
     def __init__(self, steps: Steps, optimizer: optim.Optimizer, batch: float) -> None:
         self.steps, self.optimizer, self.batch = steps, optimizer, batch
         self.first = [float(group["lr"]) for group in optimizer.param_groups]
-        self.epochs_done = 0
-        self.step_batch(0.0)
+        self.step(0, score=0.0)
 
     @property
     def lr(self) -> float:
-        return self.first[0] * self._fallen
-
-    @property
-    def _fallen(self) -> float:
-        return float(self.steps.factor ** sum(epoch <= self.epochs_done for epoch in self.steps.at))
+        return self.first[0] * self.fallen
 
     def step_batch(self, done: float) -> None:
         rising = self.steps.warmup_epochs
         risen = min(1.0, (self.epochs_done + done + self.batch) / rising) if rising else 1.0
         for group, first in zip(self.optimizer.param_groups, self.first, strict=True):
-            group["lr"] = first * self._fallen * risen
+            group["lr"] = first * self.fallen * risen
 
     def step(self, epoch: int, score: float) -> None:
         self.epochs_done = epoch
+        self.fallen = float(self.steps.factor ** sum(at <= epoch for at in self.steps.at))
         self.step_batch(0.0)
 
     def state_dict(self) -> dict[str, int]:

@@ -11,7 +11,7 @@ from torch import nn
 
 from ttl.finetune.definition import Registered
 
-if TYPE_CHECKING:  # recipes name adapters, and are listed without torch
+if TYPE_CHECKING:  # recipes name adapters
     from ttl.finetune.recipes import Phase
 
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # recipes name adapters, and are listed without torch
 class Adapter(Registered):
     """Changes how a model learns, and not what is left of it. Its fields are its options; it keeps no other state.
 
-    Both methods change the model in place, run without gradients, and are given it whatever its head or heads are.
+    Both methods change the model in place and run without gradients. It has one head or several.
     """
 
     @abstractmethod
@@ -39,8 +39,4 @@ class Adapter(Registered):
 
     @abstractmethod
     def undress(self, model: nn.Module) -> None:
-        """Write what was learned into plain modules, as they were before `dress`.
-
-        Args:
-            model: dressed, in eval mode.
-        """
+        """Write what was learned into plain modules, as they were before `dress`; the model is in eval mode."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-5
 """Of the largest logit, that the undressed model's may differ by: folding a norm rounds each channel once."""
+REMEDY = "use a recipe without it, and tell its author"
 
 Piece = tuple[str, str, tuple[int, ...]]
 """Name, type and shape of a module, a parameter or a buffer."""
@@ -24,11 +25,9 @@ Piece = tuple[str, str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Dressing:
-    """One model in one adapter.
+    """One model, dressed in place in one adapter.
 
     Attributes:
-        adapter: that it wears.
-        model: dressed, in place.
         plain: what the model consisted of before.
         tensors: names of its parameters and buffers then.
         notes: of the adapter, for the report.
@@ -74,23 +73,17 @@ class Dressing:
         left = sorted(name for name, *_ in set(_pieces(self.model)) ^ self.plain)
         if left:
             raise TrainingError(
-                f"The adapter {self.adapter.name} has left something behind in {left[0] or 'the model'}: "
-                "use a recipe without it, and tell its author"
+                f"The adapter {self.adapter.name} has left something behind in {left[0] or 'the model'}: {REMEDY}"
             )
         if not gap <= TOLERANCE * largest:
             raise TrainingError(
                 f"The adapter {self.adapter.name} can't be folded away: without it the network's outputs differ by "
-                f"{gap:.2g}, and the largest is {largest:.2g}: use a recipe without it, and tell its author"
+                f"{gap:.2g}, and the largest is {largest:.2g}: {REMEDY}"
             )
 
 
 def dress(adapter: Adapter, model: nn.Module, phases: Sequence[Phase]) -> Dressing:
-    """Put an adapter on a plain model, in place.
-
-    Args:
-        adapter: to wear.
-        model: as its fine-tune begins with it.
-        phases: of the recipe.
+    """Put an adapter on a plain model, in place, for a fine-tune in these phases.
 
     Raises:
         UsageError: model and phases don't suit the adapter.
@@ -104,8 +97,7 @@ def dress(adapter: Adapter, model: nn.Module, phases: Sequence[Phase]) -> Dressi
     lost = [name for name, shape in tensors.items() if name not in state or state[name].shape != shape]
     if lost:
         raise TrainingError(
-            f"The adapter {adapter.name} doesn't keep {lost[0]} under its name and in its shape: use a recipe without "
-            "it, and tell its author"
+            f"The adapter {adapter.name} doesn't keep {lost[0]} under its name and in its shape: {REMEDY}"
         )
     return Dressing(adapter, model, plain, frozenset(tensors), notes)
 
