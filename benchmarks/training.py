@@ -23,7 +23,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -36,27 +36,54 @@ from torch.nn import functional as F
 
 from ttl.cut.truncation import truncate
 from ttl.data import AUGMENTATIONS
-from ttl.finetune import Images, fit, recipe
+from ttl.data.decoded import Images
+from ttl.data.modality.normalise import Normalise
+from ttl.finetune import fit, recipe
 from ttl.finetune.feed import Feed
-from ttl.finetune.inference import Normalise
+from ttl.run.decoding import Decoding
 from ttl.run.prepare import prepare
-from ttl.run.prepared import Prepared
-from ttl.run.provenance import describe_machine
+from ttl.run.provenance import machine, versions
+from ttl.run.setting import RunSetting
+from ttl.run.trial_run import settings_of
+from ttl.typed import to_json
 
 RESULTS = Path(__file__).parent / "results" / "training.json"
 SHOWN = ("full", "fc-bn", "fc")
 
 
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What is trained on."""
+
+    setting: RunSetting
+    images: Decoding
+
+    @property
+    def train(self) -> Images:
+        """The training images, decoded when first asked for."""
+        split = self.images.split("train")
+        if not isinstance(split, Images):
+            raise SystemExit("This measures classifiers: give a folder of classes")
+        return split
+
+    @property
+    def normalise(self) -> Normalise:
+        """On the CPU, where it all is measured."""
+        spec = self.setting.network.spec
+        return Normalise(spec.mean, spec.std, "cpu")
+
+
 def main() -> None:
     """Measure, print the tables, write them as JSON."""
     told = arguments()
-    prepared = prepare(study_config(told), lambda event: None, cache_dir=told.cache)
+    setting = prepare(study_config(told), lambda event: None)
+    prepared = Prepared(setting, Decoding(setting.task, setting.sides, setting.network.spec.interpolation, told.cache))
     if told.memory_of:
         print(json.dumps(peak_memory(prepared, told.memory_of)))
         return
-    rows: dict[str, Any] = {**describe_machine(), "definition": prepared.definition(), "turns": told.turns}
-    spec = prepared.backbone.spec
-    ready = Normalise(spec.mean, spec.std, "cpu")(some(prepared).pixels)
+    rows: dict[str, Any] = {"versions": versions(), "hardware": to_json(machine())}
+    rows |= {"definition": setting.definition(), "turns": told.turns}
+    ready = prepared.normalise(some(prepared).pixels)
     rows["loop"] = in_turns(
         {"ttl": lambda: ttl_loop(prepared), "bare": lambda: bare_loop(prepared, ready)}, told.turns, "bare"
     )
@@ -109,14 +136,15 @@ def in_turns(work: dict[str, Callable[[], int]], turns: int, reference: str) -> 
 
 def model_of(prepared: Prepared) -> nn.Module:
     """The whole network with a head for the task, a new copy."""
-    points, classes = prepared.points, len(prepared.task.class_names)
-    return truncate(prepared.backbone.model, points[-1], num_classes=classes).to(memory_format=torch.channels_last)
+    network, classes = prepared.setting.network, len(prepared.setting.task.class_names)
+    model = truncate(network.model, network.points[-1], num_classes=classes)
+    return model.to(memory_format=torch.channels_last)
 
 
 def some(prepared: Prepared) -> Images:
     """Four batches of training images: an epoch that is short enough to take turns."""
-    train = prepared.images["train"]
-    few = 4 * prepared.recipe.batch_size
+    train = prepared.train
+    few = 4 * prepared.setting.recipe.batch_size
     return Images(train.pixels[:few].clone(), train.labels[:few])
 
 
@@ -127,7 +155,7 @@ def ttl_loop(prepared: Prepared, name: str = "full", augment: str = "none") -> i
     last = how.phases[-1]
     how = replace(how, phases=(replace(last, stop=replace(last.stop, epochs=1)),))
     val = Images(train.pixels[:4], train.labels[:4])
-    fit(model_of(prepared), train, val, how, prepared.settings(0, prepared.points[-1]))
+    fit(model_of(prepared), train, val, how, settings_of(prepared.setting, 0, prepared.setting.network.points[-1]))
     return len(train.labels)
 
 
@@ -143,7 +171,7 @@ def bare_loop(prepared: Prepared, tensors: torch.Tensor) -> int:
     model.train()
     labels = torch.from_numpy(train.labels)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
-    for index in torch.split(torch.randperm(len(labels)), prepared.recipe.batch_size):
+    for index in torch.split(torch.randperm(len(labels)), prepared.setting.recipe.batch_size):
         optimizer.zero_grad()
         loss = F.cross_entropy(model(tensors[index]), labels[index])
         loss.backward()  # type: ignore[no-untyped-call]
@@ -156,12 +184,11 @@ def bare_loop(prepared: Prepared, tensors: torch.Tensor) -> int:
 
 def feed(prepared: Prepared, augment: str) -> Iterator[torch.Tensor]:
     """Every training image once, as ttl hands them to the network."""
-    spec = prepared.backbone.spec
     batches = Feed(
-        prepared.images["train"],
+        prepared.train,
         AUGMENTATIONS[augment],
-        Normalise(spec.mean, spec.std, "cpu"),
-        batch_size=prepared.recipe.batch_size,
+        prepared.normalise,
+        batch_size=prepared.setting.recipe.batch_size,
         generator=torch.Generator().manual_seed(0),
     )
     return (part.inputs for batch in batches for part in batch.parts)
@@ -172,22 +199,23 @@ def image_folder(prepared: Prepared, workers: int) -> Iterator[torch.Tensor]:
     from torchvision.datasets import ImageFolder
     from torchvision.transforms import v2
 
-    spec, augment = prepared.backbone.spec, AUGMENTATIONS["ttl"]
+    setting, augment = prepared.setting, AUGMENTATIONS["ttl"]
+    spec, sides = setting.network.spec, list(setting.sides)
     steps = [
-        v2.Resize((spec.image_size, spec.image_size), antialias=True),
+        v2.Resize(sides, antialias=True),
         v2.RandomRotation(augment.max_rotation_degrees, interpolation=v2.InterpolationMode.BILINEAR),
-        v2.RandomResizedCrop(spec.image_size, scale=(augment.min_crop_scale**2, 1), ratio=(1, 1), antialias=True),
+        v2.RandomResizedCrop(sides, scale=(augment.min_crop_scale**2, 1), ratio=(1, 1), antialias=True),
         v2.ToImage(),
         v2.ToDtype(torch.float32, scale=True),
         v2.Normalize(spec.mean, spec.std),
     ]
-    images = ImageFolder(prepared.config.data, v2.Compose(steps))
+    images = ImageFolder(setting.config.data, v2.Compose(steps))
     position = {path: number for number, (path, _) in enumerate(images.samples)}
-    root = Path(prepared.config.data)
-    chosen = [position[str(root / name)] for name in prepared.task.train.ids]
+    root = Path(setting.config.data)
+    chosen = [position[str(root / name)] for name in setting.task.train.ids]
     loader = torch.utils.data.DataLoader(
         torch.utils.data.Subset(images, chosen),
-        batch_size=prepared.recipe.batch_size,
+        batch_size=setting.recipe.batch_size,
         shuffle=True,
         num_workers=workers,
     )
@@ -201,7 +229,7 @@ def exhausted(batches: Iterable[torch.Tensor]) -> int:
 
 def peak_memory(prepared: Prepared, name: str) -> float:
     """MB of resident memory that an epoch of the recipe takes at most, less what the process takes before (Linux)."""
-    _ = prepared.images
+    _ = prepared.train  # decodes them
     Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts anew
     before = _status("VmRSS")
     epoch_of(prepared, name)()

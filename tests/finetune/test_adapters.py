@@ -25,7 +25,7 @@ from ttl.data.modality.normalise import Normalise
 from ttl.errors import TrainingError, UsageError
 from ttl.finetune import Epoch, Fit, Recipe, Settings, epochs_done, fit, recipe
 from ttl.finetune.adapters import ADAPTERS, adapter_kind
-from ttl.finetune.adapters.dressing import dress
+from ttl.finetune.adapters.adapter import dress
 from ttl.finetune.trainable import batch_norms, select, train_mode
 
 SETTINGS = Settings(kind=KINDS["binary"], mean=(0.5,) * 3, std=(0.25,) * 3, seed=3, epochs=4, batch_size=4, lr=0.01)

@@ -37,11 +37,9 @@ class Registered(Defined, ABC):
 
 
 def definition(value: Defined, *, without: Sequence[str] = ()) -> dict[str, Json]:
-    """The fields of `value` that differ from their defaults, what it is called in its registry, and versions above 1.
+    """The fields that differ from their defaults, the name in the registry, and versions above 1.
 
-    Args:
-        value: its fields are plain values, tuples, mappings and dataclasses like itself.
-        without: fields that don't decide what it does.
+    `without` names fields that don't decide what it does; others are plain values, tuples, mappings and its like.
     """
     content: dict[str, Json] = {"name": value.name} if isinstance(value, Registered) else {}
     if value.version > 1:

@@ -20,7 +20,6 @@ class Epoch:
 
     Attributes:
         epoch: its number, from 1, over all phases.
-        phase: what trained in it.
         lr: the learning rate of its first step.
         train_loss: mean over the samples, while the weights moved.
         val_loss: of the validation images; of several heads the mean.

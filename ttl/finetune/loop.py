@@ -12,7 +12,9 @@ from statistics import fmean
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import torch
+from accelerate.utils import gather_object
 from torch import nn
 
 from ttl import processes
@@ -20,8 +22,8 @@ from ttl.data import Kind, augmentation
 from ttl.data.decoded import Split
 from ttl.data.modality.normalise import Normalise
 from ttl.errors import TrainingError, TTLError, UsageError
-from ttl.finetune.accelerated import accelerator, gathered, resolve_device, share_buffers, together
-from ttl.finetune.adapters.dressing import Dressing, dress
+from ttl.finetune.accelerated import accelerator, resolve_device, share_buffers, together
+from ttl.finetune.adapters.adapter import Dressing, dress
 from ttl.finetune.epoch import Epoch
 from ttl.finetune.feed import Batch, Feed
 from ttl.finetune.recipes import Phase, Recipe
@@ -42,15 +44,14 @@ class Settings:
     """What decides a fine-tune beside its recipe.
 
     Attributes:
-        mean: of the input's channels, for pixels in 0..1.
-        std: likewise.
+        mean: of the input's channels, for pixels in 0..1; `std` likewise.
         seed: of the order, the augmentation and dropout.
         epochs: at most so many in all phases together, of which the last has at least half; None leaves it to
             the recipe's stop rule.
         batch_size: images a step, all processes together; the recipe's by default.
         accumulate: parts that each batch is computed in, one after another, to need less memory. The step is the
             whole batch's; only batch norms in training mode see a part at a time.
-        lr: the learning rate of the last phase; the recipe's by default.
+        lr: of the last phase; the recipe's by default.
         frozen: names of the parameters and buffers below the freeze point, for recipes that have one.
         balance: of classes: `none`, `loss` (rare ones count more) or `sampler` (rare ones are drawn more often).
         amp: mixed precision while training: `no`, `bf16` or `fp16`. Validation computes in float32 always.
@@ -123,8 +124,7 @@ def fit(
         model: as `ttl.truncate` made it: its head is the submodule `ttl_head`; or with a head at every point.
         train: what is learned from.
         val: what decides the schedule and which epoch is kept.
-        recipe: how.
-        settings: what else decides the result, and where to compute.
+        recipe: how; `settings` are what else decides the result, and where to compute.
         on_epoch: is given each epoch of the curve.
         on_images: is given, after each step, how many samples of the epoch it made use of, and how many there are.
         checkpoint: a file that keeps the state after each epoch; if it holds one of the same recipe and settings,
@@ -138,14 +138,13 @@ def fit(
             doesn't suit the model, or an option is no good.
         RunFolderError: the checkpoint can't be written.
     """
-    device = settings.device
-    resolve_device(device)
+    resolve_device(settings.device)
     if settings.lr is not None:
         recipe = recipe.at_rate(settings.lr)
     endless = [phase.name for phase in recipe.phases if not phase.ends]
     if endless and settings.epochs is None:
         raise UsageError(f"Phase {endless[0]} of {recipe.name} has no end: give it epochs or stop_after, or --epochs")
-    cuda = [torch.device(device)] if device.startswith("cuda") else []
+    cuda = [torch.device(settings.device)] if settings.device.startswith("cuda") else []
     try:
         with torch.random.fork_rng(devices=cuda):
             torch.manual_seed(settings.seed)
@@ -154,11 +153,11 @@ def fit(
             run = _Run(model, train, val, recipe, settings, dressing)
             result = run.all(Checkpoint(checkpoint, run.identity()), pause_after, on_epoch, on_images)
             if dressing is not None:
-                dressing.undress(run.some_inputs())
+                dressing.undress(run.feed.normalise(val.crops()[:COMPARED].to(run.device)))
                 model.to(run.device)
             return result
     except (RuntimeError, ValueError) as error:
-        explained = _explained(error, settings.batch_size or recipe.batch_size, device)
+        explained = _explained(error, settings.batch_size or recipe.batch_size, settings.device)
         if explained is None:
             raise
         raise explained from error
@@ -227,10 +226,6 @@ class _Run:
             "recipe": json.dumps(self.recipe.definition()),
             "shapes": repr({name: tuple(value.shape) for name, value in self.model.state_dict().items()}),
         }
-
-    def some_inputs(self) -> torch.Tensor:
-        """`(n, channels, ...)`: a few validation images as the network is given them."""
-        return self.feed.normalise(self.val.crops()[:COMPARED].to(self.device))
 
     def all(
         self, checkpoint: Checkpoint, pause_after: int | None, on_epoch: OnEpoch | None, on_images: OnImages | None
@@ -365,20 +360,10 @@ class _Run:
             if self.on_images is not None:
                 self.on_images(done, samples)
         mean_loss = float(self.accelerator.reduce(total, "sum")) / samples
-        trained = perf_counter() - start
+        speed = samples / (perf_counter() - start)
         self._check("training", mean_loss, lr)
-        loss, figures, of_heads = self._validation(lr)
-        epoch = Epoch(
-            epoch=len(self.curve) + 1,
-            phase=phase.name,
-            lr=lr,
-            train_loss=mean_loss,
-            val_loss=loss,
-            val=figures,
-            of_heads=of_heads,
-            images_per_second=samples / trained,
-            seconds=perf_counter() - start,
-        )
+        number, validated, seconds = len(self.curve) + 1, self._validation(lr), perf_counter() - start
+        epoch = Epoch(number, phase.name, lr, mean_loss, *validated, images_per_second=speed, seconds=seconds)
         self.curve.append(epoch)
         return epoch
 
@@ -404,7 +389,7 @@ class _Run:
         kind, labels = self.settings.kind, self.val.labels
         own = self.val.share(self.rank, self.ranks)
         rows = kind.predict(self.model, own, self.feed.normalise, divisor=self.settings.divisor)
-        heads = kind.by_head(gathered(rows, self.accelerator))
+        heads = kind.by_head(np.concatenate(gather_object([rows])))
         loss = fmean(kind.log_loss(labels, head) for head in heads)
         # An epoch's last step can break the weights: its training loss was computed before.
         self._check("validation", loss, lr)

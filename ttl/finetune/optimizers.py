@@ -16,11 +16,7 @@ if TYPE_CHECKING:  # recipes are listed without torch
 
 @dataclass(frozen=True)
 class Optimizer(Registered):
-    """One of `torch.optim`: the subclass has its class's name, and the fields are its arguments.
-
-    Attributes:
-        lr: the learning rate that a phase begins with.
-    """
+    """One of `torch.optim`: the subclass has its class's name, and the fields are its arguments."""
 
     lr: Annotated[float, Field(ge=1e-12)]
 
@@ -39,12 +35,7 @@ class Optimizer(Registered):
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """Adam (Kingma & Ba, ICLR 2015), with L2 decay in the gradient as torch has it.
-
-    Attributes:
-        betas: the shares that the averages of the gradient and of its square keep of what they were, step by step.
-        weight_decay: times the weight is added to its gradient.
-    """
+    """Adam (Kingma & Ba, ICLR 2015), with L2 decay in the gradient as torch has it."""
 
     name: ClassVar[str] = "adam"
 
@@ -54,12 +45,7 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """Stochastic gradient descent with momentum: v = momentum * v + gradient, then w = w - lr * v.
-
-    Attributes:
-        momentum: the share that the sum of gradients keeps of what it was.
-        weight_decay: times the weight is added to its gradient.
-    """
+    """Stochastic gradient descent: v = momentum * v + gradient + weight_decay * w, then w = w - lr * v."""
 
     name: ClassVar[str] = "sgd"
 

@@ -33,12 +33,10 @@ class Phase(Defined):
     """A stretch of training with one set of trainable parameters, from the best state of the one before.
 
     Attributes:
-        train: `head`, `bn` (scale and shift of every batch norm), `all`, `above` (all that isn't below the freeze
-            point).
+        train: keys of `PARTS`.
         bn: `eval`: batch norms use their running statistics and leave them as they are.
         stop: when the phase ends; the run's cap may end it before.
-        bn_momentum: the weight of a batch in the running statistics (torch's sense); None leaves it as the network
-            has it.
+        bn_momentum: the weight of a batch in the running statistics (torch's sense); None is the network's own.
     """
 
     train: tuple[Part, ...]

@@ -63,12 +63,10 @@ class State:
     """All that decides how a fine-tune goes on.
 
     Attributes:
-        model: its state dict, dressed if it wears an adapter.
-        notes: for the report, so far.
+        model: dressed, if it wears an adapter.
         scaler: of the loss in half precision; None where there is none.
         generator: random state of order and augmentation.
-        rng: torch's random state, of dropout.
-        cuda_rng: likewise on a CUDA device.
+        rng: torch's random state, of dropout; `cuda_rng` likewise on a CUDA device.
     """
 
     __pydantic_config__ = WITH_TENSORS
@@ -105,9 +103,7 @@ _STATE = TypeAdapter(State)
 class Checkpoint:
     """A file that holds the state of one fine-tune; without a path nothing is kept.
 
-    Args:
-        path: the file; its folder is made when first written.
-        identity: what must be the same for the state to be used: a state of something else counts as none.
+    What it is the state of, its `identity`, must be the same when it is read: a state of something else counts as none.
     """
 
     def __init__(self, path: Path | None, identity: Mapping[str, str]) -> None:
@@ -159,7 +155,9 @@ def _read(path: Path, identity: Mapping[str, str] | None = None) -> State | None
             if parts.testzip() is not None:
                 return None
         content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except Exception:  # what a single wrong byte makes zip, its decompressors and the unpickler raise has no common class
+    except (
+        Exception
+    ):  # what a single wrong byte makes zip, its decompressors and the unpickler raise has no common class
         return None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         return None

@@ -12,7 +12,6 @@ from ttl.finetune.definition import Count, Defined, NotNegative, Registered, Sha
 
 if TYPE_CHECKING:  # recipes are listed without torch
     from torch import optim
-    from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 Epochs = Annotated[int, Field(ge=0)]
 
@@ -60,8 +59,7 @@ class Plateau(Schedule):
     """The learning rate falls when the validation figure stagnates.
 
     Attributes:
-        patience: epochs without a better figure that it bears, before the next one lowers it.
-        factor: what it is multiplied by.
+        patience: epochs without a better figure that it bears, before the next one multiplies it by `factor`.
         min_delta: a better figure must be better by more than this.
         floor: it never falls below this.
     """
@@ -75,19 +73,7 @@ class Plateau(Schedule):
 
     def make(self, optimizer: optim.Optimizer, batch: float) -> Scheduler:
         """See `Schedule`."""
-        from torch.optim.lr_scheduler import ReduceLROnPlateau
-
-        return _OnPlateau(
-            ReduceLROnPlateau(
-                optimizer,
-                mode="max",
-                factor=self.factor,
-                patience=self.patience,
-                threshold=self.min_delta,
-                threshold_mode="abs",
-                min_lr=self.floor,
-            )
-        )
+        return _OnPlateau(self, optimizer)
 
     def lowest(self, lr: float) -> float:
         """See `Schedule`."""
@@ -95,9 +81,13 @@ class Plateau(Schedule):
 
 
 class _OnPlateau:
-    def __init__(self, torchs: ReduceLROnPlateau) -> None:
-        self.torchs = torchs
-        self.state_dict, self.load_state_dict = torchs.state_dict, torchs.load_state_dict
+    def __init__(self, rule: Plateau, optimizer: optim.Optimizer) -> None:
+        from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+        self.torchs = ReduceLROnPlateau(
+            optimizer, "max", rule.factor, rule.patience, rule.min_delta, threshold_mode="abs", min_lr=rule.floor
+        )
+        self.state_dict, self.load_state_dict = self.torchs.state_dict, self.torchs.load_state_dict
 
     @property
     def lr(self) -> float:
@@ -112,11 +102,9 @@ class _OnPlateau:
 
 @dataclass(frozen=True)
 class Steps(Schedule):
-    """The learning rate is multiplied by a factor after given epochs, and may rise from near 0 in the first ones.
+    """The learning rate is multiplied by `factor` after the epochs `at`, and may rise from near 0 in the first ones.
 
     Attributes:
-        at: the numbers of epochs after which it falls.
-        factor: what it is multiplied by each time.
         warmup_epochs: over these it rises in equal parts, a part each step, to what it would be without a warm-up
             (Goyal et al. 2017, section 2.2, from 0).
     """

@@ -21,10 +21,7 @@ def batch_norms(model: nn.Module) -> list[_BatchNorm]:
 def select(model: nn.Module, phase: Phase, frozen: Collection[str] = ()) -> list[nn.Parameter]:
     """Let exactly the phase's parameters require gradients; they are returned.
 
-    Args:
-        model: with its head in the submodule `ttl_head`, or a U-Net.
-        phase: says which parts train.
-        frozen: names of what lies below the freeze point, for the part `above`.
+    The model has its head in the submodule `ttl_head`, or is a U-Net; `frozen` names what lies below the freeze point.
     """
     parts = {
         "all": list(model.parameters()),

@@ -2,12 +2,13 @@
 
 To add a recipe: a row in `RECIPES` of `ttl.finetune.recipes`.
 To add an optimizer or a schedule: a class in `optimizers.py` or `schedules.py`, and its name in the registry there. Its
-fields are those of its TOML table, checked by their types. The training loop stays as it is.
+fields are those of its TOML table, checked by their types.
 To add an adapter: a file here with a subclass of `Adapter` (its fields are its options), a row in `ADAPTERS`, and a row
-in `RECIPES` that names it. The training loop stays as it is.
-Where a default or the meaning of a field changes: raise the `version` of its class, so that no old trial counts as new.
+in `RECIPES` that names it.
+The training loop stays as it is. Where a default or the meaning of a field changes: raise the `version` of its class, so
+that no old trial counts as new.
 
-Rules for adapters that `dressing.py` checks in each fine-tune:
+Rules for adapters, which `adapter.py` checks in each fine-tune:
 - While the model is dressed, its parameters and buffers keep their names and shapes: freeze points go by them. What is
   added stands in or under the module that it belongs to, and is frozen together with it.
 - Undressed, the model has the modules, parameters and buffers of the plain one, by name, type and shape, and computes
