@@ -1,3 +1,5 @@
+"""What a classifier is given, and the probabilities that it gives."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -8,9 +10,16 @@ from torch import nn
 from toy_networks import TinyResNet
 from ttl.cut.points import truncation_points
 from ttl.cut.truncation import truncate
-from ttl.finetune import normalised, predict
+from ttl.data.decoded import Images
+from ttl.data.kind import KINDS
+from ttl.data.modality.normalise import Normalise, normalised
 
 MEAN, STD = (0.5, 0.25, 0.0), (0.5, 0.25, 2.0)
+
+
+def predict(model: nn.Module, pixels: torch.Tensor, kind: str = "multiclass") -> np.ndarray:
+    split = Images(pixels, np.zeros(len(pixels), np.int64))
+    return KINDS[kind].predict(model, split, Normalise(MEAN, STD, "cpu"))
 
 
 def tiny(num_classes: int = 3, dropout: float = 0.0) -> nn.Module:
@@ -54,7 +63,7 @@ def test_the_networks_input_is_channels_last_and_the_pixels_stay_as_they_are() -
 
 @pytest.mark.parametrize(("kind", "classes"), [("binary", 2), ("multiclass", 3)])
 def test_probabilities_are_float64_and_each_row_sums_to_one(kind: str, classes: int) -> None:
-    probabilities = predict(tiny(classes), noise(7), kind=kind, mean=MEAN, std=STD)
+    probabilities = predict(tiny(classes), noise(7), kind)
     assert probabilities.shape == (7, classes)
     assert probabilities.dtype == np.float64
     assert (probabilities >= 0).all()
@@ -66,15 +75,16 @@ def test_probabilities_are_the_softmax_of_the_eval_mode_logits_in_order() -> Non
     with torch.no_grad():
         logits = model(normalised(pixels, MEAN, STD)).double().numpy()
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    found = predict(model, pixels, kind="multiclass", mean=MEAN, std=STD)
+    found = predict(model, pixels)
     np.testing.assert_allclose(found, expected, rtol=1e-9)
     assert len(np.unique(found[:, 0])) == 5
 
 
-def test_the_batch_size_changes_nothing_but_the_speed() -> None:
+def test_the_batch_size_changes_nothing_but_the_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     model, pixels = tiny(), noise(7)
-    whole = predict(model, pixels, kind="multiclass", mean=MEAN, std=STD)
-    parts = predict(model, pixels, kind="multiclass", mean=MEAN, std=STD, batch_size=3)
+    whole = predict(model, pixels)
+    monkeypatch.setattr("ttl.data.kind.classes.BATCH", 3)
+    parts = predict(model, pixels)
     np.testing.assert_allclose(parts, whole, rtol=1e-5)
 
 
@@ -82,15 +92,15 @@ def test_grey_pixels_are_predicted_as_the_same_image_in_colour() -> None:
     model, grey = tiny(), noise(4, channels=1)
     colour = grey.repeat(1, 3, 1, 1)
     np.testing.assert_array_equal(
-        predict(model, grey, kind="multiclass", mean=MEAN, std=STD),
-        predict(model, colour, kind="multiclass", mean=MEAN, std=STD),
+        predict(model, grey),
+        predict(model, colour),
     )
 
 
 def test_predicting_leaves_eval_mode_and_touches_no_weight_or_statistic() -> None:
     model = tiny(dropout=0.5).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    first = predict(model, noise(4), kind="multiclass", mean=MEAN, std=STD)
+    first = predict(model, noise(4))
     assert not any(module.training for module in model.modules())
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    np.testing.assert_array_equal(first, predict(model, noise(4), kind="multiclass", mean=MEAN, std=STD))
+    np.testing.assert_array_equal(first, predict(model, noise(4)))
