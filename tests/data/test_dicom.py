@@ -17,7 +17,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEGLSLossless, 
 from ttl.data import load_task, open_image
 from ttl.data.modality.facts import Facts
 from ttl.data.modality.image import check_image
-from ttl.data.readers.folder import read_folder
+from ttl.data.readers.class_folders import read_folder
 from ttl.data.sources import ArraySource
 from ttl.errors import DataError, UsageError
 

@@ -17,7 +17,7 @@ from ttl.data.duplicates import (
     keep_together,
     perceptual_hash,
 )
-from ttl.data.readers.folder import read_folder
+from ttl.data.readers.class_folders import read_folder
 from ttl.data.sources import ArraySource
 from ttl.data.task import Duplicate
 from ttl.errors import DataError

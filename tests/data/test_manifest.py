@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from ttl.data.pool import Progress
-from ttl.data.readers.check import Reading
-from ttl.data.readers.folder import read_folder
+from ttl.data.readers.class_folders import read_folder
 from ttl.data.readers.manifest import read_manifest
-from ttl.data.readers.table import Columns
+from ttl.data.readers.readable import Reading
+from ttl.data.readers.table_file import Columns
 from ttl.data.records import Records
 from ttl.errors import DataError
 

@@ -18,8 +18,8 @@ from PIL import Image
 from ttl.data import Columns, describe, load_task, write_splits
 from ttl.data.describe import Spread
 from ttl.data.modality.mask_file import check_mask, read_mask
-from ttl.data.readers.check import Reading
 from ttl.data.readers.mask_set import read_masks
+from ttl.data.readers.readable import Reading
 from ttl.data.records import Records
 from ttl.data.task import IGNORE
 from ttl.errors import DataError

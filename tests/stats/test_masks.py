@@ -9,7 +9,7 @@ import pytest
 
 from ttl.errors import DataError, UsageError
 from ttl.stats import COLUMNS, overlap
-from ttl.stats.masks import boundary, hausdorff95
+from ttl.stats.mask_overlap import boundary, hausdorff95
 
 TP, FP, FN, NLL, HD95 = range(5)
 

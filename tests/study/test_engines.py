@@ -17,7 +17,7 @@ from toy_work import descendants, gone, named
 from ttl.config import RunConfig
 from ttl.errors import RunFolderError, UsageError
 from ttl.run import EpochDone, Event, Note, TrialDone, TrialPaused, TrialStarted, run
-from ttl.run.worker import Worker
+from ttl.run.run_worker import Worker
 
 TIMELESS = ("seconds", "images_per_second", "latency", "started", "run")
 BESIDE = {"local": {"jobs": 2}, "ray": {"jobs": 2, "engine": "ray"}}

@@ -10,11 +10,11 @@ from ttl.data.duplicates import Dedupe, checked_for_leaks, deduplicated
 from ttl.data.modality.dicom import Window
 from ttl.data.pool import Progress
 from ttl.data.readers.arrays import BUILTIN, read_builtin, read_npz
-from ttl.data.readers.check import Reading
-from ttl.data.readers.folder import read_folder
+from ttl.data.readers.class_folders import read_folder
 from ttl.data.readers.manifest import read_manifest
 from ttl.data.readers.mask_set import read_masks
-from ttl.data.readers.table import NO_COLUMNS, Columns
+from ttl.data.readers.readable import Reading
+from ttl.data.readers.table_file import NO_COLUMNS, Columns
 from ttl.data.records import Records
 from ttl.data.split import Assignment, assign, thinned
 from ttl.data.task import SPLITS, UNUSED, Samples, Task, picked

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ttl.stats.masks import UNLABELLED
+from ttl.stats.mask_overlap import UNLABELLED
 
 if TYPE_CHECKING:
     from ttl.data.kind import Kind

@@ -32,8 +32,8 @@ from ttl.report.schema.searched import (
     UNetPointRecord,
 )
 from ttl.run.findings import Findings, SeedRuns
-from ttl.run.on_test import class_values, on_test
 from ttl.run.setting import RunSetting
+from ttl.run.tested import class_values, on_test
 from ttl.search.evidence.overlap import OVERLAP, Similarities
 from ttl.search.strategy import SearchEnd
 from ttl.study.record import TrialRecord

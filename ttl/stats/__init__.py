@@ -24,9 +24,9 @@ from ttl.stats.kinds import headline as headline
 from ttl.stats.kinds import metrics as metrics
 from ttl.stats.kinds import per_class as per_class
 from ttl.stats.kinds import primary as primary
-from ttl.stats.masks import COLUMNS as COLUMNS
-from ttl.stats.masks import UNLABELLED as UNLABELLED
-from ttl.stats.masks import overlap as overlap
+from ttl.stats.mask_overlap import COLUMNS as COLUMNS
+from ttl.stats.mask_overlap import UNLABELLED as UNLABELLED
+from ttl.stats.mask_overlap import overlap as overlap
 from ttl.stats.ratio import ratio_interval as ratio_interval
 from ttl.stats.resampling import wilson as wilson
 from ttl.stats.scoring import ALL_METRICS as ALL_METRICS

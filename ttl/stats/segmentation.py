@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ttl.errors import DataError, UsageError
-from ttl.stats.masks import COLUMNS
+from ttl.stats.mask_overlap import COLUMNS
 from ttl.stats.resampling import Array, Labels
 from ttl.stats.scoring import mean_of_defined, ratio
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ttl.data.readers.check import PLAIN, Checked, Reading, check_images, oddities
 from ttl.data.readers.mask_set import MaskedImage, Matched, mask_records
-from ttl.data.readers.table import NO_COLUMNS, SHOWN, Columns, Table, read_table
+from ttl.data.readers.readable import PLAIN, Checked, Reading, check_images, oddities
+from ttl.data.readers.table_file import NO_COLUMNS, SHOWN, Columns, Table, read_table
 from ttl.data.records import Records
 from ttl.data.task import MISSING, Labels, picked
 from ttl.errors import DataError

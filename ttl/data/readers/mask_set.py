@@ -13,8 +13,8 @@ from ttl.data.modality.facts import Facts, MaskFacts
 from ttl.data.modality.image import check_image
 from ttl.data.modality.mask_file import check_mask
 from ttl.data.pool import in_threads
-from ttl.data.readers.check import PLAIN, Reading, left_aside, oddities, patients, reasons
 from ttl.data.readers.mask_classes import FILE, classes_of, read_class_names
+from ttl.data.readers.readable import PLAIN, Reading, left_aside, oddities, patients, reasons
 from ttl.data.readers.walk import Content, content_of, entries, split_folders
 from ttl.data.records import Records
 from ttl.data.sources import FileSource, MaskSource

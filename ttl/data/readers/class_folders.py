@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ttl.data.readers.check import PLAIN, Reading, check_images, left_aside, oddities, patients, reasons
+from ttl.data.readers.readable import PLAIN, Reading, check_images, left_aside, oddities, patients, reasons
 from ttl.data.readers.walk import content_of, entries, is_image, split_folders
 from ttl.data.records import Records
 from ttl.data.task import picked
