@@ -19,24 +19,21 @@ from ttl.words.sides import ImageSize
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A whole network, in eval mode, its classifier included.
-
-    Attributes:
-        name: as `load_network` takes it.
-        model: with the weights asked for; whoever trains copies it.
-        spec: what it expects of its images.
-        weights: where its weights came from, and what of it they cover.
-        points: where it can be cut, lowest first; the last one is the whole of it.
-        begun_anew: the same network, what has no weights of its own begun at random with a seed; None where nothing
-            of it has to be.
-    """
+    """A whole network, in eval mode, its classifier included."""
 
     name: str
+    """As `load_network` takes it."""
     model: nn.Module
+    """With the weights asked for; whoever trains copies it."""
     spec: InputSpec
+    """What it expects of its images."""
     weights: WeightsReport
+    """Where its weights came from, and what of it they cover."""
     points: TruncationPoints
+    """Where it can be cut, lowest first; the last one is the whole of it."""
     begun_anew: Callable[[int], nn.Module] | None = None
+    """The same network, what has no weights of its own begun at random with a seed; None where nothing of it has to
+    be."""
 
     @property
     def draws_masks(self) -> bool:

@@ -9,11 +9,6 @@ from ttl.search.strategy import Batch, Chooser, Strategy
 
 
 def exhaustive(candidates: Sequence[Cut], choose: Chooser) -> Strategy:
-    """Try every candidate.
-
-    Args:
-        candidates: lowest first.
-        choose: picks among all of them.
-    """
+    """Try every candidate; `choose` picks among all of them."""
     scores = yield Batch("exhaustive", tuple(candidates))
     return choose(candidates, scores)
