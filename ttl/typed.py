@@ -114,6 +114,8 @@ def read_object(path: Path) -> object | None:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else f"it isn't JSON ({error})"
         raise RunFolderError(f"{path} can't be read: {why}; {REMEDY}") from error
+    if content is None:  # which would pass for a file that isn't there
+        raise RunFolderError(f"{path} can't be read: it holds nothing; {REMEDY}")
     return content
 
 

@@ -36,10 +36,7 @@ def with_heads(
     Args:
         model: the network that the points came from; it is left as it is.
         points: of `truncation_points(model)`, lowest first.
-        num_classes: outputs of each head.
-        pool: as in `truncate`.
-        dropout: before each linear layer.
-        seed: of the heads' random weights.
+        num_classes: outputs of each head; `pool`, `dropout` and `seed` are as in `truncate`.
 
     Returns:
         a module from images to logits `(n, points, num_classes)`; `(n, points, num_classes, h, w)` of a U-Net.

@@ -30,36 +30,28 @@ def _convolution(args: Sequence[Any], out: Any) -> int:
     return size(x.shape[:1]) * size(weight.shape) * size((x if transposed else out).shape[2:])
 
 
-def _product(left: int) -> Formula:
-    """Matrix product of arguments `left` `(…, m, k)` and `left + 1` `(…, k, n)`."""
-
-    def formula(args: Sequence[Any], out: Any) -> int:
-        return size(args[left].shape) * int(args[left + 1].shape[-1])
-
-    return formula
-
-
 def _attention(args: Sequence[Any], out: Any) -> int:
     query, key, value = (tensor.shape for tensor in args[:3])
     return size(query[:-1]) * int(key[-2]) * (int(query[-1]) + int(value[-1]))
 
 
-def _norm(per_element: int) -> Formula:
-    """`per_element` MACs with a weight (the second argument), one less without."""
+def _product(left: int) -> Formula:
+    """Matrix product of arguments `left` `(…, m, k)` and `left + 1` `(…, k, n)`."""
+    return lambda args, out: size(args[left].shape) * int(args[left + 1].shape[-1])
+
+
+def _norm(per_element: int, weights: slice = slice(1, 3)) -> Formula:
+    """`per_element` MACs where `weights` of the arguments hold a tensor, one less without."""
 
     def formula(args: Sequence[Any], out: Any) -> int:
-        affine = len(args) > 1 and any(isinstance(arg, torch.Tensor) for arg in args[1:3])
+        affine = any(isinstance(arg, torch.Tensor) for arg in args[weights])
         return size(args[0].shape) * (per_element if affine else per_element - 1)
 
     return formula
 
 
 def _batch_norm(args: Sequence[Any], out: Any) -> int:
-    return _norm(5 if args[5] is True else 2)(args[:2], out)
-
-
-def _layer_norm(args: Sequence[Any], out: Any) -> int:
-    return _norm(5)((args[0], *args[2:4]), out)
+    return _norm(5 if args[5] is True else 2, slice(1, 2))(args, out)
 
 
 def _per_input(args: Sequence[Any], out: Any) -> int:
@@ -67,10 +59,7 @@ def _per_input(args: Sequence[Any], out: Any) -> int:
 
 
 def _per_output(count: int) -> Formula:
-    def formula(args: Sequence[Any], out: Any) -> int:
-        return count * size(out.shape)
-
-    return formula
+    return lambda args, out: count * size(out.shape)
 
 
 FORMULAS: Mapping[str, Formula] = {
@@ -90,9 +79,9 @@ FORMULAS: Mapping[str, Formula] = {
     "native_batch_norm": _batch_norm,
     "cudnn_batch_norm": _batch_norm,
     "_native_batch_norm_legit_no_training": _norm(2),
-    "native_layer_norm": _layer_norm,
+    "native_layer_norm": _norm(5, slice(2, 4)),
     "native_group_norm": _norm(5),
-    "_fused_rms_norm": _layer_norm,
+    "_fused_rms_norm": _norm(5, slice(2, 4)),
     "mean": _per_input,
     "_adaptive_avg_pool2d": _per_input,
     "avg_pool2d": _per_input,

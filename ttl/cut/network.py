@@ -32,8 +32,7 @@ class Network:
     points: TruncationPoints
     """Where it can be cut, lowest first; the last one is the whole of it."""
     begun_anew: Callable[[int], nn.Module] | None = None
-    """The same network, what has no weights of its own begun at random with a seed; None where nothing of it has to
-    be."""
+    """The same, what has no weights of its own begun at random with a seed; None where nothing of it has to be."""
 
     @property
     def draws_masks(self) -> bool:
@@ -56,14 +55,7 @@ def load_network(
     seed: int = 0,
     finish: str = "block",
 ) -> Network:
-    """Make a network, load its weights and find its truncation points.
-
-    Args:
-        name: a timm name, `tv:NAME`, or `unet:ENCODER`.
-        weights: `default`, `none`, or the path of a checkpoint.
-        image_size: of its input; its own by default.
-        seed: of what stays random.
-        finish: where a cut ends, see `truncation_points`.
+    """Make a network, load its weights (see `load_backbone`) and find its points (see `truncation_points`).
 
     Raises:
         ModelError: there is no such network, or it can't be cut.

@@ -27,8 +27,6 @@ from torch.utils._pytree import tree_map_only
 from ttl.errors import ModelError
 from ttl.words.sides import ImageSize, sides_of
 
-CONTAINERS = (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict)
-
 BATCHES = (1, 3)
 """Batch sizes that a followed branch must be the same for."""
 
@@ -66,16 +64,11 @@ def ancestors(values: Iterable[fx.Node]) -> set[fx.Node]:
 
 
 def trace(model: nn.Module, *, image_size: ImageSize = 224, channels: int = 3) -> Traced:
-    """Trace a model, which is left as it is.
+    """Trace a model that takes images `(n, channels, *sides)`, for the size whose branches are followed.
 
-    Modules stay whole (one operation) where they have no parts, are of a class of torch.nn (norms and
-    dropout with their subclasses: train and eval mode still work in them), read their own training
-    flag, or can't be traced through and hold no blocks.
-
-    Args:
-        model: takes images `(n, channels, *sides)`.
-        image_size: of the image whose branches are followed, in pixels: the side of a square, or its sides.
-        channels: the image's channels.
+    It is left as it is. Modules stay whole (one operation) where they have no parts, are of a class of torch.nn (norms
+    and dropout with their subclasses: train and eval mode still work in them), read their own training flag, or can't
+    be traced through and hold no blocks.
 
     Raises:
         ModelError: the model can't be traced: its control flow depends on more than the image's size.
@@ -87,16 +80,17 @@ def trace(model: nn.Module, *, image_size: ImageSize = 224, channels: int = 3) -
         try:
             traced = tracer.run(model)
         except _UntraceableError as stop:
-            kind = type(stop.module)
-            if kind not in steered and (stop.module is model or _holds_blocks(stop.module)):
+            path, module = stop.args
+            kind = type(module)
+            if kind not in steered and (module is model or _holds_blocks(module)):
                 steered.add(kind)
-            elif kind not in whole and stop.module is not model:
+            elif kind not in whole and module is not model:
                 whole.add(kind)
             else:
                 cause = stop.__cause__
                 raise ModelError(
                     f"{type(model).__name__} can't be walked: {kind.__name__} "
-                    f"{stop.path or '(the model itself)'} stopped it with {type(cause).__name__}: "
+                    f"{path or '(the model itself)'} stopped it with {type(cause).__name__}: "
                     f"{first_line(cause)}; give a network whose control flow depends on nothing but sizes"
                 ) from cause
             continue
@@ -120,10 +114,7 @@ def same_branch(value: Any, taken: Any, where: str) -> None:
 
 
 class _UntraceableError(Exception):
-    def __init__(self, path: str, module: nn.Module) -> None:
-        super().__init__(path)
-        self.path = path
-        self.module = module
+    """Its arguments: the path of the module that can't be traced through, and the module."""
 
 
 class _Tracer(fx.Tracer):
@@ -173,13 +164,14 @@ class _Tracer(fx.Tracer):
         return _Answers(node, self) if self.steered else super().proxy(node)
 
     def to_bool(self, obj: fx.Proxy) -> bool:
-        return bool(self.decided(obj, bool)) if self.is_steered() else super().to_bool(obj)
+        return bool(self.decided(obj, bool)) if self.is_steered else super().to_bool(obj)
 
     def iter(self, obj: fx.Proxy) -> Iterator[Any]:
-        if not self.is_steered():
+        if not self.is_steered:
             return super().iter(obj)
         return iter([operator.getitem(obj, i) for i in range(self.decided(obj, len))])
 
+    @property
     def is_steered(self) -> bool:
         return type(self.inside[-1]) in self.steered
 
@@ -246,7 +238,7 @@ class _Answers(fx.Proxy):
         return int(self._answer(len))
 
     def _answer(self, question: Callable[[Any], Any]) -> Any:
-        if not self.tracer.is_steered():
+        if not self.tracer.is_steered:
             raise TypeError(f"symbolically traced variable {self.node.name} can't be used as a number")
         return self.tracer.decided(self, question)
 
@@ -292,7 +284,8 @@ class _Sizes(MetaInterpreter):
 
 def _of_torch(module: nn.Module) -> bool:
     """Whether it is a layer of torch's, or derived from one: a norm with its activation, for instance."""
-    return any(c.__module__.startswith("torch.nn") and c not in CONTAINERS for c in type(module).__mro__)
+    containers = (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict)
+    return any(c.__module__.startswith("torch.nn") and c not in containers for c in type(module).__mro__)
 
 
 def _holds_blocks(module: nn.Module) -> bool:

@@ -95,7 +95,7 @@ def traced_for(model: nn.Module, *points: TruncationPoint) -> Traced:
 def new_head(
     model: nn.Module, point: TruncationPoint, num_classes: int, *, pool: str, dropout: float, seed: int
 ) -> Head:
-    """A head for `point` of a model, on its device; the arguments are those of `truncate`."""
+    """A head for `point` of a model, on its device, as `truncate` puts it there."""
     with seeded(seed):
         head = Head(point.shape, point.channel_axis, num_classes, pool=pool, dropout=dropout)
     return head.to(next(model.parameters()).device)

@@ -117,6 +117,18 @@ class Study:
         """Where a trial's files are."""
         return self.folder / TRIALS / identity
 
+    def weights(self, record: TrialRecord, name: str) -> Path:
+        """A trial's file of weights, its bytes checked.
+
+        Raises:
+            OSError: it can't be read.
+            RunFolderError: its bytes aren't those that were written.
+        """
+        path = self.trial_folder(record.id) / name
+        if record.weights_sha256 not in ("", files.sha256(path)):
+            raise self._untrusted(f"{TRIALS}/{record.id}/{name}", "its bytes aren't those that were written")
+        return path
+
     def checkpoint(self, identity: str) -> Path:
         """Where a trial under way keeps its state; `add` removes it."""
         return self.folder / TRIALS / f".{identity}.state"

@@ -9,9 +9,8 @@ from torch import nn
 
 from ttl.cut.blocks import Segment, segments
 from ttl.cut.graph import BlockGraph, Op, walk
-from ttl.cut.points.point import TruncationPoint
+from ttl.cut.points.point import TruncationPoint, TruncationPoints
 from ttl.cut.points.price import Place, priced
-from ttl.cut.points.table import TruncationPoints
 from ttl.cut.points.unet_points import left_of
 from ttl.cut.unet import Encoder, is_unet
 from ttl.errors import ModelError, UsageError
@@ -43,7 +42,7 @@ def truncation_points(
         model: any network that takes images `(n, channels, height, width)`; it is left as it is.
         image_size: the side of the square image that MACs and reductions are given for, in pixels; or its height and
             width.
-        channels: the image's channels.
+        channels: of the image.
         finish: `block` cuts right behind the block; `norm` takes along the norm, and the activation behind
             it, that the next block begins with (pre-activation networks; for others it changes nothing).
         missing: names of state-dict entries that the loaded weights had not (`WeightsReport.missing`).

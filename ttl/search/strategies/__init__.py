@@ -13,9 +13,8 @@ from ttl.search.candidates import Cut
 from ttl.search.evidence.curve import Evidence
 from ttl.search.select import choose_best
 from ttl.search.strategies.by_curve import joint, probe, svcca
-from ttl.search.strategies.exhaustive import exhaustive
 from ttl.search.strategies.halving import halving
-from ttl.search.strategies.two_stage import two_stage
+from ttl.search.strategies.two_stage import exhaustive, two_stage
 from ttl.search.strategy import Chooser, Strategy
 
 __all__ = ["STRATEGIES", "Row", "halving", "strategy"]
@@ -54,7 +53,7 @@ def strategy(
     """The search strategy of that name.
 
     Args:
-        name: of the strategy.
+        name: of `STRATEGIES`.
         candidates: to search among, lowest first.
         choose: picks among those that were tried.
         evidence: by name; what a strategy doesn't need isn't produced.
