@@ -10,12 +10,37 @@ from pathlib import Path
 from typing import Any
 
 from ttl.errors import RunFolderError, TrainingError
-from ttl.study.engines.engine import Remote, Tell, Trial
+from ttl.study.candidate import Candidate
+from ttl.study.engines.engine import Remote, Tell
+from ttl.study.record import TrialRecord
+from ttl.study.trial import Trial
+
+
+@dataclass(frozen=True)
+class Named(Candidate):
+    """A candidate that nothing is known of but what its trial does."""
+
+    does: str
+
+    @property
+    def name(self) -> str:
+        return self.does
+
+
+def trial_that(does: str) -> Trial:
+    """See `Toy`."""
+    return Trial(Named("tiny", does), 0)
+
+
+def record_of(name: str, **fields: Any) -> TrialRecord:
+    """What is left of a trial that took no time."""
+    given = {"id": name, "status": "finished", "cut": name, "index": 1, "params": 1, "macs": 1, "seed": 0, **fields}
+    return TrialRecord(**{"epochs": 1, "best_epoch": 1, "seconds": 0.0, **given})
 
 
 @dataclass(frozen=True)
 class Toy:
-    """A `Setup`; what a trial does is its cut's name.
+    """A `Setup`; what a trial does is its candidate's name.
 
     Attributes:
         folder: where trials leave marks and meet.
@@ -30,11 +55,12 @@ class Toy:
             raise TrainingError("There is no such device here: use another")
         return self.work
 
-    def work(self, trial: Trial, tell: Tell) -> dict[str, Any]:
-        tell((trial.cut, os.getpid()))
-        kind = (trial.cut or "").split()[0]
+    def work(self, trial: Trial, tell: Tell) -> TrialRecord:
+        name = trial.candidate.name
+        tell((name, os.getpid()))
+        kind = name.split()[0]
         if kind == "dies":
-            self._die(trial)
+            self._die(name)
         elif kind == "fails":
             raise TrainingError("The training loss is nan")
         elif kind == "ends":
@@ -43,15 +69,14 @@ class Toy:
             raise ValueError("a mistake")
         elif kind in ("gives", "takes"):  # each waits for the other
             os.close(os.open(self.folder / "meeting", os.O_WRONLY if kind == "gives" else os.O_RDONLY))
-        tell((trial.cut, "done"))
-        return {"cut": trial.cut, "threads": os.environ.get("OMP_NUM_THREADS")}
+        tell((name, "done"))
+        return record_of(name, notes=(os.environ.get("OMP_NUM_THREADS", ""),))
 
-    def _die(self, trial: Trial) -> None:
+    def _die(self, name: str) -> None:
         """`dies 2` twice, then it lives."""
-        assert trial.cut is not None
-        mark = self.folder / trial.cut
+        mark = self.folder / name
         deaths = len(mark.read_text()) if mark.is_file() else 0
-        if deaths < int(trial.cut.split()[1]):
+        if deaths < int(name.split()[1]):
             mark.write_text("x" * (deaths + 1))
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -103,6 +103,8 @@ def read_sealed(path: Path) -> object | None:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else f"it isn't JSON ({error})"
         raise RunFolderError(f"{path} can't be read: {why}; {REMEDY}") from error
+    if content is None:  # which would pass for a file that isn't there
+        raise RunFolderError(f"{path} can't be read: it holds nothing; {REMEDY}")
     if isinstance(content, dict) and SEAL in content:
         as_written = dumps(content) == text  # a digit beyond a float's precision changes the text and no value
         if content.pop(SEAL) != digest_of(content) or not as_written:

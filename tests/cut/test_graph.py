@@ -20,14 +20,14 @@ def test_live_sets_are_the_maps_that_a_later_operation_needs() -> None:
 
 def test_maps_that_the_next_operation_concatenates_are_one_map() -> None:
     graph = walk(TinyDenseNet(), image_size=16)
-    cuts = dict(zip((op.node.name for op in graph.ops), graph.cuts(), strict=True))
+    cuts = dict(zip((op.node.name for op in graph.ops), graph.cuts, strict=True))
     assert [op.node.name for op in cuts["block_layer1_conv2"] or ()] == ["stem", "block_layer1_conv2"]
     assert cuts["block_layer2_conv1"] is None
 
 
 def test_two_roads_can_be_cut_only_where_they_meet() -> None:
     graph = walk(TwoRoads(), image_size=16)
-    open_ends = [op.node.name for op, cut in zip(graph.ops, graph.cuts(), strict=True) if cut]
+    open_ends = [op.node.name for op, cut in zip(graph.ops, graph.cuts, strict=True) if cut]
     assert not any(name.startswith(("high_0", "low")) for name in open_ends)
 
 

@@ -13,7 +13,7 @@ from ttl.errors import ModelError
 
 
 def calls(model: nn.Module) -> list[str]:
-    graph, _ = trace(model, image_size=16)
+    graph = trace(model, image_size=16).graph
     return [str(node.target) for node in graph.nodes if node.op == "call_module"]
 
 
@@ -64,7 +64,7 @@ def test_a_branch_above_the_cut_asks_nothing_of_it() -> None:
             return self.high(x) if self.high(x).shape[-1] > 4 else x
 
     model = Late()
-    graph, _ = trace(model, image_size=16)
+    graph = trace(model, image_size=16).graph
     assert any(node.target is same_branch for node in graph.nodes)
     low = truncate(model, truncation_points(model, image_size=16)["low"], num_classes=None)
     assert not any(node.target is same_branch for node in low.graph.nodes)
@@ -95,7 +95,7 @@ def test_numbers_made_of_sizes_are_followed() -> None:
                 x = self.conv(x)
             return x * int(x.shape[-1]) * len(x.shape) * range(x.ndim)[-1]
 
-    graph, _ = trace(Repeats(), image_size=24)
+    graph = trace(Repeats(), image_size=24).graph
     assert sum(node.op == "call_module" for node in graph.nodes) == 3
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from math import nan
 
 import pytest
@@ -34,14 +34,13 @@ def test_two_fine_tunes_decide_after_a_probe_and_not_cutting_is_an_answer(picked
         tried.append(cut)
         return picked if cut is cuts()[1] else 0.5
 
-    evidence = {"probe": lambda: curve_of(0.1, 0.7, 0.6, 0.6, 0.6)}
-    end = drive(probe(cuts(), choose_best, evidence), one_by_one(evaluate))
+    end = drive(probe(cuts(), choose_best, partial(curve_of, 0.1, 0.7, 0.6, 0.6, 0.6)), one_by_one(evaluate))
     assert tried == [cuts()[1], cuts()[4]]
     assert end.choice.candidate is cuts()[chosen]
 
 
 def test_where_the_probe_speaks_for_the_whole_network_there_is_one_fine_tune() -> None:
-    evidence = {"probe": lambda: curve_of(0.1, 0.2, 0.3, 0.4, 0.9)}
+    evidence = partial(curve_of, 0.1, 0.2, 0.3, 0.4, 0.9)
     end = drive(probe(cuts(), choose_best, evidence), one_by_one(lambda cut: 0.5))
     assert [step.candidates for step in end.steps] == [(cuts()[4],)]
 
@@ -54,7 +53,7 @@ def after_heads(*looks: tuple[float, float], whole: float = 0.5) -> SearchEnd:
     def evaluate(batch: Batch) -> Scores:
         return {cut: whole if cut is cuts()[-1] else 0.6 for cut in batch.candidates}
 
-    return drive(joint(cuts(), choose_best, {"joint": lambda: curve}), evaluate)
+    return drive(joint(cuts(), choose_best, lambda: curve), evaluate)
 
 
 @pytest.mark.parametrize(("whole", "chosen"), [(0.5, 2), (0.7, 4), (nan, 2)])
@@ -99,7 +98,7 @@ def test_two_fine_tunes_or_one_and_the_features_are_compared_after_the_first(ove
         order.append("compared")
         return overlapping(*([overlaps] if overlaps else []))
 
-    end = drive(svcca(cuts(), choose_best, {"svcca": compare}), one_by_one(evaluate))
+    end = drive(svcca(cuts(), choose_best, compare), one_by_one(evaluate))
     assert order == [cuts()[-1], "compared", *([cuts()[1]] if overlaps else [])]
     assert end.choice.candidate is (cuts()[1] if overlaps else cuts()[-1])
 
@@ -111,10 +110,3 @@ def test_looks_survive_json() -> None:
     again = [from_json(Look, row, where="a file") for row in written]
     assert again[0] == looks[0]
     assert [to_json(look) for look in again] == written
-
-
-def test_a_curve_is_asked_by_candidate() -> None:
-    curve = curve_of(0.1, 0.2, 0.3, 0.4, 0.5)
-    assert curve.at(cuts()[1]).mean == 0.2
-    with pytest.raises(KeyError):
-        curve.at(replace(cuts()[1], point=replace(cuts()[1].point, name="elsewhere")))

@@ -8,9 +8,8 @@ from toy_candidates import cuts
 from ttl.errors import TrainingError
 from ttl.search.candidates import Cut
 from ttl.search.select import choose_best
-from ttl.search.strategies.exhaustive import exhaustive
 from ttl.search.strategies.halving import halving
-from ttl.search.strategies.two_stage import two_stage
+from ttl.search.strategies.two_stage import exhaustive, two_stage
 from ttl.search.strategy import Batch, Scores, SearchEnd, drive
 
 

@@ -9,7 +9,7 @@ from toy_candidates import cuts
 from ttl.errors import TrainingError
 from ttl.search.candidates import Cut
 from ttl.search.select import best, choose_best, choose_smallest
-from ttl.search.strategies.exhaustive import exhaustive
+from ttl.search.strategies.two_stage import exhaustive
 from ttl.search.strategy import drive, one_by_one
 
 

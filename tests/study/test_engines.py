@@ -11,22 +11,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ttl.run.known import Known, Paused
 
-from toy_work import descendants, gone, named
+from toy_candidates import cuts
+from toy_work import descendants, gone, named, record_of
 from ttl.config import RunConfig
 from ttl.errors import RunFolderError, UsageError
-from ttl.run import EpochDone, Event, Note, TrialDone, TrialPaused, TrialStarted, run
+from ttl.run import EpochDone, Event, Note, TrialDone, TrialPaused, TrialStarted, engine_of, run
+from ttl.run.findings import Findings, PartialRuns
 from ttl.run.run_worker import Worker
 
-TIMELESS = ("seconds", "images_per_second", "latency", "started", "run")
+TIMELESS = ("seconds", "images_per_second", "latency", "started", "run", "content_sha256")
 BESIDE = {"local": {"jobs": 2}, "ray": {"jobs": 2, "engine": "ray"}}
 PROCESS = {"local": "ttl.study.engines.workers", "ray": "ray::fine_tune"}
 
 
 def small(out: Path, **changes: object) -> RunConfig:
-    options = {"data": "digits:0-1", "model": "resnet10t", "weights": "none", "image_size": 32, "epochs": 3}
-    return RunConfig.model_validate({**options, "strategy": "two-stage", "threads": 1, "out": out, **changes})
+    # So many epochs that a fine-tune is still under way when its first one is heard of.
+    options = {"data": "digits:0-1", "model": "test_resnet", "weights": "none", "image_size": 32, "epochs": 16}
+    options |= {"strategy": "exhaustive", "halving": 8, "margin": 0.01, "train_fraction": 0.5, "threads": 1}
+    return RunConfig.model_validate({**options, "out": out, **changes})
 
 
 def timeless(content: Any) -> Any:
@@ -40,13 +43,14 @@ def same(one: Path, other: Path) -> None:
     assert timeless(json.loads((other / "report.json").read_text())) == timeless(
         json.loads((one / "report.json").read_text())
     )
+    assert {path.name for path in (other / "trials").iterdir()} == {path.name for path in (one / "trials").iterdir()}
     trials = {path.parent.name: path for path in (one / "trials").glob("*/trial.json")}
-    assert trials.keys() == {path.name for path in (other / "trials").iterdir()}
+    assert trials
     for name, path in trials.items():
         again = other / "trials" / name
         assert timeless(json.loads((again / "trial.json").read_text())) == timeless(json.loads(path.read_text()))
         assert (again / "model.safetensors").read_bytes() == (path.parent / "model.safetensors").read_bytes()
-    assert {path.name for path in other.rglob(".*")} <= {".lock"}
+    assert {path.suffix for path in other.rglob(".*")} <= {"", ".state"}  # the lock, and what halving stopped
 
 
 @pytest.fixture(scope="module")
@@ -56,60 +60,48 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(params=["local", "ray"])
+@pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.consumers)])
 def engine(request: pytest.FixtureRequest) -> str:
     if request.param == "ray":
         pytest.importorskip("ray", reason="Ray isn't installed: pip install 'ttl[ray]'")
     return str(request.param)
 
 
-def test_two_at_once_give_the_report_of_one_after_another(alone: Path, tmp_path: Path) -> None:
+def test_two_at_once_that_are_killed_give_the_report_of_one_after_another(
+    alone: Path, tmp_path: Path, engine: str
+) -> None:
+    """With halving, so that fine-tunes also go on in another worker than the one they began in."""
     events: list[Event] = []
-    run(small(tmp_path / "run", jobs=2), deliver=False, watch=events.append)
+    killed: list[int] = []
+
+    def watch(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, EpochDone) and not killed:
+            killed.extend(pid for pid in descendants(os.getpid()) if named(pid, PROCESS[engine]))
+            for pid in killed:
+                os.kill(pid, signal.SIGKILL)
+
+    run(small(tmp_path / "run", **BESIDE[engine]), deliver=False, watch=watch)
+    assert killed
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert any(note.startswith("The worker of the fine-tune at") for note in notes)
     same(alone, tmp_path / "run")
+    assert [pid for pid in descendants(os.getpid()) if named(pid, PROCESS[engine])] == []
     started = [event for event in events if isinstance(event, TrialStarted)]
-    assert {event.cut for event in events if isinstance(event, EpochDone)} == {event.cut for event in started}
+    assert any(event.epochs_done for event in started)
+    names = {event.cut for event in started}
+    assert {event.cut for event in events if isinstance(event, EpochDone)} == names
+    assert {event.record.cut for event in events if isinstance(event, TrialDone | TrialPaused)} == names
     again = run(small(tmp_path / "run"), deliver=False)  # where its fine-tunes are done is no other command
     assert again.trained == 0
 
 
-def test_a_worker_that_is_killed_in_a_fine_tune_changes_nothing(alone: Path, tmp_path: Path, engine: str) -> None:
-    events: list[Event] = []
-
-    def watch(event: Event) -> None:
-        if isinstance(event, EpochDone) and not any(isinstance(seen, EpochDone) for seen in events):
-            workers = [pid for pid in descendants(os.getpid()) if named(pid, PROCESS[engine])]
-            assert workers
-            for pid in workers:
-                os.kill(pid, signal.SIGKILL)
-        events.append(event)
-
-    run(small(tmp_path / "run", **BESIDE[engine]), deliver=False, watch=watch)
-    notes = [event.text for event in events if isinstance(event, Note)]
-    assert any(note.startswith("The worker of the fine-tune at") for note in notes)
-    assert any(event.epochs_done for event in events if isinstance(event, TrialStarted))
-    same(alone, tmp_path / "run")
-    assert [pid for pid in descendants(os.getpid()) if named(pid, PROCESS[engine])] == []
-
-
-def test_stages_of_halving_go_on_in_workers(tmp_path: Path) -> None:
-    told = {"halving": 1, "epochs": 2, "margin": 0.01}
-    run(small(tmp_path / "alone", **told), deliver=False)
-    events: list[Event] = []
-    run(small(tmp_path / "run", jobs=2, **told), deliver=False, watch=events.append)
-    one, two = (json.loads((tmp_path / name / "report.json").read_text()) for name in ("alone", "run"))
-    assert timeless(two) == timeless(one)
-    begun = [event.cut for event in events if isinstance(event, TrialStarted)]
-    assert len(set(begun)) < len(begun)  # some go on
-    ended = [event for event in events if isinstance(event, TrialDone | TrialPaused)]
-    assert len(ended) == len(begun)
-
-
-def test_what_was_stopped_is_told_in_one_order_whichever_ended_first() -> None:
-    known = Known()
-    for name, index in (("high", 3), ("low", 1), ("middle", 2)):
-        known.paused[name] = Paused(({"index": index, "curve": []},), 1)
-    assert list(known.stopped) == ["low", "middle", "high"]
+def test_what_was_stopped_is_in_one_order_whichever_ended_first() -> None:
+    low, middle, high = cuts()[:3]
+    findings = Findings()
+    for cut in (high, low, middle):
+        findings.paused[cut] = PartialRuns((record_of(cut.name, status="paused"),), 1)
+    assert list(findings.stopped) == [low, middle, high]
 
 
 INTERRUPTED = """
@@ -123,8 +115,8 @@ main()
 
 
 def test_ctrl_c_ends_the_workers_too(tmp_path: Path) -> None:
-    told = ["--model", "resnet10t", "--weights", "none", "--image-size", "32", "--epochs", "50", "--jobs", "2"]
-    command = [sys.executable, "-c", INTERRUPTED, "search", "digits:0-1", *told, "--out", str(tmp_path / "run")]
+    options = ["--model", "test_resnet", "--weights", "none", "--image-size", "32", "--epochs", "500", "--jobs", "2"]
+    command = [sys.executable, "-c", INTERRUPTED, "search", "digits:0-1", *options, "--out", str(tmp_path / "run")]
     env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONWARNINGS": "ignore"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, env=env, text=True, start_new_session=True, **pipes) as started:
@@ -145,7 +137,7 @@ def test_ctrl_c_ends_the_workers_too(tmp_path: Path) -> None:
 def test_workers_of_workers_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, object]
 ) -> None:
-    monkeypatch.setattr("ttl.run.engines.find_spec", lambda name: name)
+    monkeypatch.setattr(engine_of, "find_spec", lambda name: name)
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(
         UsageError, match="starts workers of its own, and this is one of 2 processes that were launched"
@@ -154,23 +146,25 @@ def test_workers_of_workers_are_refused(
     assert not (tmp_path / "run").exists()
 
 
-def test_ray_that_isnt_installed_is_told_how_to_get(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ttl.run.engines.find_spec", lambda name: None)
+def test_ray_that_isnt_installed_is_refused_with_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_of, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"--engine ray needs Ray, which isn't installed: pip install 'ttl\[ray\]'"):
         run(small(tmp_path / "run", engine="ray"))
 
 
-def test_a_cluster_that_isnt_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.consumers
+def test_a_cluster_that_isnt_there_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray", reason="Ray isn't installed: pip install 'ttl[ray]'")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="There is no Ray cluster at --ray-address nowhere"):
         run(small(tmp_path / "run", engine="ray", ray_address="nowhere"))
 
 
-def test_a_cluster_that_lets_nobody_in_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.consumers
+def test_a_cluster_that_lets_nobody_in_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ray = pytest.importorskip("ray", reason="Ray isn't installed: pip install 'ttl[ray]'")
 
-    def refuse(**told: object) -> None:
+    def refuse(**options: object) -> None:
         raise ray.exceptions.AuthenticationError("InvalidAuthToken: the token is missing\nand more")
 
     monkeypatch.setattr(ray, "init", refuse)
@@ -178,7 +172,7 @@ def test_a_cluster_that_lets_nobody_in_is_told(tmp_path: Path, monkeypatch: pyte
         run(small(tmp_path / "run", engine="ray", ray_address="auto"))
 
 
-def test_a_run_folder_that_a_machine_doesnt_have_is_told(tmp_path: Path) -> None:
+def test_a_run_folder_that_a_machine_doesnt_have_is_refused(tmp_path: Path) -> None:
     worker = Worker(small(tmp_path / "run"), tmp_path / "run", tmp_path, 1)
     with pytest.raises(
         RunFolderError, match=r"isn't there on .*: name one with --out that all machines of the cluster"

@@ -17,7 +17,7 @@ from itertools import groupby
 
 from torch import fx, nn
 
-from ttl.cut.graph import BlockGraph, Op
+from ttl.cut.graph import BlockGraph, Op, function_of
 
 PLAIN_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
@@ -49,16 +49,18 @@ class _Tree:
 
     def __init__(self, graph: BlockGraph) -> None:
         self.graph = graph
-        self.cuts = graph.cuts()
+        self.cuts = graph.cuts
         self.extents: dict[str, _Extent] = {}
+        self.last_weight_layer = -1
         for i, op in enumerate(graph.ops):
+            weighs = is_weight_layer(op)
+            self.last_weight_layer = i if weighs else self.last_weight_layer
             for path in op.modules:
                 old = self.extents.get(path, _Extent(i, i, 0))
-                self.extents[path] = _Extent(old.first, i, old.weight_layers + is_weight_layer(op))
+                self.extents[path] = _Extent(old.first, i, old.weight_layers + weighs)
         self.children: dict[str, list[str]] = defaultdict(list)
         for path in self.extents:
             self.children[path.rpartition(".")[0]].append(path)
-        self.last_weight_layer = max((i for i, op in enumerate(graph.ops) if is_weight_layer(op)), default=-1)
         self.stages = self._stage_kinds()
 
     def is_composite(self, path: str) -> bool:
@@ -67,8 +69,10 @@ class _Tree:
 
     def is_opened(self, path: str) -> bool:
         """Whether the rule looks for blocks inside this module rather than taking it as one."""
-        kind = self.graph.kinds[path]
-        if kind in self.stages or (self._holds_classifier(path) and not self._has_namesakes(path)):
+        kind, extent = self.graph.kinds[path], self.extents[path]
+        holds_classifier = extent.first <= self.last_weight_layer <= extent.last
+        # What holds the classifier, and is alone of its class, is a wrapper around the network or a head: no block.
+        if kind in self.stages or (holds_classifier and not self._has_namesakes(path)):
             return True
         if kind not in PLAIN_CONTAINERS:
             return False
@@ -79,10 +83,6 @@ class _Tree:
     def is_repeated(self, path: str) -> bool:
         """Whether it is a composite with others of its class, or stands in a plain container."""
         return self._in_container(path) or (self.is_composite(path) and self._has_namesakes(path))
-
-    def _holds_classifier(self, path: str) -> bool:
-        extent = self.extents[path]
-        return extent.first <= self.last_weight_layer <= extent.last
 
     def _in_container(self, path: str) -> bool:
         parent = path.rpartition(".")[0]
@@ -101,21 +101,22 @@ class _Tree:
             kind = self.graph.kinds[path]
             if kind not in PLAIN_CONTAINERS and self.is_composite(path):
                 instances[kind].append(path)
-        return {kind for kind, paths in instances.items() if self._are_stages(paths)}
+        return {kind for kind, paths in instances.items() if self._are_stages(kind, paths)}
 
-    def _are_stages(self, paths: list[str]) -> bool:
+    def _are_stages(self, kind: type[nn.Module], paths: list[str]) -> bool:
+        """Of a class: whether the parts repeat in one instance, and in all of them are places to cut."""
         parts = [self._repeated_parts(path) for path in paths]
         # An nn.Sequential of somebody's own hands something else than one tensor from part to part: still a sequence.
-        in_sequence = issubclass(self.graph.kinds[paths[0]], nn.Sequential)
         return any(len(group) > 1 for group in parts) and (
-            in_sequence or all(self.cuts[self.extents[part].last] is not None for group in parts for part in group)
+            issubclass(kind, nn.Sequential)
+            or all(self.cuts[self.extents[part].last] is not None for group in parts for part in group)
         )
 
     def _repeated_parts(self, path: str) -> list[str]:
         """The composites of one class inside, numbered siblings or held by a container."""
         parts = [p for p in self._held(path) if self.is_composite(p)]
-        numberless = {part: re.sub(r"\d+", "#", part) for part in parts}
-        repeated = [p for p in parts if list(numberless.values()).count(numberless[p]) > 1]
+        numberless = [re.sub(r"\d+", "#", part) for part in parts]
+        repeated = [part for part, name in zip(parts, numberless, strict=True) if numberless.count(name) > 1]
         return repeated or [p for p in parts if self._in_container(p)]
 
     def _held(self, path: str) -> list[str]:
@@ -135,8 +136,7 @@ def is_weight_layer(op: Op) -> bool:
 
 
 def _multiplies(node: fx.Node) -> bool:
-    name = getattr(node.target, "__name__", str(node.target))
-    return name.startswith(("conv", "linear", "matmul", "bmm", "einsum"))
+    return function_of(node).startswith(("conv", "linear", "matmul", "bmm", "einsum"))
 
 
 def segments(graph: BlockGraph) -> list[Segment]:
@@ -192,8 +192,7 @@ def _layers(graph: BlockGraph, positions: Iterable[int], *, after_block: bool) -
     for i in positions:
         op = graph.ops[i]
         is_layer = op.node.op == "call_module" and bool(op.parameters)
-        begins = is_weight_layer(op) or (is_layer and after_block and not runs)
-        if begins:
+        if is_weight_layer(op) or (is_layer and after_block and not runs):
             runs.append([i])
             open_run = True
         elif open_run and (op.parameters or (_keeps_shape(graph, i) and op.macs == 0)):
@@ -211,36 +210,38 @@ def _keeps_shape(graph: BlockGraph, position: int) -> bool:
 def _with_stem(pieces: list[Segment], tree: _Tree) -> list[Segment]:
     """One segment, the stem, for all that stands before the first repeated block; names filled in."""
     repeated = [i for i, piece in enumerate(pieces) if piece.kind == "block" and tree.is_repeated(piece.name)]
-    groups = {tree.graph.kinds[pieces[i].name] for i in repeated}
-    first = repeated[0] if len(repeated) > len(groups) or len(repeated) > 1 else 0
+    # One alone repeats nothing: then each layer before it stays a segment of its own.
+    first = repeated[0] if len(repeated) > 1 else 0
     stem = [Segment("stem", "", 0, _stem_end(tree, pieces[first]))] if first and pieces[first].first else []
-    return [Segment(p.kind, p.name or _name(p, tree), p.first, p.last) for p in [*stem, *pieces[first:]]]
+    return [replace(piece, name=piece.name or _name(piece, tree)) for piece in [*stem, *pieces[first:]]]
 
 
 def _stem_end(tree: _Tree, block: Segment) -> int:
     """The last position before the first block, without how that or its stage wants the axes permuted."""
+    graph = tree.graph
     end = last = block.first - 1
     while end > 0 and tree.cuts[end - 1] is not None:
-        op = tree.graph.ops[end]
+        op = graph.ops[end]
         around = op.modules[:-1] if op.node.op == "call_module" else op.modules
-        idle = tree.graph.moves_axes(op) or tree.graph.kind(op) is nn.Identity
+        idle = graph.moves_axes(op) or graph.kind(op) is nn.Identity
         if not idle or not all(block.name.startswith(f"{path}.") for path in around):
             break
         end -= 1
-    return end if any(tree.graph.moves_axes(op) for op in tree.graph.ops[end + 1 : last + 1]) else last
+    return end if any(graph.moves_axes(op) for op in graph.ops[end + 1 : last + 1]) else last
 
 
 def _name(segment: Segment, tree: _Tree) -> str:
     """The outermost module that ends with the segment and doesn't begin before it."""
+    ops = tree.graph.ops
     for position in range(segment.last, segment.first - 1, -1):
-        op = tree.graph.ops[position]
-        if op.modules and tree.graph.kinds[op.modules[-1]] is nn.Identity:
+        modules = ops[position].modules
+        if modules and tree.graph.kinds[modules[-1]] is nn.Identity:
             continue
-        for path in op.modules:
+        for path in modules:
             extent = tree.extents[path]
             if extent.first >= segment.first and extent.last <= segment.last:
                 return path
-    return str(tree.graph.ops[segment.last].node.name)
+    return str(ops[segment.last].node.name)
 
 
 def _classifier_start(graph: BlockGraph, tree: _Tree) -> int:
@@ -249,18 +250,17 @@ def _classifier_start(graph: BlockGraph, tree: _Tree) -> int:
     The classifier is what stands behind the last place where the network can be cut before its last
     weight layer, if that layer is linear (or a 1 x 1 convolution), in no block, and the output is flat.
     """
-    flat = graph.ops and any(op.shape is not None and len(op.shape) == 2 for op in graph.ops[-2:])
+    flat = any(op.shape is not None and len(op.shape) == 2 for op in graph.ops[-2:])
     parameterised = [i for i, op in enumerate(graph.ops) if op.parameters]
     if not flat or not parameterised:
         return len(graph.ops)
-    last = parameterised[-1]
-    op = graph.ops[last]
+    start = parameterised[-1]
+    op = graph.ops[start]
     weights = [parameter for parameter in op.parameters if parameter.dim() > 1]
     linear = len(weights) == 1 and weights[0][0].numel() == weights[0].shape[1]
     owner = _owner(op, tree)
     if not linear or (owner is not None and tree.extents[owner].weight_layers > 1):
         return len(graph.ops)
-    start = last
     while start > 0 and tree.cuts[start - 1] is None:
         start -= 1
     return start

@@ -9,36 +9,29 @@ import torch
 from torch import nn
 
 from ttl.cut.points import TruncationPoint
-from ttl.cut.surgery import ValueRecorder, eval_mode
-from ttl.cut.trace import trace
-from ttl.cut.truncation import foreign_point
+from ttl.cut.surgery import recorded
+from ttl.cut.truncation import traced_for
+from ttl.data.modality.normalise import Normalise
 
-Pixels = torch.Tensor
 Look = Callable[[int, torch.Tensor], Mapping[str, torch.Tensor]]
 """Takes the number of a batch and its images, normalised, on the device; gives what is kept of them, by name."""
 
 
 def in_batches(
-    network: nn.Module,
-    batches: Iterable[Pixels],
-    normalise: Callable[[torch.Tensor], torch.Tensor],
-    look: Look,
-    *,
-    device: str | torch.device,
+    network: nn.Module, batches: Iterable[torch.Tensor], normalise: Normalise, look: Look
 ) -> dict[str, torch.Tensor]:
-    """What `look` keeps of all batches, one after another, on the CPU; the network is there again afterwards.
+    """What `look`, which calls the network, keeps of all batches, one after another, on the CPU.
 
     Args:
-        network: moved to the device meanwhile.
+        network: moved to the device of `normalise` meanwhile, on the CPU afterwards.
         batches: pixels `(n, c, h, w)` uint8.
-        normalise: makes the network's input of pixels on the device.
-        look: calls the network.
-        device: where to compute.
+        normalise: makes the network's input of pixels on its device.
+        look: what is kept.
     """
-    network.to(device)
+    network.to(normalise.device)
     try:
         parts = [
-            {name: value.cpu() for name, value in look(number, normalise(pixels.to(device))).items()}
+            {name: value.cpu() for name, value in look(number, normalise(pixels.to(normalise.device))).items()}
             for number, pixels in enumerate(batches)
         ]
     finally:
@@ -63,35 +56,21 @@ class Features:
         self,
         model: nn.Module,
         points: Sequence[TruncationPoint],
-        reduce: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        reduce: Callable[[torch.Tensor], torch.Tensor] = lambda feature: feature.mean(2),
     ) -> None:
-        first = points[0]
-        graph, constants = trace(model, image_size=first.sides, channels=first.image_channels)
-        names = [node.name for node in graph.nodes]
-        wanted: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {}
-        for point in points:
-            absent = [name for name in point.values if name not in names]
-            if absent:
-                raise foreign_point(point, model, f"it has no value {absent[0]}")
-            kept = partial(_kept, axis=point.channel_axis + 1, reduce=reduce or _mean)
-            wanted |= dict.fromkeys(point.values, kept)
-        self.model, self.points = model, tuple(points)
-        self._recorder = ValueRecorder(model, graph, constants, wanted)
+        self.traced, self.points = traced_for(model, *points), tuple(points)
+        self.wanted = {
+            name: partial(_kept, axis=point.channel_axis + 1, reduce=reduce)
+            for point in points
+            for name in point.values
+        }
 
-    @torch.no_grad()
     def __call__(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """In eval mode: the name of each point -> what is kept, of images `(n, channels, h, w)`."""
-        with eval_mode(self.model):
-            self._recorder.run(images)
-        taken = self._recorder.taken
+        _, taken = recorded(self.traced, images, self.wanted)
         return {point.name: torch.cat([taken[name] for name in point.values], 1) for point in self.points}
 
 
-def _mean(feature: torch.Tensor) -> torch.Tensor:
-    return feature.mean(2)
-
-
 def _kept(feature: torch.Tensor, axis: int, reduce: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-    """Copied: a later in-place operation may change the feature."""
     channels_first = feature.movedim(axis, 1)
     return reduce(channels_first.reshape(*channels_first.shape[:2], -1)).clone()

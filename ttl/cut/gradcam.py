@@ -33,7 +33,14 @@ def grad_cam(model: nn.Module, images: torch.Tensor, target_class: int | Sequenc
     Raises:
         ModelError: there is no such head, or what it reads is no feature map: it has no rows and columns.
     """
-    head = _head(model)
+    head = dict(model.named_children()).get(HEAD)
+    if not isinstance(head, Head):
+        raise ModelError(f"{type(model).__name__} has no head of ttl's: give a model that ttl.truncate returned")
+    if len(head.positions) != 2:
+        raise ModelError(
+            "Grad-CAM needs a head that reads a feature map with rows and columns, and this one reads "
+            f"{'tokens' if head.positions else 'a vector'}: cut lower, or at a convolutional network"
+        )
     with eval_mode(model):
         feature = _read_by(head, model, images)
         with torch.enable_grad():
@@ -47,18 +54,6 @@ def grad_cam(model: nn.Module, images: torch.Tensor, target_class: int | Sequenc
     strongest = maps.amax((1, 2), keepdim=True)
     shares = torch.where(strongest > 0, maps / strongest.clamp_min(torch.finfo(maps.dtype).tiny), 0)
     return cast(npt.NDArray[np.float32], shares.cpu().numpy())
-
-
-def _head(model: nn.Module) -> Head:
-    head = dict(model.named_children()).get(HEAD)
-    if not isinstance(head, Head):
-        raise ModelError(f"{type(model).__name__} has no head of ttl's: give a model that ttl.truncate returned")
-    if len(head.positions) != 2:
-        raise ModelError(
-            "Grad-CAM needs a head that reads a feature map with rows and columns, and this one reads "
-            f"{'tokens' if head.positions else 'a vector'}: cut lower, or at a convolutional network"
-        )
-    return head
 
 
 def _read_by(head: Head, model: nn.Module, images: torch.Tensor) -> torch.Tensor:

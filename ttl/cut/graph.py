@@ -7,7 +7,6 @@ pass without computing anything. The result is the `BlockGraph`; where it can be
 
 from __future__ import annotations
 
-import operator
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,20 +15,14 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.utils._pytree import tree_leaves
 
 from ttl.cut.macs import MacCounter
-from ttl.cut.trace import MetaInterpreter, first_line, trace
+from ttl.cut.trace import MetaInterpreter, Traced, ancestors, first_line, output_of, trace
 from ttl.errors import ModelError
 from ttl.words.sides import ImageSize, Sides, across, sides_of
 
-NORMS = (
-    nn.modules.batchnorm._NormBase,
-    nn.GroupNorm,
-    nn.LayerNorm,
-    nn.RMSNorm,
-)
-CHANNELS_FIRST = (nn.modules.conv._ConvNd, nn.modules.batchnorm._NormBase, nn.GroupNorm)
-CHANNELS_LAST = (nn.Linear, nn.LayerNorm, nn.RMSNorm)
+NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 ACTIVATIONS = frozenset({"relu", "relu6", "silu", "gelu", "hardswish", "leaky_relu", "elu", "mish", "sigmoid", "tanh"})
 MOVES_AXES = frozenset({"permute", "transpose", "movedim", "view", "reshape", "flatten", "unflatten"})
 
@@ -52,6 +45,12 @@ class Op:
     """The parameters it uses."""
 
 
+def costs(ops: Iterable[Op]) -> tuple[int, int]:
+    """Params and MACs of some operations; a shared parameter counts once."""
+    ops = tuple(ops)
+    return sum({id(p): p.numel() for op in ops for p in op.parameters}.values()), sum(op.macs for op in ops)
+
+
 @dataclass(frozen=True)
 class BlockGraph:
     """A model's operations in execution order, only those that its output needs."""
@@ -60,8 +59,6 @@ class BlockGraph:
     ops: tuple[Op, ...]
     kinds: dict[str, type[nn.Module]]
     """Module path -> class, of every module that was traced."""
-    constants: dict[str, torch.Tensor]
-    """Tensors that the model makes in its forward, by the name they have in `graph`."""
     sides: Sides
     """Of the image that it was measured for, in pixels."""
     image_channels: int
@@ -71,8 +68,7 @@ class BlockGraph:
     @cached_property
     def live_sets(self) -> list[tuple[Op, ...]]:
         """For each position (after operation i): the features that a later operation still needs."""
-        order = dict(self._order)
-        order.update({node: len(self.ops) for node in self.graph.nodes if node.op == "output"})
+        order = {op.node: i for i, op in enumerate(self.ops)} | {output_of(self.graph): len(self.ops)}
         last_use = [max((order.get(user, -1) for user in op.node.users), default=-1) for op in self.ops]
         live: list[int] = []
         sets = []
@@ -83,16 +79,16 @@ class BlockGraph:
             sets.append(tuple(self.ops[j] for j in live))
         return sets
 
+    @cached_property
     def cuts(self) -> list[tuple[Op, ...] | None]:
         """For each position (after operation i): the values that make the one feature map there.
 
         None where the network can't be cut: several feature maps are live, and the next operation
         doesn't concatenate exactly those. Several vectors are one where linear classifiers alone read them.
         """
-        sets = self.live_sets
         return [
             live if _is_one_map(live) or self._concatenated_next(i, live) or self._classified(live) else None
-            for i, live in enumerate(sets)
+            for i, live in enumerate(self.live_sets)
         ]
 
     def sole_survivor(self, position: int) -> tuple[Op, ...] | None:
@@ -104,13 +100,12 @@ class BlockGraph:
         live = self.live_sets[position]
         if not _is_one_map(live[-1:]):
             return None
-        others = {self._order[op.node] for op in live[:-1]}
-        return live[-1:] if others <= self._sources[self._order[live[-1].node]] else None
+        return live[-1:] if {op.node for op in live} <= ancestors([live[-1].node]) else None
 
     def below(self, names: Collection[str]) -> list[Op]:
         """The operations that the values of these names are computed from, and those that give them, in order."""
-        last = {i for i, op in enumerate(self.ops) if op.node.name in names}
-        return [self.ops[i] for i in sorted(last.union(*(self._sources[i] for i in last)))]
+        needed = ancestors(node for node in self.graph.nodes if node.name in names)
+        return [op for op in self.ops if op.node in needed]
 
     def is_norm(self, op: Op) -> bool:
         """Whether it is a normalisation, of torch or of a library's own."""
@@ -122,7 +117,7 @@ class BlockGraph:
         kind = self.kind(op)
         if kind is not None:
             return kind.__module__.startswith("torch.nn.modules.activation") or kind is nn.Identity
-        return _function(op.node).rstrip("_") in ACTIVATIONS
+        return function_of(op.node).rstrip("_") in ACTIVATIONS
 
     def kind(self, op: Op) -> type[nn.Module] | None:
         """The class of the module that it is a call of; None for functions."""
@@ -131,98 +126,20 @@ class BlockGraph:
     def moves_axes(self, op: Op) -> bool:
         """Whether it changes which axis means what, or may: a permutation, a reshaping."""
         kind = self.kind(op)
-        return (kind.__name__.lower() if kind else _function(op.node)) in MOVES_AXES
+        return (kind.__name__.lower() if kind else function_of(op.node)) in MOVES_AXES
 
-    def channel_axis(self, op: Op) -> int:
-        """Which axis of its shape, the batch left out, holds the channels.
-
-        The last of tokens and vectors; of a map the axis as wide as the parameters that it comes from, or
-        else that it goes into.
-        """
-        shape = (op.shape or ())[1:]
-        if len(shape) != 3:
-            return max(0, len(shape) - 1)
-        if op.node not in self._axes:
-            told = self._axis(op, forward=False)
-            self._axes[op.node] = self._axis(op, forward=True) if told is None else told
-        axis = self._axes[op.node]
-        if axis is not None:
-            return axis
-        return 2 if shape[0] == shape[1] != shape[2] else 0
-
-    def _axis(self, start: Op, *, forward: bool) -> int | None:
-        """The axis that parameters in the neighbourhood tell, through operations that leave the axes in place."""
-        rank = len(start.shape or ())
-        stack, seen = [start], {start.node}
-        while stack:
-            op = stack.pop()
-            moves = self.moves_axes(op)
-            if forward and moves and op is not start:
-                continue
-            if (axis := self._told_by(op, widths_in=forward)) is not None:
-                return axis
-            if moves and not forward:
-                if (axis := self._permuted(op)) is not None:
-                    return axis
-                continue
-            around = op.node.users if forward else op.node.all_input_nodes
-            near = [o for o in map(self._by_node.get, around) if o is not None and o.is_feature]
-            fresh = [o for o in near if o.node not in seen and len(o.shape or ()) == rank]
-            seen.update(o.node for o in fresh)
-            stack += reversed(fresh)
-        return None
-
-    def _permuted(self, op: Op) -> int | None:
-        """The axis behind `x.permute(...)`, from the one before."""
-        before = self._by_node.get(op.node.all_input_nodes[0])
-        args: tuple[Any, ...] = op.node.args[1:]
-        dims = args[0] if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
-        if _function(op.node) != "permute" or before is None or not all(isinstance(dim, int) for dim in dims):
-            return None
-        axis = self._axis(before, forward=False)
-        return None if axis is None or axis + 1 not in dims else list(dims).index(axis + 1) - 1
-
-    def _told_by(self, op: Op, *, widths_in: bool) -> int | None:
-        """The axis of a module's output (or input) that is as wide as its parameters."""
-        kind, shape = self.kind(op), (op.shape or ())[1:]
-        if kind is None or not op.parameters:
-            return None
-        if issubclass(kind, CHANNELS_FIRST):
-            return 0
-        if widths_in:
-            shape = (self._by_node[op.node.all_input_nodes[0]].shape or ())[1:]
-        widths = {p.shape[1 if widths_in and p.dim() == 2 else 0] for p in op.parameters if p.dim()}
-        axes = [axis for axis, side in enumerate(shape) if side in widths]
-        if len(axes) > 1 and issubclass(kind, CHANNELS_LAST):
-            return axes[-1]
-        return axes[0] if len(axes) == 1 else None
-
-    @cached_property
-    def _axes(self) -> dict[fx.Node, int | None]:
-        """What was found out about channel axes so far: all points of a dense block begin with the same map."""
-        return {}
-
-    @cached_property
-    def _order(self) -> dict[fx.Node, int]:
-        return {op.node: i for i, op in enumerate(self.ops)}
+    def op_of(self, node: fx.Node) -> Op | None:
+        """The operation of a node; None where the output doesn't need it."""
+        return self._by_node.get(node)
 
     @cached_property
     def _by_node(self) -> dict[fx.Node, Op]:
         return {op.node: op for op in self.ops}
 
-    @cached_property
-    def _sources(self) -> list[set[int]]:
-        """For each operation: the positions of those that it is computed from."""
-        sources: list[set[int]] = []
-        for op in self.ops:
-            inputs = [self._order[node] for node in op.node.all_input_nodes if node in self._order]
-            sources.append(set(inputs).union(*(sources[j] for j in inputs)))
-        return sources
-
     def _classified(self, live: tuple[Op, ...]) -> bool:
         if len(live) < 2 or any(len(op.shape or ()) != 2 for op in live):
             return False
-        readers = (self._by_node.get(user) for op in live for user in op.node.users)
+        readers = (self.op_of(user) for op in live for user in op.node.users)
         kinds = (None if op is None else self.kind(op) for op in readers)
         return all(kind is not None and issubclass(kind, nn.Linear) for kind in kinds)
 
@@ -237,16 +154,13 @@ class BlockGraph:
         return bool(axis == 1 and same_size and tensors == [op.node for op in live])
 
 
-def _function(node: fx.Node) -> str:
+def function_of(node: fx.Node) -> str:
     """The name of the function or method that it calls."""
     return str(getattr(node.target, "__name__", node.target))
 
 
 def _is_one_map(live: Sequence[Op]) -> bool:
-    if len(live) != 1 or live[0].node.op == "placeholder":
-        return False
-    shape = live[0].shape
-    return shape is not None and len(shape) >= 2
+    return len(live) == 1 and live[0].node.op != "placeholder" and len(live[0].shape or ()) >= 2
 
 
 def walk(model: nn.Module, *, image_size: ImageSize = 224, channels: int = 3) -> BlockGraph:
@@ -258,66 +172,62 @@ def walk(model: nn.Module, *, image_size: ImageSize = 224, channels: int = 3) ->
         ModelError: the model can't be traced or run at this size; the sentence names what stopped it.
     """
     sides = sides_of(image_size)
-    graph, constants = trace(model, image_size=sides, channels=channels)
-    shapes, macs, without_formula = _measure(model, graph, constants, (1, channels, *sides))
-    needed = _needed(graph)
-    features = _features(graph, shapes)
+    traced = trace(model, image_size=sides, channels=channels)
+    meter = _measured(traced, (1, channels, *sides))
+    needed = ancestors([output_of(traced.graph)])
+    features = _features(traced.graph, meter.values)
     modules = dict(model.named_modules(remove_duplicate=False))
+    parameters = dict(model.named_parameters(remove_duplicate=False))
     kinds: dict[str, type[nn.Module]] = {}
     ops = []
-    for node in graph.nodes:
-        if node not in needed:
+    for node in traced.graph.nodes:
+        if node not in needed or node.op == "output":
             continue
         stack = node.meta.get("nn_module_stack") or {}
         paths = _with_parents(path for path, _ in stack.values())
         kinds.update({path: type(modules[path]) for path in paths})
+        used: tuple[nn.Parameter, ...] = ()
         if node.op == "call_module":
-            used = tuple(modules[str(node.target)].parameters())
-        elif node.op == "get_attr" and isinstance(value := _attribute(model, node.target), nn.Parameter):
-            used = (value,)
-        else:
-            used = ()
-        ops.append(Op(node, paths, _shape(shapes.get(node)), node in features, macs.get(node, 0), used))
-    return BlockGraph(graph, tuple(ops), kinds, constants, sides, channels, without_formula)
+            used = tuple(modules[node.target].parameters())
+        elif node.op == "get_attr" and node.target in parameters:
+            used = (parameters[node.target],)
+        value = meter.values.get(node)
+        shape = tuple(value.shape) if isinstance(value, torch.Tensor) else None
+        ops.append(Op(node, paths, shape, node in features, meter.macs.get(node, 0), used))
+    return BlockGraph(traced.graph, tuple(ops), kinds, sides, channels, meter.counter.without_formula)
 
 
-def _measure(
-    model: nn.Module, graph: fx.Graph, constants: dict[str, torch.Tensor], shape: tuple[int, ...]
-) -> tuple[dict[fx.Node, Any], dict[fx.Node, int], Counter[str]]:
+def _measured(traced: Traced, shape: tuple[int, ...]) -> _Meter:
     """Outputs (meta tensors) and MACs of each node, from one pass that computes nothing."""
-    counter = MacCounter()
-    meter = _Meter(model, graph, constants, counter)
+    meter = _Meter(traced)
     try:
-        with torch.no_grad(), counter:
+        with torch.no_grad(), meter.counter:
             meter.run(torch.empty(shape, device="meta"))
     except Exception as error:
         where = meter.current
         raise ModelError(
-            f"{type(model).__name__} can't be run on an image of {across(shape[2:])} pixels: "
+            f"{type(traced.model).__name__} can't be run on an image of {across(shape[2:])} pixels: "
             f"{where.target if where is not None else 'its input'} stopped it with "
             f"{type(error).__name__}: {first_line(error)}; try another --image-size"
         ) from error
-    return meter.values, meter.macs, counter.without_formula
+    return meter
 
 
 class _Meter(MetaInterpreter):
     """Keeps what each node returned, and its MACs."""
 
-    def __init__(
-        self, model: nn.Module, graph: fx.Graph, constants: dict[str, torch.Tensor], counter: MacCounter
-    ) -> None:
-        super().__init__(model, graph, constants)
-        self.counter = counter
+    def __init__(self, traced: Traced) -> None:
+        super().__init__(traced)
+        self.counter = MacCounter()
         self.values: dict[fx.Node, Any] = {}
         self.macs: dict[fx.Node, int] = {}
         self.current: fx.Node | None = None
 
     def run_node(self, n: fx.Node) -> Any:
         self.current = n
-        value = super().run_node(n)
-        self.values[n] = value
+        self.values[n] = super().run_node(n)
         self.macs[n] = self.counter.take()
-        return value
+        return self.values[n]
 
 
 def _with_parents(called: Iterable[str]) -> tuple[str, ...]:
@@ -329,36 +239,11 @@ def _with_parents(called: Iterable[str]) -> tuple[str, ...]:
     return tuple(paths)
 
 
-def _needed(graph: fx.Graph) -> set[fx.Node]:
-    needed: set[fx.Node] = set()
-    for node in reversed(graph.nodes):
-        if node.op == "output" or node in needed:
-            needed.update(node.all_input_nodes)
-    return needed
-
-
 def _features(graph: fx.Graph, values: dict[fx.Node, Any]) -> set[fx.Node]:
     """The nodes whose tensors are computed from the image (sizes, positions and parameters are not)."""
     features: set[fx.Node] = set()
     for node in graph.nodes:
-        from_image = node.op == "placeholder" or any(arg in features for arg in node.all_input_nodes)
-        if from_image and _holds_tensor(values.get(node)):
+        from_image = node.op == "placeholder" or not features.isdisjoint(node.all_input_nodes)
+        if from_image and any(isinstance(leaf, torch.Tensor) for leaf in tree_leaves(values.get(node))):
             features.add(node)
     return features
-
-
-def _holds_tensor(value: Any) -> bool:
-    if isinstance(value, (tuple, list)):
-        return any(_holds_tensor(item) for item in value)
-    return isinstance(value, torch.Tensor)
-
-
-def _shape(value: Any) -> tuple[int, ...] | None:
-    return tuple(value.shape) if isinstance(value, torch.Tensor) else None
-
-
-def _attribute(model: nn.Module, target: Any) -> Any:
-    try:
-        return operator.attrgetter(str(target))(model)
-    except AttributeError:
-        return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,18 +14,19 @@ from ttl.errors import UsageError
 HEAD = "ttl_head"
 """The head's module name in a truncated model; no pretrained network has one of this name."""
 
-POOLS = ("avg", "max", "avgmax", "token", "none")
+POOLS: dict[str, Callable[[torch.Tensor, list[int]], torch.Tensor]] = {
+    "avg": lambda feature, positions: feature.mean(positions),
+    "max": lambda feature, positions: feature.amax(positions),
+    "avgmax": lambda feature, positions: 0.5 * (feature.mean(positions) + feature.amax(positions)),
+    "token": lambda feature, _: feature[:, 0],
+    "none": lambda feature, _: feature.flatten(1),
+}
+"""From a feature and the axes of its positions to what the linear layer reads."""
 
 
 @dataclass(frozen=True)
 class HeadSpec:
-    """What is put on a cut; of a U-Net, whose decoder is its head, only the outputs.
-
-    Attributes:
-        outputs: logits an image, or a pixel.
-        pool: what the head does with the feature map first: one of `POOLS`.
-        dropout: probability of dropout before the linear layer.
-    """
+    """What is put on a cut; of a U-Net, whose decoder is its head, only the outputs: logits an image, or a pixel."""
 
     outputs: int
     pool: str = "avg"
@@ -70,19 +71,8 @@ class Head(nn.Module):
 
     def forward(self, feature: torch.Tensor) -> torch.Tensor:
         """Logits `(n, num_classes)` of the feature `(n, *shape)`."""
-        logits: torch.Tensor = self.fc(self.dropout(self._pooled(feature)))
+        logits: torch.Tensor = self.fc(self.dropout(POOLS[self.pool](feature, self.positions)))
         return logits
-
-    def _pooled(self, feature: torch.Tensor) -> torch.Tensor:
-        if self.pool == "none":
-            return feature.flatten(1)
-        if self.pool == "token":
-            return feature[:, 0]
-        if self.pool == "avg":
-            return feature.mean(self.positions)
-        if self.pool == "max":
-            return feature.amax(self.positions)
-        return 0.5 * (feature.mean(self.positions) + feature.amax(self.positions))
 
     def extra_repr(self) -> str:
         """What the printed model shows of it."""
@@ -92,9 +82,7 @@ class Head(nn.Module):
 class PixelHead(nn.Module):
     """A linear classifier of pixels, by all maps that a U-Net's decoder would be given, each enlarged to the image.
 
-    Args:
-        channels: of each map.
-        outputs: logits a pixel.
+    `channels` are those of each map, `outputs` the logits a pixel.
     """
 
     def __init__(self, channels: Sequence[int], outputs: int) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import cache
 
 import torch
 from torch import fx, nn
 
 from ttl.cut.head import HEAD, PixelHead
 from ttl.cut.points import TruncationPoint, UNetPoint
-from ttl.cut.surgery import extract, joined
-from ttl.cut.trace import trace
-from ttl.cut.truncation import new_head, truncate
+from ttl.cut.surgery import extract, joined, seeded
+from ttl.cut.trace import output_of
+from ttl.cut.truncation import new_head, traced_for, truncate
 
 
 def with_heads(
@@ -36,10 +36,7 @@ def with_heads(
     Args:
         model: the network that the points came from; it is left as it is.
         points: of `truncation_points(model)`, lowest first.
-        num_classes: outputs of each head.
-        pool: as in `truncate`.
-        dropout: before each linear layer.
-        seed: of the heads' random weights.
+        num_classes: outputs of each head; `pool`, `dropout` and `seed` are as in `truncate`.
 
     Returns:
         a module from images to logits `(n, points, num_classes)`; `(n, points, num_classes, h, w)` of a U-Net.
@@ -51,14 +48,14 @@ def with_heads(
     if isinstance(points[-1], UNetPoint):
         return _with_pixel_heads(model, [p for p in points if isinstance(p, UNetPoint)], num_classes, seed)
     joint = truncate(model, points[-1], num_classes=None)
-    heads = nn.ModuleList(new_head(point, num_classes, pool=pool, dropout=dropout, seed=seed) for point in points)
-    joint.add_module(HEAD, heads.to(next(model.parameters()).device))
+    made = (new_head(model, point, num_classes, pool=pool, dropout=dropout, seed=seed) for point in points)
+    joint.add_module(HEAD, nn.ModuleList(made))
     nodes = {node.name: node for node in joint.graph.nodes}
     logits = [
         _head(joint.graph, [nodes[name] for name in point.values], number, copied=pool != "avg")
         for number, point in enumerate(points)
     ]
-    output = next(node for node in reversed(joint.graph.nodes) if node.op == "output")
+    output = output_of(joint.graph)
     with joint.graph.inserting_before(output):
         output.args = (joint.graph.call_function(torch.stack, (logits, 1)),)
     joint.recompile()
@@ -67,40 +64,34 @@ def with_heads(
 
 def _head(graph: fx.Graph, values: list[fx.Node], number: int, *, copied: bool) -> fx.Node:
     """Puts a head right behind the last of the values: a later in-place operation may change them."""
-    order = {node: position for position, node in enumerate(graph.nodes)}
-    last = max(values, key=order.__getitem__)
-    with graph.inserting_after(last):
-        feature: Any = last
-        if len(values) > 1:
-            feature = graph.call_function(torch.cat, (sorted(values, key=order.__getitem__), 1))
-        elif copied:  # its gradient needs what the in-place operation overwrites; that of a mean doesn't
-            feature = graph.call_method("clone", (last,))
+    feature = joined(graph, values)
+    if copied and len(values) == 1:
+        # Its gradient needs what the in-place operation overwrites; that of a mean doesn't.
+        feature = _copied(graph, feature)
     with graph.inserting_after(feature):
         return graph.call_module(f"{HEAD}.{number}", (feature,))
 
 
-def _with_pixel_heads(model: nn.Module, points: Sequence[UNetPoint], outputs: int, seed: int) -> fx.GraphModule:
-    top = points[-1]
-    graph, constants = trace(model, image_size=top.sides, channels=top.image_channels)
-    nodes = {node.name: node for node in graph.nodes}
-    copies: dict[tuple[str, ...], fx.Node] = {}
+def _copied(graph: fx.Graph, value: fx.Node) -> fx.Node:
+    with graph.inserting_after(value):
+        return graph.call_method("clone", (value,))
 
+
+def _with_pixel_heads(model: nn.Module, points: Sequence[UNetPoint], outputs: int, seed: int) -> fx.GraphModule:
+    traced = traced_for(model, *points)
+    graph, nodes = traced.graph, traced.nodes
+
+    @cache
     def copied(*names: str) -> fx.Node:
         """The concatenation of these values, out of reach of later in-place operations."""
-        if names not in copies:
-            value = joined(graph, [nodes[name] for name in names])
-            with graph.inserting_after(value):
-                copies[names] = graph.call_method("clone", (value,))
-        return copies[names]
+        return _copied(graph, joined(graph, [nodes[name] for name in names]))
 
     sources = [[copied(*point.values), *map(copied, point.skips)] for point in points]
-    output = next(node for node in graph.nodes if node.op == "output")
     image = next(node for node in graph.nodes if node.op == "placeholder")
-    with graph.inserting_before(output):
+    with graph.inserting_before(output_of(graph)):
         logits = [graph.call_module(f"{HEAD}.{number}", (maps, image)) for number, maps in enumerate(sources)]
         stacked = graph.call_function(torch.stack, (logits, 1))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         heads = nn.ModuleList(PixelHead((point.channels, *point.skip_channels), outputs) for point in points)
     named = nn.ModuleDict({HEAD: heads.to(next(model.parameters()).device)})
-    return extract(model, graph, constants, stacked, class_name="JointUNet", more=named).train(model.training)
+    return extract(traced, stacked, class_name="JointUNet", more=named).train(model.training)

@@ -30,37 +30,28 @@ def _convolution(args: Sequence[Any], out: Any) -> int:
     return size(x.shape[:1]) * size(weight.shape) * size((x if transposed else out).shape[2:])
 
 
-def _product(left: int) -> Formula:
-    """Matrix product of arguments `left` `(…, m, k)` and `left + 1` `(…, k, n)`."""
-
-    def formula(args: Sequence[Any], out: Any) -> int:
-        return size(args[left].shape) * int(args[left + 1].shape[-1])
-
-    return formula
-
-
 def _attention(args: Sequence[Any], out: Any) -> int:
     query, key, value = (tensor.shape for tensor in args[:3])
     return size(query[:-1]) * int(key[-2]) * (int(query[-1]) + int(value[-1]))
 
 
-def _norm(per_element: int) -> Formula:
-    """`per_element` MACs with a weight (the second argument), one less without."""
+def _product(left: int) -> Formula:
+    """Matrix product of arguments `left` `(…, m, k)` and `left + 1` `(…, k, n)`."""
+    return lambda args, out: size(args[left].shape) * int(args[left + 1].shape[-1])
+
+
+def _norm(per_element: int, weights: slice = slice(1, 3)) -> Formula:
+    """`per_element` MACs where `weights` of the arguments hold a tensor, one less without."""
 
     def formula(args: Sequence[Any], out: Any) -> int:
-        affine = len(args) > 1 and any(isinstance(arg, torch.Tensor) for arg in args[1:3])
+        affine = any(isinstance(arg, torch.Tensor) for arg in args[weights])
         return size(args[0].shape) * (per_element if affine else per_element - 1)
 
     return formula
 
 
 def _batch_norm(args: Sequence[Any], out: Any) -> int:
-    training = args[5] is True
-    return _norm(5 if training else 2)(args[:2], out)
-
-
-def _layer_norm(args: Sequence[Any], out: Any) -> int:
-    return _norm(5)((args[0], *args[2:4]), out)
+    return _norm(5 if args[5] is True else 2, slice(1, 2))(args, out)
 
 
 def _per_input(args: Sequence[Any], out: Any) -> int:
@@ -68,10 +59,7 @@ def _per_input(args: Sequence[Any], out: Any) -> int:
 
 
 def _per_output(count: int) -> Formula:
-    def formula(args: Sequence[Any], out: Any) -> int:
-        return count * size(out.shape)
-
-    return formula
+    return lambda args, out: count * size(out.shape)
 
 
 FORMULAS: Mapping[str, Formula] = {
@@ -91,9 +79,9 @@ FORMULAS: Mapping[str, Formula] = {
     "native_batch_norm": _batch_norm,
     "cudnn_batch_norm": _batch_norm,
     "_native_batch_norm_legit_no_training": _norm(2),
-    "native_layer_norm": _layer_norm,
+    "native_layer_norm": _norm(5, slice(2, 4)),
     "native_group_norm": _norm(5),
-    "_fused_rms_norm": _layer_norm,
+    "_fused_rms_norm": _norm(5, slice(2, 4)),
     "mean": _per_input,
     "_adaptive_avg_pool2d": _per_input,
     "avg_pool2d": _per_input,
@@ -106,92 +94,32 @@ FORMULAS: Mapping[str, Formula] = {
 }
 
 # Neither pointwise nor views by torch's own tags, and yet nothing but comparisons or data movement.
-FREE = frozenset(
-    {
-        "_reshape_copy",
-        "_safe_softmax",
-        "_softmax",
-        "_to_copy",
-        "_unsafe_index",
-        "_unsafe_view",
-        "adaptive_max_pool2d",
-        "amax",
-        "amin",
-        "any",
-        "arange",
-        "argmax",
-        "as_strided_",
-        "cat",
-        "clone",
-        "col2im",
-        "constant_pad_nd",
-        "copy_",
-        "cumsum",
-        "detach_",
-        "empty",
-        "empty_like",
-        "expand_copy",
-        "eye",
-        "fill_",
-        "flip",
-        "full",
-        "full_like",
-        "gather",
-        "hardswish",
-        "hardswish_",
-        "im2col",
-        "index",
-        "index_put",
-        "index_put_",
-        "index_select",
-        "lift_fresh",
-        "linalg_vector_norm",
-        "linspace",
-        "masked_fill_",
-        "max",
-        "max_pool2d_with_indices",
-        "new_empty",
-        "new_ones",
-        "new_zeros",
-        "ones",
-        "pixel_shuffle",
-        "pixel_unshuffle",
-        "reflection_pad2d",
-        "repeat",
-        "replication_pad2d",
-        "resize_",
-        "roll",
-        "scalar_tensor",
-        "scatter",
-        "set_",
-        "slice_scatter",
-        "split_copy",
-        "stack",
-        "sum",
-        "topk",
-        "unfold_copy",
-        "unsafe_split",
-        "var",
-        "var_mean",
-        "zeros",
-        "zeros_like",
-        "zero_",
-    }
-)
+# fmt: off
+FREE = frozenset({
+    "_reshape_copy", "_safe_softmax", "_softmax", "_to_copy", "_unsafe_index", "_unsafe_view", "adaptive_max_pool2d",
+    "amax", "amin", "any", "arange", "argmax", "as_strided_", "cat", "clone", "col2im", "constant_pad_nd", "copy_",
+    "cumsum", "detach_", "empty", "empty_like", "expand_copy", "eye", "fill_", "flip", "full", "full_like", "gather",
+    "hardswish", "hardswish_", "im2col", "index", "index_put", "index_put_", "index_select", "lift_fresh",
+    "linalg_vector_norm", "linspace", "masked_fill_", "max", "max_pool2d_with_indices", "new_empty", "new_ones",
+    "new_zeros", "ones", "pixel_shuffle", "pixel_unshuffle", "reflection_pad2d", "repeat", "replication_pad2d",
+    "resize_", "roll", "scalar_tensor", "scatter", "set_", "slice_scatter", "split_copy", "stack", "sum", "topk",
+    "unfold_copy", "unsafe_split", "var", "var_mean", "zeros", "zeros_like", "zero_",
+})
+# fmt: on
 
 
 class MacCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the MACs of what runs inside it; `take()` gives what came since it was last asked.
 
-    Works on meta tensors, where nothing is computed. Not under `torch.inference_mode`: operations may
-    pass a dispatch mode by there, so entering it inside inference mode raises `RuntimeError` rather
-    than counting 0.
+    Works on meta tensors, where nothing is computed.
+
+    Raises:
+        RuntimeError: entered under `torch.inference_mode`, where operations may pass a dispatch mode by uncounted.
     """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.without_formula: Counter[str] = Counter()
-        self.by_operator: Counter[str] = Counter()
         self._since = 0
 
     def __enter__(self) -> MacCounter:
@@ -217,9 +145,7 @@ class MacCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             out = func(*args, **(kwargs or {}))
         formula = FORMULAS.get(name)
         if formula is not None:
-            count = formula(args, out)
-            self._since += count
-            self.by_operator[name] += count
+            self._since += formula(args, out)
         elif not (torch.Tag.pointwise in func.tags or func.is_view or name in FREE):
             self.without_formula[name] += 1
         return out

@@ -19,24 +19,20 @@ from ttl.words.sides import ImageSize
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A whole network, in eval mode, its classifier included.
-
-    Attributes:
-        name: as `load_network` takes it.
-        model: with the weights asked for; whoever trains copies it.
-        spec: what it expects of its images.
-        weights: where its weights came from, and what of it they cover.
-        points: where it can be cut, lowest first; the last one is the whole of it.
-        begun_anew: the same network, what has no weights of its own begun at random with a seed; None where nothing
-            of it has to be.
-    """
+    """A whole network, in eval mode, its classifier included."""
 
     name: str
+    """As `load_network` takes it."""
     model: nn.Module
+    """With the weights asked for; whoever trains copies it."""
     spec: InputSpec
+    """What it expects of its images."""
     weights: WeightsReport
+    """Where its weights came from, and what of it they cover."""
     points: TruncationPoints
+    """Where it can be cut, lowest first; the last one is the whole of it."""
     begun_anew: Callable[[int], nn.Module] | None = None
+    """The same, what has no weights of its own begun at random with a seed; None where nothing of it has to be."""
 
     @property
     def draws_masks(self) -> bool:
@@ -59,14 +55,7 @@ def load_network(
     seed: int = 0,
     finish: str = "block",
 ) -> Network:
-    """Make a network, load its weights and find its truncation points.
-
-    Args:
-        name: a timm name, `tv:NAME`, or `unet:ENCODER`.
-        weights: `default`, `none`, or the path of a checkpoint.
-        image_size: of its input; its own by default.
-        seed: of what stays random.
-        finish: where a cut ends, see `truncation_points`.
+    """Make a network, load its weights (see `load_backbone`) and find its points (see `truncation_points`).
 
     Raises:
         ModelError: there is no such network, or it can't be cut.

@@ -15,8 +15,9 @@ import copy
 import inspect
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -26,25 +27,48 @@ from torch.utils._pytree import tree_map_only
 from ttl.errors import ModelError
 from ttl.words.sides import ImageSize, sides_of
 
-CONTAINERS = (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict)
-
 BATCHES = (1, 3)
 """Batch sizes that a followed branch must be the same for."""
 
 
-def trace(
-    model: nn.Module, *, image_size: ImageSize = 224, channels: int = 3
-) -> tuple[fx.Graph, dict[str, torch.Tensor]]:
-    """The model's graph as it runs in eval mode, and the constant tensors that its forward makes.
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """A model's graph as it runs in eval mode, and the constant tensors that its forward makes, by name."""
 
-    Modules stay whole (one operation) where they have no parts, are of a class of torch.nn (norms and
-    dropout with their subclasses: train and eval mode still work in them), read their own training
-    flag, or can't be traced through and hold no blocks.
+    model: nn.Module
+    graph: fx.Graph
+    constants: dict[str, torch.Tensor]
 
-    Args:
-        model: takes images `(n, channels, *sides)`; it is left as it is.
-        image_size: of the image whose branches are followed, in pixels: the side of a square, or its sides.
-        channels: the image's channels.
+    @property
+    def nodes(self) -> dict[str, fx.Node]:
+        """By name, in execution order."""
+        return {node.name: node for node in self.graph.nodes}
+
+
+def output_of(graph: fx.Graph) -> fx.Node:
+    """The node that returns what a graph computes."""
+    output: fx.Node = next(node for node in reversed(graph.nodes) if node.op == "output")
+    return output
+
+
+def ancestors(values: Iterable[fx.Node]) -> set[fx.Node]:
+    """The nodes that `values` are computed from, themselves included."""
+    kept: set[fx.Node] = set()
+    stack = list(values)
+    while stack:
+        node = stack.pop()
+        if node not in kept:
+            kept.add(node)
+            stack += node.all_input_nodes
+    return kept
+
+
+def trace(model: nn.Module, *, image_size: ImageSize = 224, channels: int = 3) -> Traced:
+    """Trace a model that takes images `(n, channels, *sides)`, for the size whose branches are followed.
+
+    It is left as it is. Modules stay whole (one operation) where they have no parts, are of a class of torch.nn (norms
+    and dropout with their subclasses: train and eval mode still work in them), read their own training flag, or can't
+    be traced through and hold no blocks.
 
     Raises:
         ModelError: the model can't be traced: its control flow depends on more than the image's size.
@@ -54,24 +78,25 @@ def trace(
     while True:
         tracer = _Tracer(whole, steered, (channels, *sides_of(image_size)))
         try:
-            graph, constants = tracer.run(model)
+            traced = tracer.run(model)
         except _UntraceableError as stop:
-            kind = type(stop.module)
-            if kind not in steered and (stop.module is model or _holds_blocks(stop.module)):
+            path, module = stop.args
+            kind = type(module)
+            if kind not in steered and (module is model or _holds_blocks(module)):
                 steered.add(kind)
-            elif kind not in whole and stop.module is not model:
+            elif kind not in whole and module is not model:
                 whole.add(kind)
             else:
                 cause = stop.__cause__
                 raise ModelError(
                     f"{type(model).__name__} can't be walked: {kind.__name__} "
-                    f"{stop.path or '(the model itself)'} stopped it with {type(cause).__name__}: "
+                    f"{path or '(the model itself)'} stopped it with {type(cause).__name__}: "
                     f"{first_line(cause)}; give a network whose control flow depends on nothing but sizes"
                 ) from cause
             continue
         readers = {type(m) for m in tracer.read_training if m is not model} - whole
         if not readers:
-            return graph, constants
+            return traced
         whole |= readers
 
 
@@ -89,10 +114,7 @@ def same_branch(value: Any, taken: Any, where: str) -> None:
 
 
 class _UntraceableError(Exception):
-    def __init__(self, path: str, module: nn.Module) -> None:
-        super().__init__(path)
-        self.path = path
-        self.module = module
+    """Its arguments: the path of the module that can't be traced through, and the module."""
 
 
 class _Tracer(fx.Tracer):
@@ -100,15 +122,14 @@ class _Tracer(fx.Tracer):
         self, whole: set[type[nn.Module]], steered: set[type[nn.Module]], image_shape: tuple[int, ...]
     ) -> None:
         super().__init__()
-        self.whole = whole
-        self.steered = steered
+        self.whole, self.steered = whole, steered
         self.image_shape = image_shape
         self.read_training: list[nn.Module] = []
         self.inside: list[nn.Module] = []
         self.sizes: list[_Sizes] = []
         self.plain = (nn.Module.__call__, nn.Module.__getattr__)
 
-    def run(self, model: nn.Module) -> tuple[fx.Graph, dict[str, torch.Tensor]]:
+    def run(self, model: nn.Module) -> Traced:
         before = {module: dict(vars(module)) for module in model.modules()}
         self.inside = [model]
         try:
@@ -123,12 +144,10 @@ class _Tracer(fx.Tracer):
             constants = {name: value for name, value in vars(model).items() if name not in before[model]}
             for module, attributes in before.items():
                 _put_back(module, attributes)
-        return graph, constants
+        return Traced(model, graph, constants)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        if type(m) in self.whole or next(m.children(), None) is None:
-            return True
-        return _of_torch(m)
+        return type(m) in self.whole or next(m.children(), None) is None or _of_torch(m)
 
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         self.inside.append(m)
@@ -145,13 +164,14 @@ class _Tracer(fx.Tracer):
         return _Answers(node, self) if self.steered else super().proxy(node)
 
     def to_bool(self, obj: fx.Proxy) -> bool:
-        return bool(self.decided(obj, bool)) if self.is_steered() else super().to_bool(obj)
+        return bool(self.decided(obj, bool)) if self.is_steered else super().to_bool(obj)
 
     def iter(self, obj: fx.Proxy) -> Iterator[Any]:
-        if not self.is_steered():
+        if not self.is_steered:
             return super().iter(obj)
         return iter([operator.getitem(obj, i) for i in range(self.decided(obj, len))])
 
+    @property
     def is_steered(self) -> bool:
         return type(self.inside[-1]) in self.steered
 
@@ -179,7 +199,7 @@ class _Tracer(fx.Tracer):
 
     @contextmanager
     def not_tracing(self) -> Iterator[None]:
-        """Modules run as they do outside of a trace."""
+        """Modules run as outside of a trace, which replaces two methods on torch's class: not for several threads."""
         traced = (nn.Module.__call__, nn.Module.__getattr__)
         already_read = len(self.read_training)
         nn.Module.__call__, nn.Module.__getattr__ = self.plain  # type: ignore[method-assign]
@@ -194,11 +214,9 @@ def _put_back(module: nn.Module, attributes: dict[str, Any]) -> None:
     """Undo what a traced forward wrote into a module: LeViT's attention keeps what it computed in a dict."""
     vars(module).clear()
     vars(module).update(attributes)
-    for store in attributes.values():
-        if isinstance(store, dict):
-            for key in [
-                key for key, value in store.items() if isinstance(key, fx.Proxy) or isinstance(value, fx.Proxy)
-            ]:
+    for store in (value for value in attributes.values() if isinstance(value, dict)):
+        for key, value in list(store.items()):
+            if isinstance(key, fx.Proxy) or isinstance(value, fx.Proxy):
                 del store[key]
 
 
@@ -220,7 +238,7 @@ class _Answers(fx.Proxy):
         return int(self._answer(len))
 
     def _answer(self, question: Callable[[Any], Any]) -> Any:
-        if not self.tracer.is_steered():
+        if not self.tracer.is_steered:
             raise TypeError(f"symbolically traced variable {self.node.name} can't be used as a number")
         return self.tracer.decided(self, question)
 
@@ -232,10 +250,10 @@ class _Attribute(_Answers, fx.proxy.Attribute):
 class MetaInterpreter(fx.Interpreter):
     """Runs a graph on meta tensors, with stand-ins of the modules that hold nothing but shapes."""
 
-    def __init__(self, model: nn.Module, graph: fx.Graph, constants: dict[str, torch.Tensor]) -> None:
-        super().__init__(model, garbage_collect_values=False, graph=graph)
+    def __init__(self, traced: Traced) -> None:
+        super().__init__(traced.model, garbage_collect_values=False, graph=traced.graph)
         self.extra_traceback = False
-        self.constants = constants
+        self.constants = traced.constants
 
     def fetch_attr(self, target: str) -> Any:
         """A module, parameter or buffer, or the tensor that the trace found in the forward: its stand-in."""
@@ -251,7 +269,7 @@ class _Sizes(MetaInterpreter):
     """The values of a graph that is still being traced, for one image shape."""
 
     def __init__(self, tracer: _Tracer, image: torch.Tensor) -> None:
-        super().__init__(tracer.root, tracer.graph, {})
+        super().__init__(Traced(tracer.root, tracer.graph, {}))
         self.args_iter = iter([image])
 
     def of(self, node: fx.Node) -> Any:
@@ -266,7 +284,8 @@ class _Sizes(MetaInterpreter):
 
 def _of_torch(module: nn.Module) -> bool:
     """Whether it is a layer of torch's, or derived from one: a norm with its activation, for instance."""
-    return any(c.__module__.startswith("torch.nn") and c not in CONTAINERS for c in type(module).__mro__)
+    containers = (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict)
+    return any(c.__module__.startswith("torch.nn") and c not in containers for c in type(module).__mro__)
 
 
 def _holds_blocks(module: nn.Module) -> bool:
@@ -289,7 +308,7 @@ def _optional(model: nn.Module) -> dict[str, Any]:
 
 @contextmanager
 def _eval_flags(read_by: list[nn.Module]) -> Iterator[None]:
-    """Every module reads `training` as False meanwhile; those that ask are noted.
+    """Every module of the process reads `training` as False meanwhile; those that ask are noted.
 
     A data descriptor on the class goes before the attribute of the instance, so no module is changed.
     """
@@ -311,11 +330,12 @@ def _eval_flags(read_by: list[nn.Module]) -> Iterator[None]:
 def _shadow(value: Any) -> Any:
     """A tensor's or module's stand-in on the meta device, in eval mode; the original is left as it is."""
     if isinstance(value, torch.Tensor):
-        return _meta(value)
+        empty = torch.empty_like(value, device="meta")
+        return nn.Parameter(empty, requires_grad=False) if isinstance(value, nn.Parameter) else empty
     if not isinstance(value, nn.Module):
         return value
     if next(value.children(), None) is not None and not _of_torch(value):
-        memo = {id(tensor): _meta(tensor) for tensor in (*value.parameters(), *value.buffers())}
+        memo = {id(tensor): _shadow(tensor) for tensor in (*value.parameters(), *value.buffers())}
         shadow = copy.deepcopy(value, memo)
         shadow.eval()  # some override train() and return nothing
         return shadow
@@ -325,11 +345,6 @@ def _shadow(value: Any) -> Any:
         vars(shadow)[store] = {name: _shadow(part) for name, part in vars(value)[store].items()}
     shadow.training = False
     return shadow
-
-
-def _meta(tensor: torch.Tensor) -> torch.Tensor:
-    empty = torch.empty_like(tensor, device="meta")
-    return nn.Parameter(empty, requires_grad=False) if isinstance(tensor, nn.Parameter) else empty
 
 
 def first_line(error: BaseException | None) -> str:

@@ -10,8 +10,8 @@ from torch import fx, nn
 
 from ttl.cut.head import HEAD, Head
 from ttl.cut.points import TruncationPoint, UNetPoint
-from ttl.cut.surgery import Constants, ValueRecorder, eval_mode, extract, joined, same
-from ttl.cut.trace import trace
+from ttl.cut.surgery import eval_mode, extract, joined, recorded, same, seeded
+from ttl.cut.trace import Traced, output_of, trace
 from ttl.cut.unet import SEGMENTATION_HEAD, Encoder, upsamplings
 from ttl.errors import ModelError, PointError
 
@@ -63,44 +63,68 @@ def truncate(
         if num_classes is not None:
             return _shortened(model, point, num_classes=num_classes, seed=seed)
         model = Encoder(model)
-    graph, constants, values = _walked(model, point)
-    small = extract(model, graph, constants, joined(graph, values), class_name="TruncatedModel")
+    traced = traced_for(model, point)
+    feature = joined(traced.graph, [traced.nodes[name] for name in point.values])
+    small = extract(traced, feature, class_name="TruncatedModel")
     if not isinstance(point, UNetPoint):  # whose params are of more than the encoder
         _check_params(model, point, small)
-    _check(model, graph, constants, point, small)
+    image, taken = _reference(traced, point, [feature.name])
+    with eval_mode(small), torch.no_grad():
+        if not same(taken[feature.name], small(image)):
+            raise _unlike(model, point)
     if num_classes is not None:
-        head = new_head(point, num_classes, pool=pool, dropout=dropout, seed=seed)
-        _attach(small, head.to(next(model.parameters()).device))
+        _attach(small, new_head(model, point, num_classes, pool=pool, dropout=dropout, seed=seed))
     return small.train(model.training)
 
 
-def _walked(model: nn.Module, point: TruncationPoint) -> tuple[fx.Graph, Constants, list[fx.Node]]:
-    """The model's graph with its constants, and in it the values that are the feature at `point`."""
-    graph, constants = trace(model, image_size=point.sides, channels=point.image_channels)
-    nodes = {node.name: node for node in graph.nodes}
-    missing = [name for name in point.values if name not in nodes]
-    if missing:
-        raise foreign_point(point, model, f"it has no value {missing[0]}")
-    return graph, constants, [nodes[name] for name in point.values]
+def traced_for(model: nn.Module, *points: TruncationPoint) -> Traced:
+    """The model as it runs on the image that the points are of.
+
+    Raises:
+        PointError: one of the points isn't this model's.
+    """
+    traced = trace(model, image_size=points[0].sides, channels=points[0].image_channels)
+    nodes = traced.nodes
+    for point in points:
+        for name in point.values:
+            if name not in nodes:
+                raise _foreign(point, model, f"it has no value {name}")
+    return traced
+
+
+def new_head(
+    model: nn.Module, point: TruncationPoint, num_classes: int, *, pool: str, dropout: float, seed: int
+) -> Head:
+    """A head for `point` of a model, on its device, as `truncate` puts it there."""
+    with seeded(seed):
+        head = Head(point.shape, point.channel_axis, num_classes, pool=pool, dropout=dropout)
+    return head.to(next(model.parameters()).device)
+
+
+def _attach(small: fx.GraphModule, head: Head) -> None:
+    small.add_module(HEAD, head)
+    output = output_of(small.graph)
+    with small.graph.inserting_before(output):
+        output.args = (small.graph.call_module(HEAD, (output.args[0],)),)
+    small.recompile()
 
 
 def _shortened(model: nn.Module, point: UNetPoint, *, num_classes: int, seed: int) -> fx.GraphModule:
     """The U-Net with its encoder cut at `point`, and without the decoder stages that belonged to what is removed."""
-    graph, constants, values = _walked(model, point)
-    image, taken = _reference(model, graph, constants, point, (*point.values, *point.skips))
+    traced = traced_for(model, point)
+    graph, nodes = traced.graph, traced.nodes
+    image, taken = _reference(traced, point, (*point.values, *point.skips))
     if point.enters is not None:
-        upsampling = upsamplings(graph)[point.enters]
-        upsampling.replace_input_with(upsampling.all_input_nodes[0], joined(graph, values))
-    output = next(node for node in graph.nodes if node.op == "output").all_input_nodes[0]
-    small = extract(model, graph, constants, output, class_name="TruncatedUNet")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        upsampling = list(upsamplings(graph).values())[point.enters]
+        upsampling.replace_input_with(
+            upsampling.all_input_nodes[0], joined(graph, [nodes[name] for name in point.values])
+        )
+    small = extract(traced, output_of(graph).all_input_nodes[0], class_name="TruncatedUNet")
+    with seeded(seed):
         _refit(small, point, num_classes)
     _check_params(model, point, small, leave_out=f"{SEGMENTATION_HEAD}.")
-    recorder = ValueRecorder(small, small.graph, {}, dict.fromkeys(taken, torch.clone))
-    with eval_mode(small), torch.no_grad():
-        recorder.run(image)
-    if not same(taken, {name: recorder.taken.get(name) for name in taken}):
+    _, again = recorded(Traced(small, small.graph, {}), image, dict.fromkeys(taken, torch.clone))
+    if not same(taken, {name: again.get(name) for name in taken}):
         raise _unlike(model, point)
     return small.train(model.training)
 
@@ -127,61 +151,35 @@ def _like(conv: nn.Conv2d, inputs: int, outputs: int) -> nn.Conv2d:
     return fresh.to(conv.weight)
 
 
-def new_head(point: TruncationPoint, num_classes: int, *, pool: str, dropout: float, seed: int) -> Head:
-    """A head for `point`, on the CPU; the arguments are those of `truncate`."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Head(point.shape, point.channel_axis, num_classes, pool=pool, dropout=dropout)
+def _reference(
+    traced: Traced, point: TruncationPoint, names: Sequence[str]
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """A random image, and the values of these names that the whole network has for it.
+
+    Raises:
+        ModelError: the graph doesn't compute what the model computes.
+    """
+    model = traced.model
+    like, generator = next(model.parameters()), torch.Generator().manual_seed(0)
+    image = torch.randn(1, point.image_channels, *point.sides, generator=generator).to(like)
+    output, taken = recorded(traced, image.clone(), dict.fromkeys(names, torch.clone))
+    with eval_mode(model), torch.no_grad():
+        if not same(output, model(image.clone())):
+            raise _unlike(model, point)
+    return image, taken
 
 
 def _check_params(model: nn.Module, point: TruncationPoint, small: nn.Module, leave_out: str = f"{HEAD}.") -> None:
     params = sum(p.numel() for name, p in small.named_parameters() if not name.startswith(leave_out))
     if params != point.params:
-        raise foreign_point(point, model, f"there are {params} parameters up to there, not {point.params}")
+        raise _foreign(point, model, f"there are {params} parameters up to there, not {point.params}")
 
 
-def foreign_point(point: TruncationPoint, model: nn.Module, reason: str) -> PointError:
-    """That a point isn't one of this model's, and why that is so."""
+def _foreign(point: TruncationPoint, model: nn.Module, reason: str) -> PointError:
     return PointError(
         f"Point {point.name} isn't one of this {type(model).__name__}'s ({reason}): "
         "take the points from ttl.truncation_points of the same model"
     )
-
-
-def _attach(small: fx.GraphModule, head: Head) -> None:
-    small.add_module(HEAD, head)
-    output = next(node for node in reversed(small.graph.nodes) if node.op == "output")
-    with small.graph.inserting_before(output):
-        logits = small.graph.call_module(HEAD, (output.args[0],))
-    output.args = (logits,)
-    small.recompile()
-
-
-def _check(
-    model: nn.Module, graph: fx.Graph, constants: Constants, point: TruncationPoint, small: fx.GraphModule
-) -> None:
-    """The walked graph computes what the model computes, and `small` what the graph has at `point`."""
-    image, taken = _reference(model, graph, constants, point, point.values)
-    values = [taken[node.name] for node in graph.nodes if node.name in taken]
-    with eval_mode(small), torch.no_grad():
-        computed = small(image)
-    if not torch.equal(computed, values[0] if len(values) == 1 else torch.cat(values, 1)):
-        raise _unlike(model, point)
-
-
-def _reference(
-    model: nn.Module, graph: fx.Graph, constants: Constants, point: TruncationPoint, names: Sequence[str]
-) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """A random image, and the values of these names that the whole network has for it."""
-    like = next(model.parameters())
-    generator = torch.Generator().manual_seed(0)
-    image = torch.randn(1, point.image_channels, *point.sides, generator=generator).to(like)
-    # Copies: a later in-place operation may change a value.
-    recorder = ValueRecorder(model, graph, constants, dict.fromkeys(names, torch.clone))
-    with eval_mode(model), torch.no_grad():
-        if not same(recorder.run(image.clone()), model(image.clone())):
-            raise _unlike(model, point)
-    return image, recorder.taken
 
 
 def _unlike(model: nn.Module, point: TruncationPoint) -> ModelError:

@@ -178,7 +178,7 @@ def _take_over(context: RunContext, model: nn.Module, trial: Trial) -> int:
         record = context.study.trial(start)
         if record is None:
             raise OSError("it is gone")
-        state = safetensors.torch.load_file(folder / JOINT_WEIGHTS)
+        state = safetensors.torch.load_file(context.study.weights(record, JOINT_WEIGHTS))
         trial.candidate.take_over(model, state, trial.start)
     except (OSError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
         raise RunFolderError(

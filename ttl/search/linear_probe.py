@@ -12,7 +12,7 @@ from ttl.data.task import MISSING
 
 REGULARISATION = 0.1
 """C of scikit-learn's logistic regression on standardised features: many channels, few images."""
-Pooled = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
 
 
@@ -22,8 +22,8 @@ def classifier(regularisation: float) -> Pipeline:
 
 
 def linear_probe(
-    features: Pooled, labels: Numbers, classes: int, *, regularisation: float = REGULARISATION
-) -> tuple[Pooled, Pooled] | None:
+    features: Floats, labels: Numbers, classes: int, *, regularisation: float = REGULARISATION
+) -> tuple[Floats, Floats] | None:
     """The probe's classifier as a linear layer: weight `(classes, width)` and bias `(classes,)`.
 
     Args:
@@ -45,15 +45,15 @@ def linear_probe(
         signs = np.array([[-0.5], [0.5]], np.float32)
         return signs * weight, signs[:, 0] * bias
     rows = []
-    for column in range(classes):
-        known = labels[:, column] != MISSING
-        if len(np.unique(labels[known, column])) < 2:
+    for column in labels.T:
+        known = column != MISSING
+        if len(np.unique(column[known])) < 2:
             return None
-        rows.append(_linear(features[known], labels[known, column], regularisation))
+        rows.append(_linear(features[known], column[known], regularisation))
     return np.concatenate([weight for weight, _ in rows]), np.concatenate([bias for _, bias in rows])
 
 
-def _linear(features: Pooled, labels: Numbers, regularisation: float) -> tuple[Pooled, Pooled]:
+def _linear(features: Floats, labels: Numbers, regularisation: float) -> tuple[Floats, Floats]:
     """Weight and bias of the classifier, of features as they are: the scaling is within them."""
     scaler, model = (step for _, step in classifier(regularisation).fit(features.astype(np.float64), labels).steps)
     weight = model.coef_ / scaler.scale_

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from math import isnan, nan
 
 from ttl.errors import TrainingError
@@ -20,7 +19,7 @@ def best(candidates: Iterable[Cut], scores: Mapping[Cut, float]) -> Cut:
     Raises:
         TrainingError: none has a score (NaN counts as none).
     """
-    scored = _scored(candidates, scores)
+    scored = [one for one in candidates if not isnan(scores.get(one, nan))]
     if not scored:
         raise TrainingError("No truncation point could be fine-tuned, so none can be chosen: see the trials' causes")
     return max(scored, key=lambda one: (scores[one], -one.costs.params, -one.top.index))
@@ -42,27 +41,22 @@ def choose_best(candidates: Sequence[Cut], scores: Mapping[Cut, float]) -> Choic
 
 
 def choose_smallest(proof: Proof) -> Chooser:
-    """A chooser of the smallest candidate that is shown not to be inferior to the best one.
+    """A chooser of the smallest candidate that `proof` shows not to be inferior to the best one."""
 
-    Args:
-        proof: compares a candidate with the best one.
-    """
-    return partial(_smallest, proof)
+    def choose(candidates: Sequence[Cut], scores: Mapping[Cut, float]) -> Choice:
+        top = choose_best(candidates, scores)
+        size = top.candidate.costs.params
+        smaller = [one for one in candidates if one.costs.params < size and not isnan(scores.get(one, nan))]
+        for one in sorted(smaller, key=lambda one: (one.costs.params, one.top.index)):
+            shown = proof(one, top.candidate)
+            if shown is not None:
+                words = (
+                    f"is the smallest of {len(candidates)} points tried that is shown not to be inferior to the best"
+                )
+                score = f"{top.candidate.name} ({scores[top.candidate]:.4f})"
+                return Choice(one, f"{one.name} {words}, {score}: {shown}")
+        if not smaller:
+            return top
+        return Choice(top.candidate, f"{top.reason}, and no smaller one is shown not to be inferior to it")
 
-
-def _smallest(proof: Proof, candidates: Sequence[Cut], scores: Mapping[Cut, float]) -> Choice:
-    top = choose_best(candidates, scores)
-    params = top.candidate.costs.params
-    smaller = [one for one in _scored(candidates, scores) if one.costs.params < params]
-    for one in sorted(smaller, key=lambda one: (one.costs.params, one.top.index)):
-        shown = proof(one, top.candidate)
-        if shown is not None:
-            words = f"{one.name} is the smallest of {len(candidates)} points tried that is shown not to be inferior to"
-            return Choice(one, f"{words} the best, {top.candidate.name} ({scores[top.candidate]:.4f}): {shown}")
-    if not smaller:
-        return top
-    return Choice(top.candidate, f"{top.reason}, and no smaller one is shown not to be inferior to it")
-
-
-def _scored(candidates: Iterable[Cut], scores: Mapping[Cut, float]) -> list[Cut]:
-    return [one for one in candidates if not isnan(scores.get(one, nan))]
+    return choose

@@ -18,11 +18,9 @@ Scores = dict[Cut, float]
 
 @dataclass(frozen=True)
 class Batch:
-    """Candidates to try next, in no order.
+    """Candidates to fine-tune next, in no order, and what for.
 
     Attributes:
-        phase: what for.
-        candidates: to fine-tune.
         epochs: pause each fine-tune after so many; None lets it end. Asked for again with more, it goes on.
         start: the candidate whose fine-tune they go on from; None begins with the pretrained weights.
     """
@@ -62,11 +60,9 @@ class SearchEnd:
 
 
 def drive(strategy: Strategy, evaluate: Callable[[Batch], Scores]) -> SearchEnd:
-    """Run `strategy` to its end; a candidate that it asks for again is answered from memory.
+    """Run a strategy that isn't started yet to its end; what it asks for again is answered from memory.
 
-    Args:
-        strategy: the generator, not yet started.
-        evaluate: fine-tunes the candidates of a batch and returns their validation scores.
+    `evaluate` fine-tunes the candidates of a batch and returns their validation scores.
     """
     known: dict[tuple[Cut, int | None], float] = {}
     steps: list[Batch] = []
@@ -85,9 +81,5 @@ def drive(strategy: Strategy, evaluate: Callable[[Batch], Scores]) -> SearchEnd:
 
 
 def one_by_one(evaluate: Callable[[Cut], float]) -> Callable[[Batch], Scores]:
-    """For `drive`: tries the candidates of a batch one after another.
-
-    Args:
-        evaluate: fine-tunes a candidate, from the pretrained weights to the end, and returns its validation score.
-    """
+    """For `drive`: an `evaluate` of one candidate, from the pretrained weights to the end, for those of a batch."""
     return lambda batch: {candidate: evaluate(candidate) for candidate in batch.candidates}

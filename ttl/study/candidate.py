@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from torch import nn
+if TYPE_CHECKING:  # engines, which know nothing of networks, import this file
+    from torch import nn
 
-from ttl.cut.head import HeadSpec
-from ttl.cut.network import Network
-from ttl.cut.points import TruncationPoint
-from ttl.data import Kind, Task
-from ttl.data.kind import Rows
-from ttl.data.training_images import TrainingImages
-from ttl.words.estimate import Estimate
+    from ttl.cut.head import HeadSpec
+    from ttl.cut.network import Network
+    from ttl.cut.points import TruncationPoint
+    from ttl.data import Kind, Task
+    from ttl.data.kind import Rows
+    from ttl.data.training_images import TrainingImages
+    from ttl.words.estimate import Estimate
 
 Definition = Mapping[str, object]
 """JSON values that tell one thing from another of its sort."""
-Norms = Callable[[nn.Module], AbstractContextManager[None]]
+Norms: TypeAlias = "Callable[[nn.Module], AbstractContextManager[None]]"
 """Has the norms of a network in eval mode behave, meanwhile, as while its head learns."""
 
 
@@ -48,13 +49,15 @@ class Figures:
     heads: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, match_args=False)
 class Candidate(Protocol):
-    """A network that can be made of a pretrained one. Frozen, plain data: it travels to worker processes, so it names
-    its network and doesn't hold it."""
+    """A network that can be made of a pretrained one; to add a kind: a frozen dataclass that inherits this.
 
-    @property
-    def network(self) -> str:
-        """The pretrained network that it is made of."""
+    Plain data: it travels to worker processes, so it names its network and doesn't hold it.
+    """
+
+    network: str
+    """Name of the pretrained network that it is made of."""
 
     @property
     def name(self) -> str:
@@ -71,29 +74,27 @@ class Candidate(Protocol):
     @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know of it."""
+        return ()
 
     @property
     def can_be_chosen(self) -> bool:
         """Whether it can be delivered; else it is fine-tuned only to see something."""
+        return True
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits that it is predicted on when it is fine-tuned."""
+        """The splits that it is predicted on when it is fine-tuned: it is chosen by one, and tested on the other."""
+        return ("val", "test") if self.can_be_chosen else ("val",)
 
     def definition(self) -> Definition:
         """What tells it from the other candidates of a study, for the names of trials."""
 
     def epochs(self, cap: int | None) -> int | None:
         """At most so many, of a fine-tune that may have `cap`; None leaves it to the recipe's stop rule."""
+        return cap
 
     def build(self, network: Network, head: HeadSpec, seed: int) -> nn.Module:
-        """The network as its fine-tune begins, on the CPU.
-
-        Args:
-            network: the pretrained one.
-            head: what is put on it.
-            seed: of what begins at random.
-        """
+        """The network as its fine-tune begins, on the CPU; the seed is of what begins at random."""
 
     def begin(
         self,
@@ -104,36 +105,20 @@ class Candidate(Protocol):
         images: Callable[[], TrainingImages],
         norms: Norms,
     ) -> None:
-        """Make `model`, as `build` made it, ready for its first epoch; changed in place.
+        """Make `model`, as `build` made it of the same network, head and seed, ready for its first epoch, in place.
 
-        Args:
-            model: of `build`, with the same network, head and seed.
-            network: the pretrained one.
-            head: what was put on it.
-            seed: of what begins at random.
-            images: decodes the training images, where they are needed.
-            norms: as the recipe has them.
+        Most are ready. `images` decodes the training images, where they are needed; `norms` is the recipe's.
         """
+        return
 
     def take_over(self, model: nn.Module, state: Mapping[str, object], start: Candidate) -> None:
-        """Give `model`, as `build` made it, what the fine-tune of another candidate left.
-
-        Args:
-            model: changed in place.
-            state: of that fine-tune: tensors by name.
-            start: that candidate.
+        """Give `model`, as `build` made it, the `state` (tensors by name) that the fine-tune of `start` left.
 
         Raises:
             KeyError: a tensor isn't there.
             RuntimeError: one has another shape.
         """
+        raise TypeError(f"{type(self).__name__} goes on from no other candidate, and not from {type(start).__name__}")
 
     def figures(self, kind: Kind, task: Task, rows: Mapping[str, Rows], *, seed: int) -> Figures:
-        """How good its predictions are.
-
-        Args:
-            kind: of the task.
-            task: has the truth.
-            rows: split -> predictions, of each of `splits`.
-            seed: of the resampling.
-        """
+        """How good its predictions are, split -> rows, of each of `splits`; the seed is of the resampling."""

@@ -14,21 +14,16 @@ from ttl.errors import RunFolderError
 from ttl.study.record import TrialRecord
 from ttl.study.run_record import RunRecord
 
-TRIAL = "trial.json"
-RUN = "run.json"
-LOCK = ".lock"
-CACHE = "cache"
-TRIALS = "trials"
+TRIAL, RUN = "trial.json", "run.json"
+TRIALS, CACHE, LOCK = "trials", "cache", ".lock"
 T = TypeVar("T")
 
 
 class Study:
-    """A run folder. Of several processes that were launched together the main one writes; the others only read.
+    """A run folder, made when something is first written into it.
 
-    What is read back is checked against its type and its digest; what doesn't fit is named in one sentence.
-
-    Args:
-        folder: made when something is first written into it.
+    Of several processes that were launched together the main one writes; the others only read. What is read back is
+    checked against its type and its digest; what doesn't fit is named in one sentence.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,12 +57,10 @@ class Study:
                     f"The run folder {self.folder} is in use by process {lock.read().decode().strip() or 'unknown'}: "
                     "wait for it, or name another with --out"
                 ) from error
-            try:
+            with self._writing():
                 lock.truncate(0)
                 lock.write(str(os.getpid()).encode())
                 self._sweep()
-            except OSError as error:
-                raise self._unwritable(error) from error
             try:
                 yield
             finally:
@@ -89,12 +82,9 @@ class Study:
         Raises:
             RunFolderError: no room, or no right to write.
         """
-        if not processes.is_main():
-            return
-        try:
-            typed.write(self.folder / name, value)
-        except OSError as error:
-            raise self._unwritable(error) from error
+        if processes.is_main():
+            with self._writing():
+                typed.write(self.folder / name, value)
 
     def run(self) -> RunRecord | None:
         """What run.json holds; None in a new folder.
@@ -115,17 +105,29 @@ class Study:
         if record is None:
             return None
         if record.id != identity:
-            raise self._foreign(name, f"it is of the trial {record.id}")
+            raise self._untrusted(name, f"it is of the trial {record.id}")
         run = self.run() if record.run else None
         if run is not None and run.id and run.id != record.run:
-            raise self._foreign(name, "it was made in another run folder")
+            raise self._untrusted(name, "it was made in another run folder")
         if broken := record.damaged():
-            raise self._foreign(name, f"its predictions of {' and '.join(broken)} aren't those that were written")
+            raise self._untrusted(name, f"its predictions of {' and '.join(broken)} aren't those that were written")
         return record
 
     def trial_folder(self, identity: str) -> Path:
         """Where a trial's files are."""
         return self.folder / TRIALS / identity
+
+    def weights(self, record: TrialRecord, name: str) -> Path:
+        """A trial's file of weights, its bytes checked.
+
+        Raises:
+            OSError: it can't be read.
+            RunFolderError: its bytes aren't those that were written.
+        """
+        path = self.trial_folder(record.id) / name
+        if record.weights_sha256 not in ("", files.sha256(path)):
+            raise self._untrusted(f"{TRIALS}/{record.id}/{name}", "its bytes aren't those that were written")
+        return path
 
     def checkpoint(self, identity: str) -> Path:
         """Where a trial under way keeps its state; `add` removes it."""
@@ -146,13 +148,11 @@ class Study:
         """
         if not processes.is_main():
             return record
-        try:
+        with self._writing():
             with files.provisional_folder(self.trial_folder(record.id)) as part:
                 sealed = record.sealed(files.sha256(write_model(part)))
                 typed.write(part / TRIAL, sealed)
             self.checkpoint(record.id).unlink(missing_ok=True)
-        except OSError as error:
-            raise self._unwritable(error) from error
         return sealed
 
     def _sweep(self) -> None:
@@ -160,11 +160,15 @@ class Study:
         for folder in (self.folder, self.folder / TRIALS, self.folder / CACHE):
             files.sweep(folder, held=True)
 
-    def _foreign(self, name: str, why: str) -> RunFolderError:
+    def _untrusted(self, name: str, why: str) -> RunFolderError:
         return RunFolderError(f"{self.folder / name} can't be trusted: {why}; remove the folder of that trial")
 
-    def _unwritable(self, error: OSError) -> RunFolderError:
-        return RunFolderError(
-            f"The run folder {self.folder} can't be written ({error.strerror or error}): "
-            "make room and give the same command again, what was computed is kept"
-        )
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunFolderError(
+                f"The run folder {self.folder} can't be written ({error.strerror or error}): "
+                "make room and give the same command again, what was computed is kept"
+            ) from error

@@ -20,7 +20,13 @@ Rows = npt.NDArray[np.float64]
 
 
 def _rows_from_json(values: object) -> Rows:
-    return np.asarray(values, dtype=np.float64)
+    """Raises ValueError for all but nested lists of numbers and null."""
+    if not isinstance(values, list):
+        raise ValueError("should be lists of numbers")
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except TypeError as error:
+        raise ValueError(str(error)) from error
 
 
 def _rows_to_json(rows: Rows) -> list[object]:
@@ -41,27 +47,20 @@ class TrialRecord:
     Attributes:
         id: its name: a hash of all that defines its result.
         status: `paused` where it has come as far as its step of the search goes, without figures yet.
-        run: of the run folder that it was made in; empty in those of version 0.1.
         cut: the candidate's name.
         index: of its highest truncation point.
-        params: head excluded.
-        macs: of one image, head excluded.
-        encoder_params: of a U-Net.
-        encoder_macs: of a U-Net.
+        params: head excluded, as are `macs`, of one image; of a U-Net beside those of its encoder.
         score: the metric that chooses.
-        distance_unit: of Hausdorff distances; empty where there are none.
-        recipe: by name.
-        seed: of the fine-tune.
-        start: id of the trial that it went on from; None from the pretrained weights.
-        epochs: done.
         best_epoch: whose weights were kept; 0 is the state that it began with.
         seconds: of the epochs.
+        run: of the run folder that it was made in; empty in those of version 0.1.
+        distance_unit: of Hausdorff distances; empty where there are none.
+        start: id of the trial that it went on from; None from the pretrained weights.
         peak_memory_bytes: on a GPU; None elsewhere.
         trainable: phase -> number of trainable parameters.
         notes: what a person should know.
         curve: an entry an epoch.
-        val: metric -> value on the validation images.
-        test: likewise on the test images.
+        val: metric -> value on the validation images; `test` likewise.
         heads: names of its heads, where it has several.
         predictions: split -> what it predicts, as `ttl.stats` scores it.
         weights_sha256: of the file of its weights.
@@ -118,9 +117,9 @@ class TrialRecord:
 
     def damaged(self) -> tuple[str, ...]:
         """The splits whose predictions aren't those that were written."""
-        stored = self.predictions_sha256
+        written = self.predictions_sha256
         return tuple(
-            split for split, rows in self.predictions.items() if stored.get(split, digest_of(rows)) != digest_of(rows)
+            split for split, rows in self.predictions.items() if written.get(split) not in (None, digest_of(rows))
         )
 
 

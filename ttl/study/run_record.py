@@ -38,31 +38,24 @@ class WeightsRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run folder's beginning.
-
-    Attributes:
-        id: of the folder: records of another one are noticed by it; empty in those of version 0.1.
-        command: as it was typed.
-        config: all options, as JSON values.
-        seed: of them.
-        resolved: what became of the options: the definition that trials share.
-        data: which data.
-        weights: which weights.
-        versions: of the libraries, by name.
-        hardware: what it was begun on.
-        started: ISO 8601, UTC.
-        splits_sha256: of splits.csv; empty likewise.
-    """
+    """A run folder's beginning."""
 
     schema: int
     command: str
+    """As it was typed."""
     config: Mapping[str, object]
+    """All options, as JSON values."""
     seed: int
     resolved: Mapping[str, object]
+    """What became of the options: the definition that trials share."""
     data: DataRecord
     weights: WeightsRecord
     versions: Mapping[str, str]
+    """Of the libraries, by name."""
     hardware: Machine
     started: str
+    """ISO 8601, UTC."""
     id: str = ""
+    """By it records of another folder are noticed; empty in folders of version 0.1."""
     splits_sha256: str = ""
+    """Of splits.csv; empty likewise."""

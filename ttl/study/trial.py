@@ -17,8 +17,7 @@ class Trial:
         candidate: what is fine-tuned.
         seed: of the head, the order, the augmentation and dropout.
         epochs: pause after so many; None lets it end.
-        start: the candidate whose fine-tune (with the same seed) it goes on from; None starts with the pretrained
-            weights.
+        start: the candidate whose fine-tune (with the same seed) it goes on from; None begins with pretrained weights.
     """
 
     candidate: Candidate

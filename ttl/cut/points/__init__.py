@@ -1,7 +1,6 @@
 """Where a network can be cut, and what each cut costs."""
 
 from ttl.cut.points.find import truncation_points
-from ttl.cut.points.point import TruncationPoint, UNetPoint, point_from_json
-from ttl.cut.points.table import TruncationPoints
+from ttl.cut.points.point import TruncationPoint, TruncationPoints, UNetPoint, point_from_json
 
 __all__ = ["TruncationPoint", "TruncationPoints", "UNetPoint", "point_from_json", "truncation_points"]

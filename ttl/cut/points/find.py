@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from torch import nn
 
-from ttl.cut.blocks import segments
-from ttl.cut.graph import BlockGraph, walk
-from ttl.cut.points.point import TruncationPoint
+from ttl.cut.blocks import Segment, segments
+from ttl.cut.graph import BlockGraph, Op, walk
+from ttl.cut.points.point import TruncationPoint, TruncationPoints
 from ttl.cut.points.price import Place, priced
-from ttl.cut.points.table import TruncationPoints
 from ttl.cut.points.unet_points import left_of
-from ttl.cut.unet import Encoder, decoder, is_unet
+from ttl.cut.unet import Encoder, is_unet
 from ttl.errors import ModelError, UsageError
 from ttl.words.sides import ImageSize
 
@@ -43,7 +42,7 @@ def truncation_points(
         model: any network that takes images `(n, channels, height, width)`; it is left as it is.
         image_size: the side of the square image that MACs and reductions are given for, in pixels; or its height and
             width.
-        channels: the image's channels.
+        channels: of the image.
         finish: `block` cuts right behind the block; `norm` takes along the norm, and the activation behind
             it, that the next block begins with (pre-activation networks; for others it changes nothing).
         missing: names of state-dict entries that the loaded weights had not (`WeightsReport.missing`).
@@ -54,40 +53,35 @@ def truncation_points(
     """
     if finish not in FINISHES:
         raise UsageError(f"There is no finish {finish!r}: choose one of {', '.join(FINISHES)}")
-    if not is_unet(model):
-        graph = walk(model, image_size=image_size, channels=channels)
-        return TruncationPoints(
-            _points(model, graph, finish, missing), without_formula=dict(graph.macs_without_formula)
-        )
-    whole, encoder = walk(model, image_size=image_size, channels=channels), Encoder(model)
-    alone = walk(encoder, image_size=image_size, channels=channels)
-    found = left_of(_points(encoder, alone, finish, missing), alone, decoder(whole))
-    return TruncationPoints(found, without_formula=dict(whole.macs_without_formula))
+    graph = walk(model, image_size=image_size, channels=channels)
+    if is_unet(model):
+        encoder = Encoder(model)
+        alone = walk(encoder, image_size=image_size, channels=channels)
+        found: Sequence[TruncationPoint] = left_of(_points(encoder, alone, finish, missing), alone, graph)
+    else:
+        found = _points(model, graph, finish, missing)
+    return TruncationPoints(found, without_formula=dict(graph.macs_without_formula))
 
 
 def _points(model: nn.Module, graph: BlockGraph, finish: str, missing: Collection[str]) -> list[TruncationPoint]:
-    cuts = _cuts(graph)
-    if not cuts:
+    pieces = segments(graph)
+    behind = [_values(graph, piece, above) for piece, above in zip(pieces, [*pieces[1:], None], strict=True)]
+    places = [Place(piece, values) for piece, values in zip(pieces, behind, strict=True) if values is not None]
+    if not places:
         raise ModelError(
             f"{type(model).__name__} can be cut nowhere: behind none of its blocks is there a single feature map"
         )
-    if finish == "norm":
-        cuts = [_finished(graph, cut) for cut in cuts]
-    return priced(graph, cuts, missing)
+    return priced(graph, [_finished(graph, place) for place in places] if finish == "norm" else places, missing)
 
 
-def _cuts(graph: BlockGraph) -> list[Place]:
-    at = graph.cuts()
-    found = []
-    pieces = segments(graph)
-    for piece, above in zip(pieces, [*pieces[1:], None], strict=True):
-        values = at[piece.last]
-        if values is None and above is not None and (sole_survivor := graph.sole_survivor(piece.last)):
-            upper = graph.ops[above.first : above.last + 1]
-            values = sole_survivor if any(sole_survivor[0].node in op.node.all_input_nodes for op in upper) else None
-        if values is not None:
-            found.append(Place(piece, values))
-    return found
+def _values(graph: BlockGraph, piece: Segment, above: Segment | None) -> tuple[Op, ...] | None:
+    """What makes the feature behind a segment; None where it can't be cut there."""
+    values = graph.cuts[piece.last]
+    if values is not None or above is None or not (survivor := graph.sole_survivor(piece.last)):
+        return values
+    # Only where the segment above reads it: else what goes on there is something else.
+    upper = graph.ops[above.first : above.last + 1]
+    return survivor if any(survivor[0].node in op.node.all_input_nodes for op in upper) else None
 
 
 def _finished(graph: BlockGraph, cut: Place) -> Place:

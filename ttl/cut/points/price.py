@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import accumulate
 from math import log2, prod
 
 from ttl.cut.blocks import Segment
+from ttl.cut.channel_axis import ChannelAxes
 from ttl.cut.graph import BlockGraph, Op
 from ttl.cut.points.point import TruncationPoint
 from ttl.words.sides import Sides
@@ -24,8 +26,9 @@ class Place:
 def priced(graph: BlockGraph, cuts: list[Place], missing: Collection[str]) -> list[TruncationPoint]:
     """The points behind `cuts`, lowest first; `missing` names what the loaded weights had not."""
     params, macs = _running_costs(graph)
-    axes = [graph.channel_axis(cut.values[0]) for cut in cuts]
-    shapes = [shape_of(graph, cut.values) for cut in cuts]
+    channel_axes = ChannelAxes(graph)
+    axes = [channel_axes.of(cut.values[0]) for cut in cuts]
+    shapes = [shape_of(cut.values) for cut in cuts]
     reductions = reductions_of(shapes, axes, graph.sides)
     absent = _absent(graph, missing)
     points = []
@@ -61,17 +64,12 @@ def priced(graph: BlockGraph, cuts: list[Place], missing: Collection[str]) -> li
 def _running_costs(graph: BlockGraph) -> tuple[list[int], list[int]]:
     """Params and MACs of everything up to and including each operation; a shared parameter counts once."""
     seen: set[int] = set()
-    params, macs = [], []
-    total_params = total_macs = 0
+    params = []
     for op in graph.ops:
-        for parameter in op.parameters:
-            if id(parameter) not in seen:
-                seen.add(id(parameter))
-                total_params += parameter.numel()
-        total_macs += op.macs
-        params.append(total_params)
-        macs.append(total_macs)
-    return params, macs
+        fresh = {id(parameter): parameter.numel() for parameter in op.parameters if id(parameter) not in seen}
+        seen.update(fresh)
+        params.append(sum(fresh.values()))
+    return list(accumulate(params)), list(accumulate(op.macs for op in graph.ops))
 
 
 def _absent(graph: BlockGraph, missing: Collection[str]) -> int:
@@ -81,7 +79,7 @@ def _absent(graph: BlockGraph, missing: Collection[str]) -> int:
     return next((i for i in uses if str(graph.ops[i].node.target) in holders), len(graph.ops))
 
 
-def shape_of(graph: BlockGraph, values: tuple[Op, ...]) -> tuple[int, ...]:
+def shape_of(values: tuple[Op, ...]) -> tuple[int, ...]:
     """The shape of the concatenation of `values`, without the batch."""
     first = (values[0].shape or (1,))[1:]
     if len(values) == 1:

@@ -3,66 +3,129 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 
-from ttl.cut.graph import BlockGraph
+import torch
+from torch import fx
+
+from ttl.cut.graph import BlockGraph, Op, costs
 from ttl.cut.points.point import TruncationPoint, UNetPoint
 from ttl.cut.points.price import reductions_of, shape_of
-from ttl.cut.unet import Decoder, costs
+from ttl.cut.trace import output_of
+from ttl.cut.unet import DECODER, upsamplings
+from ttl.errors import ModelError
+from ttl.words.sides import Sides
 
 
-def left_of(found: Sequence[TruncationPoint], encoder: BlockGraph, decoder: Decoder) -> list[UNetPoint]:
+@dataclass(frozen=True)
+class _Stage:
+    """A decoder stage: it doubles the resolution of what comes from below, joins a skip connection, and convolves.
+
+    Attributes:
+        entry: path of the convolution that reads what comes from below.
+        entry_channels: that it takes in all, those of the skip connection too.
+        sides: height and width of what comes from below.
+        channels: of what comes from below.
+        skip: the value of the encoder that it joins; None where it joins none.
+        costs: its params and MACs.
+        costs_per_channel: what each channel from below adds to them.
+    """
+
+    entry: str
+    entry_channels: int
+    sides: Sides
+    channels: int
+    skip: str | None
+    costs: tuple[int, int]
+    costs_per_channel: tuple[int, int]
+
+
+def left_of(found: Sequence[TruncationPoint], encoder: BlockGraph, unet: BlockGraph) -> list[UNetPoint]:
     """The points of a U-Net, the last one the whole of it.
 
     Args:
         found: the points of its encoder.
-        encoder: the encoder, walked by itself.
-        decoder: of the U-Net.
+        encoder: walked by itself.
+        unet: walked whole.
+
+    Raises:
+        ModelError: its decoder has no stages, so it is another kind of U-Net.
     """
+    starts = upsamplings(unet.graph)
+    if not starts:
+        raise ModelError("The decoder of this U-Net has no stages that enlarge a feature map: it can't be shortened")
+    stages = [_stage(unet, node, [op for op in unet.ops if path in op.modules]) for path, node in starts.items()]
     points = [*found, *_pooled_on(encoder, found[-1])]
-    kept: list[UNetPoint] = []
-    for point in points:
-        is_whole = point is points[-1]
-        enters = decoder.stage_for(point.shape[1:]) if len(point.shape) == 3 and point.channel_axis == 0 else None
-        if is_whole or enters is not None:
-            kept.append(_left(point, decoder, None if is_whole else enters, index=len(kept) + 1))
-    return kept
+    kept = [
+        _left(point, unet, stages, enters) for point in points[:-1] if (enters := _entered(point, stages)) is not None
+    ]
+    return [replace(point, index=i) for i, point in enumerate([*kept, _left(points[-1], unet, stages, None)], start=1)]
 
 
-def _left(point: TruncationPoint, decoder: Decoder, enters: int | None, *, index: int) -> UNetPoint:
-    """What is left of a U-Net that is cut at a point of its encoder, whose feature enters that decoder stage."""
-    params, macs = decoder.entered(enters, point.channels) if enters is not None else (decoder.params, decoder.macs)
-    stages = decoder.stages[enters or 0 :]
-    skips = tuple(stage.skip for stage in stages if stage.skip)
+def _entered(point: TruncationPoint, stages: Sequence[_Stage]) -> int | None:
+    """The decoder stage that takes maps as high and wide as the point's; None if none does."""
+    if len(point.shape) != 3 or point.channel_axis != 0:
+        return None
+    return next((number for number, stage in enumerate(stages) if stage.sides == point.shape[1:]), None)
+
+
+def _left(point: TruncationPoint, unet: BlockGraph, stages: Sequence[_Stage], enters: int | None) -> UNetPoint:
+    """What is left of a U-Net whose encoder is cut at a point that enters a decoder stage; None leaves it whole."""
+    kept = stages[enters or 0 :]
+    first, skips = kept[0], tuple(stage.skip for stage in kept if stage.skip)
+    more = 0 if enters is None else point.channels - first.channels
+    params, macs = costs(op for op in unet.ops if DECODER in op.modules)
+    if enters is not None:
+        params = sum(stage.costs[0] for stage in kept) + more * first.costs_per_channel[0]
+        macs = sum(stage.costs[1] for stage in kept) + more * first.costs_per_channel[1]
     # Not the point's own costs: some encoders (CoaT) end each skip connection with a norm that nothing else needs.
-    own_params, own_macs = costs(decoder.graph.below({*point.values, *skips}))
-    more = 0 if enters is None else point.channels - stages[0].channels
-    known = {field.name: getattr(point, field.name) for field in fields(TruncationPoint)}
+    own_params, own_macs = costs(unet.below({*point.values, *skips}))
+    of_encoder = {field.name: getattr(point, field.name) for field in fields(TruncationPoint)}
     return UNetPoint(
-        **known | {"index": index, "params": own_params + params, "macs": own_macs + macs},
+        **of_encoder | {"params": own_params + params, "macs": own_macs + macs},
         encoder_params=own_params,
         encoder_macs=own_macs,
         enters=enters,
         skips=skips,
-        skip_channels=tuple(stage.entry_channels - stage.channels for stage in stages if stage.skip),
-        entry=stages[0].entry,
-        entry_channels=stages[0].entry_channels + more,
+        skip_channels=tuple(stage.entry_channels - stage.channels for stage in kept if stage.skip),
+        entry=first.entry,
+        entry_channels=first.entry_channels + more,
         entry_is_new=more != 0,
+    )
+
+
+def _stage(unet: BlockGraph, upsampling: fx.Node, run: Sequence[Op]) -> _Stage:
+    """A stage, from its operations and the one that enlarges what comes from below."""
+    below, enlarged = unet.op_of(upsampling.all_input_nodes[0]), unet.op_of(upsampling)
+    if below is None or enlarged is None or below.shape is None:
+        raise TypeError(f"{upsampling.name} enlarges no feature map")
+    channels = below.shape[1]
+    entry = next(op for op in run if any(parameter.dim() > 1 for parameter in op.parameters))
+    weight = next(parameter for parameter in entry.parameters if parameter.dim() > 1)
+    inputs = [op.node.all_input_nodes for op in run if op.node.target is torch.cat]
+    skips = [node.name for nodes in inputs if upsampling in nodes for node in nodes if node is not upsampling]
+    return _Stage(
+        entry=str(entry.node.target),
+        entry_channels=weight.shape[1],
+        sides=below.shape[2:],
+        channels=channels,
+        skip=next(iter(skips), None),
+        costs=costs(run),
+        costs_per_channel=(weight[:, 0].numel(), entry.macs // weight.shape[1] + enlarged.macs // channels),
     )
 
 
 def _pooled_on(graph: BlockGraph, last: TruncationPoint) -> list[TruncationPoint]:
     """What an encoder still does behind the last point as a point of its own: VGG's ends with a pooling."""
-    output = next(node for node in graph.graph.nodes if node.op == "output").all_input_nodes[0]
-    if last.values[-1] == output.name:
+    op = graph.op_of(output_of(graph.graph).all_input_nodes[0])
+    if op is None or last.values[-1] == op.node.name:
         return []
-    op = next(op for op in graph.ops if op.node is output)
     params, macs = costs(graph.ops)
-    shape = shape_of(graph, (op,))
+    shape = shape_of((op,))
     rest = replace(
         last,
         index=last.index + 1,
-        name=op.modules[-1] if op.modules else output.name,
+        name=op.modules[-1] if op.modules else op.node.name,
         kind="layer",
         stage=last.stage + 1,
         channels=shape[0],
@@ -70,6 +133,6 @@ def _pooled_on(graph: BlockGraph, last: TruncationPoint) -> list[TruncationPoint
         params=params,
         macs=macs,
         shape=shape,
-        values=(output.name,),
+        values=(op.node.name,),
     )
     return [rest]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,22 +14,15 @@ from ttl.cut.points import TruncationPoint, UNetPoint
 from ttl.cut.truncation import truncate
 from ttl.data import Kind, Task
 from ttl.data.kind import Rows
-from ttl.data.training_images import TrainingImages
 from ttl.search.candidates.joint import Joint
 from ttl.stats import intervals
-from ttl.study.candidate import Candidate, Costs, Definition, Figures, Norms
+from ttl.study.candidate import Candidate, Costs, Definition, Figures
 
 
 @dataclass(frozen=True)
-class Cut:
-    """See `ttl.study.candidate.Candidate`.
+class Cut(Candidate):
+    """The network up to `point`, and a head."""
 
-    Attributes:
-        network: name of the pretrained one.
-        point: where it ends.
-    """
-
-    network: str
     point: TruncationPoint
 
     @property
@@ -44,59 +37,27 @@ class Cut:
 
     @property
     def costs(self) -> Costs:
-        """See `Candidate`."""
+        """The point's."""
         point = self.point
-        if isinstance(point, UNetPoint):
-            return Costs(point.params, point.macs, point.encoder_params, point.encoder_macs)
-        return Costs(point.params, point.macs)
+        encoder = (point.encoder_params, point.encoder_macs) if isinstance(point, UNetPoint) else ()
+        return Costs(point.params, point.macs, *encoder)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """See `Candidate`."""
+        """Which convolution began with new weights."""
         point = self.point
         if isinstance(point, UNetPoint) and point.entry_is_new:
             return (f"{point.entry} began with new weights: it reads {point.entry_channels} channels here",)
         return ()
 
-    @property
-    def can_be_chosen(self) -> bool:
-        """Cuts are what is delivered."""
-        return True
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """It is chosen by the one and tested on the other."""
-        return ("val", "test")
-
     def definition(self) -> Definition:
         """See `Candidate`."""
         return {"cut": self.point.name, "values": list(self.point.values)}
 
-    def epochs(self, cap: int | None) -> int | None:
-        """All of them."""
-        return cap
-
     def build(self, network: Network, head: HeadSpec, seed: int) -> nn.Module:
         """See `Candidate`."""
-        return truncate(
-            network.seeded(seed),
-            self.point,
-            num_classes=head.outputs,
-            pool=head.pool,
-            dropout=head.dropout,
-            seed=seed,
-        )
-
-    def begin(
-        self,
-        model: nn.Module,
-        network: Network,
-        head: HeadSpec,
-        seed: int,
-        images: Callable[[], TrainingImages],
-        norms: Norms,
-    ) -> None:
-        """See `Candidate`: it is ready."""
+        made = network.seeded(seed)
+        return truncate(made, self.point, num_classes=head.outputs, pool=head.pool, dropout=head.dropout, seed=seed)
 
     def take_over(self, model: nn.Module, state: Mapping[str, Any], start: Candidate) -> None:
         """See `Candidate`: of a joint network what it learned up to the point, and the head it learned there."""
@@ -109,14 +70,8 @@ class Cut:
     def figures(self, kind: Kind, task: Task, rows: Mapping[str, Rows], *, seed: int) -> Figures:
         """Every metric with its interval, on validation and test images."""
         estimates = {
-            split: intervals(
-                kind,
-                task.splits[split].labels,
-                predicted,
-                names=kind.metrics,
-                groups=task.splits[split].groups,
-                seed=seed,
-            )
-            for split, predicted in rows.items()
+            split: intervals(kind, samples.labels, rows[split], names=kind.metrics, groups=samples.groups, seed=seed)
+            for split, samples in task.splits.items()
+            if split in rows
         }
         return Figures(estimates["val"], estimates["test"])

@@ -20,7 +20,6 @@ from ttl.stats import metrics
 from ttl.study.candidate import Candidate, Costs, Definition, Figures, Norms
 from ttl.words.estimate import Estimate
 
-NAME = "joint network"
 SHARE = 0.5
 """Of the epochs that a fine-tune may have, for the joint network; the rest is left to the point that it speaks for."""
 VERSION = 1
@@ -28,21 +27,15 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
-class Joint:
-    """See `ttl.study.candidate.Candidate`. It is never chosen: it only looks.
+class Joint(Candidate):
+    """The trunk with a head at each of `points` (lowest first). It is never chosen: it only looks."""
 
-    Attributes:
-        network: name of the pretrained one.
-        points: where its heads are, lowest first.
-    """
-
-    network: str
     points: tuple[TruncationPoint, ...]
 
     @property
     def name(self) -> str:
         """The same for all of them: a search has one."""
-        return NAME
+        return "joint network"
 
     @property
     def top(self) -> TruncationPoint:
@@ -52,25 +45,15 @@ class Joint:
     @property
     def costs(self) -> Costs:
         """Of the trunk; of a U-Net the encoder's, since there is no decoder: the heads read its maps."""
-        top = self.points[-1]
+        top = self.top
         if isinstance(top, UNetPoint):
             return Costs(top.encoder_params, top.encoder_macs, top.encoder_params, top.encoder_macs)
         return Costs(top.params, top.macs)
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """See `Candidate`."""
-        return ()
-
-    @property
     def can_be_chosen(self) -> bool:
         """It only looks."""
         return False
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """It only chooses."""
-        return ("val",)
 
     def definition(self) -> Definition:
         """See `Candidate`."""
@@ -83,14 +66,8 @@ class Joint:
 
     def build(self, network: Network, head: HeadSpec, seed: int) -> nn.Module:
         """See `Candidate`; every head begins at random."""
-        return with_heads(
-            network.seeded(seed),
-            self.points,
-            num_classes=head.outputs,
-            pool=head.pool,
-            dropout=head.dropout,
-            seed=seed,
-        )
+        trunk = network.seeded(seed)
+        return with_heads(trunk, self.points, num_classes=head.outputs, pool=head.pool, dropout=head.dropout, seed=seed)
 
     def begin(
         self,
@@ -104,10 +81,6 @@ class Joint:
         """See `Candidate`: its heads begin as linear probes."""
         begin_as_probes(model, self.points, network.seeded(seed), images(), norms, pool=head.pool)
 
-    def take_over(self, model: nn.Module, state: Mapping[str, object], start: Candidate) -> None:
-        """See `Candidate`: it goes on from nothing."""
-        raise TypeError("a joint network begins with the pretrained weights")
-
     def figures(self, kind: Kind, task: Task, rows: Mapping[str, Rows], *, seed: int) -> Figures:
         """The mean of the primary metric over the heads."""
         metric, labels = kind.primary, task.val.labels
@@ -116,11 +89,6 @@ class Joint:
 
 
 def epochs_left(epochs: int, cap: int | None) -> int:
-    """What a point's own fine-tune may have after the joint network's: the rest of the cap, or without one its share
-    of what the joint network's stop rule let that have.
-
-    Args:
-        epochs: of the joint fine-tune.
-        cap: of the run.
-    """
+    """What a point's own fine-tune may have after the joint network's `epochs`: the rest of the run's cap, or without
+    one its share of what the joint network's stop rule let that have."""
     return max(1, round((1 - SHARE) * epochs) if cap is None else cap - epochs)

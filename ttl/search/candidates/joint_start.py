@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import ceil
 
 import numpy as np
@@ -13,7 +13,7 @@ from ttl.cut.features import in_batches
 from ttl.cut.head import HEAD, PixelHead
 from ttl.cut.points import TruncationPoint
 from ttl.data.training_images import TrainingImages
-from ttl.search.evidence.samples import FeatureSamples, feature_samples
+from ttl.search.evidence.samples import feature_samples
 from ttl.search.linear_probe import linear_probe
 from ttl.study.candidate import Norms
 
@@ -31,13 +31,13 @@ def begin_as_probes(
     *,
     pool: str,
 ) -> None:
-    """Let each head of a joint network begin as a linear probe of what it reads.
+    """Let each head of a joint network, as it was built, begin as a linear probe of what it reads; changed in place.
 
     Random ones would need more steps than a small data set has in half the epochs, and pull the trunk about meanwhile
     (linear probing, then fine-tuning: Kumar et al., ICLR 2022).
 
     Args:
-        model: the joint network, as it was built; changed in place.
+        model: the joint network.
         points: where its heads are, lowest first.
         trunk: the pretrained network that it was made of.
         data: the training images.
@@ -61,8 +61,7 @@ def begin_as_probes(
 def _of_pixels(
     heads: Sequence[nn.Module], points: Sequence[TruncationPoint], trunk: nn.Module, data: TrainingImages
 ) -> None:
-    samples: FeatureSamples = feature_samples(trunk, points, data)
-    classes = len(data.task.class_names)
+    samples, classes = feature_samples(trunk, points, data), len(data.task.class_names)
     for head, point in zip(heads, points, strict=True):
         if not isinstance(head, PixelHead):
             raise TypeError(f"{point.name} has no head for pixels")
@@ -75,24 +74,25 @@ def _of_pixels(
 
 def _inputs(model: nn.Module, heads: Sequence[nn.Module], data: TrainingImages, norms: Norms) -> list[torch.Tensor]:
     """Of each head what its linear layer is given for the training images, unaugmented: `(n, width)`."""
-    taken: dict[str, torch.Tensor] = {}
+    layers = {str(number): head.get_submodule("fc") for number, head in enumerate(heads)}
+    taken: dict[nn.Module, torch.Tensor] = {}
 
-    def record(number: int) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
-        return lambda _, inputs: taken.update({str(number): inputs[0].detach().float()})
+    def record(layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        taken[layer] = inputs[0].detach().float()
 
     def look(_: int, images: torch.Tensor) -> dict[str, torch.Tensor]:
         model(images)
-        return dict(taken)
+        return {number: taken[layer] for number, layer in layers.items()}
 
     pixels = data.images.crops()
     model.eval()
-    hooks = [head.get_submodule("fc").register_forward_pre_hook(record(i)) for i, head in enumerate(heads)]
+    hooks = [layer.register_forward_pre_hook(record) for layer in layers.values()]
     try:
         with torch.no_grad(), norms(model):
             # Of like sizes: norms that train on a batch of its own would make something else of a small last one.
             batches = torch.tensor_split(pixels, ceil(len(pixels) / BATCH))
-            values = in_batches(model, batches, data.normalise, look, device=data.normalise.device)
+            values = in_batches(model, batches, data.normalise, look)
     finally:
         for hook in hooks:
             hook.remove()
-    return [values[str(number)] for number in range(len(heads))]
+    return list(values.values())

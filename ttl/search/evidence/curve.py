@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import isnan
 
@@ -14,17 +14,14 @@ from ttl.typed import Figure
 
 @dataclass(frozen=True)
 class Look:
-    """What one candidate looks like.
-
-    Attributes:
-        cut: the candidate's name.
-        mean: its value; NaN where there is none.
-        se: its standard error.
-    """
+    """What one candidate looks like."""
 
     cut: str
+    """The candidate's name."""
     mean: Figure
+    """Its value; NaN where there is none."""
     se: Figure
+    """Its standard error."""
 
 
 @dataclass(frozen=True)
@@ -45,18 +42,6 @@ class Curve:
     paired: bool = False
     start: Candidate | None = field(default=None, compare=False)
 
-    def at(self, candidate: Cut) -> Look:
-        """The look at a candidate.
-
-        Raises:
-            KeyError: there is none.
-        """
-        return self._by_name[candidate.name]
-
-    @property
-    def _by_name(self) -> Mapping[str, Look]:
-        return {look.cut: look for look in self.looks}
-
 
 Evidence = Callable[[], Curve]
 """Produces a curve; costs only when it is asked."""
@@ -69,13 +54,9 @@ def one_standard_error(candidates: Sequence[Cut], curve: Curve) -> Cut:
         TrainingError: no candidate could be scored.
     """
     looks = {look.cut: look for look in curve.looks if not isnan(look.mean)}
-    scored = [candidate for candidate in candidates if candidate.name in looks]
+    scored = [(one, looks[one.name]) for one in candidates if one.name in looks]
     if not scored:
         raise TrainingError("No point could be probed: a class is absent from the folds; use --strategy two-stage")
-    best = max((looks[candidate.name] for candidate in scored), key=lambda look: look.mean)
-
-    def is_enough(look: Look) -> bool:
-        return look.mean >= best.mean - (look.se if curve.paired else best.se)
-
-    enough = [candidate for candidate in scored if is_enough(looks[candidate.name])]
-    return min(enough, key=lambda candidate: (candidate.costs.params, candidate.top.index))
+    best = max((look for _, look in scored), key=lambda look: look.mean)
+    enough = [one for one, look in scored if look.mean >= best.mean - (look if curve.paired else best).se]
+    return min(enough, key=lambda one: (one.costs.params, one.top.index))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, prod
 
 import torch
 from torch import nn
@@ -36,17 +36,13 @@ class Size:
 
 
 def common_size(points: Sequence[TruncationPoint], images: int) -> Size:
-    """The largest that every point's features have, with ten patches a channel.
-
-    Args:
-        points: to compare.
-        images: that there are.
+    """The largest that every point's features have, of so many images, with ten patches a channel.
 
     Raises:
         UsageError: there are too few images.
     """
     images = min(MOST_IMAGES, images)
-    places = min(images * _positions(point.shape, point.channel_axis) for point in points)
+    places = min(images * prod(point.shape) // point.shape[point.channel_axis] for point in points)
     channels = min(MOST_CHANNELS, places // SAMPLES_PER_DIMENSION, *(point.channels for point in points))
     if channels < 2:
         raise UsageError(
@@ -75,15 +71,8 @@ def similarities(points: Sequence[TruncationPoint], pairs: Iterable[Pair], data:
     for pair in pairs:
         before, after = (_features(network, points, data, size) for network in pair())
         for name in pooled:
-            x, y = draws(
-                before[name],
-                after[name],
-                patches=size.patches,
-                channels=size.channels,
-                n_draws=DRAWS,
-                generator=generator,
-            )
-            pooled[name] += _coefficients(x, y)
+            drawn = {"patches": size.patches, "channels": size.channels, "n_draws": DRAWS}
+            pooled[name] += _coefficients(*draws(before[name], after[name], **drawn, generator=generator))
     return Similarities(tuple(Similarity(name, _rounded(values)) for name, values in pooled.items()), chance)
 
 
@@ -113,7 +102,7 @@ def _features(
         return {name: value[..., None] for name, value in features(images).items()}
 
     batches = (pixels[chosen] for chosen in torch.split(order, BATCH))
-    return in_batches(network, batches, data.normalise, look, device=data.normalise.device)
+    return in_batches(network, batches, data.normalise, look)
 
 
 class _Places:
@@ -130,7 +119,3 @@ class _Places:
         generator = torch.Generator().manual_seed(self.seed)
         chosen = torch.rand(n, positions, generator=generator).argsort(1)[:, : self.each].to(feature.device)
         return feature.gather(2, chosen[:, None].expand(n, channels, self.each))
-
-
-def _positions(shape: Sequence[int], channel_axis: int) -> int:
-    return torch.Size(shape).numel() // shape[channel_axis]

@@ -39,11 +39,8 @@ def heads_curve(
     metric, labels = kind.primary, samples.labels
     by_seed = [kind.by_head(np.asarray(each, np.float64)) for each in rows]
 
-    def score(head: int) -> float:
-        return fmean(metrics(kind, labels, heads[head], (metric,))[metric] for heads in by_seed)
-
-    def error(head: int, best: int) -> float:
-        differences = [
+    def error(head: int) -> float:
+        differences = (
             paired_difference(
                 metric,
                 kind,
@@ -55,14 +52,17 @@ def heads_curve(
                 confidence=ONE_STANDARD_ERROR,
             )
             for heads in by_seed
-        ]
+        )
         return fmean((difference.ci_high - difference.ci_low) / 2 for difference in differences)
 
-    scores = [score(head) for head in range(len(candidates))]
+    scores = [
+        fmean(metrics(kind, labels, heads[head], (metric,))[metric] for heads in by_seed)
+        for head in range(len(candidates))
+    ]
     scored = [head for head, value in enumerate(scores) if not isnan(value)]
     best = max(scored, key=scores.__getitem__, default=0)
     looks = (
-        Look(candidate.name, scores[head], error(head, best) if head in scored else nan)
+        Look(candidate.name, scores[head], error(head) if head in scored else nan)
         for head, candidate in enumerate(candidates)
     )
     return Curve("joint", metric, tuple(looks), paired=True, start=start)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from math import nan
+
+import numpy as np
 
 from ttl.search.candidates import Cut
 from ttl.search.evidence.curve import Curve, Look
@@ -40,27 +40,19 @@ class Similarities:
     points: tuple[Similarity, ...]
     random: tuple[float, ...]
 
-    @cached_property
-    def _ordered(self) -> list[float]:
-        return sorted(self.random)
-
     def overlap(self, similarity: Similarity) -> float:
         """The probability that a random coefficient is above one of the features' (ties half): the Mann-Whitney
         statistic U over the number of pairs."""
-        ordered = self._ordered
-        above = sum(
-            2 * len(ordered) - bisect_left(ordered, value) - bisect_right(ordered, value)
-            for value in similarity.coefficients
-        )
-        return above / (2 * len(ordered) * len(similarity.coefficients))
+        twice, ordered = 2 * len(self.random) * len(similarity.coefficients), np.sort(self.random)
+        below = (np.searchsorted(ordered, similarity.coefficients, side).sum() for side in ("left", "right"))
+        return float((twice - sum(below)) / twice)
 
     def curve(self) -> Curve:
         """The overlap of each candidate."""
-        looks = tuple(Look(point.cut, self.overlap(point), nan) for point in self.points)
-        return Curve("svcca", "overlap", looks)
+        return Curve("svcca", "overlap", tuple(Look(point.cut, self.overlap(point), nan) for point in self.points))
 
 
 def first_overlap(candidates: Sequence[Cut], curve: Curve) -> Cut:
     """The lowest candidate whose distributions overlap substantially; the highest one where none do: don't cut."""
-    overlaps: Mapping[str, float] = {look.cut: look.mean for look in curve.looks}
+    overlaps = {look.cut: look.mean for look in curve.looks}
     return next((one for one in candidates if overlaps[one.name] >= OVERLAP), candidates[-1])

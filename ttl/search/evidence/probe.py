@@ -13,12 +13,10 @@ from ttl.data import Kind
 from ttl.data.task import MISSING
 from ttl.search.evidence.curve import Curve, Look
 from ttl.search.evidence.samples import FeatureSamples
-from ttl.search.linear_probe import REGULARISATION, classifier
+from ttl.search.linear_probe import REGULARISATION, Floats, Numbers, classifier
 from ttl.stats import metrics, overlap
 
 FOLDS = 5
-Pooled = npt.NDArray[np.float32]
-Numbers = npt.NDArray[np.int64]
 
 
 def probe_curve(samples: FeatureSamples, kind: Kind, classes: int, *, seed: int) -> Curve:
@@ -39,7 +37,7 @@ def probe_curve(samples: FeatureSamples, kind: Kind, classes: int, *, seed: int)
 
 def _look(samples: FeatureSamples, name: str, kind: Kind, classes: int, folds: list[tuple[Numbers, Numbers]]) -> Look:
     features = samples.at(name)
-    scores = [_score(samples, features, kind, classes, *fold) for fold in folds]
+    scores = [_score(features, samples.labels, kind, classes, *fold) for fold in folds]
     defined = [score for score in scores if score == score]
     if len(defined) < 2:
         return Look(name, nan, nan)
@@ -60,25 +58,22 @@ def _folds(labels: Numbers, groups: tuple[str, ...] | None, seed: int) -> Iterat
     yield from folds(n, shuffle=True, random_state=seed).split(strata, strata, groups)
 
 
-def _score(samples: FeatureSamples, features: Pooled, kind: Kind, classes: int, learn: Numbers, test: Numbers) -> float:
+def _score(features: Floats, labels: Numbers, kind: Kind, classes: int, learn: Numbers, test: Numbers) -> float:
     """The score on one fold."""
-    labels = samples.labels
     if labels.ndim == 1:
         predicted = _probabilities(features, labels, learn, test, classes)
     else:
-        columns = []
-        for column in range(classes):
-            known = learn[labels[learn, column] != MISSING]
-            columns.append(_probabilities(features, labels[:, column], known, test, 2)[:, 1])
-        predicted = np.stack(columns, axis=1)
+        columns = ((column, learn[column[learn] != MISSING]) for column in labels.T)
+        predicted = np.stack([_probabilities(features, column, known, test, 2)[:, 1] for column, known in columns], 1)
+    truth = labels[test]
     if kind.per_pixel:  # all pixels of the fold as one image
-        rows = overlap(labels[test][None], predicted.T[:, None])[None]
-        return metrics(kind, np.ones((1, classes)), rows, (kind.primary,))[kind.primary]
-    return metrics(kind, labels[test], predicted, (kind.primary,))[kind.primary]
+        predicted = overlap(truth[None], predicted.T[:, None])[None]
+        truth = np.ones((1, classes), np.int64)
+    return metrics(kind, truth, predicted, (kind.primary,))[kind.primary]
 
 
 def _probabilities(
-    features: Pooled, labels: Numbers, learn: Numbers, test: Numbers, classes: int
+    features: Floats, labels: Numbers, learn: Numbers, test: Numbers, classes: int
 ) -> npt.NDArray[np.float64]:
     """`(n, classes)` of a regularised logistic regression; a class that wasn't there to learn from gets 0."""
     predicted = np.zeros((len(test), classes))
@@ -86,7 +81,6 @@ def _probabilities(
     if len(present) < 2:
         predicted[:, present] = 1.0
         return predicted
-    model = classifier(REGULARISATION)
-    model.fit(features[learn].astype(np.float64), labels[learn])
+    model = classifier(REGULARISATION).fit(features[learn].astype(np.float64), labels[learn])
     predicted[:, present] = model.predict_proba(features[test].astype(np.float64))
     return predicted

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from ttl.cut.features import Features, in_batches
 from ttl.cut.points import TruncationPoint, UNetPoint
-from ttl.cut.surgery import ValueRecorder, eval_mode
-from ttl.cut.trace import trace
+from ttl.cut.surgery import recorded
+from ttl.cut.truncation import traced_for
 from ttl.data.masked_images import MaskedImages
 from ttl.data.task import IGNORE
 from ttl.data.training_images import TrainingImages
+from ttl.search.linear_probe import Floats, Numbers
 
 PIXELS = 4096
 """In all images together."""
 PIXEL_BATCH, IMAGE_BATCH = 16, 64
-Floats = npt.NDArray[np.float32]
-Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,15 +30,13 @@ class FeatureSamples:
     """What a linear classifier can be fitted to at each candidate.
 
     Attributes:
-        kind: of their labels: the task's own; of pixels `binary` or `multiclass`.
         labels: `(n,)` or `(n, classes)`.
         groups: what must not be torn apart by folds: the patient of each image, the image of each pixel; None where
             unknown.
         values: name of a map -> `(n, channels)` float32.
-        maps: candidate's name -> the maps whose channels, one after another, are its features.
+        maps: candidate's name -> the maps whose channels, one after another, are its features; lowest first.
     """
 
-    kind: str
     labels: Numbers
     groups: tuple[str, ...] | None
     values: dict[str, Floats]
@@ -50,10 +46,6 @@ class FeatureSamples:
         """`(n, width)`: the features at a candidate, in the order in which its head reads them."""
         maps = self.maps[name]
         return self.values[maps[0]] if len(maps) == 1 else np.concatenate([self.values[m] for m in maps], axis=1)
-
-    def __iter__(self) -> Iterator[tuple[str, Floats]]:
-        """Each candidate's name and features, lowest first."""
-        return ((name, self.at(name)) for name in self.maps)
 
 
 def feature_samples(network: nn.Module, points: Sequence[TruncationPoint], data: TrainingImages) -> FeatureSamples:
@@ -72,13 +64,10 @@ def feature_samples(network: nn.Module, points: Sequence[TruncationPoint], data:
         torch.split(data.images.crops(), IMAGE_BATCH),
         data.normalise,
         lambda _, images: {name: value.float() for name, value in pooled(images).items()},
-        device=data.normalise.device,
     )
     train = data.task.train
     arrays = {name: value.numpy() for name, value in values.items()}
-    return FeatureSamples(
-        data.task.kind, np.asarray(train.labels), train.groups, arrays, {name: (name,) for name in arrays}
-    )
+    return FeatureSamples(np.asarray(train.labels), train.groups, arrays, {name: (name,) for name in arrays})
 
 
 def _pixels(network: nn.Module, points: Sequence[UNetPoint], data: TrainingImages) -> FeatureSamples:
@@ -89,29 +78,21 @@ def _pixels(network: nn.Module, points: Sequence[UNetPoint], data: TrainingImage
     pixels, masks = split.crops(), split.crops_of_masks()
     each = max(1, PIXELS // len(pixels))
     places = _places(masks, each, torch.Generator().manual_seed(data.seed))
-    names = {name: None for point in points for name in (*point.values, *point.skips)}
-    graph, constants = trace(network, image_size=points[-1].sides, channels=points[-1].image_channels)
+    maps = {point.name: (*point.values, *point.skips) for point in points}
+    traced = traced_for(network, *points)
     order = torch.split(torch.arange(len(pixels)), PIXEL_BATCH)
 
     def look(number: int, images: torch.Tensor) -> dict[str, torch.Tensor]:
         at = partial(_at, grid=_grid(places[order[number]], split.sides).to(images.device))
-        recorder = ValueRecorder(network, graph, constants, dict.fromkeys(names, at))
-        with torch.no_grad(), eval_mode(network):
-            recorder.run(images)
-        return recorder.taken
+        return recorded(traced, images, {name: at for names in maps.values() for name in names})[1]
 
     batches = (pixels[chosen] for chosen in order)
-    values = in_batches(network, batches, data.normalise, look, device=data.normalise.device)
+    values = in_batches(network, batches, data.normalise, look)
     labels = masks.flatten(1).gather(1, places).flatten().numpy().astype(np.int64)
     known = labels != IGNORE
     images = np.repeat(np.arange(len(pixels)), each)[known]
-    return FeatureSamples(
-        "binary" if split.classes == 2 else "multiclass",
-        labels[known],
-        tuple(map(str, images)),
-        {name: value.numpy()[known] for name, value in values.items()},
-        {point.name: (*point.values, *point.skips) for point in points},
-    )
+    arrays = {name: value.numpy()[known] for name, value in values.items()}
+    return FeatureSamples(labels[known], tuple(map(str, images)), arrays, maps)
 
 
 def _places(masks: torch.Tensor, each: int, generator: torch.Generator) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The search strategies, one a file, by name.
+"""The search strategies by name.
 
 To add one: a file with a generator (see `ttl.search.strategy`) and a row here that names the evidence it needs.
 """
@@ -13,14 +13,11 @@ from ttl.search.candidates import Cut
 from ttl.search.evidence.curve import Evidence
 from ttl.search.select import choose_best
 from ttl.search.strategies.by_curve import joint, probe, svcca
-from ttl.search.strategies.exhaustive import exhaustive
 from ttl.search.strategies.halving import halving
-from ttl.search.strategies.two_stage import two_stage
+from ttl.search.strategies.two_stage import exhaustive, two_stage
 from ttl.search.strategy import Chooser, Strategy
 
 __all__ = ["STRATEGIES", "Row", "halving", "strategy"]
-
-Make = Callable[[Sequence[Cut], Chooser, Mapping[str, Evidence]], Strategy]
 
 
 @dataclass(frozen=True)
@@ -28,20 +25,20 @@ class Row:
     """A strategy.
 
     Attributes:
-        make: from candidates (lowest first), a chooser, and the evidence it needs, by name.
+        make: from candidates (lowest first), a chooser, and the evidence that it needs, in the order of `needs`.
         needs: names of that evidence.
         begins: what it looks at before it names a candidate, in words; empty where it names some at once.
     """
 
-    make: Make
+    make: Callable[..., Strategy]
     needs: tuple[str, ...] = ()
     begins: str = ""
 
 
-STRATEGIES: dict[str, Row] = {
+STRATEGIES = {
     "joint": Row(joint, ("joint",), "one fine-tune with a head at every point"),
-    "two-stage": Row(lambda candidates, choose, _: two_stage(candidates, choose)),
-    "exhaustive": Row(lambda candidates, choose, _: exhaustive(candidates, choose)),
+    "two-stage": Row(two_stage),
+    "exhaustive": Row(exhaustive),
     "svcca": Row(svcca, ("svcca",)),
     "probe": Row(probe, ("probe",), "a probe of all points"),
 }
@@ -53,10 +50,10 @@ def strategy(
     choose: Chooser = choose_best,
     evidence: Mapping[str, Evidence] | None = None,
 ) -> Strategy:
-    """The search strategy of that name, which leaves the choice among the candidates it tried to `choose`.
+    """The search strategy of that name.
 
     Args:
-        name: of the strategy.
+        name: of `STRATEGIES`.
         candidates: to search among, lowest first.
         choose: picks among those that were tried.
         evidence: by name; what a strategy doesn't need isn't produced.
@@ -73,4 +70,4 @@ def strategy(
             f"The strategy {name} needs a look at the images ({missing[0]}), and with an evaluate of your own there is "
             f"none: choose {' or '.join(other for other, row in STRATEGIES.items() if not row.needs)}"
         )
-    return row.make(candidates, choose, given)
+    return row.make(candidates, choose, *(given[needed] for needed in row.needs))

@@ -18,7 +18,7 @@ def halving(strategy: Strategy, *, first: int, cap: int | None, margin: float, s
     its place to chance. A stopped fine-tune has no score (NaN), so it is not chosen.
 
     Args:
-        strategy: the generator, not yet started.
+        strategy: not yet started.
         first: epochs of the first rung.
         cap: epochs that a fine-tune has at most; None where its own rule ends it.
         margin: a gap in the score that doesn't make a fine-tune hopeless.

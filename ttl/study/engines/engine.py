@@ -13,12 +13,11 @@ from ttl.study.trial import Trial
 MOST_DEATHS = 3
 """Processes that one trial may cost before it is held to be the reason."""
 
-
 Outcome = TrialRecord | TrainingError
 """A trial's record; or why it failed, which the search survives."""
 Work = Callable[[Trial], TrialRecord]
 Tell = Callable[[Any], None]
-"""Takes what a trial in another process has to tell while it runs."""
+"""Takes the events of a trial in another process while it runs."""
 Remote = Callable[[Trial, Tell], TrialRecord]
 """`Work` in another process."""
 Setup = Callable[[], Remote]
@@ -37,11 +36,7 @@ class Engine(Protocol):
 
 
 class InProcess:
-    """One trial after another, in this process.
-
-    Args:
-        work: runs a trial and returns its record.
-    """
+    """One trial after another, in this process, by `work`."""
 
     def __init__(self, work: Work) -> None:
         self.work = work
@@ -79,11 +74,7 @@ def outcome_or_end(result: TrialRecord | Exception) -> Outcome:
 
 
 class Deaths:
-    """Counts how often trials ended the process that they ran in.
-
-    Args:
-        say: is told of each, in a sentence.
-    """
+    """Counts how often trials ended the process that they ran in; `say` takes a sentence on each."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.say = say

@@ -18,26 +18,23 @@ from ttl.study.record import TrialRecord
 from ttl.study.trial import Trial
 
 POLL_SECONDS = 0.2
-"""Between looks at what running trials say."""
+"""Between looks at the events of running trials."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where tasks run and what each of them takes.
-
-    Attributes:
-        address: of one that runs already, or `auto`; None starts one on this machine.
-        local_cpus: cores of one that is started.
-        cpus: of each trial.
-        gpus: of each trial; None is 1 where the cluster has any.
-        most: trials at once; None is as many as there is room for.
-    """
+    """Where tasks run and what each of them takes."""
 
     address: str | None
+    """Of a cluster that runs already, or `auto`; None starts one on this machine."""
     local_cpus: int
+    """Cores of one that is started."""
     cpus: int
+    """Of each trial."""
     gpus: float | None
+    """Of each trial; None is 1 where the cluster has any."""
     most: int | None
+    """Trials at once; None is as many as there is room for."""
 
 
 class RayTasks:
@@ -49,14 +46,13 @@ class RayTasks:
     Args:
         setup: what each process gets ready; hashable, and equal for equal work.
         cluster: where.
-        tell: is told what trials say.
-        say: is told, in a sentence, of workers that died.
+        tell: takes the events of trials.
+        say: takes a sentence on each worker that died.
     """
 
     def __init__(self, setup: Setup, cluster: Cluster, *, tell: Tell, say: Callable[[str], None]) -> None:
         self.setup, self.cluster = setup, cluster
-        self.tell = tell
-        self.deaths = Deaths(say)
+        self.tell, self.deaths = tell, Deaths(say)
         self.joined = ExitStack()
         self.most = 1
         self.task: Any = None
@@ -82,7 +78,8 @@ class RayTasks:
             if not running:
                 return
             ended, _ = _ray().wait(list(running), timeout=POLL_SECONDS)
-            self._pass_on()
+            for event in self.events.get_nowait_batch(self.events.qsize()):
+                self.tell(pickle.loads(event))
             for reference in ended:
                 yield from self._end(reference, running)
 
@@ -105,15 +102,10 @@ class RayTasks:
                 "have: lower --threads or --gpus"
             )
         self.most = min(room, wanted.most or room)
-        # A worker would end after every task that has a GPU, and its preparation with it.
-        told = {"num_cpus": wanted.cpus, "num_gpus": gpus, "max_retries": 0, "max_calls": 0}
-        self.task = ray.remote(**told)(fine_tune)
-        self.events = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Events).remote()
-
-    def _pass_on(self) -> None:
-        """Tell what trials have said."""
-        for event in _ray().get(self.events.taken.remote()):
-            self.tell(pickle.loads(event))
+        # max_calls: a worker would end after every task that has a GPU, and its preparation with it.
+        self.task = ray.remote(num_cpus=wanted.cpus, num_gpus=gpus, max_retries=0, max_calls=0)(fine_tune)
+        lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
+        self.events = import_module("ray.util.queue").Queue(actor_options=lasting)
 
     def _end(self, reference: Any, running: dict[Any, Trial]) -> Iterator[tuple[Trial, Outcome]]:
         ray, trial = _ray(), running.pop(reference)
@@ -147,52 +139,30 @@ def _session(address: str | None, cpus: int) -> Iterator[None]:
         ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise _unreachable(address, reason) from error
+        if address is None:
+            raise WorkerError(
+                f"Ray can't be started on this machine ({reason}): leave out --engine ray, and use --jobs"
+            ) from error
+        raise UsageError(
+            f"There is no Ray cluster at --ray-address {address} ({reason}): start one with ray start --head, or leave "
+            "it out for one of this machine"
+        ) from error
     try:
         yield
     finally:
         ray.shutdown()
 
 
-def _unreachable(address: str | None, reason: str) -> UsageError | WorkerError:
-    if address is None:
-        return WorkerError(f"Ray can't be started on this machine ({reason}): leave out --engine ray, and use --jobs")
-    return UsageError(
-        f"There is no Ray cluster at --ray-address {address} ({reason}): start one with ray start --head, or leave it "
-        "out for one of this machine"
-    )
-
-
-class Events:
-    """Holds what trials say until it is asked for; an actor of the cluster.
-
-    They are pickled: to know them it would first import all that they come from.
-    """
-
-    def __init__(self) -> None:
-        self.kept: list[bytes] = []
-
-    def tell(self, event: bytes) -> None:
-        """Keep an event."""
-        self.kept.append(event)
-
-    def taken(self) -> list[bytes]:
-        """What was kept, in order, and is now no more."""
-        kept, self.kept = self.kept, []
-        return kept
-
-    def flush(self) -> None:
-        """Return once all that the caller told before is kept."""
-
-
 def fine_tune(setup: Setup, trial: Trial, events: Any) -> TrialRecord | Exception:
-    """One trial, in a process of the cluster."""
+    """One trial, in a process of the cluster.
+
+    Its events are put into the queue pickled: to unpickle them, the queue's process would first import all that they
+    come from.
+    """
     try:
-        return prepared(setup)(trial, lambda event: events.tell.remote(pickle.dumps(event)))
+        return prepared(setup)(trial, lambda event: events.put(pickle.dumps(event)))
     except TTLError as error:
         return error
-    finally:
-        _ray().get(events.flush.remote())
 
 
 @lru_cache(maxsize=1)

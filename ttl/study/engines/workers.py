@@ -18,7 +18,6 @@ from typing import Any, Self
 
 from ttl.errors import TTLError
 from ttl.study.engines.engine import Deaths, Outcome, Remote, Setup, Tell, outcome_or_end, ready
-from ttl.study.record import TrialRecord
 from ttl.study.trial import Trial
 
 # Not by multiprocessing's spawn: that would run the caller's script once more in every worker.
@@ -33,17 +32,11 @@ serve(connection)
 
 
 @dataclass(frozen=True)
-class _Told:
-    """What a trial under way says."""
+class _Message:
+    """An event of a trial under way; or what a trial, or the preparation for the first one, ended with."""
 
-    event: Any
-
-
-@dataclass(frozen=True)
-class _Ended:
-    """What a trial, or the preparation for the first one, ended with."""
-
-    result: TrialRecord | Exception
+    content: Any
+    is_end: bool = False
 
 
 class _Worker:
@@ -86,8 +79,8 @@ class Workers:
     Args:
         setup: what each of them gets ready.
         count: trials at once.
-        tell: is told what trials say.
-        say: is told, in a sentence, of workers that died.
+        tell: takes the events of trials.
+        say: takes a sentence on each worker that died.
         environment: variables that the processes have beside this one's.
     """
 
@@ -101,9 +94,8 @@ class Workers:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.setup, self.count = setup, count
-        self.tell = tell
+        self.tell, self.deaths = tell, Deaths(say)
         self.environment = environment or {}
-        self.deaths = Deaths(say)
         self.idle: list[_Worker] = []
         self.busy: dict[Connection, tuple[_Worker, Trial]] = {}
 
@@ -144,17 +136,24 @@ class Workers:
             self.deaths.count(trial, worker.end())
             self._hand_out(trial)
             return
-        if isinstance(message, _Told):
-            self.tell(message.event)
+        if not message.is_end:
+            self.tell(message.content)
             return
         worker, trial = self.busy.pop(connection)
         self.idle.append(worker)
-        yield trial, outcome_or_end(message.result)
+        yield trial, outcome_or_end(message.content)
 
 
 def serve(connection: Connection) -> None:
     """What a worker does until the other end is closed."""
-    mouth, inbox = _Mouth(connection), SimpleQueue[bytes]()
+
+    def send(content: object, *, is_end: bool = False) -> None:
+        try:
+            connection.send(_Message(content, is_end))
+        except OSError:
+            os._exit(1)
+
+    inbox = SimpleQueue[bytes]()
     Thread(target=_listen, args=(connection, inbox), daemon=True).start()
     remote: Remote | None = None
     while True:
@@ -163,32 +162,18 @@ def serve(connection: Connection) -> None:
             if remote is None:
                 remote = ready(pickle.loads(content))
             else:
-                mouth.say(_Ended(remote(pickle.loads(content), mouth.tell)))
+                send(remote(pickle.loads(content), send), is_end=True)
         except Exception as error:
-            mouth.say(_Ended(_portable(error)))
+            send(_portable(error), is_end=True)
 
 
 def _listen(connection: Connection, inbox: SimpleQueue[bytes]) -> None:
-    """Nobody is there any more to want the result: end, whatever the work is at."""
+    """Fill the inbox; once nobody is there any more to want a result, end, whatever the work is at."""
     while True:
         try:
             inbox.put(connection.recv_bytes())
         except (EOFError, OSError):
             os._exit(1)
-
-
-@dataclass(frozen=True)
-class _Mouth:
-    connection: Connection
-
-    def say(self, content: _Told | _Ended) -> None:
-        try:
-            self.connection.send(content)
-        except OSError:
-            os._exit(1)
-
-    def tell(self, event: Any) -> None:
-        self.say(_Told(event))
 
 
 def _portable(error: Exception) -> Exception:
