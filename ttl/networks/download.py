@@ -35,10 +35,10 @@ def hub_file(network: str, hub_id: str, filename: str | None) -> str | None:
     """
     repository, _, revision = hub_id.partition("@")
     for name in (filename,) if filename else HUB_FILES:
-        found = huggingface_hub.try_to_load_from_cache(repository, name, revision=revision or None)
-        if isinstance(found, str):
-            return found
-    if constants.HF_HUB_OFFLINE or _is_set("HF_HUB_OFFLINE"):
+        cached = huggingface_hub.try_to_load_from_cache(repository, name, revision=revision or None)
+        if isinstance(cached, str):
+            return cached
+    if constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
         raise WeightsError(
             f"The pretrained weights of {network} aren't on this machine, and HF_HUB_OFFLINE forbids "
             f"to download them: {WAYS_ON}"
@@ -53,8 +53,7 @@ def require_url(network: str, url: str) -> None:
     Raises:
         WeightsError: neither.
     """
-    cached = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(url).path).name)
-    if not cached.is_file():
+    if not Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(url).path).name).is_file():
         _require(network, url)
 
 
@@ -67,45 +66,30 @@ def unavailable(network: str, error: Exception) -> WeightsError:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep what the zoos log and warn of while they build and download away from the user."""
-    loggers = [logging.getLogger(name) for name in ("timm", "huggingface_hub")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
+    levels = {logger: logger.level for logger in map(logging.getLogger, ("timm", "huggingface_hub"))}
+    for logger in levels:
         logger.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
+        for logger, level in levels.items():
             logger.setLevel(level)
 
 
-def _is_set(variable: str) -> bool:
-    return os.environ.get(variable, "").upper() in ("1", "TRUE", "YES", "ON")
-
-
 def _require(network: str, url: str) -> None:
-    if not _answers(url):
+    """Refuse where a server says nothing, through a proxy where one is set, within `PROBE_SECONDS`."""
+    answers: list[bool] = []
+    # A thread, because a timeout of the socket's doesn't cover the look-up of the host's name.
+    probe = threading.Thread(target=lambda: answers.append(_responds(url)), daemon=True)
+    probe.start()
+    probe.join(PROBE_SECONDS)
+    if not any(answers):
         raise WeightsError(
             f"The pretrained weights of {network} can't be downloaded, {urlparse(url).hostname} doesn't "
             f"answer (no network?): {WAYS_ON}"
         )
-
-
-def _answers(url: str) -> bool:
-    """Whether a server says anything, through a proxy where one is set, within `PROBE_SECONDS`."""
-    answers = threading.Event()
-
-    def ask() -> None:
-        if _responds(url):
-            answers.set()
-        done.set()
-
-    done = threading.Event()
-    # A thread, because a timeout of the socket's doesn't cover the look-up of the host's name.
-    threading.Thread(target=ask, daemon=True).start()
-    done.wait(PROBE_SECONDS)
-    return answers.is_set()
 
 
 def _responds(url: str) -> bool:

@@ -27,26 +27,15 @@ def torchvision_names() -> tuple[str, ...]:
 
 def did_you_mean(name: str) -> str:
     """The end of a sentence: the same name in the other zoo, and near names in the one that was asked for."""
-    near = _in_torchvision(name) if name.startswith(TORCHVISION) else _in_timm(name)
-    return f"did you mean {' or '.join(near)}?" if near else "give a timm name such as resnet50, or tv:resnet50"
-
-
-def _in_torchvision(name: str) -> list[str]:
+    own, others, prefix, other = timm_names(), torchvision_names(), "", TORCHVISION
+    if name.startswith(TORCHVISION):
+        own, others, prefix, other = others, own, other, prefix
     plain = name.removeprefix(TORCHVISION).lower()
-    near = [f"{TORCHVISION}{n}" for n in _near(plain, torchvision_names())]
-    other = [plain] if plain in timm_names() and f"{TORCHVISION}{plain}" not in near else []
-    return (other + near)[:SUGGESTED]
-
-
-def _in_timm(name: str) -> list[str]:
-    base = name.lower().removeprefix("timm/").partition(".")[0]
-    near = _near(base, timm_names())
-    other = [f"{TORCHVISION}{base}"] if base in torchvision_names() and base not in near else []
-    return (other + near)[:SUGGESTED]
-
-
-def _near(name: str, names: tuple[str, ...]) -> list[str]:
-    if not name:
-        return []
-    near = difflib.get_close_matches(name, names, n=SUGGESTED, cutoff=0.6)
-    return near or [n for n in names if n.startswith(name[:5])][:SUGGESTED]
+    plain = plain if prefix else plain.removeprefix("timm/").partition(".")[0]
+    near = difflib.get_close_matches(plain, own, n=SUGGESTED, cutoff=0.6) if plain else []
+    near = near or [full for full in own if plain and full.startswith(plain[:5])]
+    twin = [other + plain] if plain in others and plain not in near else []
+    suggested = [*twin, *(prefix + full for full in near)][:SUGGESTED]
+    return (
+        f"did you mean {' or '.join(suggested)}?" if suggested else "give a timm name such as resnet50, or tv:resnet50"
+    )

@@ -54,30 +54,21 @@ def load_backbone(
         WeightsError: the weights can't be had, read, or fitted.
     """
     sides = None if image_size is None else sides_of(image_size)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        built = _builder(name)(name, pretrained=weights == DEFAULT, sides=sides)
-    return Backbone(name, built.model.eval(), built.spec, _weigh(name, built, weights))
-
-
-def _builder(name: str) -> Callable[..., Built]:
+    build: Callable[..., Built] = build_torchvision if name.startswith(TORCHVISION) else build_timm
+    load: Callable[..., WeightsReport] = load_checkpoint
     if name.startswith(UNET):
         # segmentation_models_pytorch takes a second to import, which no classifier needs.
-        from ttl.networks.unet_zoo import build_unet
+        from ttl.networks.unet_zoo import build_unet, load_unet_checkpoint
 
-        return build_unet
-    return build_torchvision if name.startswith(TORCHVISION) else build_timm
-
-
-def _weigh(name: str, built: Built, weights: str | Path) -> WeightsReport:
-    """Load a file, if that is what `weights` is, and say what the network has."""
+        build, load = build_unet, load_unet_checkpoint
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        built = build(name, pretrained=weights == DEFAULT, sides=sides)
     state = built.model.state_dict()
     if weights == DEFAULT:
-        return WeightsReport("pretrained", len(state) - len(built.fresh), missing=built.fresh)
-    if weights == NONE:
-        return WeightsReport("none", 0, missing=trainable_or_statistic(state))
-    if name.startswith(UNET):
-        from ttl.networks.unet_zoo import load_unet_checkpoint
-
-        return load_unet_checkpoint(built.model, Path(weights), network=name)
-    return load_checkpoint(built.model, Path(weights), network=name, classifier=built.classifier)
+        report = WeightsReport("pretrained", len(state) - len(built.fresh), missing=built.fresh)
+    elif weights == NONE:
+        report = WeightsReport("none", 0, missing=trainable_or_statistic(state))
+    else:
+        report = load(built.model, Path(weights), network=name, classifier=built.classifier)
+    return Backbone(name, built.model.eval(), built.spec, report)

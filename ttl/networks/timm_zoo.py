@@ -12,7 +12,7 @@ from ttl.errors import ModelError, WeightsError
 from ttl.networks.download import WAYS_ON, hub_file, quiet, require_url, unavailable
 from ttl.networks.names import did_you_mean, timm_names
 from ttl.networks.spec import Built, InputSpec, last_child
-from ttl.words.sides import Sides, across
+from ttl.words.sides import Sides, across, short
 
 
 def build_timm(name: str, *, pretrained: bool, sides: Sides | None) -> Built:
@@ -22,30 +22,20 @@ def build_timm(name: str, *, pretrained: bool, sides: Sides | None) -> Built:
         ModelError: there is no such name or tag, or the network can't have this input size.
         WeightsError: the pretrained weights can't be had.
     """
-    _check_name(name)
-    options: dict[str, Any] = {"pretrained": pretrained}
-    if pretrained:
-        options["pretrained_cfg_overlay"] = _local(name)
-    model = _create(name, sides, options)
-    config: dict[str, Any] = vars(model)["pretrained_cfg"]
-    data = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
-    spec = InputSpec(
-        sides or tuple(data["input_size"][1:]),
-        tuple(data["mean"]),
-        tuple(data["std"]),
-        data["interpolation"] if data["interpolation"] == "bilinear" else "bicubic",
-    )
-    return Built(model, spec, _paths(config.get("classifier")) or last_child(model))
-
-
-def _check_name(name: str) -> None:
     base, dot, tag = name.partition(".")
     if base not in timm_names():
         raise ModelError(f"timm has no model {name!r}: {did_you_mean(name)}")
-    known = sorted(t for t in (full.partition(".")[2] for full in timm.list_pretrained(f"{base}.*")) if t)
-    if dot and tag not in known:
-        has = f"it has {', '.join(known)}" if known else f"it has none, give {base} alone"
+    tags = sorted(t for t in (full.partition(".")[2] for full in timm.list_pretrained(f"{base}.*")) if t)
+    if dot and tag not in tags:
+        has = f"it has {', '.join(tags)}" if tags else f"it has none, give {base} alone"
         raise ModelError(f"The model {base} has no pretrained tag {tag!r}: {has}")
+    overlay = {"pretrained_cfg_overlay": _local(name)} if pretrained else {}
+    model = _create(name, sides, {"pretrained": pretrained, **overlay})
+    classifier = vars(model)["pretrained_cfg"].get("classifier") or last_child(model)
+    data = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
+    interpolation = "bilinear" if data["interpolation"] == "bilinear" else "bicubic"
+    spec = InputSpec(sides or tuple(data["input_size"][1:]), tuple(data["mean"]), tuple(data["std"]), interpolation)
+    return Built(model, spec, (classifier,) if isinstance(classifier, str) else tuple(classifier))
 
 
 def _local(name: str) -> dict[str, Any]:
@@ -63,9 +53,8 @@ def _local(name: str) -> dict[str, Any]:
 
 
 def _create(name: str, sides: Sides | None, options: dict[str, Any]) -> nn.Module:
-    """The network, told its input size if it is built for one (as transformers with fixed positions are)."""
-    square = sides is not None and len(set(sides)) == 1
-    sized: dict[str, Any] = {} if sides is None else {"img_size": sides[0] if square else sides}
+    """The network, with its input size if it is built for one (as transformers with fixed positions are)."""
+    sized: dict[str, Any] = {} if sides is None else {"img_size": short(sides)}
     try:
         with quiet():
             return timm.create_model(name, **options, **sized)
@@ -78,7 +67,3 @@ def _create(name: str, sides: Sides | None, options: dict[str, Any]) -> nn.Modul
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         size = f" for images of {across(sides)} pixels" if sides else ""
         raise ModelError(f"{name} can't be built{size} ({reason}): give another --image-size or --model") from error
-
-
-def _paths(classifier: str | list[str] | tuple[str, ...] | None) -> tuple[str, ...]:
-    return (classifier,) if isinstance(classifier, str) else tuple(classifier or ())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torchvision
@@ -38,16 +37,12 @@ def build_torchvision(name: str, *, pretrained: bool, sides: Sides | None) -> Bu
     spec = InputSpec(sides, tuple(preset.mean), tuple(preset.std), preset.interpolation.value)
     built = Built(model := _create(name, plain, sides), spec, last_child(model))
     if pretrained:
-        fit(model, _fetch(name, weights), source="of torchvision", network=name, classifier=built.classifier)
+        try:
+            state = weights.get_state_dict(check_hash=True)
+        except Exception as error:
+            raise unavailable(name, error) from error
+        fit(model, state, source="of torchvision", network=name, classifier=built.classifier)
     return built
-
-
-def _fetch(name: str, weights: torchvision.models.WeightsEnum) -> Mapping[str, Any]:
-    try:
-        state: Mapping[str, Any] = weights.get_state_dict(check_hash=True)
-        return state
-    except Exception as error:
-        raise unavailable(name, error) from error
 
 
 def _create(name: str, plain: str, sides: Sides) -> nn.Module:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,18 @@ from segmentation_models_pytorch.encoders import encoders as smp_encoders
 from torch import nn
 
 from ttl.errors import ModelError, UsageError, WeightsError
+from ttl.files import sha256
 from ttl.networks.download import WAYS_ON, hub_file, quiet, unavailable
 from ttl.networks.names import SUGGESTED, UNET, timm_names
 from ttl.networks.spec import Built, InputSpec
 from ttl.networks.timm_zoo import build_timm
-from ttl.networks.weights import WeightsReport, find_entry, fit, read, sha256, trainable_or_statistic
+from ttl.networks.weights import WeightsReport, find_entry, fit, read, trainable_or_statistic
 from ttl.words.sides import Sides, spelled
 
 OF_TIMM = "tu-"
 CROP = 256  # side of the training crops unless asked otherwise
 DEEPEST_STRIDE = 32
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CENTRED = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 DPN = ((124 / 255, 117 / 255, 104 / 255), (1 / (0.0167 * 255),) * 3)
@@ -54,24 +55,28 @@ def build_unet(name: str, *, pretrained: bool, sides: Sides | None) -> Built:
             f"--image-size is {spelled(sides)}, and {name} halves its images five times: give a multiple of 32, such "
             f"as {spelled(near)}"
         )
-    unet = _create(name, encoder)
+    try:
+        with quiet():
+            unet: nn.Module = smp.Unet(encoder, encoder_weights=None, classes=1)
+    except Exception as error:  # whatever the encoder's constructor raises
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise ModelError(
+            f"No U-Net can be built on {name.removeprefix(UNET)} ({reason}): it needs a convolutional network that "
+            "halves its images step by step; give another encoder"
+        ) from error
     mean, std = _statistics(encoder)
     if pretrained and encoder.startswith(OF_TIMM):
         whole = build_timm(encoder.removeprefix(OF_TIMM), pretrained=True, sides=None)
         fit_encoder(unet, whole.model.state_dict(), source="of timm", network=name)
     elif pretrained:
         mean, std = _download(name, encoder, unet)
-    fresh = tuple(key for key in unet.state_dict() if not key.startswith("encoder."))
-    return Built(unet, InputSpec(sides, mean, std, "bilinear"), (HEAD,), trainable_or_statistic(fresh))
+    return Built(unet, InputSpec(sides, mean, std, "bilinear"), (HEAD,), _fresh(unet))
 
 
-def load_unet_checkpoint(unet: nn.Module, path: Path, *, network: str) -> WeightsReport:
+def load_unet_checkpoint(unet: nn.Module, path: Path, *, network: str, classifier: Sequence[str]) -> WeightsReport:
     """Load a file into `unet`: a whole U-Net with any number of classes, or its encoder alone, under its own names.
 
-    Args:
-        unet: as `build_unet` made it; changed in place.
-        path: a `.safetensors` file, or one that `torch.save` wrote.
-        network: what the user calls the model, for messages.
+    For the arguments see `ttl.networks.weights.load_checkpoint`.
 
     Raises:
         WeightsError: the file can't be read, or is of another network.
@@ -79,8 +84,10 @@ def load_unet_checkpoint(unet: nn.Module, path: Path, *, network: str) -> Weight
     content = read(path)
     entry = find_entry(content, set(unet.state_dict()))
     if entry is not None and any(name.startswith("decoder.") for name in entry.state):
-        _widen(unet, entry.state)
-        report = fit(unet, content, source=str(path), network=network, classifier=(HEAD,))
+        weight = entry.state.get(f"{HEAD}.weight")
+        if weight is not None and weight.ndim == 4:  # as many classes as the file has
+            unet.add_module(HEAD.partition(".")[0], SegmentationHead(weight.shape[1], weight.shape[0]))
+        report = fit(unet, content, source=str(path), network=network, classifier=classifier)
     else:
         report = fit_encoder(unet, content, source=str(path), network=network)
     return replace(report, source=path.name, sha256=sha256(path))
@@ -94,29 +101,24 @@ def fit_encoder(unet: nn.Module, content: Any, *, source: str, network: str) -> 
     """
     prefix = "encoder.model." if isinstance(unet.get_submodule("encoder"), TimmUniversalEncoder) else "encoder."
     body = unet.get_submodule(prefix.rstrip("."))
-    known = _renamed(content, {_flat(name): name for name in body.state_dict()})
-    report = fit(body, known, source=source, network=network)
-    fresh = trainable_or_statistic(name for name in unet.state_dict() if not name.startswith("encoder."))
-    return replace(report, missing=(*(prefix + name for name in report.missing), *fresh))
+    content = _renamed(content, {name.replace(".", "_"): name for name in body.state_dict()})
+    report = fit(body, content, source=source, network=network)
+    return replace(report, missing=(*(prefix + name for name in report.missing), *_fresh(unet)))
 
 
-def _widen(unet: nn.Module, state: Mapping[str, Any]) -> None:
-    """As many classes as the file has."""
-    weight = state.get(f"{HEAD}.weight")
-    if weight is not None and weight.ndim == 4:
-        unet.add_module(HEAD.partition(".")[0], SegmentationHead(weight.shape[1], weight.shape[0]))
-
-
-def _flat(name: str) -> str:
-    """timm names the parts of an encoder `stages_0` where the classifier has `stages.0`."""
-    return name.replace(".", "_")
+def _fresh(unet: nn.Module) -> tuple[str, ...]:
+    """What no encoder's weights are for."""
+    return trainable_or_statistic(name for name in unet.state_dict() if not name.startswith("encoder."))
 
 
 def _renamed(content: Any, names: Mapping[str, str]) -> Any:
-    """A checkpoint's content with the names of the encoder."""
+    """A checkpoint's content with the encoder's names, given by what they are with `_` for every dot.
+
+    timm names the parts of an encoder `stages_0` where the classifier has `stages.0`.
+    """
     if not isinstance(content, Mapping):
         return content
-    return {names.get(_flat(str(key)), key): _renamed(value, names) for key, value in content.items()}
+    return {names.get(str(key).replace(".", "_"), key): _renamed(value, names) for key, value in content.items()}
 
 
 def _encoder_name(name: str) -> str:
@@ -127,35 +129,21 @@ def _encoder_name(name: str) -> str:
     timm_name = asked.removeprefix(OF_TIMM)
     if timm_name.partition(".")[0] in timm_names():
         return OF_TIMM + timm_name
-    known = dict.fromkeys((*smp_encoders, *timm_names()))
-    near = difflib.get_close_matches(asked.lower(), known, n=SUGGESTED, cutoff=0.6)
+    names = dict.fromkeys((*smp_encoders, *timm_names()))
+    near = difflib.get_close_matches(asked.lower(), names, n=SUGGESTED, cutoff=0.6)
     hint = f"did you mean {' or '.join(UNET + other for other in near)}?" if near else "give one such as unet:resnet34"
     raise ModelError(f"There is no encoder {asked!r} in segmentation_models_pytorch or timm: {hint}")
 
 
-def _create(name: str, encoder: str) -> nn.Module:
-    try:
-        with quiet():
-            unet: nn.Module = smp.Unet(encoder, encoder_weights=None, classes=1)
-    except Exception as error:  # whatever the encoder's constructor raises
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise ModelError(
-            f"No U-Net can be built on {name.removeprefix(UNET)} ({reason}): it needs a convolutional network that "
-            "halves its images step by step; give another encoder"
-        ) from error
-    return unet
-
-
-@cache
-def _statistics(encoder: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and std that an encoder's weights expect, as far as that is known without them."""
+def _statistics(encoder: str) -> Statistics:
+    """Mean and std that an encoder's weights expect, as far as names tell."""
     if encoder.startswith(OF_TIMM):
         config = timm.get_pretrained_cfg(encoder.removeprefix(OF_TIMM), allow_unregistered=True)
         return (tuple(config.mean), tuple(config.std)) if config is not None else IMAGENET
-    return next((known for start, known in STATISTICS.items() if encoder.startswith(start)), IMAGENET)
+    return next((own for start, own in STATISTICS.items() if encoder.startswith(start)), IMAGENET)
 
 
-def _download(name: str, encoder: str, unet: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _download(name: str, encoder: str, unet: nn.Module) -> Statistics:
     """smp's pretrained weights into the encoder, from the cache or the hub; mean and std that come with them."""
     settings = smp_encoders[encoder]["pretrained_settings"]
     if not settings:
@@ -164,13 +152,13 @@ def _download(name: str, encoder: str, unet: nn.Module) -> tuple[tuple[float, ..
     try:
         with quiet():
             state = safetensors.torch.load_file(_file(name, place, "model.safetensors"))
-            told = json.loads(Path(_file(name, place, "config.json")).read_text(encoding="utf-8"))
+            config = json.loads(Path(_file(name, place, "config.json")).read_text(encoding="utf-8"))
             unet.get_submodule("encoder").load_state_dict(state)
     except WeightsError:
         raise
     except Exception as error:  # the hub's client has errors of many libraries
         raise unavailable(name, error) from error
-    return tuple(told["mean"]), tuple(told["std"])
+    return tuple(config["mean"]), tuple(config["std"])
 
 
 def _file(name: str, place: Mapping[str, str], filename: str) -> str:

@@ -32,5 +32,4 @@ class Estimate:
 
     def to_json(self) -> dict[str, float | None]:
         """The three figures, NaN as None (JSON has no NaN)."""
-        figures = {"value": self.value, "ci_low": self.ci_low, "ci_high": self.ci_high}
-        return {name: None if math.isnan(figure) else figure for name, figure in figures.items()}
+        return {name: None if math.isnan(figure) else figure for name, figure in vars(self).items()}

@@ -11,20 +11,14 @@ from ttl.words.estimate import Estimate
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric as the page writes it; a share of 1 unless it is a distance.
-
-    Attributes:
-        name: as it is written in a sentence.
-        meaning: in the words of the glossary; nothing where the name says it.
-        is_distance: from 0 up, in `unit`.
-        unit: of a distance, `px` or `mm`; empty where the report has none.
-        lower_is_better: as of an error or a distance.
-    """
+    """A metric as the page writes it; a share of 1 unless it is a distance, which is from 0 up, in `unit`."""
 
     name: str
     meaning: str = ""
+    """In the words of the glossary; nothing where the name says it."""
     is_distance: bool = False
     unit: str = ""
+    """Of a distance, `px` or `mm`; empty where the report has none."""
     lower_is_better: bool = False
 
     @property
@@ -52,13 +46,11 @@ class Metric:
 
     def interval(self, estimate: Estimate) -> str:
         """`0.912 to 0.947`, or `3.90 to 4.81 px`; nothing where there is none."""
-        if not estimate.has_interval:
-            return ""
         low = units.distance(estimate.ci_low) if self.is_distance else units.score(estimate.ci_low)
-        return f"{low} to {self.text(estimate.ci_high)}"
+        return f"{low} to {self.text(estimate.ci_high)}" if estimate.has_interval else ""
 
 
-METRICS = {
+METRICS = {  # by the key in report.json
     "auprc": Metric("AUPRC", "area under the precision-recall curve (average precision); 1 is perfect."),
     "auroc": Metric(
         "AUROC", "how often a positive image is ranked above a negative one; 0.5 is guessing, 1 is perfect."
@@ -90,15 +82,9 @@ METRICS = {
         lower_is_better=True,
     ),
 }
-"""By the key in report.json."""
 
 
 def metric(key: str, unit: str = "") -> Metric:
-    """A metric by its key; one that isn't in `METRICS` keeps its key as its name.
-
-    Args:
-        key: as in report.json: `auprc`, `dice`.
-        unit: in which distances are, `px` or `mm`.
-    """
+    """A metric by its key in report.json, with the unit of distances; an unlisted one has its key as its name."""
     listed = METRICS.get(key, Metric(key))
     return replace(listed, unit=unit) if listed.is_distance else listed

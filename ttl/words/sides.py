@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from ttl.errors import UsageError
 
 Sides = tuple[int, ...]
-ImageSize = int | Sequence[int]
-"""What people give: the side of a square, or all sides."""
+ImageSize = int | Sequence[int]  # what people give: the side of a square, or all sides
 AXES = 2
 
 

@@ -1,7 +1,6 @@
 """How numbers are written in the report: three significant digits, one suffix style, real minus signs.
 
-Every function takes a missing number (`nan`) and writes it as an en dash, so that an unfinished study
-can be shown as it is.
+Every function writes a missing number (`nan`) as an en dash, so that an unfinished study can be shown as it is.
 """
 
 from __future__ import annotations

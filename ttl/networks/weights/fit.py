@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import torch
 from torch import nn
 
 from ttl.errors import WeightsError
-from ttl.networks.weights.entries import Entry, State, find_entry
-from ttl.networks.weights.read import read, sha256
-from ttl.networks.weights.weights_report import WeightsReport, trainable_or_statistic
+from ttl.files import sha256
+from ttl.networks.weights.read import State, find_entry, read
+from ttl.words.counts import counted, listed
+
+COUNTERS = ("num_batches_tracked", "total_ops", "total_params")
+"""Tensors that no output depends on: BatchNorm's step count, and what the profiler thop leaves behind."""
 
 HEADS = {"fc", "classifier", "head", "heads", "last_linear", "ttl_head"}
 """What classifiers are called; under such a name a file may hold one that the network doesn't have."""
@@ -21,14 +25,51 @@ HEADS = {"fc", "classifier", "head", "heads", "last_linear", "ttl_head"}
 NAMED = 3  # how many of the tensors that don't fit are named
 
 
-def load_checkpoint(model: nn.Module, path: Path, *, network: str, classifier: Sequence[str] = ()) -> WeightsReport:
-    """Load a file into `model`: a whole network, one without its classifier, or only its lower part.
+@dataclass(frozen=True)
+class WeightsReport:
+    """Where a network's weights came from, and what of it they cover. Counts and names of tensors."""
 
-    Args:
-        model: changed in place.
-        path: a `.safetensors` file, or one that `torch.save` wrote.
-        network: what the user calls the model, for messages.
-        classifier: paths of the model's classifiers, whose width may differ.
+    source: str
+    """`pretrained`, `none` (random) or the name of a file."""
+    loaded: int
+    missing: tuple[str, ...] = ()
+    """The model's names that are not in the file and stay at random, BatchNorm's step counts left out."""
+    ignored: tuple[str, ...] = ()
+    """Names in the file that were not used, such as a classifier of another width."""
+    sha256: str | None = None
+    """Of the file."""
+    entry: str = ""
+    """Which part of the file was read, where it holds several that fit: `state_dict_ema`."""
+
+    def summary(self) -> str:
+        """One line: what was loaded, what starts at random, what was left aside."""
+        if self.source == "none":
+            return f"random weights ({len(self.missing)} tensors), nothing pretrained"
+        part = f" ({self.entry})" if self.entry else ""
+        parts = [f"{counted(self.loaded, 'tensor')} loaded from {self.source}{part}"]
+        if self.missing:
+            parts.append(f"{len(self.missing)} missing, start at random: {_by_module(self.missing)}")
+        if self.ignored:
+            parts.append(f"{len(self.ignored)} ignored: {_by_module(self.ignored)}")
+        return "; ".join(parts)
+
+
+def _by_module(names: tuple[str, ...]) -> str:
+    """`layer4 (30 tensors), fc (2)`: by top-level module, by one level more where all lie in one, or in an encoder."""
+    depth = 2 if len({_top(name) for name in names}) == 1 else 1
+    depths = {name: 2 if name.startswith("encoder.") else depth for name in names}
+    counts = Counter(".".join(name.split(".")[:-1][: depths[name]]) or name for name in names)
+    (first, number), *rest = counts.items()
+    return ", ".join([f"{first} ({counted(number, 'tensor')})", *(f"{name} ({count})" for name, count in rest)])
+
+
+def trainable_or_statistic(names: Iterable[str]) -> tuple[str, ...]:
+    """The names of tensors that outputs depend on: all but the counters."""
+    return tuple(name for name in names if name.rpartition(".")[2] not in COUNTERS)
+
+
+def load_checkpoint(model: nn.Module, path: Path, *, network: str, classifier: Sequence[str] = ()) -> WeightsReport:
+    """Load a `.safetensors` file, or one that `torch.save` wrote, into `model`: see `fit`.
 
     Raises:
         WeightsError: the file can't be read, holds objects, or is of another network.
@@ -57,19 +98,26 @@ def fit(model: nn.Module, content: Any, *, source: str, network: str, classifier
     entry = find_entry(content, set(expected))
     if entry is None:
         raise WeightsError(f"The weights {source} hold no named tensors: save the network's state_dict()")
-    fitting = {n: t for n, t in entry.state.items() if n in expected and expected[n].shape == t.shape}
-    heads = _heads(classifier, entry.state, expected)
-    if strangers := _strangers(entry.state, fitting, expected, heads):
-        raise WeightsError(_misfit(source, network, entry.state, fitting, strangers, expected))
+    state = entry.state
+    fitting = {n: t for n, t in state.items() if n in expected and expected[n].shape == t.shape}
+    heads = _heads(classifier, state, expected)
+    if strangers := _strangers(state, fitting, expected, heads):
+        reasons = "; ".join(_misfit(name, state, expected) for name in strangers[:NAMED])
+        count = f"{len(fitting)} of their {len(state)} tensors do, but" if fitting else "no tensor of theirs does,"
+        more = f" and {len(strangers) - NAMED} more" if len(strangers) > NAMED else ""
+        raise WeightsError(
+            f"The weights {source} don't fit {network}: {count} {reasons}{more}: give --model the network "
+            "that they were saved from"
+        )
     if gaps := _gaps(fitting, expected, heads):
-        raise WeightsError(_partial(source, network, len(fitting), gaps))
+        raise WeightsError(
+            f"The weights {source} don't fit {network}: {len(fitting)} of their tensors do, but the network needs "
+            f"{listed(gaps, NAMED)} at or below them: give --model the network that they were "
+            "saved from, or a file with all of its lower part"
+        )
     model.load_state_dict(fitting, strict=False)
-    return _report(source, entry, fitting, expected)
-
-
-def _report(source: str, entry: Entry, fitting: State, expected: Mapping[str, torch.Tensor]) -> WeightsReport:
     missing = trainable_or_statistic(name for name in expected if name not in fitting)
-    ignored = trainable_or_statistic(name for name in entry.state if name not in fitting)
+    ignored = trainable_or_statistic(name for name in state if name not in fitting)
     where = entry.where.rstrip(".") if entry.twins else ""
     return WeightsReport(source, len(fitting), missing, ignored + entry.beside, entry=where)
 
@@ -78,19 +126,18 @@ def _heads(classifier: Sequence[str], state: State, expected: Mapping[str, torch
     """The names, in the file or in the model, that belong to a classifier."""
     tops = HEADS | {_top(path) for path in classifier}
     inside = tuple(f"{path}." for path in classifier)
-    return {
-        name for name in {*state, *expected} if name.startswith(inside) or (name not in expected and _top(name) in tops)
-    }
+    names = {*state, *expected}
+    return {n for n in names if n.startswith(inside) or (n not in expected and _top(n) in tops)}
 
 
 def _strangers(state: State, fitting: State, expected: Mapping[str, torch.Tensor], heads: set[str]) -> list[str]:
     """What the file holds and the model has no place for, and that isn't a classifier of its own."""
-    found = [name for name in trainable_or_statistic(state) if name not in fitting and name not in heads]
+    strangers = [name for name in trainable_or_statistic(state) if name not in fitting and name not in heads]
     if any(name not in fitting and name not in heads for name in trainable_or_statistic(expected)):
-        return found
+        return strangers
     # The model has all it needs: what is left can be something on top of it, such as a projection head.
     tops = {_top(name) for name in expected}
-    return [name for name in found if _top(name) in tops]
+    return [name for name in strangers if _top(name) in tops]
 
 
 def _gaps(fitting: State, expected: Mapping[str, torch.Tensor], heads: set[str]) -> list[str]:
@@ -100,37 +147,11 @@ def _gaps(fitting: State, expected: Mapping[str, torch.Tensor], heads: set[str])
     return [name for name in body[: last + 1] if name not in fitting]
 
 
-def _misfit(
-    source: str, network: str, state: State, fitting: State, strangers: list[str], expected: Mapping[str, torch.Tensor]
-) -> str:
-    reasons = [_misfit_of(name, state, expected) for name in strangers[:NAMED]]
-    count = f"{len(fitting)} of their {len(state)} tensors do, but" if fitting else "no tensor of theirs does,"
-    return (
-        f"The weights {source} don't fit {network}: {count} "
-        f"{'; '.join(reasons)}{_more(strangers)}: give --model the network that they were saved from"
-    )
-
-
-def _misfit_of(name: str, state: State, expected: Mapping[str, torch.Tensor]) -> str:
+def _misfit(name: str, state: State, expected: Mapping[str, torch.Tensor]) -> str:
     if name not in expected:
         return f"{name} isn't in the network"
-    return f"{name} is {_shape(state[name])} in the file and {_shape(expected[name])} in the network"
-
-
-def _partial(source: str, network: str, fitting: int, gaps: list[str]) -> str:
-    return (
-        f"The weights {source} don't fit {network}: {fitting} of their tensors do, but the network needs "
-        f"{', '.join(gaps[:NAMED])}{_more(gaps)} at or below them: give --model the network that they were "
-        "saved from, or a file with all of its lower part"
-    )
-
-
-def _more(names: list[str]) -> str:
-    return f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-
-
-def _shape(tensor: torch.Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "a number"
+    own, there = ("x".join(map(str, tensors[name].shape)) or "a number" for tensors in (state, expected))
+    return f"{name} is {own} in the file and {there} in the network"
 
 
 def _top(name: str) -> str:
