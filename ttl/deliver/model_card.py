@@ -21,11 +21,6 @@ SPLITS = {"val": "Validation", "test": "Test"}
 def write_beside(path: Path, contract: Contract, record: FileRecord) -> tuple[Path, Path]:
     """Write `NAME.json` and `NAME.md` beside the file `NAME.onnx`, and give both paths.
 
-    Args:
-        path: the exported file.
-        contract: what it says about itself.
-        record: what was checked on it.
-
     Raises:
         OSError: they can't be written.
     """

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from markupsafe import Markup
 
 from ttl.report.cells import Cell
 
-T = TypeVar("T")
 PLOTTED = "Data of this plot"
 """The caption of the table behind a plot."""
-
-
-Columns = Mapping[str, Callable[[T], Cell | str]]
-"""Title of a column -> its cell of one line."""
 
 
 @dataclass(frozen=True)
@@ -136,17 +130,3 @@ class Section:
 def row(*cells: Cell | str, mark: str = "") -> Row:
     """A row from cells or plain texts."""
     return Row(tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in cells), mark)
-
-
-def table(
-    caption: str,
-    columns: Columns[T],
-    lines: Iterable[T],
-    *,
-    mark: Callable[[T], str] = lambda line: "",
-    n_text: int = 1,
-    folded: bool = False,
-) -> Table:
-    """A table of `lines`, whatever they are; `mark` gives the CSS class of a row."""
-    rows = (row(*(cell(line) for cell in columns.values()), mark=mark(line)) for line in lines)
-    return Table(caption, tuple(columns), tuple(rows), n_text, folded)

@@ -17,7 +17,6 @@ from ttl.data.describe import Description
 from ttl.deliver.file_record import FileRecord
 from ttl.deliver.pictures.cases import CamCases, MaskCases, Which
 from ttl.errors import RunFolderError
-from ttl.report.schema.asked import ModelRecord, RecipeRecord
 from ttl.report.schema.on_test import Calibration, Comparison, Confusion, Curves, LabelConfusion, PerClass
 from ttl.report.schema.searched import (
     AnyPoint,
@@ -37,6 +36,49 @@ from ttl.words.metric import Metric, metric
 REPORT = "report.json"
 SCHEMA = SCHEMA_VERSION = 1
 """The version rises with a change that an older ttl would read wrongly; a key more is none. It is 1 where it lacks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsRecord:
+    """The weights that the network began with; `missing` and `ignored` are names of tensors."""
+
+    source: str
+    loaded: int
+    missing: tuple[str, ...]
+    ignored: tuple[str, ...]
+    sha256: str | None
+    entry: str
+    summary: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRecord:
+    """The network and the images that it takes; `image_size` is in pixels: a square's side, or each side."""
+
+    name: str
+    image_size: int | tuple[int, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str
+    weights: WeightsRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeRecord:
+    """How every candidate was fine-tuned; `augment` is a preset's name, or the fields of `ttl.data.Augment`."""
+
+    name: str
+    source: str
+    phases: str
+    epochs_cap: int | None
+    batch_size: int
+    accumulate: int
+    augment: str | Mapping[str, str | int | float | bool]
+    dropout: float
+    balance: str
+    amp: str
+    processes: int
+    seeds: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
