@@ -48,17 +48,22 @@ def pareto_figure(report: RunReport) -> Figure | None:
     tried = sorted(_scored(report), key=lambda candidate: candidate.macs)
     if not tried:
         return None
-    scale, prefix = _scale(tried[-1].macs)
-    width = (0.0, (1 + svg.AIR) * max(tried[-1].macs / scale, 1e-9))
+    dearest = tried[-1].macs
+    prefix = min(max(0, math.floor(math.log10(max(dearest, 1)) / 3)), len(units.SUFFIXES) - 1)
+    scale = 1000.0**prefix
+    width = (0.0, (1 + svg.AIR) * max(dearest / scale, 1e-9))
     axes, front = svg.Axes.spanning(width, _range(report, tried)), front_of(report, tried)
+    starts = [c.macs / scale for c in front]
+    xs = [x for ends in zip(starts, [*starts[1:], axes.x.high], strict=True) for x in ends]
+    steps = axes.path(xs, [report.validation(c).value for c in front for _ in range(2)], "front")
     described = ", ".join(f"{c.cut} {units.large(c.macs)} MACs {_words(report, c)}" for c in tried)
     best = ", ".join(c.cut for c in front)
     words = (
         f"validation {report.score.name} against MACs",
         f"{len(tried)} candidates from the cheapest to the dearest: {described}. Best for their cost: {best}.",
     )
-    titles = f"MACs of an image, {prefix}".rstrip(" ,"), f"validation {report.score.titled}"
-    layers = _steps(report, axes, front, scale), *_marks(report, axes, tried, lambda c: c.macs / scale)
+    titles = f"MACs of an image, {units.SUFFIXES[prefix].strip()}".rstrip(" ,"), f"validation {report.score.titled}"
+    layers = steps, *_marks(report, axes, tried, lambda c: c.macs / scale)
     picture = axes.plot("pareto", words, titles, *layers, whole=False)
     caption = (
         f"Validation {report.score.name} of every truncation point that was tried against the computation that an "
@@ -134,19 +139,6 @@ def _key(report: RunReport, tried: Candidates) -> tuple[tuple[str, str], ...]:
     if report.keeps_whole and "chosen" in lowest:
         key[0] = ("chosen square", f"chosen: the whole network, {lowest['chosen']}")
     return tuple(key)
-
-
-def _scale(macs: float) -> tuple[float, str]:
-    """What MACs are divided by on the axis, and the prefix that says it: 1e9 and G."""
-    step = min(max(0, math.floor(math.log10(max(macs, 1)) / 3)), len(units.SUFFIXES) - 1)
-    return 1000.0**step, units.SUFFIXES[step].strip()
-
-
-def _steps(report: RunReport, axes: svg.Axes, front: Candidates, scale: float) -> Markup:
-    """The best for each cost, as steps up to the right edge."""
-    starts = [c.macs / scale for c in front]
-    xs = [x for ends in zip(starts, [*starts[1:], axes.x.high], strict=True) for x in ends]
-    return axes.path(xs, [report.validation(c).value for c in front for _ in range(2)], "front")
 
 
 def _costs(report: RunReport, tried: Candidates, front: Candidates) -> Table:
