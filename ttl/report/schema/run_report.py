@@ -93,18 +93,12 @@ class DeliveredFiles(FileRecord):
 
 @dataclass(frozen=True, kw_only=True)
 class RunReport:
-    """All that a run found out, finished or under way.
+    """All that a run found out, finished or under way; `unfinished` until the files are exported.
 
-    Attributes:
-        status: `unfinished` until the files are exported.
-        metric: the key of the metric that chooses.
-        points: from the lowest to the whole network; `candidates`, those that were fine-tuned, likewise.
-        probe: the probe's curve over the points, `joint` that of the joint network's heads; empty where it didn't run.
-        latency: times of the exported files.
-        full: the whole network; None until it is fine-tuned.
-        chosen: what the search chose; None while it runs, as all that follows.
-        curves: of a classification, as `confusion`, `calibration` and `cams`; `per_class` and `overlays` are of masks.
-        exports: every file of the run, whatever became of it.
+    `metric` is the key of the one that chooses. Points, and those that were fine-tuned, go from the lowest to the whole
+    network; `probe` and `joint` are the curves of the probe and of the joint network's heads. `full` is None until the
+    whole network is fine-tuned, `chosen` and all that follows it while the search runs. Of classifications there are
+    `curves`, `confusion`, `calibration` and `cams`, of masks `per_class` and `overlays`.
     """
 
     schema: int = SCHEMA
