@@ -251,7 +251,8 @@ def also_tried(context: RunContext, curve: Curve) -> dict[str, Callable[[Followe
     if setting.kind.per_pixel:
         return tried  # the scores are of images with one class each
     points = [candidate.point for candidate in setting.candidates]
-    features = dict(feature_samples(setting.network.model, points, context.training_images()))
+    samples = feature_samples(setting.network.model, points, context.training_images())
+    features = {point.name: samples.at(point.name) for point in points}
     labels = np.asarray(setting.task.train.labels)
     found = {
         name: {cut: compute(np.asarray(values, np.float64), labels) for cut, values in features.items()}

@@ -21,8 +21,7 @@ from ttl.deliver.file_record import FileRecord
 from ttl.deliver.pictures.cases import Answer, CamCase, CamCases
 from ttl.export.checks import Check, FileComparison
 from ttl.finetune.epoch import Epoch
-from ttl.report.schema import RunReport, asked, on_test, searched
-from ttl.report.schema.run_report import DeliveredFiles
+from ttl.report.schema import RunReport, on_test, run_report, searched
 from ttl.search.evidence.curve import Look
 from ttl.stats import Bin
 from ttl.study.run_record import DataRecord, Machine, RunRecord, WeightsRecord
@@ -262,14 +261,14 @@ def task() -> Description:
     )
 
 
-def model() -> asked.ModelRecord:
-    return asked.ModelRecord(
+def model() -> run_report.ModelRecord:
+    return run_report.ModelRecord(
         name="resnet18",
         image_size=112,
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
         interpolation="bilinear",
-        weights=asked.WeightsRecord(
+        weights=run_report.WeightsRecord(
             source="resnet18_stem_to_layer3.pth",
             loaded=90,
             missing=("layer4.0.conv1.weight", "layer4.0.bn1.weight", "layer4.1.conv2.weight"),
@@ -281,8 +280,8 @@ def model() -> asked.ModelRecord:
     )
 
 
-def recipe() -> asked.RecipeRecord:
-    return asked.RecipeRecord(
+def recipe() -> run_report.RecipeRecord:
+    return run_report.RecipeRecord(
         name="full",
         source="Peng et al., BMVC 2023, arXiv 2106.05152",
         phases="everything at 0.0001; batch norms in training mode",
@@ -424,7 +423,7 @@ def finished() -> RunReport:
             split="test", threshold=0.5, chosen=((303, 13), (111, 743)), full=((300, 16), (108, 746))
         ),
         calibration=on_test.Calibration(split="test", grouped=True, chosen=confidence(-0.03), full=confidence(-0.05)),
-        export=DeliveredFiles(**vars(cut), **beside, full_parity_max_abs=5.1e-07),
+        export=run_report.DeliveredFiles(**vars(cut), **beside, full_parity_max_abs=5.1e-07),
         cams=cams(),
         exports=(cut, whole),
     )

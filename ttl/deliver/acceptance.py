@@ -24,10 +24,8 @@ METRIC_TOLERANCE = 1e-3
 class Acceptance:
     """What a file must keep to, against the model in PyTorch.
 
-    Attributes:
-        deliverable: the model and its data.
-        margin: the loss in the metric that doesn't matter.
-        most_changed: the share of test images (in multi-label tasks of labels) that may be decided otherwise.
+    `margin` is the loss in the metric that doesn't matter, `most_changed` the share of test images (in multi-label
+    tasks of labels) that may be decided otherwise.
     """
 
     deliverable: Deliverable

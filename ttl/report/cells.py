@@ -15,15 +15,11 @@ from ttl.words.metric import Metric
 
 @dataclass(frozen=True)
 class Cell:
-    """A table cell.
+    """A table cell: `text` as the page shows it, and as a `note` smaller lines below it (an interval, a setting).
 
-    Attributes:
-        text: as the page shows it.
-        note: smaller lines below it: an interval, a setting.
-        value: what CSV and JSON have for `text`: the number unrounded (NaN where there is none), or of several values
-            in one text their JSON; None where the text is all.
-        unit: of `value`: `s`, `ms`, `bytes`, `px`; empty of what has none.
-        parts: name -> number in `note`, such as the ends of an interval. A column each in CSV and JSON.
+    CSV and JSON have `value` for the text, in `unit` (`s`, `ms`, `bytes`, `px`): the number unrounded (NaN where there
+    is none), or of several values their JSON; None where the text is all. `parts` are the numbers of the note by name,
+    a column each there.
     """
 
     text: str

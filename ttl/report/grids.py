@@ -24,14 +24,10 @@ Value = int | float | str | None
 
 @dataclass(frozen=True)
 class Grid:
-    """A table as plain values.
+    """A table as plain values; its `name` is unique on the page, and fit for a file.
 
-    Attributes:
-        name: unique among the tables of a page: section, then figure or caption, fit for a file.
-        section: the heading it stands under.
-        caption: below it on the page, or of the figure that it is the data of.
-        columns: each column of the page, and after it those of the ends of its intervals, its units and its notes.
-        rows: a value a column: a number unrounded, a text, or None where there is nothing.
+    After each column of the page come those of the ends of its intervals, its units and its notes. Numbers are
+    unrounded; None is where there is nothing.
     """
 
     name: str

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
 
 from markupsafe import Markup
 
 from ttl.report.cells import Cell
 
-T = TypeVar("T")
 PLOTTED = "Data of this plot"
 """The caption of the table behind a plot."""
 
 
-Columns = Mapping[str, Callable[[T], Cell | str]]
-"""Title of a column -> its cell of one line."""
+class Block:
+    """A part of a section."""
+
+    @property
+    def kind(self) -> str:
+        """The macro of the template that shows it."""
+        return type(self).__name__.lower()
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,9 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Block):
     """A table; the first `n_text` columns are text, the rest numbers set to the right. May be folded away."""
 
-    kind: ClassVar[str] = "table"
     caption: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -40,47 +41,42 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Facts:
+class Facts(Block):
     """Name and value, one pair a line, under an optional title."""
 
-    kind: ClassVar[str] = "facts"
     pairs: tuple[tuple[str, Cell], ...]
     title: str = ""
 
 
 @dataclass(frozen=True)
-class Prose:
+class Prose(Block):
     """A paragraph."""
 
-    kind: ClassVar[str] = "prose"
     text: str
 
 
 @dataclass(frozen=True)
-class Listing:
+class Listing(Block):
     """A list of sentences or names; may be folded away under a summary."""
 
-    kind: ClassVar[str] = "listing"
     lines: tuple[str, ...]
     summary: str = ""
 
 
 @dataclass(frozen=True)
-class Code:
+class Code(Block):
     """A command to type, verbatim."""
 
-    kind: ClassVar[str] = "code"
     text: str
 
 
 @dataclass(frozen=True)
-class Figure:
+class Figure(Block):
     """A plot, the key to its marks as (CSS class, label), and the table of what it shows.
 
     `name` is unique on the page, and the name of its table as a file. Two that are `half` stand side by side.
     """
 
-    kind: ClassVar[str] = "figure"
     name: str
     svg: Markup
     caption: str
@@ -111,17 +107,13 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Gallery:
+class Gallery(Block):
     """Rows of pictures, the key to their colours as (`#RRGGBB`, label), and the table of their figures."""
 
-    kind: ClassVar[str] = "gallery"
     cases: tuple[Case, ...]
     caption: str
     key: tuple[tuple[str, str], ...]
     data: Table
-
-
-Block = Table | Facts | Prose | Listing | Code | Figure | Gallery
 
 
 @dataclass(frozen=True)
@@ -136,17 +128,3 @@ class Section:
 def row(*cells: Cell | str, mark: str = "") -> Row:
     """A row from cells or plain texts."""
     return Row(tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in cells), mark)
-
-
-def table(
-    caption: str,
-    columns: Columns[T],
-    lines: Iterable[T],
-    *,
-    mark: Callable[[T], str] = lambda line: "",
-    n_text: int = 1,
-    folded: bool = False,
-) -> Table:
-    """A table of `lines`, whatever they are; `mark` gives the CSS class of a row."""
-    rows = (row(*(cell(line) for cell in columns.values()), mark=mark(line)) for line in lines)
-    return Table(caption, tuple(columns), tuple(rows), n_text, folded)

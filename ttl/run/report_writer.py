@@ -15,9 +15,8 @@ from ttl.data import describe
 from ttl.deliver.file_record import FileRecord
 from ttl.deliver.pictures.cases import CamCases, MaskCases, Which
 from ttl.report.schema import RunReport
-from ttl.report.schema.asked import ModelRecord, RecipeRecord, WeightsRecord
 from ttl.report.schema.on_test import Comparison
-from ttl.report.schema.run_report import DeliveredFiles
+from ttl.report.schema.run_report import DeliveredFiles, ModelRecord, RecipeRecord, WeightsRecord
 from ttl.report.schema.searched import (
     CandidateResult,
     ComparedPoint,

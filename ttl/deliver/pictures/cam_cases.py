@@ -62,10 +62,7 @@ def draw_cams(networks: Mapping[Which, Deliverable], folder: Path) -> CamCases:
 def cases_of(kind: Kind, labels: npt.NDArray[np.int64], rows: Mapping[Which, Rows]) -> Cases:
     """The cases of a test split; where an image has several labels, those that it has or the first network gives it.
 
-    Args:
-        kind: of a classification.
-        labels: `(n,)`, or `(n, classes)` with -1 for unknown.
-        rows: network -> `(n, classes)` probabilities.
+    `labels` are `(n,)`, or `(n, classes)` with -1 for unknown; `rows` are probabilities `(n, classes)`.
     """
     if kind.one_class_each:
         decisions = {name: Decisions(of.argmax(1), of.max(1), of.argmax(1) == labels) for name, of in rows.items()}

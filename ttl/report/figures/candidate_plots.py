@@ -8,10 +8,10 @@ from pathlib import PurePath
 
 from markupsafe import Markup
 
-from ttl.report.cells import Cell, amount, estimate_cell
+from ttl.report.cells import amount, estimate_cell
 from ttl.report.figures import svg
 from ttl.report.figures.depth_axis import DEPTH, ROLES, Role, depth_axes, role, stages
-from ttl.report.page_blocks import PLOTTED, Columns, Figure, Table, table
+from ttl.report.page_blocks import PLOTTED, Figure, Table, row
 from ttl.report.schema import RunReport
 from ttl.report.schema.searched import CandidateResult
 from ttl.words import units
@@ -34,13 +34,13 @@ def depth_figure(report: RunReport) -> Figure | None:
         f"{metric[0].upper()}{metric[1:]} of every truncation point that was tried, with 95% intervals. "
         "Shaded bands are the network's resolution stages; the axis does not start at 0."
     )
-    columns: Columns[CandidateResult] = {
-        "Point": lambda c: c.cut,
-        "Role": lambda c: ROLES[role(report, c.cut)],
-        "Index": lambda c: amount(c.index, units.plain),
-        f"Validation {report.score.name}": lambda c: estimate_cell(report.validation(c), report.score),
-    }
-    return Figure("depth", picture, caption, _key(report, tried), table(PLOTTED, columns, tried, n_text=2, folded=True))
+    rows = []
+    for c in tried:
+        value = estimate_cell(report.validation(c), report.score)
+        rows.append(row(c.cut, ROLES[role(report, c.cut)], amount(c.index, units.plain), value))
+    columns = ("Point", "Role", "Index", f"Validation {report.score.name}")
+    data = Table(PLOTTED, columns, tuple(rows), n_text=2, folded=True)
+    return Figure("depth", picture, caption, _key(report, tried), data)
 
 
 def pareto_figure(report: RunReport) -> Figure | None:
@@ -48,17 +48,22 @@ def pareto_figure(report: RunReport) -> Figure | None:
     tried = sorted(_scored(report), key=lambda candidate: candidate.macs)
     if not tried:
         return None
-    scale, prefix = _scale(tried[-1].macs)
-    width = (0.0, (1 + svg.AIR) * max(tried[-1].macs / scale, 1e-9))
+    dearest = tried[-1].macs
+    prefix = min(max(0, math.floor(math.log10(max(dearest, 1)) / 3)), len(units.SUFFIXES) - 1)
+    scale = 1000.0**prefix
+    width = (0.0, (1 + svg.AIR) * max(dearest / scale, 1e-9))
     axes, front = svg.Axes.spanning(width, _range(report, tried)), front_of(report, tried)
+    starts = [c.macs / scale for c in front]
+    xs = [x for ends in zip(starts, [*starts[1:], axes.x.high], strict=True) for x in ends]
+    steps = axes.path(xs, [report.validation(c).value for c in front for _ in range(2)], "front")
     described = ", ".join(f"{c.cut} {units.large(c.macs)} MACs {_words(report, c)}" for c in tried)
     best = ", ".join(c.cut for c in front)
     words = (
         f"validation {report.score.name} against MACs",
         f"{len(tried)} candidates from the cheapest to the dearest: {described}. Best for their cost: {best}.",
     )
-    titles = f"MACs of an image, {prefix}".rstrip(" ,"), f"validation {report.score.titled}"
-    layers = _steps(report, axes, front, scale), *_marks(report, axes, tried, lambda c: c.macs / scale)
+    titles = f"MACs of an image, {units.SUFFIXES[prefix].strip()}".rstrip(" ,"), f"validation {report.score.titled}"
+    layers = steps, *_marks(report, axes, tried, lambda c: c.macs / scale)
     picture = axes.plot("pareto", words, titles, *layers, whole=False)
     caption = (
         f"Validation {report.score.name} of every truncation point that was tried against the computation that an "
@@ -136,32 +141,16 @@ def _key(report: RunReport, tried: Candidates) -> tuple[tuple[str, str], ...]:
     return tuple(key)
 
 
-def _scale(macs: float) -> tuple[float, str]:
-    """What MACs are divided by on the axis, and the prefix that says it: 1e9 and G."""
-    step = min(max(0, math.floor(math.log10(max(macs, 1)) / 3)), len(units.SUFFIXES) - 1)
-    return 1000.0**step, units.SUFFIXES[step].strip()
-
-
-def _steps(report: RunReport, axes: svg.Axes, front: Candidates, scale: float) -> Markup:
-    """The best for each cost, as steps up to the right edge."""
-    starts = [c.macs / scale for c in front]
-    xs = [x for ends in zip(starts, [*starts[1:], axes.x.high], strict=True) for x in ends]
-    return axes.path(xs, [report.validation(c).value for c in front for _ in range(2)], "front")
-
-
 def _costs(report: RunReport, tried: Candidates, front: Candidates) -> Table:
-    timed = _timed(report)
-    columns: dict[str, Callable[[CandidateResult], Cell | str]] = {
-        "Point": lambda c: c.cut,
-        "Role": lambda c: ROLES[role(report, c.cut)],
-        "On the line": lambda c: "yes" if c in front else "no",
-        "MACs": lambda c: amount(c.macs, units.large),
-        "Params": lambda c: amount(c.params, units.large),
-        f"Validation {report.score.name}": lambda c: estimate_cell(report.validation(c), report.score),
-    }
-    if timed:
-        columns["Latency, median"] = lambda c: amount(timed.get(c.cut), units.milliseconds, "ms")
-    return table(PLOTTED, columns, tried, mark=lambda c: role(report, c.cut), n_text=3, folded=True)
+    timed, rows = _timed(report), []
+    for c in tried:
+        of, on_line, costs = role(report, c.cut), "yes" if c in front else "no", (c.macs, c.params)
+        cells = [*(amount(cost, units.large) for cost in costs), estimate_cell(report.validation(c), report.score)]
+        cells += [amount(timed.get(c.cut), units.milliseconds, "ms")] if timed else []
+        rows.append(row(c.cut, ROLES[of], on_line, *cells, mark=of))
+    columns = ["Point", "Role", "On the line", "MACs", "Params", f"Validation {report.score.name}"]
+    columns += ["Latency, median"] if timed else []
+    return Table(PLOTTED, tuple(columns), tuple(rows), n_text=3, folded=True)
 
 
 def _timed(report: RunReport) -> dict[str, float | None]:
@@ -171,4 +160,4 @@ def _timed(report: RunReport) -> dict[str, float | None]:
     cut, whole = report.timed_pair()
     files = ((report.full, whole), (report.chosen, cut))
     # Without a file's suffix a timing is of the model in PyTorch.
-    return {result.cut: row.p50_ms for result, row in files if result and row and PurePath(row.model).suffix}
+    return {result.cut: of.p50_ms for result, of in files if result and of and PurePath(of.model).suffix}

@@ -29,6 +29,8 @@ class Size:
 
 Pair = tuple[str, str]
 NOTHING = Markup()
+CENTRAL = {"dominant_baseline": "central"}
+"""Of a text: vertically in the middle of its place, not above it."""
 WIDE = Size(640, 380)
 SQUARE = Size(480, 480, "square")
 
@@ -45,20 +47,10 @@ def _attribute(value: object) -> str:
     return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def text(
-    words: str,
-    x: float,
-    y: float,
-    *,
-    anchor: str | None = "middle",
-    class_: str | None = None,
-    tooltip: str = "",
-    is_central: bool = False,
-) -> Markup:
-    """Words at a place, from which they extend as `anchor` says; vertically around it, or else above it."""
+def text(words: str, x: float, y: float, class_: str | None = None, tooltip: str = "", **style: str | None) -> Markup:
+    """Words around a place on their line, or as the attributes in `style` say."""
     children = [element("title", tooltip)] if tooltip else []
-    baseline = "central" if is_central else None
-    return element("text", *children, words, class_=class_, x=x, y=y, text_anchor=anchor, dominant_baseline=baseline)
+    return element("text", *children, words, class_=class_, x=x, y=y, **{"text_anchor": "middle", **style})
 
 
 def rectangle(
@@ -125,12 +117,12 @@ class Axes:
         """Grid, tick labels and axis titles; x ticks are `whole` numbers (a point's index, an epoch) or any."""
         bottom, ys = self.y.start, nice_ticks(self.y.low, self.y.high)
         xs = nice_ticks(self.x.low, self.x.high, 12 if whole else 5, whole=whole)
-        parts = [text(y_title, 4, 20, anchor=None, class_="axis-title")]
+        parts = [text(y_title, 4, 20, "axis-title", text_anchor=None)]
         for tick, label in zip(ys, tick_labels(ys), strict=True):
-            parts += [self.level(tick, "grid"), text(label, LEFT - 8, self.y(tick), anchor="end", is_central=True)]
+            parts += [self.level(tick, "grid"), text(label, LEFT - 8, self.y(tick), text_anchor="end", **CENTRAL)]
         parts += [text(label, self.x(tick), bottom + 28) for tick, label in zip(xs, tick_labels(xs), strict=True)]
         middle = (self.x.start + self.x.stop) / 2
-        title = text(x_title, middle, self.size.height - 8, class_="axis-title")
+        title = text(x_title, middle, self.size.height - 8, "axis-title")
         return element("g", *parts, title, self.level(self.y.low, "axis"))
 
     def plot(

@@ -17,7 +17,6 @@ from ttl.data.describe import Description
 from ttl.deliver.file_record import FileRecord
 from ttl.deliver.pictures.cases import CamCases, MaskCases, Which
 from ttl.errors import RunFolderError
-from ttl.report.schema.asked import ModelRecord, RecipeRecord
 from ttl.report.schema.on_test import Calibration, Comparison, Confusion, Curves, LabelConfusion, PerClass
 from ttl.report.schema.searched import (
     AnyPoint,
@@ -40,6 +39,49 @@ SCHEMA = SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
+class WeightsRecord:
+    """The weights that the network began with; `missing` and `ignored` are names of tensors."""
+
+    source: str
+    loaded: int
+    missing: tuple[str, ...]
+    ignored: tuple[str, ...]
+    sha256: str | None
+    entry: str
+    summary: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRecord:
+    """The network and the images that it takes; `image_size` is in pixels: a square's side, or each side."""
+
+    name: str
+    image_size: int | tuple[int, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str
+    weights: WeightsRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeRecord:
+    """How every candidate was fine-tuned; `augment` is a preset's name, or the fields of `ttl.data.Augment`."""
+
+    name: str
+    source: str
+    phases: str
+    epochs_cap: int | None
+    batch_size: int
+    accumulate: int
+    augment: str | Mapping[str, str | int | float | bool]
+    dropout: float
+    balance: str
+    amp: str
+    processes: int
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeliveredFiles(FileRecord):
     """The chosen network's file, `path` as `file`, and the whole one's beside it."""
 
@@ -51,18 +93,12 @@ class DeliveredFiles(FileRecord):
 
 @dataclass(frozen=True, kw_only=True)
 class RunReport:
-    """All that a run found out, finished or under way.
+    """All that a run found out, finished or under way; `unfinished` until the files are exported.
 
-    Attributes:
-        status: `unfinished` until the files are exported.
-        metric: the key of the metric that chooses.
-        points: from the lowest to the whole network; `candidates`, those that were fine-tuned, likewise.
-        probe: the probe's curve over the points, `joint` that of the joint network's heads; empty where it didn't run.
-        latency: times of the exported files.
-        full: the whole network; None until it is fine-tuned.
-        chosen: what the search chose; None while it runs, as all that follows.
-        curves: of a classification, as `confusion`, `calibration` and `cams`; `per_class` and `overlays` are of masks.
-        exports: every file of the run, whatever became of it.
+    `metric` is the key of the one that chooses. Points, and those that were fine-tuned, go from the lowest to the whole
+    network; `probe` and `joint` are the curves of the probe and of the joint network's heads. `full` is None until the
+    whole network is fine-tuned, `chosen` and all that follows it while the search runs. Of classifications there are
+    `curves`, `confusion`, `calibration` and `cams`, of masks `per_class` and `overlays`.
     """
 
     schema: int = SCHEMA

@@ -81,10 +81,7 @@ class SeedSpread:
 
 @dataclass(frozen=True, kw_only=True)
 class PointResult:
-    """What a fine-tune at a point cost, and by metric what it reached; `spread` where there are several seeds.
-
-    `trial` is the one whose weights are delivered: of several seeds the one that validates best.
-    """
+    """What a fine-tune at a point cost, and by metric what it reached: of several seeds the one that validates best."""
 
     trial: str
     cut: str
@@ -198,14 +195,12 @@ class ComparedPoint:
 
 
 _UNLESS_EMPTY = Field(exclude_if=lambda value: not value)
+"""Where no points were compared, `Svcca` is `{}` in JSON."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Svcca:
-    """The features before and after fine-tuning, and random ones; an overlap is substantial from `threshold` on.
-
-    It is `{}` in JSON where none were compared.
-    """
+    """The features before and after fine-tuning, and random ones; an overlap is substantial from `threshold` on."""
 
     points: Annotated[tuple[ComparedPoint, ...], _UNLESS_EMPTY] = ()
     random: Annotated[tuple[float, ...], _UNLESS_EMPTY] = ()

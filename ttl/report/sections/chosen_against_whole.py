@@ -10,7 +10,7 @@ from ttl.report.schema import RunReport
 from ttl.report.schema.run_report import is_of_whole, ratio_of
 from ttl.report.schema.searched import PointResult
 from ttl.report.sections.exported_files import ratio_cell
-from ttl.report.sections.points_table import HEAD_EXCLUDED, macs_cell, params_cell, seeds_cell
+from ttl.report.sections.why_this_point import HEAD_EXCLUDED, macs_cell, params_cell, seeds_cell
 from ttl.report.wording import noun
 from ttl.words import units
 from ttl.words.estimate import Estimate

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ttl.report.cells import Cell, amount, estimate_cell, interval_ends
 from ttl.report.figures import svg
-from ttl.report.page_blocks import PLOTTED, Block, Columns, Figure, Prose, Section, Table, row, table
+from ttl.report.page_blocks import PLOTTED, Block, Figure, Prose, Section, Table, row
 from ttl.report.schema import RunReport
 from ttl.report.schema.on_test import ClassRecord
 from ttl.report.wording import Side, sides, with_interval
@@ -138,28 +138,22 @@ def stepped(xs: Sequence[float], ys: Sequence[float]) -> tuple[list[float], list
 
 def _classes_table(report: RunReport, classes: Mapping[str, Sequence[Record]]) -> Table:
     """AUROC and AUPRC of each class and network, and what happens at 0.5."""
-    columns: Columns[Record] = {
-        "Positive": lambda side: _counted(side.of),
-        "Network": lambda side: side.words,
-        "AUROC": lambda side: estimate_cell(side.of.auroc, report.measure("auroc")),
-        "AUPRC": lambda side: estimate_cell(side.of.auprc, report.measure("auprc")),
-        "Sensitivity": lambda side: _share_cell(side.of.at_threshold.sensitivity),
-        "Specificity": lambda side: _share_cell(side.of.at_threshold.specificity),
-        "Precision": lambda side: _share_cell(side.of.at_threshold.precision),
-    }
+    rows = []
+    for side in (side for records in classes.values() for side in records):
+        of, at = side.of, side.of.at_threshold
+        areas = estimate_cell(of.auroc, report.measure("auroc")), estimate_cell(of.auprc, report.measure("auprc"))
+        note = f"{units.whole(of.positives)} of {units.whole(of.positives + of.negatives)} images"
+        parts = (("positive images", float(of.positives)), ("other images", float(of.negatives)))
+        shares = map(_share_cell, (at.sensitivity, at.specificity, at.precision))
+        rows.append(row(Cell(of.name, note, parts=parts), side.words, *areas, *shares))
     is_grouped = report.curves is not None and report.curves.grouped
     alone = "; those of the three shares take images of one patient for independent" if is_grouped else ""
     caption = (
         "Test images. Sensitivity, specificity (the share of the other images that is left alone) and precision are "
         f"those where a probability from 0.5 on counts as positive. Smaller figures are 95% intervals{alone}."
     )
-    return table(caption, columns, (side for records in classes.values() for side in records), n_text=2)
-
-
-def _counted(record: ClassRecord) -> Cell:
-    note = f"{units.whole(record.positives)} of {units.whole(record.positives + record.negatives)} images"
-    parts = (("positive images", float(record.positives)), ("other images", float(record.negatives)))
-    return Cell(record.name, note, parts=parts)
+    columns = ("Positive", "Network", "AUROC", "AUPRC", "Sensitivity", "Specificity", "Precision")
+    return Table(caption, columns, tuple(rows), n_text=2)
 
 
 def _share_cell(share: Estimate) -> Cell:

@@ -61,34 +61,27 @@ def _cells(names: Sequence[str], side: Side[Counts]) -> list[Markup]:
     step_x, step_y = (SIZE.width - LEFT - RIGHT) / n, (SIZE.height - TOP - BOTTOM) / n
     is_numbered = n > NAMED_COLUMNS
     parts = [
-        svg.text("says", (LEFT + SIZE.width - RIGHT) / 2, 18, class_="axis-title"),
-        svg.text("is", 4, TOP - 12, anchor=None, class_="axis-title"),
+        svg.text("says", (LEFT + SIZE.width - RIGHT) / 2, 18, "axis-title"),
+        svg.text("is", 4, TOP - 12, "axis-title", text_anchor=None),
     ]
     for at, name in enumerate(names):
         middle_x, middle_y = LEFT + (at + 0.5) * step_x, TOP + (at + 0.5) * step_y
         column = str(at + 1) if is_numbered else _short(name)
         label = _short(f"{at + 1}: {name}" if is_numbered else name)
-        parts.append(svg.text(column, middle_x, TOP - 12, tooltip=name, is_central=True))
-        parts.append(svg.text(label, LEFT - 10, middle_y, anchor="end", tooltip=name, is_central=True))
+        parts.append(svg.text(column, middle_x, TOP - 12, tooltip=name, **svg.CENTRAL))
+        parts.append(svg.text(label, LEFT - 10, middle_y, tooltip=name, text_anchor="end", **svg.CENTRAL))
         for other, count in enumerate(side.of[at]):
             share, words = units.share(count, sum(side.of[at])), f"{name} called {names[other]}"
             x, y = LEFT + other * step_x, TOP + at * step_y
             opacity = f"{0.5 * share:.3f}" if share == share else "0"  # an empty row has no shares
             tooltip = f"{words}: {units.whole(count)}, {units.percent(share)} of the row"
-            class_ = f"share {side.network}"
-            box = svg.rectangle(class_, x, y, step_x, step_y, tooltip, fill_opacity=opacity)
-            parts.append(svg.element("g", box, *_inside(count, share, x + step_x / 2, y + step_y / 2, step_x)))
+            inside = [svg.rectangle(f"share {side.network}", x, y, step_x, step_y, tooltip, fill_opacity=opacity)]
+            (x, y), lift = (x + step_x / 2, y + step_y / 2), 13 if step_x > SHARED_CELL else 0
+            inside.append(svg.text(units.whole(count), x, y - lift, "count", **svg.CENTRAL))
+            if lift:
+                inside.append(svg.text(units.percent(share), x, y + lift + 4, "of-row", **svg.CENTRAL))
+            parts.append(svg.element("g", *inside))
     return parts
-
-
-def _inside(count: int, share: float, x: float, y: float, width: float) -> list[Markup]:
-    """The count, and below it, where there is room, its share."""
-    if width <= SHARED_CELL:
-        return [svg.text(units.whole(count), x, y, class_="count", is_central=True)]
-    return [
-        svg.text(units.whole(count), x, y - 13, class_="count", is_central=True),
-        svg.text(units.percent(share), x, y + 17, class_="of-row", is_central=True),
-    ]
 
 
 def _short(name: str) -> str:

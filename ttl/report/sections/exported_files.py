@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
-from math import nan
-
-from ttl.cost.latency import Latency
-from ttl.deliver.file_record import FileRecord
-from ttl.export.checks import Check, FileComparison
+from ttl.export.checks import FileComparison
 from ttl.report.cells import MISSING, Cell, amount, interval_ends, metric_cell
-from ttl.report.page_blocks import Block, Columns, Prose, Section, Table, table
+from ttl.report.page_blocks import Block, Prose, Section, Table, row
 from ttl.report.schema import RunReport
 from ttl.report.schema.run_report import is_of_whole, ratio_of
 from ttl.words import units
@@ -35,11 +30,12 @@ TIMES = (
     "faster; where the interval holds 1.0 there is no measurable speed-up. A cold start is opening the file, which the "
     "system has in its cache, and the first call; peak memory is what that takes at most."
 )
-CHECKS: Columns[Check] = {
-    "Check": lambda check: check.name,
-    "Found": lambda check: check.found,
-    "Wanted": lambda check: check.wanted,
-}
+
+
+COLUMNS = (
+    "Model", "Runtime", "Batch", "Threads", "Time against whole", "p50", "p90", "p95", "p99", "Images/s", "Cold start",
+    "Peak memory", "Runs",
+)  # fmt: skip
 
 
 def export_checks(report: RunReport) -> Section | None:
@@ -49,23 +45,29 @@ def export_checks(report: RunReport) -> Section | None:
     checked = [file for file in report.exports if file.checks]
     blocks: list[Block] = [Prose(INTRODUCTION), _files_table(report)]
     for file in checked:
-        folded = file is not checked[0]
-        blocks.append(table(f"Checks of {file.file}", CHECKS, file.checks or (), n_text=3, folded=folded))
+        rows = tuple(row(check.name, check.found, check.wanted) for check in file.checks or ())
+        folded, columns = file is not checked[0], ("Check", "Found", "Wanted")
+        blocks.append(Table(f"Checks of {file.file}", columns, rows, n_text=3, folded=folded))
     return Section("export", "The exported files and their checks", tuple(blocks))
 
 
 def _files_table(report: RunReport) -> Table:
-    metric, delivered = report.score, report.export.path if report.export else None
-    columns: Columns[FileRecord] = {
-        "File": lambda file: Cell(file.file, file.precision),
-        "State": lambda file: Cell("exported, but failed" if file.state == "failed" else file.state, file.why or ""),
-        "Size": lambda file: amount(file.size_bytes, units.size, "bytes"),
-        "Off PyTorch by": lambda file: amount(file.parity_max_abs, units.significant),
-        "Decided otherwise": lambda file: Cell(" of ".join(map(units.whole, file.decisions_changed or (nan,)))),
-        f"Test {metric.name}": lambda file: metric_cell((file.test or {}).get(report.metric), metric),
-        "Less fp32's": lambda file: _difference(file.comparison, metric),
-    }
-    return table(FILES, columns, report.exports, mark=lambda file: "chosen" if file.file == delivered else "", n_text=2)
+    delivered, rows = report.export.path if report.export else None, []
+    for file in report.exports:
+        changed = file.decisions_changed
+        cells = (
+            amount(file.size_bytes, units.size, "bytes"),
+            amount(file.parity_max_abs, units.significant),
+            MISSING if changed is None else Cell(" of ".join(map(units.whole, changed))),
+            metric_cell((file.test or {}).get(report.metric), report.score),
+            _difference(file.comparison, report.score),
+        )
+        state = Cell("exported, but failed" if file.state == "failed" else file.state, file.why or "")
+        mark = "chosen" if file.file == delivered else ""
+        rows.append(row(Cell(file.file, file.precision), state, *cells, mark=mark))
+    metric = f"Test {report.score.name}"
+    columns = ("File", "State", "Size", "Off PyTorch by", "Decided otherwise", metric, "Less fp32's")
+    return Table(FILES, columns, tuple(rows), n_text=2)
 
 
 def _difference(comparison: FileComparison | None, metric: Metric) -> Cell:
@@ -88,7 +90,16 @@ def timings(report: RunReport) -> Section | None:
     if first.cpu:
         load = "; load average {:.2f} before, {:.2f} after".format(*first.load_average) if first.load_average else ""
         blocks.append(Prose(f"Timed on {first.cpu}{load}. {RATIOS_HOLD}"))
-    return Section("latency", "Latency", (*blocks, table(TIMES, TIMED, report.latency, n_text=2)))
+    rows = []
+    for of in report.latency:
+        against = "reference" if is_of_whole(of) else ratio_cell(ratio_of(of))
+        times = (of.p50_ms, of.p90_ms, of.p95_ms, of.p99_ms)
+        cells = [amount(time, units.milliseconds, "ms") for time in times]
+        cells += [amount(of.images_per_second, units.significant), amount(of.cold_start_ms, units.milliseconds, "ms")]
+        cells += [amount(of.peak_memory_bytes, units.size, "bytes"), amount(of.runs, note=f"{of.processes} processes")]
+        called = Cell(of.runtime, of.provider or of.device), amount(of.batch), amount(of.threads)
+        rows.append(row(of.model, *called, against, *cells))
+    return Section("latency", "Latency", (*blocks, Table(TIMES, COLUMNS, tuple(rows), n_text=2)))
 
 
 def ratio_cell(ratio: Estimate) -> Cell:
@@ -99,21 +110,3 @@ def ratio_cell(ratio: Estimate) -> Cell:
     if ratio.holds(1.0):
         interval += ": no measurable speed-up"
     return Cell(f"× {units.ratio(ratio.value)}", interval, ratio.value, parts=interval_ends(ratio))  # noqa: RUF001
-
-
-_time = partial(amount, write=units.milliseconds, unit="ms")
-TIMED: Columns[Latency] = {
-    "Model": lambda of: of.model,
-    "Runtime": lambda of: Cell(of.runtime, of.provider or of.device),
-    "Batch": lambda of: amount(of.batch),
-    "Threads": lambda of: amount(of.threads),
-    "Time against whole": lambda of: "reference" if is_of_whole(of) else ratio_cell(ratio_of(of)),
-    "p50": lambda of: _time(of.p50_ms),
-    "p90": lambda of: _time(of.p90_ms),
-    "p95": lambda of: _time(of.p95_ms),
-    "p99": lambda of: _time(of.p99_ms),
-    "Images/s": lambda of: amount(of.images_per_second, units.significant),
-    "Cold start": lambda of: _time(of.cold_start_ms),
-    "Peak memory": lambda of: amount(of.peak_memory_bytes, units.size, "bytes"),
-    "Runs": lambda of: amount(of.runs, note=f"{of.processes} processes"),
-}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ttl.report.cells import Cell, amount, facts, metric_cell
-from ttl.report.page_blocks import Block, Code, Columns, Facts, Listing, Prose, Section, table
+from ttl.report.page_blocks import Block, Code, Facts, Listing, Prose, Section, Table, row
 from ttl.report.schema import RunReport
-from ttl.report.schema.searched import StoppedFineTune, StoppedFineTunes
+from ttl.report.schema.searched import StoppedFineTunes
 from ttl.typed import to_json
 from ttl.words import units
 from ttl.words.counts import counted
@@ -45,18 +45,14 @@ def _stopped(report: RunReport, stopped: StoppedFineTunes) -> list[Block]:
     """The fine-tunes that fell behind, and what that saved."""
     if not stopped.points:
         return [Prose("No fine-tune fell so far behind that it was stopped.")]
-    columns: Columns[StoppedFineTune] = {
-        "Point": lambda of: of.cut,
-        "Epochs": lambda of: amount(of.epochs),
-        f"Val {report.score.name}": lambda of: metric_cell(of.val, report.score),
-    }
+    rows = tuple(row(of.cut, amount(of.epochs), metric_cell(of.val, report.score)) for of in stopped.points)
     macs = stopped.train_macs_saved_at_most
     if macs is None:
         saved = "What stopping them saved is not known: nothing says how many epochs they would have had."
     else:
         share = units.percent(units.share(macs, report.search.train_macs))
         saved = f"Stopping them saved at most {units.large(macs)} training MACs, {share} of what the search took."
-    return [table(STOPPED, columns, stopped.points), Prose(saved)]
+    return [Table(STOPPED, ("Point", "Epochs", f"Val {report.score.name}"), rows), Prose(saved)]
 
 
 def network_weights(report: RunReport) -> Section:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import nan
 from pathlib import Path
 
 from ttl.data.modality.heat import STEPS, heat_colour
@@ -31,8 +32,8 @@ GRAD_CAM = (
     "picture, as shares of the strongest place of that picture. It does not show whether the network is right, how "
     "sure it is, or what it sees in that place, and strengths of two pictures can't be compared."
 )
-Figures = Mapping[Which, Mapping[str, float]]
-"""Which -> metric -> value."""
+Line = tuple[tuple[str, ...], Mapping[Which, Mapping[str, float]]]
+"""Texts, and which -> metric -> value."""
 
 
 def _inlined(folder: Path | None, file: str | None, picture: Picture) -> Picture:
@@ -91,26 +92,17 @@ def _overlays(report: RunReport, overlays: MaskCases, folder: Path | None) -> Ga
 
 def _classes_table(report: RunReport, per_class: Mapping[Which, PerClass]) -> Table:
     """Classes by metrics, of the whole network and the cut one."""
-    names = dict.fromkeys(name for metrics in per_class.values() for classes in metrics.values() for name in classes)
-    lines: list[tuple[tuple[str, ...], Figures]] = []
-    for name in names:
-        figures: Figures = {
-            network: {key: classes[name] for key, classes in metrics.items() if name in classes}
-            for network, metrics in per_class.items()
-        }
+    lines: list[Line] = []
+    for name in dict.fromkeys(name for metrics in per_class.values() for of in metrics.values() for name in of):
+        figures = {network: {key: of.get(name, nan) for key, of in by.items()} for network, by in per_class.items()}
         lines.append(((name,), figures))
     return _side_by_side(report, "Each class on the test images.", ("Class",), lines, folded=False)
 
 
 def _side_by_side(
-    report: RunReport,
-    caption: str,
-    titles: tuple[str, ...],
-    lines: Sequence[tuple[tuple[str, ...], Figures]],
-    *,
-    folded: bool,
+    report: RunReport, caption: str, titles: tuple[str, ...], lines: Sequence[Line], *, folded: bool
 ) -> Table:
-    """Lines of texts and figures: for each metric a column of the whole network, then one of the cut one."""
+    """For each metric a column of the whole network, then one of the cut one, after the `titles` of the texts."""
     words = {network: name.split()[0] for network, name in networks(report).items()}
     keys = dict.fromkeys(key for _, figures in lines for network in words for key in figures.get(network, ()))
     pairs = [(key, network) for key in keys for network in words]
@@ -131,10 +123,19 @@ def gradcam_pictures(report: RunReport, folder: Path | None) -> Section | None:
         return None
     cases, rows = [], []
     for case in cams.cases:
-        pictures = {"image": Picture(f"image: {case.truth}", f"The image {case.id}: {case.truth}.")}
-        pictures |= {network: _map(case, network, words) for network, words in networks(report).items()}
+        pictures, answers = {"image": Picture(f"image: {case.truth}", f"The image {case.id}: {case.truth}.")}, []
+        for network, words in networks(report).items():
+            answer, text = case.says.get(network), f"{case.id} in the {words}"
+            if answer is None:
+                pictures[network] = Picture(words, text)
+                answers += [MISSING, MISSING]
+                continue
+            share = amount(answer.probability, units.percent)
+            note = f"says {answer.name}, {share.text}, {'right' if answer.right else 'wrong'}"
+            alt = f"What speaks for {case.map_of.get(network, answer.name)} in {text}, which {note}."
+            pictures[network] = Picture(words, alt, note=note)
+            answers += [Cell(answer.name), share]
         cases.append(_case(case, folder, pictures))
-        answers = (cell for network in networks(report) for cell in _answer(case, network))
         rows.append(row(case.id, case.why, case.truth, *answers))
     names = (name for words in networks(report).values() for name in (f"{words} says", "its probability"))
     columns = ("Image", "Why it is shown", "Is", *names)
@@ -155,17 +156,3 @@ def _places(report: RunReport, case: CamCase) -> str:
     if len(set(sizes.values())) > 1:
         return f"Maps of a lower cut are finer, because its feature map has more places ({places})."
     return f"Places of the map: {places}."
-
-
-def _map(case: CamCase, network: Which, words: str) -> Picture:
-    answer = case.says.get(network)
-    if answer is None:
-        return Picture(words, f"{case.id} in the {words}")
-    note = f"says {answer.name}, {units.percent(answer.probability)}, {'right' if answer.right else 'wrong'}"
-    alt = f"What speaks for {case.map_of.get(network, answer.name)} in {case.id} in the {words}, which {note}."
-    return Picture(words, alt, note=note)
-
-
-def _answer(case: CamCase, network: Which) -> tuple[Cell, Cell]:
-    answer = case.says.get(network)
-    return (Cell(answer.name), amount(answer.probability, units.percent)) if answer else (MISSING, MISSING)
