@@ -60,15 +60,13 @@ def export_model(
 ) -> ExportResult:
     """Write a model as ONNX: input `image`, output `logits`, any batch size, weights inside the file.
 
-    The file is written under a temporary name beside `path` and renamed when it has passed: the ONNX checker;
-    names, shapes and a batch size that is free; the comparison with PyTorch in float32 and float64 on real images,
-    at several batch sizes, with graph optimisation off and on (`check_parity`); and `judge`. So what stands under
-    `path` is checked; after a failure, what stood there before still does. The model is copied: its mode, device and
-    weights stay as they are. The file holds digests of itself (`ttl.export.digest`).
+    The file is written under a temporary name and renamed when it has passed: the ONNX checker; names, shapes and a
+    batch size that is free; the comparison with PyTorch in float32 and float64 on real images, at several batch sizes,
+    with graph optimisation off and on (`check_parity`); and `judge`. After a failure, what stood under `path` before
+    still does. The model is copied, and stays as it is. The file holds digests of itself (`ttl.export.digest`).
 
     Args:
         model: takes `(n, 3, h, w)` float32 normalised images, returns logits `(n, classes)`, or `(n, outputs, h, w)`.
-        path: of the file; its folder is made when missing.
         check_on: `(n, 3, h, w)` float32, real normalised images, at least 1; 7 are used.
         contract: written into the file, so that it can be fed images without anything else.
         opset: version of the ONNX operators; the exporter's own choice by default.
@@ -77,12 +75,10 @@ def export_model(
         precision: one of `ttl.export.targets.TARGETS`; inputs and outputs are float32 in each. `program` is no ONNX
             file but one of torch.export.
         calibration: what int8 needs, and only int8.
-        decoded: images as a decoder returns them. Where given, the file takes such images, uint8
-            `(n, height, width, channels)` of any size, and gives `probabilities`; it needs a `contract`, and is checked
-            on them against the training pipeline.
+        decoded: images as a decoder returns them. Where given, the file takes such images, uint8 `(n, h, w, channels)`
+            of any size, and gives `probabilities`; it needs a `contract`, and is checked on them.
         judge: a last check of the written file, with data of the task.
-        devices: beside the CPU, that the file is meant for (`cuda`): it is run there too where onnxruntime can, and
-            the result says where it can't.
+        devices: beside the CPU (`cuda`), that it is run on too where onnxruntime can; the result says where it can't.
 
     Raises:
         ExportError: the model can't be exported with a free batch size, or the file can't be written.
@@ -159,17 +155,17 @@ def _oblong(images: torch.Tensor, divisor: int) -> torch.Tensor:
 
 def _on_device(device: str, model: nn.Module, path: Path, images: torch.Tensor, precision: str) -> Check:
     try:
-        return check_parity(model, path, images, precision=precision, device=device).check_on(device)
+        found = check_parity(model, path, images, precision=precision, device=device)
     except LatencyError as error:
         return Check(f"On {device}", f"not checked: {error}")
+    return Check(f"On {device}", f"differs from PyTorch by {found.max_abs:.2g}", found.allowed)
 
 
 def _embedded(path: Path, contract: Contract, decoded: Sequence[Image.Image]) -> Check:
     """Put the graph that takes decoded images in place of the plain one that was checked."""
     plain = OnnxModel(path)  # loaded whole: the file may be written again
     write_graph(embed_preprocessing(onnx.load(str(path)), contract), path)
-    found = check_preprocessing(OnnxModel(path), plain, decoded)
-    pixels = f"pixels differ by {found.grey_levels} of 255"
-    words = f"{pixels}, probabilities by {found.max_abs:.2g}, on {found.images} images"
+    levels, difference = check_preprocessing(OnnxModel(path), plain, decoded)
+    words = f"pixels differ by {levels} of 255, probabilities by {difference:.2g}, on {len(decoded)} images"
     wanted = f"{GREY_TOLERANCE} and {PROBABILITY_TOLERANCE}"
     return Check("Decoded images against the training pipeline", words, wanted)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,20 +19,7 @@ GREY_TOLERANCE = 2
 PROBABILITY_TOLERANCE = 0.05
 
 
-@dataclass(frozen=True)
-class PreprocessingParity:
-    """How far a file that takes decoded images is from the training pipeline.
-
-    `max_abs` is the largest difference of a probability, `grey_levels` that of a pixel before it is normalised (of
-    0..255), over `images` images, each by itself and one of them in a batch with its mirror images.
-    """
-
-    max_abs: float
-    grey_levels: int
-    images: int
-
-
-def check_preprocessing(embedded: OnnxModel, plain: OnnxModel, images: Sequence[Image.Image]) -> PreprocessingParity:
+def check_preprocessing(embedded: OnnxModel, plain: OnnxModel, images: Sequence[Image.Image]) -> tuple[int, float]:
     """Compare a file with embedded preprocessing with training's before a file of the same network without.
 
     Greys may differ by 2 of 255. The filter's weights are rounded otherwise than Pillow's: a value that lies between
@@ -43,7 +29,11 @@ def check_preprocessing(embedded: OnnxModel, plain: OnnxModel, images: Sequence[
     found to give, moved those of a network of X-rays by at most 0.03 in fp32 and int8; a filter mistaken moved them by
     up to 0.3, other means by up to 0.4. Where no pixel differs, which is the rule, it is 1e-7.
 
-    Segmentations are compared whole, not in windows. Images are at least one, of several sizes where there are.
+    Images are at least one, of several sizes where there are, each by itself and one in a batch with its mirror images.
+    Segmentations are compared whole, not in windows.
+
+    Returns:
+        the largest difference of a pixel before it is normalised, of 0..255, and that of a probability.
 
     Raises:
         ExportError: there is no image.
@@ -62,7 +52,7 @@ def check_preprocessing(embedded: OnnxModel, plain: OnnxModel, images: Sequence[
             f"probabilities by {max_abs:.2g}, more than the {GREY_TOLERANCE} and {PROBABILITY_TOLERANCE} that "
             "rounding explains: export without it, and report the images' sizes."
         )
-    return PreprocessingParity(max_abs, grey_levels, len(images))
+    return grey_levels, max_abs
 
 
 def _fed(image: Image.Image) -> npt.NDArray[np.uint8]:

@@ -98,25 +98,24 @@ def _check(images: Images, weight_bits: int) -> None:
 
 
 def _growing(calibrated: Calibrated, images: Images, weight_bits: int) -> Iterator[tuple[Unit, ...]]:
-    """What is kept in float, from nothing to half of the units; they are ranked when the second is asked for."""
+    """What is kept in float, from nothing to half of the units, the most sensitive first.
+
+    They are ranked when the second is asked for: by the signal-to-noise ratio of the graph's output when each alone is
+    quantised.
+    """
     yield ()
     some = images[np.unique(np.linspace(0, len(images) - 1, RANKED_ON).round().astype(int))]
-    ranked = most_sensitive_first(calibrated, some, weight_bits=weight_bits)
+    wanted = outputs(calibrated.graph, some)
+
+    def ratio_db(unit: Unit) -> float:
+        alone = quantised(calibrated.graph, calibrated.ranges, [unit], weight_bits=weight_bits)
+        return signal_to_noise_db(wanted, outputs(alone, some))
+
+    ranked = tuple(sorted(calibrated.units, key=ratio_db))
     half = len(ranked) // 2
     for count in (*(2**power for power in range(half.bit_length()) if 2**power < half), half):
         if count:
             yield ranked[:count]
-
-
-def most_sensitive_first(calibrated: Calibrated, images: Images, *, weight_bits: int) -> tuple[Unit, ...]:
-    """The units of a graph by the signal-to-noise ratio of its output when each alone is quantised, lowest first."""
-    wanted = outputs(calibrated.graph, images)
-
-    def ratio_db(unit: Unit) -> float:
-        alone = quantised(calibrated.graph, calibrated.ranges, [unit], weight_bits=weight_bits)
-        return signal_to_noise_db(wanted, outputs(alone, images))
-
-    return tuple(sorted(calibrated.units, key=ratio_db))
 
 
 def outputs(graph: onnx.ModelProto, images: Images, *, batch: int = BATCH, optimize: bool = True) -> Images:

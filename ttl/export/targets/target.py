@@ -58,9 +58,15 @@ class Target(ABC):
     words: str = "its own precision"
     """What its precision is called in a sentence."""
     how_run: str = "Run with graph optimisation off and on"
-    is_exact: bool = True
-    """Whether it has to give PyTorch's metrics; else it has to be shown not to be inferior."""
+    slack: float | None = 0.0
+    """A logit may differ from PyTorch's in float32 by so many times PyTorch's own rounding in the file's precision, on
+    top of what float32 may; None where how far logits are says little, and the metric alone decides."""
     is_calibrated: bool = False
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it has to give PyTorch's metrics; else it has to be shown not to be inferior."""
+        return self.slack == 0
 
     @property
     def is_onnx(self) -> bool:
@@ -92,11 +98,6 @@ class Target(ABC):
     def rounded(self, model: nn.Module) -> nn.Module:
         """The model in the precision of the file."""
         return model
-
-    def tolerance(self, plain: float, rounding: float) -> float | None:
-        """The largest difference of a logit from PyTorch in float32, of which `plain` is allowed; None where the metric
-        alone decides. PyTorch in the file's precision is `rounding` from float64."""
-        return plain
 
 
 @dataclass(frozen=True)
