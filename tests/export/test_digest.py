@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,18 @@ def test_200_flipped_bytes_are_each_noticed(small: Path, tmp_path: Path) -> None
         path.write_bytes(damaged)
         with pytest.raises(ExportError, match=DAMAGED):
             OnnxModel(path, threads=1)
+
+
+def test_every_bit_of_header_and_digests_counts(small: Path, tmp_path: Path) -> None:
+    """Tags, lengths, keys and values of the digests and of one other property: the rest is built like that one."""
+    content, path = bytearray(small.read_bytes()), tmp_path / "x.onnx"
+    end = content.index(b"ttl.sha256_metadata") + 140
+    for place, bit in product(range(end), range(8)):
+        content[place] ^= 1 << bit
+        path.write_bytes(content)
+        content[place] ^= 1 << bit
+        with pytest.raises(ExportError, match=DAMAGED):
+            check_digests(path)
 
 
 def test_20_lengths_are_each_noticed(small: Path, tmp_path: Path) -> None:

@@ -20,9 +20,8 @@ from ttl.data.image import channels_first, open_image, to_pixels
 from ttl.data.kind import KINDS
 from ttl.errors import ExportError
 from ttl.export.contract import Contract, Decoding, from_properties, to_properties
-from ttl.export.embed import check, embed_preprocessing
-from ttl.export.embed.check import check_preprocessing
-from ttl.export.embed.preprocessing import PIXELS, pixels_of
+from ttl.export.embed import embed_preprocessing, preprocessing
+from ttl.export.embed.preprocessing import PIXELS, check_preprocessing, pixels_of
 from ttl.export.run import OnnxModel
 from ttl.export.to_file import ExportResult
 
@@ -163,7 +162,7 @@ def test_another_mean_is_found(files: Files, monkeypatch: pytest.MonkeyPatch) ->
     _, plain = files(mean=(9.0, 9.0, 9.0))
     with pytest.raises(ExportError, match=r"by 0 of 255 grey levels and the probabilities by"):
         check_preprocessing(embedded, plain, [image_of(SIZE, SIZE, "L")])
-    monkeypatch.setattr(check, "PROBABILITY_TOLERANCE", 1.0)
+    monkeypatch.setattr(preprocessing, "PROBABILITY_TOLERANCE", 1.0)
     assert check_preprocessing(embedded, plain, [image_of(SIZE, SIZE, "L")])[1] > 0.05
 
 

@@ -16,11 +16,11 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from torch import nn
 
 from ttl.errors import ExportError, UsageError
+from ttl.export.onnx_graph import translate
 from ttl.export.quantize import Attempt, Verdict, keep, qdq, quantize
 from ttl.export.quantize.keep import outputs, signal_to_noise_db
 from ttl.export.quantize.qdq import units
 from ttl.export.to_file import ExportResult
-from ttl.export.translate import translate
 
 Array = npt.NDArray[np.float32]
 YES, NO = Verdict(True, "as good"), Verdict(False, "AUPRC 0.80, fp32 0.90")

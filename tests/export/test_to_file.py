@@ -92,6 +92,7 @@ def test_file_holds_nothing_unused_and_no_paths(exported: ExportResult) -> None:
     model = onnx.load(exported.path)
     used = {name for node in model.graph.node for name in node.input}
     assert {tensor.name for tensor in model.graph.initializer} <= used
+    assert not model.graph.metadata_props
     assert b"site-packages" not in exported.path.read_bytes()
     assert names(exported.path.parent) == ["model.onnx"]
 

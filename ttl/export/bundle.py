@@ -49,11 +49,7 @@ def save_bundle(model: nn.Module, bundle: Bundle, folder: Path) -> Bundle:
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
-    """Write the state of `model` as safetensors.
-
-    Raises:
-        OSError: the file can't be written.
-    """
+    """Write the state of a model as safetensors; an OSError where the file can't be written."""
     # Contiguous copies: safetensors refuses tensors that share memory.
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     # Not save_file: on a full disk it raises an error of its own that is no OSError.

@@ -29,8 +29,8 @@ Spread = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 @dataclass(frozen=True)
 class Decoding:
-    """How an image file becomes pixels: resized by `bilinear` or `bicubic`, antialiased; of DICOM files a window of
-    values, centre and width, is shown, where it is None their headers'."""
+    """How an image file becomes pixels: resized by `bilinear` or `bicubic`, antialiased; of DICOM files centre and
+    width of the values that are shown, None for their headers'."""
 
     interpolation: str
     window: tuple[Finite, Spread] | None = None

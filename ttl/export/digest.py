@@ -106,5 +106,7 @@ def _varint(content: memoryview, at: int) -> tuple[int, int]:
 
 
 def _entry(message: memoryview) -> tuple[str, str]:
-    key, value = (str(payload, "utf-8") for _, _, payload in _fields(message))
-    return key, value
+    (first, _, key), (second, _, value) = _fields(message)
+    if (first, second) != (1, 2):
+        raise ValueError("it isn't key and value")
+    return str(key, "utf-8"), str(value, "utf-8")

@@ -86,12 +86,9 @@ def check_parity(
         model: on the CPU, in eval mode.
         path: of a file with one input and one output, of the target `precision`.
         images: `(n, 3, h, w)` float32, normalised; repeated when there are fewer than the largest batch.
-        batches: sizes to try.
-        device: where the file is run.
 
     Raises:
-        GateError: a value isn't finite, the outputs differ by more than the tolerance, or a decision (the class
-            with the largest logit) differs although its margin exceeds the tolerance.
+        GateError: a value isn't finite, an output differs by more than the tolerance, or a decision that was clearer.
         LatencyError: the device can't be had.
         ExportError: the model's own outputs aren't finite, or too far off in the file's precision.
     """

@@ -16,15 +16,12 @@ from ttl.errors import ExportError, LatencyError, UsageError
 from ttl.export.checks import Check, Judge, Judgement
 from ttl.export.contract import Contract, to_properties
 from ttl.export.digest import seal
-from ttl.export.embed.check import GREY_TOLERANCE, PROBABILITY_TOLERANCE, check_preprocessing
-from ttl.export.embed.preprocessing import PROBABILITIES, embed_preprocessing
+from ttl.export.embed.preprocessing import PROBABILITIES, embed_into
+from ttl.export.onnx_graph import check_graph, opset_of
 from ttl.export.parity import Parity, check_parity
 from ttl.export.quantize import Quantized
-from ttl.export.run import OnnxModel
-from ttl.export.structure import check_graph
 from ttl.export.targets import target_of
-from ttl.export.targets.target import Calibration, Order, write_graph
-from ttl.export.translate import opset_of
+from ttl.export.targets.target import Calibration, Order
 from ttl.files import provisional, sha256
 
 
@@ -60,10 +57,9 @@ def export_model(
 ) -> ExportResult:
     """Write a model as ONNX: input `image`, output `logits`, any batch size, weights inside the file.
 
-    The file is written under a temporary name and renamed when it has passed: the ONNX checker; names, shapes and a
-    batch size that is free; the comparison with PyTorch in float32 and float64 on real images, at several batch sizes,
-    with graph optimisation off and on (`check_parity`); and `judge`. After a failure, what stood under `path` before
-    still does. The model is copied, and stays as it is. The file holds digests of itself (`ttl.export.digest`).
+    The file is written under a temporary name beside `path` and renamed when it has passed: the ONNX checker; names,
+    shapes and a free batch size; the comparison with PyTorch (`check_parity`); and `judge`. After a failure, what stood
+    there before still does. The model is copied, and left as it is. The file holds digests of itself.
 
     Args:
         model: takes `(n, 3, h, w)` float32 normalised images, returns logits `(n, classes)`, or `(n, outputs, h, w)`.
@@ -78,14 +74,20 @@ def export_model(
         decoded: images as a decoder returns them. Where given, the file takes such images, uint8 `(n, h, w, channels)`
             of any size, and gives `probabilities`; it needs a `contract`, and is checked on them.
         judge: a last check of the written file, with data of the task.
-        devices: beside the CPU (`cuda`), that it is run on too where onnxruntime can; the result says where it can't.
+        devices: beside the CPU, that the file is meant for (`cuda`): it is run there too, or the result says why not.
 
     Raises:
         ExportError: the model can't be exported with a free batch size, or the file can't be written.
         GateError: the file doesn't compute what the model computes, or was refused.
         UsageError: options that don't go together.
     """
-    row, path, images = target_of(precision), Path(path), _checked(check_on)
+    row, path = target_of(precision), Path(path)
+    if check_on.ndim != 4 or not len(check_on) or not check_on.is_floating_point():
+        raise ExportError(
+            f"check_on is {check_on.dtype} of shape {tuple(check_on.shape)}: give at least one normalised image, "
+            "float of shape (n, 3, height, width)."
+        )
+    images = check_on.detach().to("cpu", torch.float32)
     if row.is_calibrated != (calibration is not None):
         raise UsageError(f"{precision} {'needs a' if row.is_calibrated else 'takes no'} calibration.")
     if decoded and contract is None:
@@ -109,7 +111,7 @@ def export_model(
                 compared += tuple(_on_device(device, still, unchecked, images, precision) for device in devices)
                 if decoded and contract is not None:
                     contract = replace(contract, embeds_preprocessing=True)
-                    compared += (_embedded(unchecked, contract, decoded),)
+                    compared += (embed_into(unchecked, contract, decoded),)
                     sound = check_graph(unchecked, output=PROBABILITIES)
                 judgement, content = judge(unchecked), unchecked.read_bytes()
                 opset = opset_of(onnx.load_from_string(content))
@@ -137,15 +139,6 @@ export_onnx = export_model
 """The public name: without a precision, or with one of them, the file is ONNX."""
 
 
-def _checked(images: torch.Tensor) -> torch.Tensor:
-    if images.ndim != 4 or images.shape[0] < 1 or not images.is_floating_point():
-        raise ExportError(
-            f"check_on is {images.dtype} of shape {tuple(images.shape)}: give at least one normalised image, "
-            "float of shape (n, 3, height, width)."
-        )
-    return images.detach().to("cpu", torch.float32)
-
-
 def _oblong(images: torch.Tensor, divisor: int) -> torch.Tensor:
     """Parts of the images with other sides, each a multiple of the divisor."""
     shares = zip((0.5, 0.75), images.shape[2:], strict=True)
@@ -159,13 +152,3 @@ def _on_device(device: str, model: nn.Module, path: Path, images: torch.Tensor, 
     except LatencyError as error:
         return Check(f"On {device}", f"not checked: {error}")
     return Check(f"On {device}", f"differs from PyTorch by {found.max_abs:.2g}", found.allowed)
-
-
-def _embedded(path: Path, contract: Contract, decoded: Sequence[Image.Image]) -> Check:
-    """Put the graph that takes decoded images in place of the plain one that was checked."""
-    plain = OnnxModel(path)  # loaded whole: the file may be written again
-    write_graph(embed_preprocessing(onnx.load(str(path)), contract), path)
-    levels, difference = check_preprocessing(OnnxModel(path), plain, decoded)
-    words = f"pixels differ by {levels} of 255, probabilities by {difference:.2g}, on {len(decoded)} images"
-    wanted = f"{GREY_TOLERANCE} and {PROBABILITY_TOLERANCE}"
-    return Check("Decoded images against the training pipeline", words, wanted)

@@ -17,8 +17,8 @@ from torch import nn
 from ttl.cost.session import available_threads, open_session
 from ttl.errors import ExportError
 from ttl.export.contract import Contract, to_properties
+from ttl.export.onnx_graph import translate
 from ttl.export.quantize import Quantized, Verdict
-from ttl.export.translate import translate
 
 FloatArray = npt.NDArray[np.floating[Any]]
 ONE_FILE_LIMIT_BYTES = 2**31 - 1  # protobuf's limit for a message
@@ -129,11 +129,7 @@ def _run_of(session: Any) -> Run:
 
 
 def write_graph(graph: onnx.ModelProto, path: Path) -> None:
-    """Write a graph as one file.
-
-    Raises:
-        ExportError: it is too large for that.
-    """
+    """Write a graph as one file; an ExportError where it is too large for that."""
     if graph.ByteSize() > ONE_FILE_LIMIT_BYTES:
         raise ExportError(f"The file would be {graph.ByteSize()} bytes: one ONNX file holds 2 GB; cut the model lower.")
     path.write_bytes(graph.SerializeToString())
