@@ -11,9 +11,9 @@ from torch import fx, nn
 
 from ttl.data.kind import KINDS
 from ttl.export.contract import Contract, Decoding, Provenance
+from ttl.export.onnx_graph import translate
 from ttl.export.targets import target
 from ttl.export.to_file import ExportResult, export_onnx
-from ttl.export.translate import translate
 from ttl.words.estimate import Estimate
 
 SIZE = 32

@@ -16,11 +16,11 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from torch import nn
 
 from ttl.errors import ExportError, UsageError
+from ttl.export.onnx_graph import translate
 from ttl.export.quantize import Attempt, Verdict, keep, qdq, quantize
 from ttl.export.quantize.keep import outputs, signal_to_noise_db
 from ttl.export.quantize.qdq import units
 from ttl.export.to_file import ExportResult
-from ttl.export.translate import translate
 
 Array = npt.NDArray[np.float32]
 YES, NO = Verdict(True, "as good"), Verdict(False, "AUPRC 0.80, fp32 0.90")
@@ -127,7 +127,7 @@ def test_activations_are_rounded_to_8_bits_of_the_range_seen(noise: Array) -> No
 def test_a_good_network_is_quantised_whole_and_not_ranked(
     float_graph: onnx.ModelProto, images: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(keep, "most_sensitive_first")
+    monkeypatch.delattr(keep, "signal_to_noise_db")
     before = float_graph.SerializeToString()
     done = quantize(float_graph, images.numpy(), accept_all)
     assert (done.kept_in_float, done.attempts, done.calibration_images) == ((), (Attempt(0, YES),), 3)

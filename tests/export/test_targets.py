@@ -38,8 +38,8 @@ def test_files_of_one_model_have_different_names() -> None:
 
 
 def test_what_a_difference_may_be_is_the_rows_to_say() -> None:
-    allowed = {name: target_of(name).tolerance(1e-3, 0.01) for name in TARGETS}
-    assert allowed == {"fp32": 1e-3, "fp16": 1e-3 + 4 * 0.01, "int8": None, "program": 1e-3}
+    slack = {name: (target_of(name).slack, target_of(name).is_exact) for name in TARGETS}
+    assert slack == {"fp32": (0, True), "fp16": (4, False), "int8": (None, False), "program": (0, True)}
 
 
 def test_an_unknown_one_is_refused_with_those_that_there_are() -> None:

@@ -18,8 +18,8 @@ from ttl.files import sha256, write_bytes
 from ttl.networks import load_backbone
 from ttl.typed import from_json, read_sealed, to_json, write_sealed
 
-WEIGHTS = "model.safetensors"
-DESCRIPTION = "bundle.json"
+WEIGHTS, DESCRIPTION = "model.safetensors", "bundle.json"
+NO_MODEL = f"{{folder}} holds no model that can be read ({{why}}): name a folder with {WEIGHTS} and {DESCRIPTION}"
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,7 @@ def save_bundle(model: nn.Module, bundle: Bundle, folder: Path) -> Bundle:
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
-    """Write the state of `model` as safetensors.
-
-    Raises:
-        OSError: the file can't be written.
-    """
+    """Write the state of a model as safetensors; an OSError where the file can't be written."""
     # Contiguous copies: safetensors refuses tensors that share memory.
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     # Not save_file: on a full disk it raises an error of its own that is no OSError.
@@ -69,7 +65,8 @@ def read_bundle(folder: Path) -> Bundle:
     path = folder / DESCRIPTION
     content = read_sealed(path)
     if not isinstance(content, dict) or not isinstance(content.get("point"), dict):
-        raise _no_model(folder, f"{DESCRIPTION} {'does not exist' if content is None else 'is of something else'}")
+        why = f"{DESCRIPTION} {'does not exist' if content is None else 'is of something else'}"
+        raise RunFolderError(NO_MODEL.format(folder=folder, why=why))
     point = point_from_json(content["point"], where=str(path))
     # Version 0.1 had no contract there but its parts, and those of its origin that the point has too in the point only.
     of_point = {"cut": point.name, "index": point.index, "params": point.params, "macs": point.macs}
@@ -95,7 +92,7 @@ def load_bundle(folder: Path, *, backbone: nn.Module | None = None) -> tuple[fx.
             raise RunFolderError(f"{weights} is damaged: its bytes aren't those that were saved; fine-tune it again")
         state = safetensors.torch.load_file(weights)
     except (OSError, safetensors.SafetensorError) as error:
-        raise _no_model(folder, str(error).splitlines()[0]) from error
+        raise RunFolderError(NO_MODEL.format(folder=folder, why=str(error).splitlines()[0])) from error
     name = contract.provenance.network
     if backbone is None:
         backbone = load_backbone(name, weights="none", image_size=contract.sides).model
@@ -108,9 +105,3 @@ def load_bundle(folder: Path, *, backbone: nn.Module | None = None) -> tuple[fx.
             "the file was changed, or another version of timm or torchvision built the network differently"
         ) from error
     return model.eval(), bundle
-
-
-def _no_model(folder: Path, why: str) -> RunFolderError:
-    return RunFolderError(
-        f"{folder} holds no model that can be read ({why}): name a folder with {WEIGHTS} and {DESCRIPTION}"
-    )

@@ -30,18 +30,17 @@ class FileComparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """What was found with data of the task; None where nobody looked."""
+    """What was found with data of the task; None where nobody looked.
+
+    Images (in multi-label tasks labels) that are decided otherwise, and of how many; metrics of the file on the test
+    images, and what they differ by from PyTorch's; the comparison with fp32, of fp32 with PyTorch, and it in words.
+    """
 
     decisions_changed: OptionalKey[tuple[int, int]] = None
-    """Images (in multi-label tasks labels) that are decided otherwise, and of how many."""
     test: OptionalKey[Mapping[str, Figure]] = None
-    """Metric -> its value on the test images."""
     parity_metric_delta: OptionalKey[Mapping[str, Figure]] = None
-    """Metric -> what it differs by from PyTorch's."""
     sentence: OptionalKey[str] = None
-    """The comparison in words."""
     comparison: OptionalKey[FileComparison] = None
-    """Of other precisions with fp32, of fp32 with PyTorch."""
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,6 @@ from ttl.words.sides import AXES
 
 PREFIX = "ttl."
 AGAIN = "export it again"
-RENAMED = {"backbone": "network"}
-"""Keys of the metadata whose names are other ones here."""
 INPUT_CHANNELS = 3
 Side = Annotated[int, Field(ge=1, le=2**16)]
 Count = Annotated[int, Field(ge=0)]
@@ -72,16 +70,14 @@ class Contract:
     """The contract of a model, saved or exported.
 
     Attributes:
-        class_names: the classes, in the order of the outputs; of a segmentation into two classes there is one output,
-            the second's.
+        class_names: in the order of the outputs; of a segmentation into two classes there is one output, the second's.
         sides: height and width in pixels that images are resized to; in segmentation they keep their size, and larger
             ones are predicted in windows of these sides.
         channels: 1 when the images it was trained on are grey (the model takes them repeated to 3), else 3.
         mean: what is subtracted from pixels scaled to 0..1, for each of the 3 input channels; `std` divides afterwards.
-        divisor: of the sides of what a segmentation network is given: images are padded to multiples of it, and the
-            logits cropped back.
+        divisor: of the sides of a segmentation network's input: images are padded to multiples, the logits cropped.
         free_sides: whether it takes any such sides; else they are `sides`.
-        precision: what it is exported as, a row of `ttl.export.targets`.
+        precision: a row of `ttl.export.targets`.
         embeds_preprocessing: whether it takes decoded images, uint8 `(n, height, width, channels)` of any size, and
             gives probabilities; else normalised ones of its input size, and gives logits.
         metrics: split -> metric -> estimate, of the fine-tuned model in PyTorch. What an exported file itself gives on
@@ -125,7 +121,7 @@ def contract_to_json(contract: Contract) -> dict[str, object]:
     """The contract as JSON values, all at one level under the names that ONNX metadata has had since version 0.1."""
     nested = to_json(contract)
     values = {**nested.pop("provenance"), **nested.pop("decoding"), **nested}
-    values |= {key: values.pop(name) for key, name in RENAMED.items()}
+    values["backbone"] = values.pop("network")
     square = {"image_size": contract.sides[0]} if len(set(contract.sides)) == 1 else {}
     return {**values, **square, "outputs": contract.outputs, "activation": contract.activation}
 
@@ -136,7 +132,7 @@ def contract_from_json(content: Mapping[str, object], *, where: str, remedy: str
     Raises:
         RunFolderError: it isn't a contract; the sentence names the file and the field.
     """
-    values = {RENAMED.get(key, key): value for key, value in content.items()}
+    values = {"network" if key == "backbone" else key: value for key, value in content.items()}
     if "image_size" in values:  # all that version 0.1 wrote, whose sides were equal
         values.setdefault("sides", [values["image_size"]] * AXES)
     for name, part in {"decoding": Decoding, "provenance": Provenance}.items():

@@ -10,33 +10,25 @@ from ttl.export.targets import TargetName
 from ttl.options.option import Option, Options
 from ttl.options.values import Count, Part, Share, several
 
+Precisions = Annotated[tuple[TargetName, ...], Strict(False), BeforeValidator(several), Field(min_length=1)]
+Devices = Annotated[tuple[Literal["cuda"], ...], Strict(False), BeforeValidator(several)]
+Opset = Annotated[int, Field(ge=7)]
+NARROW = {"7": "for x86 without VNNI, where 16-bit sums would overflow"}
+
 
 class ExportConfig(Options):
     """What `ttl export` may be asked for."""
 
-    precision: Annotated[
-        tuple[TargetName, ...],
-        Strict(False),
-        BeforeValidator(several),
-        Field(min_length=1),
-        Option("Precisions of the weights, a file each", "files"),
-    ] = ("fp32",)
+    precision: Annotated[Precisions, Option("Precisions of the weights, a file each", "files")] = ("fp32",)
     embed_preprocessing: Annotated[
         bool, Option("The file takes decoded images of any size, gives probabilities", "files")
     ] = False
     program: Annotated[bool, Option("A torch.export program (.pt2), too", "files")] = False
-    opset: Annotated[
-        Annotated[int, Field(ge=7)] | None,
-        Option("Version of the ONNX operators", "files", unset="the exporter's choice"),
-    ] = None
+    opset: Annotated[Opset | None, Option("Version of the ONNX operators", "files", unset="the exporter's choice")] = (
+        None
+    )
     weight_bits: Annotated[
-        Literal[7, 8],
-        Option(
-            "Bits of int8 weights",
-            "files",
-            choices={"7": "for x86 without VNNI, where 16-bit sums would overflow"},
-            only_in_toml=True,
-        ),
+        Literal[7, 8], Option("Bits of int8 weights", "files", choices=NARROW, only_in_toml=True)
     ] = 7
     calibration_images: Annotated[
         Count, Option("Training images that int8 is calibrated on, at most", "files", only_in_toml=True)
@@ -45,9 +37,7 @@ class ExportConfig(Options):
         str | None, Option("Terms that the files stand under, for their metadata and model cards", "files")
     ] = None
     devices: Annotated[
-        tuple[Literal["cuda"], ...],
-        Strict(False),
-        BeforeValidator(several),
+        Devices,
         Option(
             "Devices beside the CPU that the files are run on, where this machine has them", "files", only_in_toml=True
         ),

@@ -26,12 +26,10 @@ Pixels = npt.NDArray[np.uint8] | torch.Tensor
 
 
 class OnnxModel:
-    """A file that `ttl export` wrote, ready to run on the CPU, whether it takes decoded images or normalised ones.
-
-    Its `contract` is what the file says about itself. It uses every core of the process's cpuset, or `threads`.
+    """A file that `ttl export` wrote, ready to run on the CPU on every core of the process's cpuset, or on `threads`.
 
     Raises:
-        ExportError: when the file is damaged, can't be run, or wasn't written by ttl.
+        ExportError: the file is damaged, can't be run, or wasn't written by ttl.
     """
 
     def __init__(self, path: str | Path, threads: int | None = None) -> None:
@@ -48,14 +46,11 @@ class OnnxModel:
         return f"OnnxModel({str(self.path)!r}: {origin.network} up to {origin.cut}, {classes})"
 
     def predict(self, pixels: Pixels, *, batch_size: int = 64) -> Probabilities:
-        """The probability of each class for each image.
+        """The probability of each class for each image, `(n, classes)` float64.
 
         Args:
             pixels: `(n, c, *sides)` uint8, c = 1 (grey) or 3.
             batch_size: images a call; it doesn't change the result beyond rounding.
-
-        Returns:
-            `(n, classes)` float64: softmax over the classes (a sigmoid for each class of a multilabel task).
 
         Raises:
             ExportError: the pixels have another type or shape.
@@ -94,13 +89,12 @@ class OnnxModel:
         own = self.contract
         if not own.per_pixel:
             raise ExportError(f"{self.path} is of a classifier and draws no masks: use predict.")
-        for image in images:
-            pixels = _array(image)
+        divisor = own.divisor if own.free_sides else own.sides
+        for pixels in map(_array, images):
             if own.embeds_preprocessing:
                 yield self.run(pixels.transpose(1, 2, 0)[None])[0]
                 continue
             window = own.sides if in_windows else pixels.shape[1:]
-            divisor = own.divisor if own.free_sides else own.sides
             logits = segment(self._normalised(pixels[None])[0], self.run, window=window, divisor=divisor)
             drawn = self._activated(logits[None])[0]
             # One output is the foreground's.

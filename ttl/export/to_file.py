@@ -16,15 +16,12 @@ from ttl.errors import ExportError, LatencyError, UsageError
 from ttl.export.checks import Check, Judge, Judgement
 from ttl.export.contract import Contract, to_properties
 from ttl.export.digest import seal
-from ttl.export.embed.check import GREY_TOLERANCE, PROBABILITY_TOLERANCE, check_preprocessing
-from ttl.export.embed.preprocessing import PROBABILITIES, embed_preprocessing
+from ttl.export.embed.preprocessing import PROBABILITIES, embed_into
+from ttl.export.onnx_graph import check_graph, opset_of
 from ttl.export.parity import Parity, check_parity
 from ttl.export.quantize import Quantized
-from ttl.export.run import OnnxModel
-from ttl.export.structure import check_graph
 from ttl.export.targets import target_of
-from ttl.export.targets.target import Calibration, Order, write_graph
-from ttl.export.translate import opset_of
+from ttl.export.targets.target import Calibration, Order
 from ttl.files import provisional, sha256
 
 
@@ -66,7 +63,6 @@ def export_model(
 
     Args:
         model: takes `(n, 3, h, w)` float32 normalised images, returns logits `(n, classes)`, or `(n, outputs, h, w)`.
-        path: of the file; its folder is made when missing.
         check_on: `(n, 3, h, w)` float32, real normalised images, at least 1; 7 are used.
         contract: written into the file, so that it can be fed images without anything else.
         opset: version of the ONNX operators; the exporter's own choice by default.
@@ -75,9 +71,8 @@ def export_model(
         precision: one of `ttl.export.targets.TARGETS`; inputs and outputs are float32 in each. `program` is no ONNX
             file but one of torch.export.
         calibration: what int8 needs, and only int8.
-        decoded: images as a decoder returns them. Where given, the file takes such images, uint8
-            `(n, height, width, channels)` of any size, and gives `probabilities`; it needs a `contract`, and is checked
-            on them against the training pipeline.
+        decoded: images as a decoder returns them. Where given, the file takes such images, uint8 `(n, h, w, channels)`
+            of any size, and gives `probabilities`; it needs a `contract`, and is checked on them.
         judge: a last check of the written file, with data of the task.
         devices: beside the CPU, that the file is meant for (`cuda`): it is run there too, or the result says why not.
 
@@ -86,7 +81,13 @@ def export_model(
         GateError: the file doesn't compute what the model computes, or was refused.
         UsageError: options that don't go together.
     """
-    row, path, images = target_of(precision), Path(path), _checked(check_on)
+    row, path = target_of(precision), Path(path)
+    if check_on.ndim != 4 or not len(check_on) or not check_on.is_floating_point():
+        raise ExportError(
+            f"check_on is {check_on.dtype} of shape {tuple(check_on.shape)}: give at least one normalised image, "
+            "float of shape (n, 3, height, width)."
+        )
+    images = check_on.detach().to("cpu", torch.float32)
     if row.is_calibrated != (calibration is not None):
         raise UsageError(f"{precision} {'needs a' if row.is_calibrated else 'takes no'} calibration.")
     if decoded and contract is None:
@@ -110,7 +111,7 @@ def export_model(
                 compared += tuple(_on_device(device, still, unchecked, images, precision) for device in devices)
                 if decoded and contract is not None:
                     contract = replace(contract, embeds_preprocessing=True)
-                    compared += (_embedded(unchecked, contract, decoded),)
+                    compared += (embed_into(unchecked, contract, decoded),)
                     sound = check_graph(unchecked, output=PROBABILITIES)
                 judgement, content = judge(unchecked), unchecked.read_bytes()
                 opset = opset_of(onnx.load_from_string(content))
@@ -138,15 +139,6 @@ export_onnx = export_model
 """The public name: without a precision, or with one of them, the file is ONNX."""
 
 
-def _checked(images: torch.Tensor) -> torch.Tensor:
-    if images.ndim != 4 or images.shape[0] < 1 or not images.is_floating_point():
-        raise ExportError(
-            f"check_on is {images.dtype} of shape {tuple(images.shape)}: give at least one normalised image, "
-            "float of shape (n, 3, height, width)."
-        )
-    return images.detach().to("cpu", torch.float32)
-
-
 def _oblong(images: torch.Tensor, divisor: int) -> torch.Tensor:
     """Parts of the images with other sides, each a multiple of the divisor."""
     shares = zip((0.5, 0.75), images.shape[2:], strict=True)
@@ -156,17 +148,7 @@ def _oblong(images: torch.Tensor, divisor: int) -> torch.Tensor:
 
 def _on_device(device: str, model: nn.Module, path: Path, images: torch.Tensor, precision: str) -> Check:
     try:
-        return check_parity(model, path, images, precision=precision, device=device).check_on(device)
+        found = check_parity(model, path, images, precision=precision, device=device)
     except LatencyError as error:
         return Check(f"On {device}", f"not checked: {error}")
-
-
-def _embedded(path: Path, contract: Contract, decoded: Sequence[Image.Image]) -> Check:
-    """Put the graph that takes decoded images in place of the plain one that was checked."""
-    plain = OnnxModel(path)  # loaded whole: the file may be written again
-    write_graph(embed_preprocessing(onnx.load(str(path)), contract), path)
-    found = check_preprocessing(OnnxModel(path), plain, decoded)
-    pixels = f"pixels differ by {found.grey_levels} of 255"
-    words = f"{pixels}, probabilities by {found.max_abs:.2g}, on {found.images} images"
-    wanted = f"{GREY_TOLERANCE} and {PROBABILITY_TOLERANCE}"
-    return Check("Decoded images against the training pipeline", words, wanted)
+    return Check(f"On {device}", f"differs from PyTorch by {found.max_abs:.2g}", found.allowed)

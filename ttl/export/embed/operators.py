@@ -11,12 +11,10 @@ import PIL
 from onnx import TensorProto, helper, numpy_helper
 
 Input = str | np.ndarray[Any, Any] | np.generic
-ABSENT = ""
-"""An optional input that isn't given."""
 MODES = {"bilinear": "linear", "bicubic": "cubic"}
 """Pillow's filters that ONNX has too, and their names there."""
 FILTER = {"antialias": 1, "axes": [2, 3], "cubic_coeff_a": -0.5, "exclude_outside": 1}
-"""Of a Resize that does what Pillow does."""
+"""Attributes of a Resize that does what Pillow does; it isn't given a region or scales."""
 LUMA = (19595, 38470, 7471)
 """Pillow's weights of red, green and blue; they sum to 2^16."""
 ONE, TWO, THREE, REST = (np.array([value], np.int64) for value in (1, 2, 3, -1))
@@ -81,8 +79,8 @@ def resized(made: Nodes, pixels: str, *, to: tuple[int, int], interpolation: str
         tall = made.add("Greater", made.add("Sub", height, new_height), columns_twice)
         rows_first = made.add("And", tall, made.add("Greater", height, new_height))
         rows = made.add("Where", rows_first, new_height, height)
-        planes = made.add("Resize", planes, ABSENT, ABSENT, made.add("Concat", rows, width, axis=0), **kind)
-    squashed = made.add("Resize", planes, ABSENT, ABSENT, np.array(to, np.int64), **kind)
+        planes = made.add("Resize", planes, "", "", made.add("Concat", rows, width, axis=0), **kind)
+    squashed = made.add("Resize", planes, "", "", np.array(to, np.int64), **kind)
     shape = made.add("Concat", REST, channels, new_height, new_width, axis=0)
     return made.add("Reshape", squashed, shape, output=output)
 

@@ -59,7 +59,7 @@ def quantize(
     First every layer; then, until `accept` says yes, all but the 1, 2, 4, 8, ... most sensitive ones, up to half.
 
     Args:
-        graph: float, one input and one output, as `export_onnx` writes it; left as it is.
+        graph: float, as `export_onnx` writes it; left as it is.
         images: `(n, 3, h, w)` float32, normalised training images: ranges and sensitivity are measured on no other.
         accept: compares the task metric of a graph with the float one's, on validation images.
         weight_bits: 7 keeps weights within -64 to 64. CPUs without VNNI add pairs of products in 16 bits, which
@@ -70,7 +70,13 @@ def quantize(
         GateError: no graph was accepted.
         UsageError: no such number of bits.
     """
-    _check(images, weight_bits)
+    if weight_bits not in (7, 8):
+        raise UsageError(f"Weights of {weight_bits} bits can't be had: give 7, or 8 for machines with VNNI.")
+    if images.ndim != 4 or not len(images) or images.dtype != np.float32:
+        raise ExportError(
+            f"The calibration images are {images.dtype} of shape {images.shape}: give at least one normalised image, "
+            "float32 of shape (n, 3, height, width)."
+        )
     calibrated = calibrate(graph, images)
     of_nodes = len(calibrated.units)
     attempts: list[Attempt] = []
@@ -87,49 +93,30 @@ def quantize(
     raise GateError(f"The int8 file isn't as good as the float one even {where} ({why}): keep it in fp32.")
 
 
-def _check(images: Images, weight_bits: int) -> None:
-    if weight_bits not in (7, 8):
-        raise UsageError(f"Weights of {weight_bits} bits can't be had: give 7, or 8 for machines with VNNI.")
-    if images.ndim != 4 or not len(images) or images.dtype != np.float32:
-        raise ExportError(
-            f"The calibration images are {images.dtype} of shape {images.shape}: give at least one normalised image, "
-            "float32 of shape (n, 3, height, width)."
-        )
-
-
 def _growing(calibrated: Calibrated, images: Images, weight_bits: int) -> Iterator[tuple[Unit, ...]]:
-    """What is kept in float, from nothing to half of the units; they are ranked when the second is asked for."""
+    """What is kept in float, from nothing to half of the units: first those that quantised alone give the output the
+    lowest signal-to-noise ratio. They are ranked when the second step is asked for."""
     yield ()
     some = images[np.unique(np.linspace(0, len(images) - 1, RANKED_ON).round().astype(int))]
-    ranked = most_sensitive_first(calibrated, some, weight_bits=weight_bits)
-    half = len(ranked) // 2
-    for count in (*(2**power for power in range(half.bit_length()) if 2**power < half), half):
-        if count:
-            yield ranked[:count]
-
-
-def most_sensitive_first(calibrated: Calibrated, images: Images, *, weight_bits: int) -> tuple[Unit, ...]:
-    """The units of a graph by the signal-to-noise ratio of its output when each alone is quantised, lowest first."""
-    wanted = outputs(calibrated.graph, images)
+    wanted = outputs(calibrated.graph, some)
 
     def ratio_db(unit: Unit) -> float:
         alone = quantised(calibrated.graph, calibrated.ranges, [unit], weight_bits=weight_bits)
-        return signal_to_noise_db(wanted, outputs(alone, images))
+        return signal_to_noise_db(wanted, outputs(alone, some))
 
-    return tuple(sorted(calibrated.units, key=ratio_db))
+    ranked = tuple(sorted(calibrated.units, key=ratio_db))
+    half = len(ranked) // 2
+    powers = (2**power for power in range(half.bit_length()))
+    yield from (ranked[:count] for count in (*(power for power in powers if power < half), half) if count)
 
 
 def outputs(graph: onnx.ModelProto, images: Images, *, batch: int = BATCH, optimize: bool = True) -> Images:
-    """What the graph gives for the images, one array.
-
-    Raises:
-        ExportError: onnxruntime can't run the graph.
-    """
+    """What the graph gives for the images, one array; an ExportError where onnxruntime can't run it."""
     content, threads = graph.SerializeToString(), available_threads()
     session = open_session(content, threads=threads, optimize=optimize, name="The quantised graph")
     name = session.get_inputs()[0].name
-    starts = range(0, len(images), batch)
-    return np.concatenate([session.run(None, {name: images[start : start + batch]})[0] for start in starts])
+    parts = (images[start : start + batch] for start in range(0, len(images), batch))
+    return np.concatenate([session.run(None, {name: part})[0] for part in parts])
 
 
 def signal_to_noise_db(signal: Images, with_noise: Images) -> float:

@@ -22,8 +22,8 @@ from onnxruntime.quantization.quant_utils import add_infer_metadata
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from ttl.errors import ExportError
+from ttl.export.onnx_graph import strip
 from ttl.export.quiet import first_line, quiet
-from ttl.export.structure import strip
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 CARRIED = (
@@ -55,7 +55,7 @@ def calibrate(graph: onnx.ModelProto, images: Images, **how: Any) -> Calibrated:
     """Preprocess a copy of a float graph and run it on normalised images `(n, 3, h, w)`.
 
     Ranges go from the smallest value to the largest, found within the graph, in little memory. Entropy and percentiles
-    (options of onnxruntime's `create_calibrator`) gave no consistent gain: docs/quantization.md.
+    (options `how` of onnxruntime's `create_calibrator`) gave no consistent gain: docs/quantization.md.
 
     Raises:
         ExportError: the graph has nothing to quantise, can't be run on the images, or gives NaN or infinity.

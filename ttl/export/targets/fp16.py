@@ -13,9 +13,6 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from ttl.export.targets.target import OnnxTarget
 
-HALF_FACTOR = 4
-"""A file may be so many times as far from float64 as PyTorch's own half precision is."""
-
 
 class Half(nn.Module):
     """A copy of a model in eval mode: float32 in and out, half precision between."""
@@ -72,9 +69,5 @@ class _HalfPrecision(OnnxTarget):
         """The half model: it is exported, and compared with."""
         return Half(model).eval()
 
-    def tolerance(self, plain: float, rounding: float) -> float | None:
-        """See `HALF_FACTOR`."""
-        return plain + HALF_FACTOR * rounding
 
-
-TARGET = _HalfPrecision("fp16", ("fp16", "onnx"), words="half precision, whose numbers end at 65504", is_exact=False)
+TARGET = _HalfPrecision("fp16", ("fp16", "onnx"), words="half precision, whose numbers end at 65504", slack=4)

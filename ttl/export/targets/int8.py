@@ -18,9 +18,5 @@ class _Int8(OnnxTarget):
         assert given is not None  # `export_model` asked for it
         return quantize(graph, given.images.numpy(), given.accept, weight_bits=given.weight_bits)
 
-    def tolerance(self, plain: float, rounding: float) -> float | None:
-        """How far the logits are says little: the metric decides."""
-        return None
 
-
-TARGET = _Int8("int8", ("int8", "onnx"), is_exact=False, is_calibrated=True)
+TARGET = _Int8("int8", ("int8", "onnx"), slack=None, is_calibrated=True)

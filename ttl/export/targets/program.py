@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from ttl.errors import ExportError
+from ttl.export.onnx_graph import traced_on
 from ttl.export.quiet import first_line, quiet
 from ttl.export.targets.target import FloatArray, Order, Run, Target
-from ttl.export.translate import traced_on
 
 
 @dataclass(frozen=True)

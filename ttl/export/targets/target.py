@@ -17,8 +17,8 @@ from torch import nn
 from ttl.cost.session import available_threads, open_session
 from ttl.errors import ExportError
 from ttl.export.contract import Contract, to_properties
+from ttl.export.onnx_graph import translate
 from ttl.export.quantize import Quantized, Verdict
-from ttl.export.translate import translate
 
 FloatArray = npt.NDArray[np.floating[Any]]
 ONE_FILE_LIMIT_BYTES = 2**31 - 1  # protobuf's limit for a message
@@ -58,9 +58,15 @@ class Target(ABC):
     words: str = "its own precision"
     """What its precision is called in a sentence."""
     how_run: str = "Run with graph optimisation off and on"
-    is_exact: bool = True
-    """Whether it has to give PyTorch's metrics; else it has to be shown not to be inferior."""
+    slack: float | None = 0.0
+    """A logit may differ from PyTorch's in float32 by so many times PyTorch's own rounding in the file's precision, on
+    top of what float32 may; None where how far logits are says little, and the metric alone decides."""
     is_calibrated: bool = False
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it has to give PyTorch's metrics; else it has to be shown not to be inferior."""
+        return self.slack == 0
 
     @property
     def is_onnx(self) -> bool:
@@ -93,11 +99,6 @@ class Target(ABC):
         """The model in the precision of the file."""
         return model
 
-    def tolerance(self, plain: float, rounding: float) -> float | None:
-        """The largest difference of a logit from PyTorch in float32, of which `plain` is allowed; None where the metric
-        alone decides. PyTorch in the file's precision is `rounding` from float64."""
-        return plain
-
 
 @dataclass(frozen=True)
 class OnnxTarget(Target):
@@ -128,11 +129,7 @@ def _run_of(session: Any) -> Run:
 
 
 def write_graph(graph: onnx.ModelProto, path: Path) -> None:
-    """Write a graph as one file.
-
-    Raises:
-        ExportError: it is too large for that.
-    """
+    """Write a graph as one file; an ExportError where it is too large for that."""
     if graph.ByteSize() > ONE_FILE_LIMIT_BYTES:
         raise ExportError(f"The file would be {graph.ByteSize()} bytes: one ONNX file holds 2 GB; cut the model lower.")
     path.write_bytes(graph.SerializeToString())

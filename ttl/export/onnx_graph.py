@@ -1,18 +1,76 @@
-"""The shape of an exported graph: what must not be in it is taken out or refused."""
+"""The ONNX graph of a PyTorch model, made by PyTorch's own exporter: what must not be in it is taken out or refused."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import onnx
+import torch
+from torch import nn
 
 from ttl.errors import ExportError, GateError
 from ttl.export.checks import Check
-from ttl.export.quiet import first_line
+from ttl.export.quiet import first_line, quiet
 
 INPUT, OUTPUT = "image", "logits"
+
+
+def translate(model: nn.Module, images: torch.Tensor, *, opset: int | None, divisor: int | None) -> onnx.ModelProto:
+    """The graph of a model: input `image`, output `logits`, the weights inside, nothing in it that no run needs.
+
+    Args:
+        model: on the CPU, in eval mode.
+        images: `(n, 3, h, w)` float32, at least one.
+        opset: version of the ONNX operators; None leaves it to the exporter.
+        divisor: of the sides, which are free then; None fixes them to those of the images.
+
+    Raises:
+        ExportError: the model can't be exported, or not with a free batch size (and free sides).
+    """
+    example, free = traced_on(images, divisor)
+    try:
+        with quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                model,
+                (example,),
+                dynamo=True,
+                verbose=False,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                dynamic_shapes=(free,),
+                opset_version=opset,
+            )
+    except Exception as error:  # the exporter raises whatever the model's forward or an operator raises
+        raise ExportError(f"The model can't be exported to ONNX: {first_line(error)}") from error
+    assert program is not None  # it is only where the exporter writes a file
+    graph = program.model_proto
+    if opset is not None and opset_of(graph) != opset:
+        raise ExportError(f"Opset {opset} can't be had for this model: the exporter gives {opset_of(graph)}; use that.")
+    strip(graph)
+    check_structure(graph, free_sides=divisor is not None)
+    return graph
+
+
+def traced_on(images: torch.Tensor, divisor: int | None) -> tuple[torch.Tensor, dict[int, Any]]:
+    """What PyTorch's exporters are given: images, and which dimensions of them are free.
+
+    Two images, since a batch of one would count as a constant; so would a side of one divisor.
+    """
+    example, free = images[torch.arange(2) % len(images)], {0: torch.export.Dim("batch")}
+    if divisor is None:
+        return example, free
+    for axis, name in ((2, "height"), (3, "width")):
+        side = torch.export.Dim(name if divisor == 1 else f"{name}_{divisor}", min=1, max=2**20 // divisor)
+        free[axis] = side if divisor == 1 else divisor * side
+    return example.repeat(1, 1, 2, 2) if min(images.shape[2:]) < 2 * divisor else example, free
+
+
+def opset_of(graph: onnx.ModelProto) -> int:
+    """The version of its ONNX operators."""
+    return next(int(item.version) for item in graph.opset_import if item.domain in ("", "ai.onnx"))
 
 
 def strip(model: onnx.ModelProto) -> None:
@@ -49,7 +107,10 @@ def check_graph(path: Path, *, output: str = OUTPUT) -> tuple[Check, ...]:
     if unread := unread_weights(model):
         raise GateError(f"The exported graph holds weights that nothing reads: {', '.join(sorted(unread)[:3])}.")
     left, foldable = _unfolded_norms(model)
-    ends = " -> ".join(_shape(value) for value in (model.graph.input[0], model.graph.output[0]))
+    ends = " -> ".join(
+        f"{value.name} ({', '.join(dim.dim_param or str(dim.dim_value) for dim in value.type.tensor_type.shape.dim)})"
+        for value in (model.graph.input[0], model.graph.output[0])
+    )
     folded = f"{left} left, {foldable} of them right after a convolution" if left else "none left"
     return (
         Check("ONNX checker, full", "passed"),
@@ -66,12 +127,24 @@ def check_structure(model: onnx.ModelProto, *, free_sides: bool = False, output:
         ExportError: naming the first thing that isn't so.
     """
     for values, name in ((model.graph.input, INPUT), (model.graph.output, output)):
-        _check_end(values, name)
-    for value in (model.graph.input[0], model.graph.output[0]) if free_sides else ():
-        fixed = [dim.dim_value for dim in value.type.tensor_type.shape.dim[2:] if not dim.dim_param]
-        if fixed:
+        names = [value.name for value in values]
+        if names != [name]:
             raise ExportError(
-                f"The exporter fixed a side of {value.name!r} to {fixed[0]}: the model's forward depends on the size "
+                f"The exported graph has {', '.join(names) or 'nothing'} where one {name!r} is expected: "
+                "export a model that takes one batch of images and returns one tensor."
+            )
+        dims = values[0].type.tensor_type.shape.dim
+        if not dims or not dims[0].dim_param:
+            fixed = dims[0].dim_value if dims else "none"
+            raise ExportError(
+                f"The exporter fixed the batch size of {name!r} to {fixed}: the model's forward depends on "
+                "the number of images; write it so that it works for any."
+            )
+    for value in (model.graph.input[0], model.graph.output[0]) if free_sides else ():
+        sides = [dim.dim_value for dim in value.type.tensor_type.shape.dim[2:] if not dim.dim_param]
+        if sides:
+            raise ExportError(
+                f"The exporter fixed a side of {value.name!r} to {sides[0]}: the model's forward depends on the size "
                 "of its images; write it so that it works for any."
             )
     nodes = list(_nodes(model.graph))
@@ -102,27 +175,6 @@ def _unfolded_norms(model: onnx.ModelProto) -> tuple[int, int]:
     norms = [node for node in nodes if node.op_type == "BatchNormalization"]
     fed = [made_by[n.input[0]] for n in norms if n.input[0] in made_by and readers[n.input[0]] == 1]
     return len(norms), sum(node.op_type == "Conv" for node in fed)
-
-
-def _shape(value: onnx.ValueInfoProto) -> str:
-    dims = (dim.dim_param or str(dim.dim_value) for dim in value.type.tensor_type.shape.dim)
-    return f"{value.name} ({', '.join(dims)})"
-
-
-def _check_end(values: Sequence[onnx.ValueInfoProto], name: str) -> None:
-    names = [value.name for value in values]
-    if names != [name]:
-        raise ExportError(
-            f"The exported graph has {', '.join(names) or 'nothing'} where one {name!r} is expected: "
-            "export a model that takes one batch of images and returns one tensor."
-        )
-    dims = values[0].type.tensor_type.shape.dim
-    if not dims or not dims[0].dim_param:
-        fixed = dims[0].dim_value if dims else "none"
-        raise ExportError(
-            f"The exporter fixed the batch size of {name!r} to {fixed}: the model's forward depends on "
-            "the number of images; write it so that it works for any."
-        )
 
 
 def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:

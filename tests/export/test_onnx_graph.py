@@ -8,7 +8,7 @@ import pytest
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from ttl.errors import ExportError, GateError
-from ttl.export.structure import check_graph, check_structure, strip
+from ttl.export.onnx_graph import check_graph, check_structure, strip
 
 BN = ["image", "w", "w", "w", "w"]
 
