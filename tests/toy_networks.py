@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import timm
 import torch
 import torchvision
+from timm.layers import BatchNormAct2d
+from timm.models.densenet import DenseNet
+from timm.models.regnet import RegNet, RegNetCfg
+from timm.models.resnetv2 import ResNetV2
 from torch import nn
 from torch.nn import functional as F
 
+SMALL: dict[str, Callable[[], nn.Module]] = {
+    "small:densenet": partial(DenseNet, growth_rate=8, block_config=(2, 3, 2)),
+    "small:tv-densenet": partial(torchvision.models.DenseNet, 8, (2, 3, 2), 16),
+    "small:resnetv2": partial(
+        ResNetV2, layers=(1, 2, 2), channels=(32, 64, 64), stem_chs=16, norm_layer=BatchNormAct2d
+    ),
+    "small:regnet": lambda: RegNet(RegNetCfg(depth=8, w0=24, wa=36.44, wm=2.49, group_size=8, se_ratio=0.25)),
+    "small:tv-mobilenet_v2": partial(
+        torchvision.models.MobileNetV2,
+        inverted_residual_setting=[[1, 16, 1, 1], [6, 24, 2, 2], [6, 32, 2, 2], [6, 64, 2, 2]],
+    ),
+    "small:tv-shufflenet": partial(torchvision.models.ShuffleNetV2, [2, 3, 2], [24, 48, 96, 192, 256]),
+}
+"""Networks of the zoo's own classes, with fewer blocks than any of the zoo's."""
+
 
 def network(name: str, **options: Any) -> nn.Module:
-    """A network of the zoo with random weights, and with running statistics that aren't 0 and 1."""
+    """A network of the zoo, or of `SMALL`, with random weights, and with running statistics that aren't 0 and 1."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        if name.startswith("tv:"):
+        if name in SMALL:
+            model = SMALL[name](**options)
+        elif name.startswith("tv:"):
             model = torchvision.models.get_model(name[3:], weights=None, **options)
         else:
             model = timm.create_model(name, pretrained=False, **options)

@@ -32,25 +32,32 @@ class Family:
     options: tuple[tuple[str, Any], ...] = ()
     read_by: tuple[tuple[str, str], ...] = ()
     """Point -> the module that reads its feature, where the point's own module doesn't give it out."""
+    trait: str | None = None
+    """The lowest point that has what the family is there for; a third of the way up where None."""
 
 
 FAMILIES = (
     Family("resnet10t", "residual blocks, ReLU behind the sum"),
-    Family("resnetv2_50", "residual blocks, norm and ReLU before the convolutions"),
-    Family("densenet121", "dense blocks"),
-    Family("tv:densenet121", "dense blocks, a functional ReLU at the end"),
-    Family("efficientnet_b0", "squeeze and excitation; drop path", options=(("drop_path_rate", 0.2),)),
+    Family("small:resnetv2", "residual blocks, norm and ReLU before the convolutions"),
+    Family("small:densenet", "dense blocks"),
+    Family("small:tv-densenet", "dense blocks, a functional ReLU at the end"),
+    Family("test_efficientnet", "squeeze and excitation; drop path", options=(("drop_path_rate", 0.2),)),
     Family("mobilenetv3_small_050", "hard swish; a layer behind the pooling"),
-    Family("tv:mobilenet_v2", "inverted residuals; blocks without classes of their own"),
-    Family("regnety_002", "stages in stages"),
-    Family("convnext_atto", "channels last inside blocks; drop path", options=(("drop_path_rate", 0.2),)),
+    Family("small:tv-mobilenet_v2", "inverted residuals; blocks without classes of their own"),
+    Family("small:regnet", "stages in stages"),
+    Family("test_convnext", "channels last inside blocks; drop path", options=(("drop_path_rate", 0.2),)),
     Family("tv:googlenet", "parallel branches; a training flag read by the model", options=(("init_weights", False),)),
-    Family("hrnet_w18_small", "parallel resolutions", read_by=(("downsamp_modules.2", "final_layer"),)),
+    Family(
+        "hrnet_w18_small",
+        "parallel resolutions",
+        read_by=(("downsamp_modules.2", "final_layer"),),
+        trait="downsamp_modules.2",
+    ),
     Family("tv:squeezenet1_1", "a convolution classifies"),
-    Family("tv:shufflenet_v2_x0_5", "channel shuffles"),
+    Family("small:tv-shufflenet", "channel shuffles"),
     Family("selecsls42", "lists from block to block"),
-    Family("ese_vovnet19b_slim_dw", "concatenation of all layers at once"),
-    Family("mobilevit_xxs", "convolutions and attention", 128, 192),
+    Family("ese_vovnet19b_slim_dw", "concatenation of all layers at once", trait="stages.0"),
+    Family("mobilevit_xxs", "convolutions and attention", 128, 192, trait="stages.2.1"),
     Family("test_vit", "branches on sizes; tokens", 160, 160),
 )
 
@@ -75,8 +82,8 @@ class Case:
         return {point.name: truncate(self.model, point, num_classes=None).eval() for point in self.sample}
 
     @property
-    def middle(self) -> TruncationPoint:
-        return self.points[len(self.points) // 2]
+    def typical(self) -> TruncationPoint:
+        return self.points[self.family.trait] if self.family.trait else self.sample[1]
 
     def images(self, count: int, size: int | None = None) -> torch.Tensor:
         side = size or self.family.image_size
@@ -96,7 +103,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 def agrees(case: Case, model: nn.Module, point: TruncationPoint, feature: torch.Tensor, images: torch.Tensor) -> bool:
     """Whether it is, bit for bit, what a hook sees in the whole network.
 
-    A dense cut ends with what its module gave out. Behind torchvision's `norm5` stands a functional ReLU.
+    A dense cut ends with what its module gave out. Behind the last norm of torchvision's stands a functional ReLU.
     """
     taken: list[torch.Tensor] = []
 
@@ -113,7 +120,7 @@ def agrees(case: Case, model: nn.Module, point: TruncationPoint, feature: torch.
         model(images)
     hook.remove()
     seen = taken[-1]
-    if case.family.name == "tv:densenet121" and point is case.points[-1]:
+    if case.family.name == "small:tv-densenet" and point is case.points[-1]:
         seen = torch.relu(seen)
     return torch.equal(feature[:, -seen.shape[1] :] if "denselayer" in point.name else feature, seen)
 
@@ -162,7 +169,7 @@ def test_they_are_so_at_another_size(case: Case) -> None:
 
 def test_they_are_so_in_training_and_the_statistics_move_alike(case: Case) -> None:
     images = case.images(4)
-    for point in (case.middle, case.points[-1]):
+    for point in (case.typical, case.points[-1]):
         whole = copy.deepcopy(case.model).train()
         small = truncate(case.model, point, num_classes=None).train()
         torch.manual_seed(0)
@@ -199,19 +206,19 @@ def _targets(model: Any) -> set[str]:
 
 
 def test_a_saved_state_fits_the_same_cut_of_other_weights(case: Case, tmp_path: Path) -> None:
-    source = truncate(case.model, case.middle, num_classes=3).eval()
+    source = truncate(case.model, case.typical, num_classes=3).eval()
     torch.save(source.state_dict(), tmp_path / "cut.pth")
     other = copy.deepcopy(case.model)
     for parameter in other.parameters():
         nn.init.normal_(parameter, std=1 / math.sqrt(parameter.numel()))
-    target = truncate(other, case.middle, num_classes=3, seed=1).eval()
+    target = truncate(other, case.typical, num_classes=3, seed=1).eval()
     target.load_state_dict(torch.load(tmp_path / "cut.pth"), strict=True)
     with torch.no_grad():
         assert torch.equal(target(case.images(2)), source(case.images(2)))
 
 
 def test_a_cut_can_be_copied_and_compiled(case: Case) -> None:
-    small = truncate(case.model, case.middle, num_classes=3).eval()
+    small = truncate(case.model, case.typical, num_classes=3).eval()
     twin = copy.deepcopy(small)
     torch.compiler.reset()
     compiled = torch.compile(twin, backend="aot_eager", fullgraph=True)
@@ -224,6 +231,6 @@ def test_a_cut_can_be_copied_and_compiled(case: Case) -> None:
 
 
 def test_a_cut_exports_and_onnxruntime_agrees(case: Case, tmp_path: Path) -> None:
-    small = truncate(case.model, case.middle, num_classes=3)
+    small = truncate(case.model, case.typical, num_classes=3)
     result = export_onnx(small, tmp_path / "cut.onnx", check_on=case.images(3))
     assert result.path.is_file()

@@ -13,7 +13,7 @@ import timm
 import torch
 from torch import nn
 
-from ttl.cut.points import TruncationPoint, UNetPoint, truncation_points
+from ttl.cut.points import TruncationPoint, TruncationPoints, UNetPoint, truncation_points
 
 GOLDENS = Path(__file__).parent / "goldens"
 NETWORKS = (
@@ -40,11 +40,16 @@ def shapes_of(name: str) -> nn.Module:
         return smp.Unet(name[5:], encoder_weights=None) if name in UNETS else timm.create_model(name)
 
 
-def table(model: nn.Module) -> list[str]:
+@cache
+def points_of(name: str) -> TruncationPoints:
+    return truncation_points(shapes_of(name), image_size=224)
+
+
+def table(name: str) -> list[str]:
     """A line a point: name, stage (* its end), channels, stride, params, MACs; of a U-Net, the encoder's share."""
     return [
         f"{p.name} {p.stage}{'*' if p.is_stage_end else ''} {p.channels} {p.reduction} {p.params} {p.macs}{share(p)}"
-        for p in truncation_points(model, image_size=224)
+        for p in points_of(name)
     ]
 
 
@@ -58,13 +63,12 @@ def pinned(name: str) -> Path:
 
 @pytest.mark.parametrize("name", NETWORKS + UNETS)
 def test_points_params_and_macs_are_as_pinned(name: str) -> None:
-    assert table(shapes_of(name)) == json.loads(pinned(name).read_text())
+    assert table(name) == json.loads(pinned(name).read_text())
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_increments_sum_to_the_whole(name: str) -> None:
-    model = shapes_of(name)
-    points = truncation_points(model, image_size=224)
+    model, points = shapes_of(name), points_of(name)
     increments = [points[0].params, *(above.params - below.params for below, above in pairwise(points))]
     assert all(increment >= 0 for increment in increments)
     classifier = sum(p.numel() for p in model.get_classifier().parameters())
@@ -84,4 +88,4 @@ def test_trainable_batch_norm_parameters_are_the_papers(name: str, count: int) -
 if __name__ == "__main__":
     GOLDENS.mkdir(exist_ok=True)
     for network in NETWORKS + UNETS:
-        pinned(network).write_text(json.dumps(table(shapes_of(network)), indent=1) + "\n")
+        pinned(network).write_text(json.dumps(table(network), indent=1) + "\n")

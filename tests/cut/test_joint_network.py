@@ -10,7 +10,7 @@ from ttl.cut.points import truncation_points
 from ttl.cut.truncation import truncate
 
 
-@pytest.mark.parametrize("name", ["resnet18", "densenet121", "tv:mobilenet_v2"])
+@pytest.mark.parametrize("name", ["resnet18", "small:tv-densenet", "small:tv-mobilenet_v2"])
 @pytest.mark.parametrize("pool", ["avg", "max", "none"])
 def test_every_head_sees_what_the_truncated_model_sees_and_starts_alike(name: str, pool: str) -> None:
     """Also where a later block changes a feature in place."""
@@ -42,8 +42,8 @@ def test_every_parameter_learns_and_lower_heads_teach_no_block_above_them(pool: 
 
 
 def test_the_trunk_keeps_its_names() -> None:
-    model = network("resnet18")
-    points = list(truncation_points(model, image_size=32))[:5]
+    model = TinyResNet()
+    points = list(truncation_points(model, image_size=32))
     joint = with_heads(model, points, num_classes=2)
     small = truncate(model, points[2], num_classes=2)
     trunk = {name for name in small.state_dict() if not name.startswith(HEAD)}

@@ -12,6 +12,12 @@ from ttl.cut.truncation import truncate
 from ttl.errors import ModelError, PointError, UsageError
 
 
+def shapes_of(name: str) -> nn.Module:
+    """The network without its weights: points need none."""
+    with torch.device("meta"):
+        return network(name)
+
+
 def names(points: TruncationPoints) -> list[str]:
     return [point.name for point in points]
 
@@ -60,12 +66,12 @@ class TestPoints:
         ],
     )
     def test_known_networks(self, model: str, count: int, first: str, last: str, ends: list[str] | None) -> None:
-        points = truncation_points(network(model))
+        points = truncation_points(shapes_of(model))
         assert (len(points), points[0].name, points[-1].name) == (count, first, last)
         assert ends is None or stage_ends(points) == ends
 
     def test_densenet121_has_stem_58_dense_layers_transitions_and_the_last_norm(self) -> None:
-        points = truncation_points(network("densenet121"))
+        points = truncation_points(shapes_of("densenet121"))
         assert sum("denselayer" in point.name for point in points) == 58
         assert [p.name for p in points if "denselayer" not in p.name] == [
             "features.pool0",
@@ -133,33 +139,29 @@ class TestAxesAndStrides:
         ],
     )
     def test_known_points(self, model: str, size: int, cut: str, axis: int, channels: int, reduction: int) -> None:
-        with torch.device("meta"):
-            whole = network(model)
-        point = truncation_points(whole, image_size=size)[cut]
+        point = truncation_points(shapes_of(model), image_size=size)[cut]
         assert (point.channel_axis, point.channels, point.reduction) == (axis, channels, reduction)
         assert point.shape[point.channel_axis] == channels
 
 
 class TestFinish:
     def test_a_preactivation_block_takes_the_next_norm_along(self) -> None:
-        model = network("resnetv2_50").eval()
+        model, cut = network("small:resnetv2").eval(), "stages.1.blocks.0"
         plain = truncation_points(model, image_size=64)
         finished = truncation_points(model, image_size=64, finish="norm")
         assert names(plain) == names(finished)
-        name = "stages.1.2"
-        norm = model.stages[1].blocks[3].norm1
-        assert finished["stages.1.blocks.2"].params == plain["stages.1.blocks.2"].params + 2 * norm.num_features
+        norm = model.stages[1].blocks[1].norm1
+        assert finished[cut].params == plain[cut].params + 2 * norm.num_features
         images = torch.randn(2, 3, 64, 64)
         with torch.no_grad():
-            bare = truncate(model, plain["stages.1.blocks.2"], num_classes=None).eval()(images)
-            feature = truncate(model, finished["stages.1.blocks.2"], num_classes=None).eval()(images)
-            assert torch.equal(feature, norm(bare)), name
+            bare = truncate(model, plain[cut], num_classes=None).eval()(images)
+            assert torch.equal(truncate(model, finished[cut], num_classes=None).eval()(images), norm(bare))
 
     def test_a_dense_layer_too(self) -> None:
-        model = network("densenet121").eval()
+        model = network("small:densenet").eval()
         plain, finished = (truncation_points(model, image_size=64, finish=f) for f in ("block", "norm"))
-        cut = "features.denseblock2.denselayer3"
-        norm = model.features.denseblock2.denselayer4.norm1
+        cut = "features.denseblock2.denselayer2"
+        norm = model.features.denseblock2.denselayer3.norm1
         assert finished[cut].is_finished
         assert finished[cut].channels == plain[cut].channels == norm.num_features
         images = torch.randn(2, 3, 64, 64)
