@@ -132,7 +132,7 @@ def test_an_augmentation_is_a_preset_or_a_table_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("asked", "message"),
     [
         ("mixup", r"no augmentation 'mixup': choose one of none, ttl, partial-transfusion"),
         ({"rotation": 5}, r"no 'rotation': there are min_crop_scale, max_rotation_degrees"),
@@ -143,8 +143,8 @@ def test_an_augmentation_is_a_preset_or_a_table_of_its_own() -> None:
         ({"max_zoom": True}, r"max_zoom is True: give a number"),
     ],
 )
-def test_an_augmentation_that_makes_no_sense_is_refused(asked: object, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_an_augmentation_that_makes_no_sense_is_refused(asked: object, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         augmentation(asked)
 
 

@@ -5,6 +5,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from ttl.data import load_task
+from ttl.data.readers.arrays import read_builtin
 from ttl.errors import DataError
 
 
@@ -22,15 +23,11 @@ def test_all_digits() -> None:
 
 
 def test_halves_share_nothing_and_keep_the_numbering_of_the_whole() -> None:
-    low, high, whole = (load_task(name) for name in ("digits:0-4", "digits:5-9", "digits"))
-
-    def ids(task: object) -> set[str]:
-        return {sample for samples in task.splits.values() for sample in samples.ids}
-
+    low, high, whole = (read_builtin(name) for name in ("digits:0-4", "digits:5-9", "digits"))
     assert high.class_names == ("5", "6", "7", "8", "9")
-    assert np.unique(high.train.labels).tolist() == [0, 1, 2, 3, 4]
-    assert not ids(low) & ids(high)
-    assert ids(low) | ids(high) == ids(whole)
+    assert np.unique(high.labels).tolist() == [0, 1, 2, 3, 4]
+    assert not set(low.ids) & set(high.ids)
+    assert {*low.ids, *high.ids} == set(whole.ids)
 
 
 @pytest.mark.parametrize("name", ["digits:", "digits:5", "digits:9-5", "digits:3-3", "digits:0-12", "digits:a-b"])

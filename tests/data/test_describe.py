@@ -41,7 +41,7 @@ def test_it_counts_and_measures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"kind": "ranking"}, "report.json .*: the field kind: there is no kind of task 'ranking': there are binary"),
         ({"groups": {"train": None}}, "groups has not just train, val, test"),
@@ -49,10 +49,10 @@ def test_it_counts_and_measures(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_holds_something_else_is_no_description(
-    tmp_path: Path, changes: dict[str, object], said: str
+    tmp_path: Path, changes: dict[str, object], message: str
 ) -> None:
     about = typed.to_json(describe(load_task(class_folders(tmp_path / "set", {"a": 3, "b": 3}))))
-    with pytest.raises(RunFolderError, match=said):
+    with pytest.raises(RunFolderError, match=message):
         typed.from_json(Description, about | changes, where="report.json")
 
 

@@ -56,7 +56,7 @@ def files(root: Path, images: dict[str, Image.Image], **options: object) -> dict
     return splits
 
 
-def told(found: list[Duplicate]) -> list[tuple[str, str, str]]:
+def pairs(found: list[Duplicate]) -> list[tuple[str, str, str]]:
     return [(pair.a, pair.b, pair.kind) for pair in found]
 
 
@@ -72,7 +72,7 @@ def test_equal_bytes_are_identical_across_splits_only() -> None:
 
 def test_within_tells_each_pair_of_one_split_once() -> None:
     a, b = picture(1), picture(2)
-    assert told(find_duplicates({"all": arrays(a, b, a, a)}, within=True)) == [
+    assert pairs(find_duplicates({"all": arrays(a, b, a, a)}, within=True)) == [
         ("x/0", "x/2", "identical"),
         ("x/0", "x/3", "identical"),
         ("x/2", "x/3", "identical"),
@@ -86,7 +86,7 @@ def test_positions_are_those_of_the_split_and_not_of_the_source() -> None:
         Samples(tuple(ids[i] for i in index), np.zeros(2, np.int64), source, np.array(index))
         for index in ([3, 2], [1, 0])
     )
-    assert told(find_duplicates({"train": train, "test": test})) == [("r", "p", "identical")]
+    assert pairs(find_duplicates({"train": train, "test": test})) == [("r", "p", "identical")]
 
 
 @pytest.mark.parametrize(
@@ -104,20 +104,20 @@ def test_positions_are_those_of_the_split_and_not_of_the_source() -> None:
 )
 def test_copies_saved_anew_are_near(tmp_path: Path, scale: float, suffix: str, colour: bool) -> None:
     images = {}
-    for i in range(5):
+    for i in range(3):
         image = Image.fromarray(picture(i))
         images[f"a/{i}.png"] = image
         copy = image.convert("RGB") if colour else image
         images[f"b/{i}{suffix}"] = copy.resize((int(160 * scale), int(120 * scale)), Image.Resampling.LANCZOS)
     found = find_duplicates(files(tmp_path, images, quality=80))
-    assert told(found) == [(f"a/{i}.png", f"b/{i}{suffix}", "near") for i in range(5)]
+    assert pairs(found) == [(f"a/{i}.png", f"b/{i}{suffix}", "near") for i in range(3)]
     assert all(pair.distance <= MAX_DISTANCE for pair in found)
 
 
-def test_a_large_jpeg_is_decoded_small_and_still_found(tmp_path: Path) -> None:
-    image = Image.fromarray(picture(1, (1600, 1200)))
+def test_a_large_jpeg_is_decoded_small_and_still_near(tmp_path: Path) -> None:
+    image = Image.fromarray(picture(1, (800, 600)))
     splits = files(tmp_path, {"a/0.png": image, "b/0.jpg": image}, quality=80)
-    assert told(find_duplicates(splits)) == [("a/0.png", "b/0.jpg", "near")]
+    assert pairs(find_duplicates(splits)) == [("a/0.png", "b/0.jpg", "near")]
 
 
 def test_a_copy_that_lies_on_its_side_by_exif_is_near(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_copy_that_lies_on_its_side_by_exif_is_near(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees to the right to see it upright
     splits = files(tmp_path, {"a/0.png": image, "b/0.jpg": image.rotate(90, expand=True)}, exif=exif)
-    assert told(find_duplicates(splits)) == [("a/0.png", "b/0.jpg", "near")]
+    assert pairs(find_duplicates(splits)) == [("a/0.png", "b/0.jpg", "near")]
 
 
 def test_mirrored_and_turned_images_are_others() -> None:
@@ -153,7 +153,7 @@ def test_images_alike_only_in_what_is_coarse_are_others() -> None:
 def test_flat_images_are_near_nothing() -> None:
     flat = [np.full((20, 30), grey, np.uint8) for grey in (0, 7, 200)]
     found = find_duplicates({"a": arrays(*flat), "b": arrays(flat[2], picture(1, (30, 20)))})
-    assert told(found) == [("x/2", "x/0", "identical")]
+    assert pairs(found) == [("x/2", "x/0", "identical")]
 
 
 def test_the_hash_of_a_flat_thumbnail_has_no_bit() -> None:
@@ -178,7 +178,7 @@ def test_many_images_go_through_in_blocks(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("ttl.data.duplicates.CELLS", 25)
     monkeypatch.setattr("ttl.data.duplicates.CONFIRMED", 3)
     assert find_duplicates(splits) == expected
-    assert told(expected) == [(f"a/{i}", f"b/{9 - i}", "identical") for i in range(10)]
+    assert pairs(expected) == [(f"a/{i}", f"b/{9 - i}", "identical") for i in range(10)]
 
 
 def test_a_split_without_images() -> None:

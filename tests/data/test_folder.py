@@ -190,7 +190,7 @@ def test_a_class_that_skipping_leaves_empty_is_refused(tmp_path: Path) -> None:
     refused(tmp_path, "classes with too few images, a (0 images): at least 3", skip_bad=True)
 
 
-def test_progress_is_told_image_by_image(tmp_path: Path) -> None:
+def test_progress_counts_image_by_image(tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
     load_task(class_folders(tmp_path, {"a": 20, "b": 20}), on_progress=lambda *call: calls.append(call))
     assert calls == [(done, 40) for done in range(1, 41)]

@@ -84,7 +84,7 @@ def picture(seed: int) -> np.ndarray:
     return np.kron(coarse, np.ones((8, 8))).astype(np.uint8)
 
 
-def test_images_in_two_splits_are_told(tmp_path: Path) -> None:
+def test_images_in_two_splits_are_named_in_a_note(tmp_path: Path) -> None:
     task = load_task(leaking(tmp_path / "set"))
     (note,) = [note for note in task.notes if note.startswith("Leak check")]
     assert "2 images of a later split are in an earlier one too (1 of 2 pairs byte for byte" in note

@@ -214,7 +214,7 @@ def test_an_image_on_its_side_has_an_upright_mask(tmp_path: Path) -> None:
     assert read(tmp_path).masks.load(0).tolist() == np.rot90(filled(0, 1), -1).tolist()
 
 
-def test_progress_is_told_pair_by_pair(tmp_path: Path) -> None:
+def test_progress_counts_pair_by_pair(tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
     read(black_and_white(tmp_path, 4), on_progress=lambda *call: calls.append(call))
     assert calls == [(done, 4) for done in range(1, 5)]
@@ -304,9 +304,9 @@ def transparent() -> Image.Image:
 )
 def test_what_is_no_mask_is_refused(tmp_path: Path, name: str, image: Callable[[], Image.Image], reason: str) -> None:
     image().save(tmp_path / name)
-    told = check_mask(tmp_path / name)
-    assert isinstance(told, str)
-    assert told.startswith(reason)
+    why = check_mask(tmp_path / name)
+    assert isinstance(why, str)
+    assert why.startswith(reason)
     with pytest.raises(DataError, match=re.escape(f"The mask {tmp_path / name} can't be read ({reason}")):
         read_mask(tmp_path / name)
 
@@ -443,7 +443,7 @@ def test_one_class_only_is_refused(tmp_path: Path, value: int, named: str) -> No
 def several(root: Path) -> Path:
     """40 images: class 1 in all, 2 in 10 of them, 3 in 3 of these."""
     values = {i: (0, 1, *[2] * (i < 10), *[3] * (i < 3)) for i in range(40)}
-    return masked(root, {str(i): filled(*told) for i, told in values.items()})
+    return masked(root, {str(i): filled(*rows) for i, rows in values.items()})
 
 
 def test_the_rarest_class_is_spread_over_the_splits(tmp_path: Path) -> None:
@@ -476,7 +476,7 @@ def test_a_class_that_train_lacks_is_refused(tmp_path: Path) -> None:
         load_task(tmp_path)
 
 
-def test_a_class_that_val_or_test_lack_is_told(tmp_path: Path) -> None:
+def test_a_class_that_val_or_test_lack_is_noted(tmp_path: Path) -> None:
     for split, values in (("train", (0, 1, 2)), ("val", (0, 1, 2)), ("test", (0,))):
         masked(tmp_path, {str(i): filled(*values) for i in range(3)}, under=split)
     assert load_task(tmp_path).notes[0] == "Split as the data bring it. No mask in test has 1, 2."

@@ -33,7 +33,7 @@ def image(height: int, width: int, channels: int = 3) -> np.ndarray:
 @pytest.mark.parametrize("divisor", [1, 8])
 @pytest.mark.parametrize("window", [16, 20])
 @pytest.mark.parametrize(
-    ("height", "width"), [(1, 1), (5, 7), (16, 16), (24, 24), (17, 40), (40, 17), (3, 50), (50, 24), (61, 83)]
+    ("height", "width"), [(1, 1), (5, 7), (16, 16), (24, 24), (17, 40), (40, 17), (3, 50), (50, 24), (33, 45)]
 )
 def test_a_pointwise_network_gives_what_it_gives_on_the_whole(
     height: int, width: int, window: int, divisor: int

@@ -5,6 +5,7 @@ import hashlib
 import warnings
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ttl.networks.weights import WeightsReport, load_checkpoint
 State = dict[str, torch.Tensor]
 
 
+@cache
 def donor() -> State:
     """The weights of a TinyResNet that no other test network starts with."""
     with torch.random.fork_rng(devices=[]):
@@ -297,7 +299,7 @@ def damaged(folder: Path, kind: str) -> Path:
         ("no_tensors", r"hold no named tensors: save the network's state_dict\(\)"),
     ],
 )
-def test_what_is_no_checkpoint_is_said_in_one_sentence(tmp_path: Path, kind: str, message: str) -> None:
+def test_what_is_no_checkpoint_is_refused_in_one_sentence(tmp_path: Path, kind: str, message: str) -> None:
     with pytest.raises(WeightsError, match=message) as caught:
         load(damaged(tmp_path, kind))
     assert f"{kind}.pth" in str(caught.value)

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
+from scipy.ndimage import uniform_filter
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -50,10 +51,10 @@ CONFIRMED = 1_000  # pairs whose details are compared at a time
 def find_duplicates(samples: Mapping[str, Samples], *, within: bool = False) -> list[Duplicate]:
     """Pairs of samples in different splits that show the same image; every one, so n copies against m give n * m.
 
-    Near duplicates are found by a perceptual hash (the signs of the 16x16 lowest frequencies about their
-    median, Zauner 2010, "Implementation and benchmarking of perceptual image hash functions"), and confirmed
+    Near duplicates are those of a like perceptual hash (the signs of the 16x16 lowest frequencies about their
+    median, Zauner 2010, "Implementation and benchmarking of perceptual image hash functions"), confirmed
     by the correlation of what is fine in two 32x32 thumbnails: chest X-rays are all alike in what is coarse.
-    Found are copies in another format, compression, size or shape; not mirrored, turned or cropped ones, nor
+    So are found copies in another format, compression, size or shape; not mirrored, turned or cropped ones, nor
     images of one grey level, nor copies that were shrunk below about 28 pixels.
 
     Args:
@@ -131,8 +132,7 @@ def fine_detail(thumbnail: Pixels) -> Details:
     `(1024,)` float32 of a thumbnail `(32, 32)` uint8; the product of two is their correlation.
     """
     values = thumbnail.astype(np.float64)
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, 2, mode="reflect"), (5, 5))
-    fine = (values - windows.mean(axis=(2, 3))).ravel()
+    fine = (values - uniform_filter(values, 5, mode="mirror")).ravel()
     fine -= fine.mean()
     length = float(np.linalg.norm(fine))
     detail: Details = (fine / length if length > 1e-6 else np.zeros_like(fine)).astype(np.float32)

@@ -52,10 +52,10 @@ def load_task(
         splits: a file that `write_splits` wrote; it wins over everything else.
         skip_bad: leave out the images that can't be read, or whose masks don't fit them, with a note, instead of
             refusing the data.
-        columns: of a CSV or Parquet manifest, where their names don't tell.
+        columns: of a CSV or Parquet manifest, where their names are unusual.
         window: centre and width of the values of DICOM files that are shown, in place of their headers'.
         dedupe: what to do with images that show the same, byte for byte or saved anew: `together` keeps them in
-            one split, `drop` keeps one of them. None leaves them, and a note tells of those in two splits.
+            one split, `drop` keeps one of them. None leaves them, and a note names those in two splits.
         train_fraction: share of the training samples to keep, stratified; groups are kept or left out whole.
         on_progress: called with how many images are checked, and of how many.
 

@@ -1,4 +1,4 @@
-"""Pretrained weights from the network: found in the cache, or had, or refused within seconds."""
+"""Pretrained weights from the network: in the cache, or to be had, or refused within seconds."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _responds(url: str) -> bool:
         with error:
             return error.code < 500
     except urllib.error.URLError as error:
-        # A certificate that this library doesn't know may be known to the one that downloads.
+        # A certificate that this library refuses may be accepted by the one that downloads.
         return isinstance(error.reason, ssl.SSLError)
     except (OSError, ValueError):
         return False

@@ -136,7 +136,7 @@ def _encoder_name(name: str) -> str:
 
 
 def _statistics(encoder: str) -> Statistics:
-    """Mean and std that an encoder's weights expect, as far as names tell."""
+    """Mean and std that an encoder's weights expect, as far as its name says."""
     if encoder.startswith(OF_TIMM):
         config = timm.get_pretrained_cfg(encoder.removeprefix(OF_TIMM), allow_unregistered=True)
         return (tuple(config.mean), tuple(config.std)) if config is not None else IMAGENET

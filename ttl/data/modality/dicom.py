@@ -18,7 +18,7 @@ from ttl.errors import DataError
 EXTENSIONS = frozenset({".dcm", ".dicom"})
 PREAMBLE = 128
 Values = npt.NDArray[np.float64]
-Shown = Literal["window", "stretched", "stored"]
+Greys = Literal["window", "stretched", "stored"]
 """What decides what is black and what is white: a window, the darkest and the brightest pixel, or 8 bits as stored."""
 Window = tuple[float, float]
 """Centre and width, in the units that the file's values have after its rescaling (Hounsfield units in CT)."""
@@ -49,11 +49,11 @@ def read_dicom(data: bytes, window: Window | None = None) -> tuple[Image.Image, 
         raise DataError("DICOM needs pydicom, pip install 'ttl[dicom]'") from None
     header: Any = dcmread(BytesIO(data))
     pixels = pixel_array(header, index=0)
-    shown: Shown = "stored"
+    greys: Greys = "stored"
     if header.PhotometricInterpretation == "PALETTE COLOR":
         pixels = apply_color_lut(pixels, header)
     if pixels.ndim == 2:
-        shares, shown = _shares(header, pixels, window)
+        shares, greys = _shares(header, pixels, window)
         pixels = np.rint(255 * (1 - shares if header.PhotometricInterpretation == "MONOCHROME1" else shares))
     elif pixels.dtype.itemsize > 1:
         pixels = pixels >> 8
@@ -64,15 +64,15 @@ def read_dicom(data: bytes, window: Window | None = None) -> tuple[Image.Image, 
         digest,
         *image.size,
         channels=len(image.getbands()),
-        deep=shown == "stretched",
+        deep=greys == "stretched",
         animated=int(header.get("NumberOfFrames") or 1) > 1,
-        windowed=shown == "window",
+        windowed=greys == "window",
         patient=str(header.get("PatientID") or "").strip(),
         spacing_mm=_spacing(header),
     )
 
 
-def _shares(header: Any, stored: npt.NDArray[Any], window: Window | None) -> tuple[Values, Shown]:
+def _shares(header: Any, stored: npt.NDArray[Any], window: Window | None) -> tuple[Values, Greys]:
     """How far each pixel is from black (0) to white (1), and what decided that."""
     from pydicom.pixels.processing import apply_modality_lut, apply_voi
 

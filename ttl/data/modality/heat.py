@@ -1,6 +1,6 @@
 """A map of shares drawn over an image as a small PNG file: clear where it is 0, one hue that thickens towards 1.
 
-How much there is of one hue (of Okabe & Ito 2008) any colour vision can tell, on dark and on bright images.
+How much there is of one hue (of Okabe & Ito 2008) any colour vision can see, on dark and on bright images.
 """
 
 from __future__ import annotations

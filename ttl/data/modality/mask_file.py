@@ -70,7 +70,7 @@ def _read(path: Path) -> tuple[Pixels, bool]:
 
 
 def _raw_mode(image: Image.Image) -> str:
-    """How the file itself stores a pixel, which Pillow's mode doesn't tell; empty where unknown."""
+    """How the file itself stores a pixel, which Pillow's mode hides; empty where unknown."""
     tiles = getattr(image, "tile", None)
     mode = tiles[0][3] if tiles else ""
     mode = mode[0] if isinstance(mode, tuple) and mode else mode

@@ -1,4 +1,4 @@
-"""A manifest as text: read from CSV or Parquet, with its columns found by their names."""
+"""A manifest as text: read from CSV or Parquet, with its columns by what they hold."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SHOWN = 3  # rows that a message names
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a manifest hold what; None where their names tell."""
+    """Which columns of a manifest hold what; None where it has a usual name."""
 
     image: str | None = None
     labels: tuple[str, ...] = ()
@@ -97,7 +97,7 @@ def read_table(path: Path, columns: Columns) -> Table:
         DataError: it can't be read, has no rows, or hasn't these columns.
     """
     frame, given = _read(path), columns.by_content()
-    names = _found(path, [str(name) for name in frame.columns], given)
+    names = _columns(path, [str(name) for name in frame.columns], given)
     cells = {name: _cells(path, name, frame[name]) for part in names.values() for name in part}
     guessed = frozenset(what for what, part in names.items() if part and not given[what])
     return Table(path, tuple(frame.index), cells, names, guessed)
@@ -158,7 +158,7 @@ def _cells(path: Path, name: str, column: pd.Series[Any]) -> tuple[str, ...]:
     return tuple(text.strip() for text in texts)
 
 
-def _found(path: Path, names: list[str], given: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+def _columns(path: Path, names: list[str], given: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
     """The columns that are given, and the others by their names."""
     times = Counter(name for part in given.values() for name in part)
     for name in times:
