@@ -36,7 +36,7 @@ SQUARE = Size(480, 480, "square")
 
 
 def element(tag: str, *children: str, **attributes: object) -> Markup:
-    """One element. `class_` is `class`, `x_y` is `x-y`; text and values are escaped, None left out."""
+    """One element. `class_` is `class`, `stroke_width` `stroke-width`; text and values are escaped, None left out."""
     pairs = ((name.rstrip("_").replace("_", "-"), value) for name, value in attributes.items() if value is not None)
     opening = "".join(f' {name}="{escape(_attribute(value))}"' for name, value in pairs)
     # Plain strings of what is escaped already: formatting with Markup is five times as slow.
