@@ -19,7 +19,7 @@ SPLITS = {"val": "Validation", "test": "Test"}
 
 
 def write_beside(path: Path, contract: Contract, record: FileRecord) -> tuple[Path, Path]:
-    """Write `NAME.json` and `NAME.md` beside the file `NAME.onnx`, and give both paths.
+    """Write `NAME.json` and `NAME.md` beside the exported file `NAME.onnx`; both paths.
 
     Raises:
         OSError: they can't be written.
