@@ -32,7 +32,7 @@ from PIL import Image
 
 from ttl.cost.session import hardware
 from ttl.data import find_images, open_image
-from ttl.data.image import to_pixels
+from ttl.data.modality.image import to_pixels
 from ttl.export.contract import Contract
 from ttl.export.run import OnnxModel, decoded
 

@@ -31,6 +31,7 @@ from typing import Any
 
 import torch
 from pruning import macs_of, pruned_to
+from shared import measured_on
 from torch import nn
 
 from ttl.cost.bench import Bench, bench
@@ -39,7 +40,6 @@ from ttl.cost.subject import EAGER, Subject
 from ttl.cut.points import TruncationPoint, truncation_points
 from ttl.cut.truncation import truncate
 from ttl.export.to_file import export_onnx
-from ttl.run.provenance import describe_machine
 from ttl.stats import ratio_interval
 
 RESULTS = Path(__file__).parent / "results" / "latency.json"
@@ -67,7 +67,7 @@ class Rival:
 def main() -> None:
     """Make the networks, time them, print the table, write it as JSON."""
     told = arguments()
-    content: dict[str, Any] = {**describe_machine(), "networks": {}}
+    content: dict[str, Any] = {**measured_on(), "networks": {}}
     content["versions"]["torch-pruning"] = version("torch-pruning")
     for name in [name for name in told.models if fnmatch(name, told.only)]:
         began = perf_counter()

@@ -28,21 +28,18 @@ from onnxruntime.quantization.calibrate import CalibrationMethod
 from ttl.cost.bench import bench
 from ttl.cost.latency import latency_rows
 from ttl.cost.subject import Subject
-from ttl.data.cache import decode
-from ttl.data.pairs import decode_pairs
+from ttl.data.decoded import Split
+from ttl.data.masked_images import MaskedImages
+from ttl.data.modality.normalise import normalised
 from ttl.data.read_task import load_task
 from ttl.data.task import Samples
 from ttl.errors import ExportError
 from ttl.export.contract import Contract, read_contract
 from ttl.export.quantize import Verdict, quantize
-from ttl.export.quantize.calibrate import calibrate
-from ttl.export.quantize.qdq import WEIGHTED, finish, quantised, units
-from ttl.export.quantize.sensitivity import outputs, signal_to_noise_db
+from ttl.export.quantize.keep import outputs, signal_to_noise_db
+from ttl.export.quantize.qdq import WEIGHTED, calibrate, finish, quantised, units
 from ttl.export.run import OnnxModel
-from ttl.finetune import normalised
-from ttl.finetune.feed import Images
-from ttl.finetune.masked import MaskedImages
-from ttl.stats import metrics, primary, ratio_interval
+from ttl.stats import metrics, ratio_interval
 
 RESULTS = Path(__file__).parent / "results" / "quantization.json"
 CALIBRATED_ON = 128
@@ -52,7 +49,6 @@ METHODS: dict[str, tuple[CalibrationMethod, dict[str, Any]]] = {
     "99.99 %": (CalibrationMethod.Percentile, {"symmetric": False, "percentile": 99.99}),
     "entropy": (CalibrationMethod.Entropy, {}),
 }
-Split = Images | MaskedImages
 
 
 def main() -> None:
@@ -77,7 +73,7 @@ def measure(path: Path, said: Contract, train: npt.NDArray[np.float32], val: Spl
     graph, seen = onnx.load(str(path)), network_input(val, said)
     images = train[np.unique(np.linspace(0, len(train) - 1, CALIBRATED_ON).round().astype(int))]
     wanted = outputs(graph, seen)
-    metric = primary(said.kind)
+    metric = said.kind.primary
     with tempfile.TemporaryDirectory() as name:
         file = Path(name) / "int8.onnx"
 
@@ -110,7 +106,7 @@ def by_method(
     """Method -> bits -> figures, every layer quantised."""
     found: dict[str, Any] = {}
     for label, (method, options) in METHODS.items():
-        ready = calibrate(graph, images, method=method, options=options)
+        ready = calibrate(graph, images, calibrate_method=method, extra_options=options)
         found[label] = {}
         for bits in (7, 8):
             candidate = quantised(ready.graph, ready.ranges, ready.units, weight_bits=bits)
@@ -145,17 +141,14 @@ def in_float(graph: onnx.ModelProto) -> int:
 
 def split_of(samples: Samples, said: Contract) -> Split:
     """The images of a split, decoded as the file takes them."""
-    if said.per_pixel:
-        pairs = decode_pairs(samples)
-        return MaskedImages(pairs.pixels, pairs.masks, samples.labels, said.sides[0], [None] * len(pairs))
-    pixels = decode(samples, image_size=said.sides[0], interpolation=said.decoding.interpolation)
-    return Images(pixels, samples.labels)
+    return said.kind.decode(
+        samples, sides=said.sides, interpolation=said.decoding.interpolation, cache_dir=None, key=""
+    )
 
 
 def network_input(split: Split, said: Contract) -> npt.NDArray[np.float32]:
     """`(n, 3, h, w)` normalised; of a segmentation the middles of the images."""
-    pixels = split.crops() if isinstance(split, MaskedImages) else split.pixels
-    return np.ascontiguousarray(normalised(pixels, said.mean, said.std).numpy())
+    return np.ascontiguousarray(normalised(split.crops(), said.mean, said.std).numpy())
 
 
 def score(path: Path, split: Split, metric: str) -> float:
@@ -164,7 +157,7 @@ def score(path: Path, split: Split, metric: str) -> float:
     of = partial(metrics, model.contract.kind, split.labels, names=(metric,))
     if isinstance(split, MaskedImages):
         return of(split.overlaps(model.maps(split.pixels)))[metric]
-    return of(model.predict(split.pixels))[metric]
+    return of(model.predict(split.crops()))[metric]
 
 
 if __name__ == "__main__":

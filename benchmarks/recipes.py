@@ -11,23 +11,22 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
 
-from shared import study_config, study_parser
+from shared import context_in, measured_on, study_config, study_parser
 
 from ttl.config import RunConfig
-from ttl.cut.truncation import truncate
 from ttl.finetune import RECIPES, fit
 from ttl.run import finetune
-from ttl.run.prepare import prepare
-from ttl.run.prepared import Prepared
-from ttl.run.provenance import describe_machine
-from ttl.run.trial import predictions
+from ttl.run.context import RunContext
+from ttl.run.setting import RunSetting
+from ttl.run.trial_run import settings_of
 from ttl.stats import paired_difference
+from ttl.study.record import TrialRecord
 
 RESULTS = Path(__file__).parent / "results" / "recipes.json"
 SHOWN = ("auroc", "auprc")
@@ -42,16 +41,14 @@ def main() -> None:
     for name in names:
         config = configured(told, name)
         tuned = finetune(config, "full")
-        rows[name] = summarised(name, tuned.repeats.records)
+        rows[name] = summarised(name, tuned.runs.records)
         print(line(name, rows[name]), flush=True)
-    prepared = {
-        name: prepare(configured(told, name), lambda event: None, cache_dir=told.out / name / "cache") for name in names
-    }
+    prepared = {name: context_in(configured(told, name), told.out / name) for name in names}
     for name, seconds in epoch_seconds(prepared, told.rounds).items():
         rows[name]["seconds_per_epoch"] = seconds
-    first = prepared[names[0]]
+    first = prepared[names[0]].setting
     claim = claims(told, first, [pair for pair in CLAIM if set(pair) <= set(names)])
-    content = {**describe_machine(), "definition": first.definition(), "rows": rows, "claim": claim}
+    content = {**measured_on(), "definition": first.definition(), "rows": rows, "claim": claim}
     told.results.parent.mkdir(parents=True, exist_ok=True)
     told.results.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(f"\n{'recipe':<22} {'test AUROC':<16} {'test AUPRC':<16} epochs  s/epoch  trainable (last phase)")
@@ -85,13 +82,12 @@ def configured(told: argparse.Namespace, name: str) -> RunConfig:
     )
 
 
-def summarised(name: str, records: Iterable[dict[str, Any]]) -> dict[str, Any]:
+def summarised(name: str, records: Sequence[TrialRecord]) -> dict[str, Any]:
     """Test metrics over the seeds, epochs, and the trainable parameters of each phase."""
-    records = list(records)
-    row: dict[str, Any] = {"source": RECIPES[name].source, "trainable": records[0]["trainable"]}
-    row["epochs"] = [record["epochs"] for record in records]
+    row: dict[str, Any] = {"source": RECIPES[name].source, "trainable": dict(records[0].trainable)}
+    row["epochs"] = [record.epochs for record in records]
     for metric in SHOWN:
-        values = [record["test"][metric]["value"] for record in records]
+        values = [record.test[metric].value for record in records]
         sd = stdev(values) if len(values) > 1 else None
         row[metric] = {"mean": mean(values), "sd": sd, "seeds": values}
     return row
@@ -108,34 +104,30 @@ def line(name: str, row: dict[str, Any]) -> str:
     return f"{name:<22} {cells[0]:<16} {cells[1]:<16} {mean(row['epochs']):6.1f}  {seconds}  {trainable:>9,}"
 
 
-def epoch_seconds(prepared: dict[str, Prepared], rounds: int) -> dict[str, float]:
+def epoch_seconds(prepared: dict[str, RunContext], rounds: int) -> dict[str, float]:
     """Recipe -> median wall seconds of an epoch of its last phase, validation included; taken in turns."""
     seconds: dict[str, list[float]] = {name: [] for name in prepared}
     for _ in range(rounds):
         for name, ready in prepared.items():
-            last = replace(ready.recipe, phases=ready.recipe.phases[-1:])
-            model = truncate(
-                ready.backbone.model,
-                ready.points[-1],
-                num_classes=len(ready.task.class_names),
-                dropout=ready.dropout,
-            )
-            settings = replace(ready.settings(0, ready.points[-1]), epochs=1)
-            result = fit(model, ready.images["train"], ready.images["val"], last, settings)
+            setting, whole = ready.setting, ready.setting.whole
+            last = replace(setting.recipe, phases=setting.recipe.phases[-1:])
+            model = whole.build(setting.network, setting.head, 0)
+            settings = replace(settings_of(setting, 0, whole.top), epochs=1)
+            result = fit(model, ready.images.split("train"), ready.images.split("val"), last, settings)
             seconds[name].append(result.curve[0].seconds)
     return {name: median(values) for name, values in seconds.items()}
 
 
-def claims(told: argparse.Namespace, prepared: Prepared, pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
+def claims(told: argparse.Namespace, setting: RunSetting, pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
     """The paired differences between recipes, seed by seed, each on the same test images resampled together."""
-    test = prepared.task.test
+    test = setting.task.test
     found = []
     for a, b in pairs:
-        first, second = (finetune(configured(told, name), "full").repeats.records for name in (a, b))
+        first, second = (finetune(configured(told, name), "full").runs.records for name in (a, b))
         for metric in SHOWN:
             differences = [
                 paired_difference(
-                    metric, prepared.task.kind, test.labels, predictions(x, "test"), predictions(y, "test")
+                    metric, setting.kind, test.labels, x.predictions["test"], y.predictions["test"]
                 ).to_json()
                 for x, y in zip(first, second, strict=True)
             ]

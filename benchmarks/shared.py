@@ -7,6 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ttl.config import RunConfig
+from ttl.run.context import RunContext, context_of
+from ttl.run.events import unwatched
+from ttl.run.prepare import prepare
+from ttl.run.provenance import machine, versions
+from ttl.study.folder import Study
+from ttl.typed import to_json
 
 TOLD = ("data", "model", "weights", "image_size", "threads")
 
@@ -26,3 +32,13 @@ def study_parser(description: str | None, results: Path) -> argparse.ArgumentPar
 def study_config(told: argparse.Namespace, **more: Any) -> RunConfig:
     """The options of a run on what was told."""
     return RunConfig(**{name: getattr(told, name) for name in TOLD}, **more)
+
+
+def measured_on() -> dict[str, Any]:
+    """Versions and hardware, as JSON values."""
+    return {"versions": versions(), "hardware": to_json(machine())}
+
+
+def context_in(config: RunConfig, folder: Path) -> RunContext:
+    """A run's setting with its decoded images, kept in a folder."""
+    return context_of(prepare(config, unwatched), Study(folder))

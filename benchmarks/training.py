@@ -27,21 +27,19 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import torch
-from shared import study_config, study_parser
+from shared import context_in, measured_on, study_config, study_parser
 from torch import nn
 from torch.nn import functional as F
 
-from ttl.cut.truncation import truncate
 from ttl.data import AUGMENTATIONS
-from ttl.finetune import Images, fit, recipe
+from ttl.data.decoded import Images
+from ttl.finetune import fit, recipe
 from ttl.finetune.feed import Feed
-from ttl.finetune.inference import Normalise
-from ttl.run.prepare import prepare
-from ttl.run.prepared import Prepared
-from ttl.run.provenance import describe_machine
+from ttl.run.context import RunContext
+from ttl.run.trial_run import settings_of
 
 RESULTS = Path(__file__).parent / "results" / "training.json"
 SHOWN = ("full", "fc-bn", "fc")
@@ -50,25 +48,24 @@ SHOWN = ("full", "fc-bn", "fc")
 def main() -> None:
     """Measure, print the tables, write them as JSON."""
     told = arguments()
-    prepared = prepare(study_config(told), lambda event: None, cache_dir=told.cache)
+    context = context_in(study_config(told), told.cache)
     if told.memory_of:
-        print(json.dumps(peak_memory(prepared, told.memory_of)))
+        print(json.dumps(peak_memory(context, told.memory_of)))
         return
-    rows: dict[str, Any] = {**describe_machine(), "definition": prepared.definition(), "turns": told.turns}
-    spec = prepared.backbone.spec
-    ready = Normalise(spec.mean, spec.std, "cpu")(some(prepared).pixels)
+    rows: dict[str, Any] = {**measured_on(), "definition": context.setting.definition(), "turns": told.turns}
+    ready = context.normalise(some(context).pixels)
     rows["loop"] = in_turns(
-        {"ttl": lambda: ttl_loop(prepared), "bare": lambda: bare_loop(prepared, ready)}, told.turns, "bare"
+        {"ttl": lambda: ttl_loop(context), "bare": lambda: bare_loop(context, ready)}, told.turns, "bare"
     )
-    rows["recipes"] = in_turns({name: epoch_of(prepared, name) for name in SHOWN}, told.turns, "full")
+    rows["recipes"] = in_turns({name: epoch_of(context, name) for name in SHOWN}, told.turns, "full")
     for name in SHOWN:
         rows["recipes"][name]["peak_memory_mb"] = asked_of_a_process(name)
     if Path(told.data).is_dir():
         rows["input"] = in_turns(
             {
-                "ttl": lambda: exhausted(feed(prepared, "ttl")),
-                "ImageFolder, 0 workers": lambda: exhausted(image_folder(prepared, 0)),
-                "ImageFolder, 2 workers": lambda: exhausted(image_folder(prepared, 2)),
+                "ttl": lambda: exhausted(feed(context, "ttl")),
+                "ImageFolder, 0 workers": lambda: exhausted(image_folder(context, 0)),
+                "ImageFolder, 2 workers": lambda: exhausted(image_folder(context, 2)),
             },
             told.turns,
             "ImageFolder, 0 workers",
@@ -107,43 +104,44 @@ def in_turns(work: dict[str, Callable[[], int]], turns: int, reference: str) -> 
     }
 
 
-def model_of(prepared: Prepared) -> nn.Module:
+def model_of(context: RunContext) -> nn.Module:
     """The whole network with a head for the task, a new copy."""
-    points, classes = prepared.points, len(prepared.task.class_names)
-    return truncate(prepared.backbone.model, points[-1], num_classes=classes).to(memory_format=torch.channels_last)
+    setting = context.setting
+    model = setting.whole.build(setting.network, setting.head, 0)
+    return model.to(memory_format=torch.channels_last)
 
 
-def some(prepared: Prepared) -> Images:
+def some(context: RunContext) -> Images:
     """Four batches of training images: an epoch that is short enough to take turns."""
-    train = prepared.images["train"]
-    few = 4 * prepared.recipe.batch_size
+    train = cast(Images, context.images.split("train"))
+    few = 4 * context.setting.recipe.batch_size
     return Images(train.pixels[:few].clone(), train.labels[:few])
 
 
-def ttl_loop(prepared: Prepared, name: str = "full", augment: str = "none") -> int:
+def ttl_loop(context: RunContext, name: str = "full", augment: str = "none") -> int:
     """An epoch of ttl's training steps; validation is of four images, as `fit` needs some."""
-    train = some(prepared)
+    train = some(context)
     how = replace(recipe(name), augment=augment)
     last = how.phases[-1]
     how = replace(how, phases=(replace(last, stop=replace(last.stop, epochs=1)),))
     val = Images(train.pixels[:4], train.labels[:4])
-    fit(model_of(prepared), train, val, how, prepared.settings(0, prepared.points[-1]))
+    fit(model_of(context), train, val, how, settings_of(context.setting, 0, context.setting.whole.top))
     return len(train.labels)
 
 
-def epoch_of(prepared: Prepared, name: str) -> Callable[[], int]:
+def epoch_of(context: RunContext, name: str) -> Callable[[], int]:
     """An epoch of the last phase of a recipe, with its augmentation."""
-    return lambda: ttl_loop(prepared, name, "ttl")
+    return lambda: ttl_loop(context, name, "ttl")
 
 
-def bare_loop(prepared: Prepared, tensors: torch.Tensor) -> int:
+def bare_loop(context: RunContext, tensors: torch.Tensor) -> int:
     """The same steps as a person writes them, on tensors that are ready, validation of four images included."""
-    train = some(prepared)
-    model = model_of(prepared)
+    train = some(context)
+    model = model_of(context)
     model.train()
     labels = torch.from_numpy(train.labels)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
-    for index in torch.split(torch.randperm(len(labels)), prepared.recipe.batch_size):
+    for index in torch.split(torch.randperm(len(labels)), context.setting.recipe.batch_size):
         optimizer.zero_grad()
         loss = F.cross_entropy(model(tensors[index]), labels[index])
         loss.backward()  # type: ignore[no-untyped-call]
@@ -154,40 +152,39 @@ def bare_loop(prepared: Prepared, tensors: torch.Tensor) -> int:
     return len(labels)
 
 
-def feed(prepared: Prepared, augment: str) -> Iterator[torch.Tensor]:
+def feed(context: RunContext, augment: str) -> Iterator[torch.Tensor]:
     """Every training image once, as ttl hands them to the network."""
-    spec = prepared.backbone.spec
     batches = Feed(
-        prepared.images["train"],
+        context.images.split("train"),
         AUGMENTATIONS[augment],
-        Normalise(spec.mean, spec.std, "cpu"),
-        batch_size=prepared.recipe.batch_size,
+        context.normalise,
+        batch_size=context.setting.recipe.batch_size,
         generator=torch.Generator().manual_seed(0),
     )
     return (part.inputs for batch in batches for part in batch.parts)
 
 
-def image_folder(prepared: Prepared, workers: int) -> Iterator[torch.Tensor]:
+def image_folder(context: RunContext, workers: int) -> Iterator[torch.Tensor]:
     """The same images with the same crop, rotation and normalisation, by torchvision and a DataLoader."""
     from torchvision.datasets import ImageFolder
     from torchvision.transforms import v2
 
-    spec, augment = prepared.backbone.spec, AUGMENTATIONS["ttl"]
+    spec, augment = context.setting.network.spec, AUGMENTATIONS["ttl"]
     steps = [
-        v2.Resize((spec.image_size, spec.image_size), antialias=True),
+        v2.Resize(spec.sides, antialias=True),
         v2.RandomRotation(augment.max_rotation_degrees, interpolation=v2.InterpolationMode.BILINEAR),
-        v2.RandomResizedCrop(spec.image_size, scale=(augment.min_crop_scale**2, 1), ratio=(1, 1), antialias=True),
+        v2.RandomResizedCrop(spec.sides, scale=(augment.min_crop_scale**2, 1), ratio=(1, 1), antialias=True),
         v2.ToImage(),
         v2.ToDtype(torch.float32, scale=True),
         v2.Normalize(spec.mean, spec.std),
     ]
-    images = ImageFolder(prepared.config.data, v2.Compose(steps))
+    images = ImageFolder(context.setting.config.data, v2.Compose(steps))
     position = {path: number for number, (path, _) in enumerate(images.samples)}
-    root = Path(prepared.config.data)
-    chosen = [position[str(root / name)] for name in prepared.task.train.ids]
+    root = Path(context.setting.config.data)
+    chosen = [position[str(root / name)] for name in context.setting.task.train.ids]
     loader = torch.utils.data.DataLoader(
         torch.utils.data.Subset(images, chosen),
-        batch_size=prepared.recipe.batch_size,
+        batch_size=context.setting.recipe.batch_size,
         shuffle=True,
         num_workers=workers,
     )
@@ -199,12 +196,12 @@ def exhausted(batches: Iterable[torch.Tensor]) -> int:
     return sum(len(inputs) for inputs in batches)
 
 
-def peak_memory(prepared: Prepared, name: str) -> float:
+def peak_memory(context: RunContext, name: str) -> float:
     """MB of resident memory that an epoch of the recipe takes at most, less what the process takes before (Linux)."""
-    _ = prepared.images
+    context.images.all()
     Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts anew
     before = _status("VmRSS")
-    epoch_of(prepared, name)()
+    epoch_of(context, name)()
     return (_status("VmHWM") - before) / 1024
 
 

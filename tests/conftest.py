@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from consumers import pytest_runtest_makereport as pytest_runtest_makereport
+
 
 @pytest.fixture(scope="session")
 def realdata() -> Path:

@@ -1,5 +1,9 @@
+"""What is declared, what is shipped, and that the two are what is there."""
+
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -12,8 +16,16 @@ from typing import Any
 import pytest
 
 import ttl
+from import_statements import imported
 
 ROOT = Path(__file__).resolve().parents[1]
+IMPORTED_AS = {"pillow": "PIL", "scikit-learn": "sklearn"}
+"""Where it isn't the name of the distribution with underscores."""
+USED_WITHOUT_IMPORT = {
+    "onnxscript": "torch.onnx.export writes with it",
+    "pyarrow": "pandas reads Parquet with it",
+    "tensorboard": "torch.utils.tensorboard writes with it",
+}
 
 
 @pytest.fixture(scope="session")
@@ -73,3 +85,26 @@ def test_every_dependency_is_pinned_within_its_bounds(project: dict[str, Any]) -
     wanted = project["project"]["dependencies"] + project["project"]["optional-dependencies"]["dev"]
     for requirement in map(requirements.Requirement, [*wanted, *project["build-system"]["requires"]]):
         assert requirement.specifier.contains(pins[requirement.name]), requirement
+
+
+def third_parties(folder: Path) -> set[str]:
+    """The modules of others that the files of a folder import, at any depth."""
+    found = (imported(ast.parse(path.read_text(encoding="utf-8")), "", False) for path in folder.rglob("*.py"))
+    names = {name.partition(".")[0] for names in found for _, name in names}
+    own = {path.stem for path in folder.glob("*.py")} | {"ttl", ""}
+    return names - own - sys.stdlib_module_names - {"_typeshed"}  # mypy alone sees that one
+
+
+def modules(requirements: list[str]) -> set[str]:
+    """The modules that requirements bring."""
+    names = {re.split(r"[^\w.-]", requirement)[0] for requirement in requirements}
+    return {IMPORTED_AS.get(name, name.replace("-", "_")) for name in names - USED_WITHOUT_IMPORT.keys()}
+
+
+def test_all_that_is_imported_is_declared_and_all_that_is_declared_is_imported(project: dict[str, Any]) -> None:
+    extras = project["project"]["optional-dependencies"]
+    of_the_package = [extra for name, extra in extras.items() if name not in ("bench", "dev")]
+    declared = modules(sum(of_the_package, project["project"]["dependencies"]))
+    package, benchmarks = third_parties(ROOT / "ttl"), third_parties(ROOT / "benchmarks")
+    assert package == declared
+    assert benchmarks - declared == modules(extras["bench"])

@@ -31,7 +31,7 @@ def test_the_share_of_macs_is_reached_in_few_tries(power: float, tries: int, pru
     assert len(tried) - 1 <= tries
 
 
-def test_of_a_share_that_no_width_gives_the_nearest_is_told(pruning: ModuleType) -> None:
+def test_of_a_share_that_no_width_gives_the_nearest_is_taken(pruning: ModuleType) -> None:
     """Widths go in steps: half of the MACs are left, or a fifth."""
     assert pruning.nearest(0.3, lambda ratio: 0.5 if ratio < 0.6 else 0.2).macs_ratio == 0.2
     assert pruning.nearest(0.45, lambda ratio: 0.5 if ratio < 0.6 else 0.2).macs_ratio == 0.5

@@ -95,25 +95,18 @@ def read_sealed(path: Path) -> object | None:
     Raises:
         RunFolderError: it can't be read, isn't JSON, or was changed since it was written.
     """
-    content = read_object(path)
-    if isinstance(content, dict) and content.pop(SEAL, None) not in (None, digest_of(content)):
-        raise RunFolderError(f"{path} can't be trusted: it was changed after it was written; {REMEDY}")
-    return content
-
-
-def read_object(path: Path) -> object | None:
-    """The JSON values of a file; None where there is none.
-
-    Raises:
-        RunFolderError: it can't be read or isn't JSON.
-    """
     if not path.is_file():
         return None
     try:
-        content: object = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+        content: object = json.loads(text)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else f"it isn't JSON ({error})"
         raise RunFolderError(f"{path} can't be read: {why}; {REMEDY}") from error
+    if isinstance(content, dict) and SEAL in content:
+        as_written = dumps(content) == text  # a digit beyond a float's precision changes the text and no value
+        if content.pop(SEAL) != digest_of(content) or not as_written:
+            raise RunFolderError(f"{path} can't be trusted: it was changed after it was written; {REMEDY}")
     return content
 
 

@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from math import nan
 
 import pytest
 from rich.console import Console
@@ -22,7 +23,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def test_lines_tell_of_rate_and_time_left_only_after_a_silence(clock: Clock) -> None:
+def test_lines_give_rate_and_time_left_only_after_a_silence(clock: Clock) -> None:
     written: list[str] = []
     lines = console.Lines(written.append)
     lines(Note("begins"))
@@ -33,7 +34,7 @@ def test_lines_tell_of_rate_and_time_left_only_after_a_silence(clock: Clock) -> 
     assert written == ["begins"]
     clock.now = 31.0
     lines(EpochProgress(496, 640, "stem", 0))
-    assert written[1:] == ["  epoch 1 of at most 10, 16 images/s"]  # how long an epoch takes isn't known yet
+    assert written[1:] == ["  epoch 1 of at most 10, 16 images/s"]  # no epoch has ended that would give the time
     clock.now = 40.0
     lines(epoch(1))
     clock.now = 80.0
@@ -45,14 +46,14 @@ def test_lines_tell_of_rate_and_time_left_only_after_a_silence(clock: Clock) -> 
     assert written[4].endswith("(3 epochs, 120 s, seed 2)")
 
 
-def test_a_fine_tune_that_goes_on_says_from_where(clock: Clock) -> None:
+def test_a_fine_tune_that_goes_on_names_the_epoch(clock: Clock) -> None:
     written: list[str] = []
     lines = console.Lines(written.append)
     lines(started(done=4))
     assert written == ["stem: goes on from epoch 4"]
 
 
-def test_lines_tell_what_a_step_holds_and_what_is_left_of_it(clock: Clock) -> None:
+def test_lines_list_the_fine_tunes_of_a_step_and_the_time_left_of_it(clock: Clock) -> None:
     written: list[str] = []
     lines = console.Lines(written.append)
     for event in (batch("stem", "layer1.0", max_epochs=3), started(3), epoch(1), finished()):
@@ -70,11 +71,11 @@ def test_a_long_step_names_its_first_points_and_each_once() -> None:
     assert written == ["Step coarse: 18 fine-tunes (layer0, layer1, layer2, layer3, layer4, layer5 and 3 more)"]
 
 
-def test_lines_tell_of_what_was_paused_and_what_failed(clock: Clock) -> None:
+def test_lines_name_what_was_paused_and_what_failed(clock: Clock) -> None:
     written: list[str] = []
     lines = console.Lines(written.append)
-    lines(paused("stem", 2, 0.25, None, seed=1))
-    lines(paused("stem", 2, None))
+    lines(paused("stem", 0.25, nan, seed=1))
+    lines(paused("stem", nan, nan))
     lines(TrialFailed("layer1.0", 0, "The training loss is nan in epoch 1"))
     assert written == [
         "stem  validation AUPRC 0.2500  (paused after 2 epochs, seed 1)",
@@ -86,9 +87,9 @@ def test_lines_tell_of_what_was_paused_and_what_failed(clock: Clock) -> None:
 def test_lines_name_the_metrics_of_a_segmentation_the_one_that_chooses_first(clock: Clock) -> None:
     written: list[str] = []
     lines = console.Lines(written.append)
-    lines(segmented_paused(0.5, None))
-    lines(segmented(distance_unit="mm"))
-    lines(segmented(None))
+    lines(segmented_paused(0.5, nan))
+    lines(segmented())
+    lines(segmented(nan, distance_unit=""))
     assert written == [
         "stem  validation Dice 0.5000  (paused after 2 epochs)",
         "stem  validation Dice 0.7500  HD95 4.31 mm  Jaccard, pooled 0.5000  (3 epochs, 120 s)",
@@ -133,7 +134,7 @@ def test_the_terminal_shows_a_table_over_the_bars(clock: Clock) -> None:
     assert len(lines) == 5
 
 
-def test_the_table_is_headed_by_the_metric_as_soon_as_it_is_known(clock: Clock) -> None:
+def test_the_table_is_headed_by_the_metric_as_soon_as_an_epoch_names_it(clock: Clock) -> None:
     with terminal() as (display, _):
         display(batch("stem"))
         display(started())
@@ -149,12 +150,12 @@ def test_a_bar_goes_with_its_fine_tune_however_that_ends(clock: Clock) -> None:
             display(started(cut=cut))
         assert bars(display) == ["a (fine-tune 1)", "b (fine-tune 2)", "c (fine-tune 3)", "d (fine-tune 4)"]
         display(finished(cut="a"))
-        display(paused("b", 2, 0.5))
+        display(paused("b", 0.25, 0.5))
         display(TrialFailed("c", 0, "too little memory"))
         assert bars(display) == ["d (fine-tune 4)"]
 
 
-def test_a_bar_tells_how_far_how_fast_and_how_long(clock: Clock) -> None:
+def test_a_bar_gives_progress_rate_and_time_left(clock: Clock) -> None:
     with terminal() as (display, _):
         display(started(4, done=1))
         clock.now = 75.0
@@ -201,13 +202,13 @@ def test_without_a_step_there_is_only_the_bar(clock: Clock) -> None:
 
 def test_log_lines_stand_above_and_nothing_is_left_behind(clock: Clock) -> None:
     with terminal() as (display, screen):
-        display(Note("begins [bold]as told[/bold]"))
+        display(Note("begins [bold]as asked[/bold]"))
         display(batch("stem", "layer1.0"))
         display(started())
         display.live.refresh()
         display(finished())
     assert final_screen(screen.getvalue()) == [
-        "begins [bold]as told[/bold]",
+        "begins [bold]as asked[/bold]",
         "Step coarse: 2 fine-tunes (stem, layer1.0)",
         "stem  validation AUPRC 0.5000  AUROC 0.5000  accuracy 0.5000  (3 epochs, 120 s)",
     ]

@@ -11,14 +11,12 @@ import typer
 from typer.testing import CliRunner
 
 from ttl.cli import app
-from ttl.cli.field_types import typed_as, values
-from ttl.cli.flags import command_of, with_options
-from ttl.cli.help import Command, help_text
+from ttl.cli.flags import command_of, typed_as, with_options
+from ttl.cli.help import Command, help_text, values
 from ttl.config import RunConfig
 from ttl.export.options import ExportConfig
-from ttl.options.option import Option, as_typed
-from ttl.options.options import Options
-from ttl.options.values import Amount, Count, Place, Share, Text, Texts, Window
+from ttl.options.option import Option, Options, as_typed
+from ttl.options.values import Amount, Count, Place, Share, Size, Text, Texts, Window
 
 
 class Meal(Options):
@@ -33,6 +31,7 @@ class Meal(Options):
     calories: Annotated[Amount | None, Option("At most so many", "data")] = None
     spices: Annotated[Texts, Option("One of them", "data", flag="spice")] = ()
     between: Annotated[Window | None, Option("Centre and width of the hour", "machine", metavar="HOUR WIDTH")] = None
+    pan: Annotated[Size | None, Option("How large", "machine", metavar="SIDE|HxW")] = None
     book: Annotated[Place | None, Option("Where the recipe is", "output")] = None
     vegan: Annotated[bool, Option("Without meat", "data")] = False
     secret: Annotated[int, Option("In the file alone", "data", only_in_toml=True)] = 7
@@ -56,7 +55,7 @@ def served(*arguments: str) -> tuple[Meal, str]:
 
 def test_what_is_given_becomes_the_options() -> None:
     words = ["soup", "--heat", "low", "--guests", "2", "--salt", "0.5", "--calories", "1.5k", "--spice", "dill"]
-    options, _ = served(*words, "--spice", "thyme", "--between", "12", "3", "--vegan")
+    options, _ = served(*words, "--spice", "thyme", "--between", "12", "3", "--pan", "24x32", "--vegan")
     assert options == Meal(
         dish="soup",
         heat="low",
@@ -65,12 +64,14 @@ def test_what_is_given_becomes_the_options() -> None:
         calories=1500,
         spices=("dill", "thyme"),
         between=(12.0, 3.0),
+        pan=(24, 32),
         vegan=True,
     )
     assert command_of("cook", options) == (
         "ttl cook soup --heat low --guests 2 --salt 0.5 --calories 1500 --spice dill --spice thyme "
-        "--between 12.0 3.0 --vegan"
+        "--between 12.0 3.0 --pan 24x32 --vegan"
     )
+    assert command_of("cook", served("soup", "--pan", "24")[0]) == "ttl cook soup --pan 24"
     assert command_of("cook", Meal(dish="pea soup")) == "ttl cook 'pea soup'"
 
 
@@ -91,7 +92,7 @@ def test_the_help_lists_the_options_of_a_group_under_its_heading() -> None:
         "Arguments": ["DISH"],
         "Options": ["--tip", "--config", "--help"],
         "Data": ["--guests", "--salt", "--calories", "--spice", "--vegan"],
-        "Machine": ["--heat", "--between"],
+        "Machine": ["--heat", "--between", "--pan"],
     }
 
 
@@ -105,17 +106,19 @@ def test_the_help_lists_the_options_of_a_group_under_its_heading() -> None:
         ("calories", "At most so many.", "whole number, at least 1"),
         ("spices", "One of them.", "text; several"),
         ("between", "Centre and width of the hour.", "two numbers"),
+        ("pan", "How large.", "whole number, at least 16, at most 4096, or two numbers"),
         ("book", "Where the recipe is.", "path"),
         ("vegan", "Without meat.", "switch"),
     ],
 )
 def test_the_text_of_an_option(name: str, text: str, given: str) -> None:
-    assert help_text(Meal, name) == text
-    assert values(Meal.model_fields[name]) == given
+    field = Meal.model_fields[name]
+    assert (help_text(field, Meal.marks()[name]), values(field)) == (text, given)
 
 
-def test_amounts_are_typed_as_text() -> None:
+def test_amounts_and_sizes_are_typed_as_text() -> None:
     assert typed_as(Meal.model_fields["calories"]) is str
+    assert typed_as(Meal.model_fields["pan"]) is str
     assert typed_as(Meal.model_fields["between"]) == tuple[float, float]
 
 
@@ -133,7 +136,7 @@ def test_every_option_has_a_flag(verb: str, config: type[Options]) -> None:
     assert typed <= flags_of(verb)
 
 
-def test_a_verb_has_no_options_that_say_nothing_to_it() -> None:
+def test_a_verb_has_no_options_that_mean_nothing_to_it() -> None:
     every = {as_typed(name, option) for name, option in RunConfig.marks().items()}
     workers = {"--jobs", "--engine", "--ray-address", "--gpus"}
     costless = {"--out", "--lr", "--pool", "--dropout", "--select", "--margin", "--track"}

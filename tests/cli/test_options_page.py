@@ -16,6 +16,7 @@ def test_a_row_has_flag_values_default_meaning_and_verbs() -> None:
     rows = options_table(RunConfig).splitlines()
     assert sum(line.startswith("| `") for line in rows) == len(RunConfig.model_fields)
     assert (
-        "| `--image-size` | whole number, at least 16, at most 4096 | the backbone's; of a U-Net 256 | "
-        "Side of the square input, of a U-Net's crops, in pixels. | points, plan, run, search, finetune |"
+        "| `--image-size` | whole number, at least 16, at most 4096, or two numbers | the backbone's; of a U-Net 256 | "
+        "Pixels of the input, of a U-Net's crops: the side of a square, or height and width as 165x342. | "
+        "points, plan, run, search, finetune |"
     ) in rows

@@ -13,11 +13,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from ttl.cli import app
+from ttl.data.kind import kind_named
 from ttl.export.contract import Contract, Decoding, Provenance, to_properties
 from ttl.export.embed import embed_preprocessing
 
-SAID = Contract(
-    kind="binary",
+CONTRACT = Contract(
+    kind=kind_named("binary"),
     class_names=("dark", "bright"),
     sides=(4, 4),
     channels=3,
@@ -40,18 +41,18 @@ def network() -> onnx.ModelProto:
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 2])
     graph = helper.make_graph(nodes, "mean", [image], [logits], [weight])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    helper.set_model_props(model, to_properties(SAID))
+    helper.set_model_props(model, to_properties(CONTRACT))
     return model
 
 
-def test_both_files_say_the_same(tmp_path: Path) -> None:
+def test_both_files_give_the_same(tmp_path: Path) -> None:
     images = tmp_path / "images"
     images.mkdir()
     # Of one grey, so that resizing changes nothing: 255 is 1 after normalising, and its logits are -3 and 3.
     Image.new("L", (9, 5), 255).save(images / "white.png")
     Image.new("RGB", (2, 30), (0, 0, 0)).save(images / "black.png")
     onnx.save(network(), tmp_path / "plain.onnx")
-    onnx.save(embed_preprocessing(network(), SAID), tmp_path / "embedded.onnx")
+    onnx.save(embed_preprocessing(network(), CONTRACT), tmp_path / "embedded.onnx")
     for name in ("plain.onnx", "embedded.onnx"):
         result = CliRunner().invoke(app, ["predict", str(tmp_path / name), str(images), "--json"])
         assert result.exit_code == 0, result.output

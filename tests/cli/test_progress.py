@@ -54,7 +54,7 @@ def test_fine_tunes_are_numbered_as_they_begin_and_one_that_goes_on_keeps_its_nu
     run = followed(finished(cut="a", reused=True), batch("b", "c", seeds=2))
     for cut, seed in (("b", 0), ("c", 0), ("b", 1)):
         run.on(started(cut=cut, seed=seed))
-    run.on(paused("b", 2, 0.5))
+    run.on(paused("b", 0.25, 0.5))
     run.on(batch("b"))
     run.on(started(cut="b", done=2))
     assert {key: fine_tune.number for key, fine_tune in run.fine_tunes.items() if fine_tune.number} == {
@@ -73,7 +73,7 @@ def test_a_second_run_in_the_same_call_begins_anew_with_a_cut_of_the_first() -> 
 def test_what_is_left_of_a_step_goes_by_macs_and_the_median_epoch() -> None:
     due = (Due("stem", 0, 1e9), Due("layer1.0", 0, 2e9), Due("layer2.0", 0, 4e9))
     run = followed(BatchStarted("coarse", due, 10), started())
-    assert run.left() == "0 of 3 fine-tunes ended in this step"  # no epoch has shown what one takes
+    assert run.left() == "0 of 3 fine-tunes ended in this step"  # no epoch has ended that would give the time
     for number, seconds in ((1, 10.0), (2, 10.0), (3, 70.0)):
         run.on(epoch(number, seconds))
     # 10 s a billion: 7 epochs of 1, 10 of 2 and 10 of 4
@@ -102,7 +102,7 @@ def test_what_does_not_go_on_after_a_pause_was_stopped() -> None:
     run = followed(batch("stem", "layer1.0", max_epochs=2))
     for cut, value in (("stem", 0.25), ("layer1.0", 0.75)):
         run.on(started(cut=cut))
-        run.on(paused(cut, 2, 0.125, value))
+        run.on(paused(cut, 0.125, value))
     assert [row.state for row in run.rows()] == ["paused", "paused"]
     assert run.left() == ""
     run.on(batch("layer1.0"))
@@ -120,7 +120,7 @@ def test_the_seeds_of_a_point_are_one_row() -> None:
     run.on(started(seed=1))
     run.on(epoch(1, auprc=0.25, seed=1))
     assert run.rows() == [Row("stem", (3, 1), 0.375, "running")]
-    run.on(finished(seed=1, auprc=None))
+    run.on(finished(seed=1, auprc=nan))
     assert run.rows() == [Row("stem", (3, 3), 0.5, "done")]
 
 
@@ -132,7 +132,7 @@ def test_where_one_seed_failed_the_others_are_not_waited_for() -> None:
     assert run.left().endswith("(2 of 4 fine-tunes ended)")
 
 
-def test_what_is_on_disk_is_known_without_having_run() -> None:
+def test_what_is_on_disk_counts_without_having_run() -> None:
     run = followed(finished(reused=True), batch("layer1.0"), started(cut="layer1.0"))
     assert [(row.cut, row.state) for row in run.rows()] == [("stem", "done"), ("layer1.0", "running")]
     assert run.left() == "0 of 1 fine-tunes ended in this step"
@@ -143,18 +143,18 @@ def test_a_segmentation_is_followed_by_its_dice() -> None:
     assert (run.metric, run.rows()) == ("dice", [Row("stem", (1,), 0.5, "running")])
     run.on(segmented_epoch(2, 0.25))
     assert run.rows()[0].value == 0.5
-    run.on(segmented_paused(0.5, 0.625, None))
+    run.on(segmented_paused(0.5, 0.625, nan))
     assert run.rows() == [Row("stem", (3,), 0.625, "paused")]
     run.on(segmented(0.75))
     assert run.rows() == [Row("stem", (3,), 0.75, "done")]
 
 
-def test_what_does_not_name_its_metric_is_scored_by_auprc() -> None:
+def test_the_metric_is_named_by_the_first_epoch_or_the_first_fine_tune_on_disk() -> None:
     run = followed(batch("stem"), started())
     assert run.metric is None
     run.on(epoch(1, auprc=0.5))
     assert run.metric == "auprc"
-    assert followed(finished()).metric == "auprc"
+    assert followed(segmented()).metric == "dice"
 
 
 def test_rows_that_are_left_out_are_summed() -> None:

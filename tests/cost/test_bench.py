@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,12 @@ import pytest
 from toy_timed import onnx_file
 from ttl.cost import bench as protocol
 from ttl.cost import fresh
+from ttl.cost.alone import inspected
 from ttl.cost.bench import bench
-from ttl.cost.fresh import ask
+from ttl.cost.fresh import in_fresh_process
 from ttl.cost.session import available_threads
-from ttl.cost.subject import COMPILED, EAGER, Request, Setting, Subject
+from ttl.cost.subject import COMPILED, EAGER, Inspected, ModelTimes, Request, Setting, Subject, Timed
+from ttl.cost.worker import timed
 from ttl.errors import ExportError, LatencyError, UsageError
 
 A, FULL = Subject("a", Path("a.onnx")), Subject("full", Path("full.onnx"))
@@ -29,32 +31,30 @@ class Processes:
     """Answers requests: each call takes as many ms as the process's number plus the model's, each process 4 s."""
 
     def __init__(self) -> None:
-        self.asked: list[Request] = []
+        self.timing: list[Request] = []
+        self.alone: list[Request] = []
         self.failed = ""
         self.runs: int | None = None
 
-    def ask(self, request: Request) -> dict[str, Any]:
-        self.asked.append(request)
-        if request.alone:
-            return {"peak_memory_bytes": 1000 * request.setting.batch, "provider": "CPUExecutionProvider"}
-        models = [self.model(request, number, subject) for number, subject in enumerate(request.subjects)]
-        return {"models": models, "warm": request.seed[1] != 1, "seconds": 4.0}
+    def answer(self, work: Callable[[Request], Any], request: Request) -> Timed | Inspected:
+        if work is inspected:
+            self.alone.append(request)
+            return Inspected(1000 * request.setting.batch, "CPUExecutionProvider")
+        assert work is timed
+        self.timing.append(request)
+        models = tuple(self.model(request, number, subject) for number, subject in enumerate(request.subjects))
+        return Timed(models, warm=request.seed[1] != 1, seconds=4.0)
 
-    def model(self, request: Request, number: int, subject: Subject) -> dict[str, Any]:
-        times = [float(request.seed[1] + number)] * (self.runs or request.runs)
-        runtime = f"{subject.runtime} 1.0"
+    def model(self, request: Request, number: int, subject: Subject) -> ModelTimes:
+        times_ms = np.full(self.runs or request.runs, float(request.seed[1] + number))
         failed = self.failed if subject.runtime == COMPILED else ""
-        return {"runtime": runtime, "failed": failed, "cold_start_ms": 7.0, "times_ms": {"cpu": times}}
-
-    @property
-    def timing(self) -> list[Request]:
-        return [request for request in self.asked if not request.alone]
+        return ModelTimes(f"{subject.runtime} 1.0", 7.0, {"cpu": times_ms}, failed)
 
 
 @pytest.fixture
 def processes(monkeypatch: pytest.MonkeyPatch) -> Processes:
     fake = Processes()
-    monkeypatch.setattr(protocol, "ask", fake.ask)
+    monkeypatch.setattr(protocol, "in_fresh_process", fake.answer)
     monkeypatch.setattr(protocol, "check_file", lambda path: None)
     return fake
 
@@ -77,7 +77,7 @@ def test_what_a_process_leaves_of_the_seconds_the_others_have(processes: Process
     """60 s for six processes: ten for the first, and as each takes 4, (60 - 4 k) / (6 - k) for the others."""
     bench([A], batches=[1, 8], threads=[1], seconds=60.0)
     assert [request.seconds for request in processes.timing] == pytest.approx([10, 56 / 5, 13, 16, 22, 40])
-    processes.asked.clear()
+    processes.timing.clear()
     bench([A], threads=[1], seconds=3.0)
     assert [request.seconds for request in processes.timing] == pytest.approx([1, 0, 0])
 
@@ -85,14 +85,14 @@ def test_what_a_process_leaves_of_the_seconds_the_others_have(processes: Process
 def test_one_thread_and_all_are_what_is_asked_for_by_default(processes: Processes) -> None:
     found = bench([A])
     assert [times.threads for times in found.times] == sorted({1, available_threads()})
-    assert {request.setting.threads for request in processes.asked if request.alone} == {available_threads()}
+    assert {request.setting.threads for request in processes.alone} == {available_threads()}
 
 
 def test_pytorch_is_timed_in_processes_of_its_own(processes: Processes) -> None:
     found = bench([A, FULL, IN_TORCH, TORCH_FULL], threads=[1], processes=1)
     assert [request.subjects for request in processes.timing] == [(A, FULL), (IN_TORCH, TORCH_FULL)]
     assert [times.runtime for times in found.times] == ["onnxruntime 1.0"] * 2 + ["eager 1.0", "compiled 1.0"]
-    assert [request.subjects for request in processes.asked if request.alone] == [(A,), (FULL,), (IN_TORCH,)]
+    assert [request.subjects for request in processes.alone] == [(A,), (FULL,), (IN_TORCH,)]
     assert [times.peak_memory_bytes for times in found.times] == [1000, 1000, 1000, None]
     assert [times.provider for times in found.times] == ["CPUExecutionProvider"] * 3 + ["cpu"]
 
@@ -100,26 +100,26 @@ def test_pytorch_is_timed_in_processes_of_its_own(processes: Processes) -> None:
 def test_memory_may_be_left_out(processes: Processes) -> None:
     (times,) = bench([A], threads=[1], inspect=False).times
     assert times.peak_memory_bytes is None
-    assert processes.asked == processes.timing
+    assert (len(processes.timing), processes.alone) == (3, [])
 
 
-def test_what_can_not_be_compiled_is_told(processes: Processes) -> None:
+def test_what_can_not_be_compiled_is_named(processes: Processes) -> None:
     processes.failed = "no compiler"
     eager, compiled = bench([IN_TORCH, TORCH_FULL], threads=[1], runs=6).times
     assert (eager.failed, eager.runs) == ("", 6)
     assert (compiled.failed, compiled.runs, compiled.cold_starts_ms) == ("no compiler", 0, ())
 
 
-def test_fewer_runs_than_asked_for_are_told(processes: Processes) -> None:
+def test_fewer_runs_than_asked_for_are_reported(processes: Processes) -> None:
     processes.runs = 5
     assert bench([A], threads=[1], runs=200).cut_short
     assert not bench([A], threads=[1], runs=15).cut_short
 
 
-def test_what_begins_is_told(processes: Processes) -> None:
-    told: list[str] = []
-    bench([A], threads=[1], processes=2, tell=told.append)
-    assert told == [
+def test_what_begins_is_announced(processes: Processes) -> None:
+    lines: list[str] = []
+    bench([A], threads=[1], processes=2, tell=lines.append)
+    assert lines == [
         "a, onnxruntime, batch 1: memory",
         "onnxruntime, batch 1, threads 1: process 1 of 2",
         "onnxruntime, batch 1, threads 1: process 2 of 2",
@@ -142,7 +142,7 @@ def test_options_that_make_no_sense(options: dict[str, Any], message: str, proce
         bench([A], **options)
     with pytest.raises(UsageError, match="There is nothing to time"):
         bench([])
-    assert processes.asked == []
+    assert processes.timing == processes.alone == []
 
 
 def test_files_are_timed_in_fresh_processes(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_a_refusal_of_the_process_is_the_callers_error(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="doesn't exist or isn't a file"):
         bench([Subject("a", tmp_path / "a.onnx")])
     with pytest.raises(ExportError, match="doesn't exist or isn't a file"):
-        ask(Request((Subject("a", tmp_path / "a.onnx"),), Setting(1, 1)))
+        in_fresh_process(timed, Request((Subject("a", tmp_path / "a.onnx"),), Setting(1, 1)))
 
 
 @pytest.mark.parametrize(
@@ -178,13 +178,13 @@ def test_a_refusal_of_the_process_is_the_callers_error(tmp_path: Path) -> None:
 def test_a_process_that_dies_is_an_error(code: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fresh, "WORKER", (sys.executable, "-c", code))
     with pytest.raises(LatencyError, match=message):
-        ask(Request((A, FULL), Setting(1, 1)))
+        in_fresh_process(timed, Request((A, FULL), Setting(1, 1)))
 
 
 def test_an_interrupt_ends_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    begun: list[subprocess.Popen[str]] = []
+    begun: list[subprocess.Popen[bytes]] = []
 
-    class Interrupted(subprocess.Popen[str]):
+    class Interrupted(subprocess.Popen[bytes]):
         def communicate(self, *args: Any, **kwargs: Any) -> Any:
             begun.append(self)
             raise KeyboardInterrupt
@@ -192,10 +192,5 @@ def test_an_interrupt_ends_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setattr(subprocess, "Popen", Interrupted)
     monkeypatch.setattr(fresh, "WORKER", (sys.executable, "-c", "import time; time.sleep(600)"))
     with pytest.raises(KeyboardInterrupt):
-        ask(Request((A,), Setting(1, 1)))
+        in_fresh_process(timed, Request((A,), Setting(1, 1)))
     assert [process.returncode for process in begun] == [-9]
-
-
-def test_a_request_survives_json() -> None:
-    request = Request((A, IN_TORCH), Setting(2, 1, image_size=6), runs=3, seconds=1.5, seed=(4, 2), alone=True)
-    assert Request.from_json(json.loads(json.dumps(request.to_json()))) == request

@@ -13,7 +13,7 @@ from onnx import TensorProto
 import toy_timed
 from toy_timed import onnx_file
 from ttl.cost import callers, torch_callers
-from ttl.cost.callers import open_callers
+from ttl.cost.callers import BOUND, COPIES, open_callers
 from ttl.cost.subject import COMPILED, CUDA, EAGER, Setting, Subject
 from ttl.errors import LatencyError, UsageError
 
@@ -79,8 +79,8 @@ def test_on_cuda_with_copies_and_with_what_stays_on_the_gpu(monkeypatch: pytest.
     ("dims", "kind", "output"),
     [
         (["n", 3, 4, 4], TensorProto.FLOAT, (2, 3, 4, 4)),
-        (["n", 3, "h", "w"], TensorProto.FLOAT, (2, 3, 6, 6)),
-        (["n", "c", "h", "w"], TensorProto.FLOAT, (2, 3, 6, 6)),
+        (["n", 3, "h", "w"], TensorProto.FLOAT, (2, 3, 6, 5)),
+        (["n", "c", "h", "w"], TensorProto.FLOAT, (2, 3, 6, 5)),
         ([2, 1, 4, 4], TensorProto.FLOAT16, (2, 1, 4, 4)),
         (["n", 7], TensorProto.DOUBLE, (2, 7)),
     ],
@@ -89,7 +89,7 @@ def test_files_are_fed_what_they_declare(
     dims: list[int | str], kind: int, output: tuple[int, ...], tmp_path: Path
 ) -> None:
     subject = Subject("a", onnx_file(tmp_path / "a.onnx", dims, kind))
-    (caller,) = open_callers(subject, Setting(2, 1, image_size=6), RNG)
+    (caller,) = open_callers(subject, Setting(2, 1, sides=(6, 5)), RNG)
     (found,) = caller.call()
     assert found.shape == output
     assert (caller.runtime, caller.device) == (f"onnxruntime {ort.__version__}", "cpu")
@@ -164,11 +164,12 @@ def test_a_module_on_cuda_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None
         return OnGpu()
 
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: asked.append("wait"))
-    torch_callers._on_cuda(model, OnGpu())
-    torch_callers._on_cuda(model, OnGpu())()
+    bound, copying = (torch_callers._runner(model, OnGpu(), way) for way in (BOUND, COPIES))
+    assert asked == []
+    bound()
     assert asked == ["model", "wait"]
     asked.clear()
-    torch_callers._copying(model, OnGpu())()
+    copying()
     assert asked == ["to cuda", "model", "back", "wait"]
 
 

@@ -29,14 +29,14 @@ def median_ratio(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> Ratio:
 
 def times(model: str, *processes: Sequence[float], **more: object) -> Times:
     arrays = tuple(np.array(process, np.float64) for process in processes)
-    told = {"runtime": "onnxruntime 1.0", "device": "cpu", "batch": 1, "threads": 2, **more}
+    options = {"runtime": "onnxruntime 1.0", "device": "cpu", "batch": 1, "threads": 2, **more}
     return Times(
         model=model,
         provider="CPUExecutionProvider",
         times_ms=arrays,
         cold_starts_ms=tuple(float(10 * (n + 1)) for n in range(len(arrays))),
         peak_memory_bytes=2_000_000,
-        **told,
+        **options,
     )
 
 

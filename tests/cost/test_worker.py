@@ -1,8 +1,8 @@
-"""What a fresh process does, called in this one."""
+"""What a fresh process does, called in this one; and one for real."""
 
 from __future__ import annotations
 
-import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +12,11 @@ import torch
 
 import toy_timed
 from toy_timed import onnx_file
-from ttl.cost import memory, worker
+from ttl.cost import alone
+from ttl.cost.alone import inspected, provider_that_ran, shares
 from ttl.cost.fresh import WORKER
-from ttl.cost.provider import provider_that_ran, shares
-from ttl.cost.subject import COMPILED, EAGER, Request, Setting, Subject
-from ttl.cost.worker import answer
+from ttl.cost.subject import COMPILED, EAGER, Inspected, Request, Setting, Subject
+from ttl.cost.worker import timed
 
 ONE = Setting(1, 1)
 
@@ -42,17 +42,17 @@ def kernel(provider: str) -> dict[str, object]:
 
 
 def test_models_are_opened_called_and_timed_in_turns(file: Subject) -> None:
-    found = answer(Request((file, file), ONE, runs=7, seconds=100.0))
-    assert [len(model["times_ms"]["cpu"]) for model in found["models"]] == [7, 7]
-    assert all(model["cold_start_ms"] > 0 for model in found["models"])
-    assert found["seconds"] > 0
+    found = timed(Request((file, file), ONE, runs=7, seconds=100.0))
+    assert [model.times_ms["cpu"].shape for model in found.models] == [(7,), (7,)]
+    assert all(model.cold_start_ms > 0 for model in found.models)
+    assert found.seconds > 0
 
 
 def test_modules_are_called_once_before_the_first_is_timed(module: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first that is loaded is dropped after its call; the others are called cold, warming up, and in 5 rounds."""
     monkeypatch.setattr(torch, "compile", lambda model: model)
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
-    answer(Request((compiled(module), module), ONE, runs=5, seconds=1e-9))
+    timed(Request((compiled(module), module), ONE, runs=5, seconds=1e-9))
     assert [len(loaded.calls) for loaded in toy_timed.LOADED] == [1, 6, 6]
 
 
@@ -65,43 +65,47 @@ def test_what_can_not_be_compiled_is_left_out(module: Subject, monkeypatch: pyte
 
     monkeypatch.setattr(torch, "compile", fails)
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
-    found = answer(Request((module, compiled(module)), ONE, runs=5, seconds=1e-9))
-    assert [len(model["times_ms"]["cpu"]) for model in found["models"]] == [5, 0]
-    assert [model["failed"] for model in found["models"]] == ["", "RuntimeError: no working C++ compiler"]
-    alone = answer(Request((compiled(module),), ONE, runs=5))
-    assert (alone["warm"], alone["seconds"]) == (True, 0.0)
+    found = timed(Request((module, compiled(module)), ONE, runs=5, seconds=1e-9))
+    assert [len(model.times_ms["cpu"]) for model in found.models] == [5, 0]
+    assert [model.failed for model in found.models] == ["", "RuntimeError: no working C++ compiler"]
+    by_itself = timed(Request((compiled(module),), ONE, runs=5))
+    assert (by_itself.warm, by_itself.seconds) == (True, 0.0)
 
 
-def test_a_file_alone_is_measured_and_its_provider_seen(file: Subject, tmp_path: Path) -> None:
-    found = answer(Request((file,), ONE, alone=True))
-    assert found["provider"] == "CPUExecutionProvider"
-    assert found["peak_memory_bytes"] is None or found["peak_memory_bytes"] >= 0
+def test_a_file_alone_is_measured_and_its_provider_seen(
+    file: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alone.gc, "collect", lambda: 0)  # of a whole test session it takes seconds
+    found = inspected(Request((file,), ONE))
+    assert found.provider == "CPUExecutionProvider"
+    assert found.peak_memory_bytes is None or found.peak_memory_bytes >= 0
     assert list(tmp_path.iterdir()) == [file.path]
 
 
 def test_peak_memory_is_what_a_model_adds(file: Subject, module: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "resident_bytes", lambda: 5_000)
-    monkeypatch.setattr(worker, "peak_bytes", lambda: 9_000)
-    assert answer(Request((file,), ONE, alone=True))["peak_memory_bytes"] == 4_000
+    monkeypatch.setattr(alone, "forget_peak", lambda: None)  # collecting a test session's garbage takes a second
+    monkeypatch.setattr(alone, "resident_bytes", lambda: 5_000)
+    monkeypatch.setattr(alone, "peak_bytes", lambda: 9_000)
+    assert inspected(Request((file,), ONE)).peak_memory_bytes == 4_000
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
-    found = answer(Request((module,), ONE, alone=True))
-    assert found == {"peak_memory_bytes": 4_000, "provider": "cpu"}
-    monkeypatch.setattr(worker, "peak_bytes", lambda: None)
-    assert answer(Request((file,), ONE, alone=True))["peak_memory_bytes"] is None
+    assert inspected(Request((module,), ONE)) == Inspected(4_000, "cpu")
+    monkeypatch.setattr(alone, "peak_bytes", lambda: None)
+    assert inspected(Request((file,), ONE)).peak_memory_bytes is None
 
 
 def test_resident_memory_is_read_from_the_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    status, references = tmp_path / "status", tmp_path / "clear_refs"
+    status, references, collected = tmp_path / "status", tmp_path / "clear_refs", []
+    monkeypatch.setattr(alone.gc, "collect", lambda: collected.append("before"))
     status.write_text("Name:\tttl\nVmHWM:\t      40 kB\nVmRSS:\t      30 kB\n")
-    monkeypatch.setattr(memory, "STATUS", status)
-    monkeypatch.setattr(memory, "REFERENCES", references)
-    memory.forget_peak()
-    assert references.read_text() == "5"
-    assert (memory.resident_bytes(), memory.peak_bytes()) == (30 * 1024, 40 * 1024)
-    monkeypatch.setattr(memory, "STATUS", tmp_path / "nowhere")
-    monkeypatch.setattr(memory, "REFERENCES", tmp_path / "no folder" / "clear_refs")
-    memory.forget_peak()
-    assert (memory.resident_bytes(), memory.peak_bytes()) == (None, None)
+    monkeypatch.setattr(alone, "STATUS", status)
+    monkeypatch.setattr(alone, "REFERENCES", references)
+    alone.forget_peak()
+    assert (references.read_text(), collected) == ("5", ["before"])
+    assert (alone.resident_bytes(), alone.peak_bytes()) == (30 * 1024, 40 * 1024)
+    monkeypatch.setattr(alone, "STATUS", tmp_path / "nowhere")
+    monkeypatch.setattr(alone, "REFERENCES", tmp_path / "no folder" / "clear_refs")
+    alone.forget_peak()
+    assert (alone.resident_bytes(), alone.peak_bytes()) == (None, None)
 
 
 def test_the_provider_that_ran_is_that_of_the_nodes() -> None:
@@ -118,12 +122,13 @@ def test_a_profile_is_of_a_real_call(file: Subject, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file.path]
 
 
-def test_the_answer_is_all_that_is_on_standard_output_and_torch_is_not_imported(file: Subject) -> None:
+def test_the_answer_is_all_that_is_on_standard_output_and_nothing_slow_is_imported(file: Subject) -> None:
     """Imports of the child are listed on its standard error."""
-    request = json.dumps(Request((file,), ONE, runs=5, seconds=1e-9).to_json())
+    request = pickle.dumps((timed, Request((file,), ONE, runs=5, seconds=1e-9)))
     command = [sys.executable, "-X", "importtime", *WORKER[1:]]
-    done = subprocess.run(command, input=request, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["models"][0]["times_ms"].keys() == {"cpu"}
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    done = subprocess.run(command, input=request, capture_output=True, check=True)
+    (model,) = pickle.loads(done.stdout).models
+    assert {device: len(times_ms) for device, times_ms in model.times_ms.items()} == {"cpu": 5}
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.decode().splitlines()}
     assert "ttl.cost.callers" in imported
-    assert not imported & {"torch", "timm", "scipy", "sklearn"}
+    assert not imported & {"torch", "timm", "scipy", "sklearn", "pydantic", "ttl.cost.bench"}

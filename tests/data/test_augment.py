@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from ttl.data import AUGMENTATIONS, Augment, augmentation
-from ttl.data.augment import _grid
+from ttl.data.modality.augment import _grid
 from ttl.errors import UsageError
 
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,10 @@ from PIL import Image
 
 from ttl.data import Samples, decode, load_task
 from ttl.data import cache as cache_module
+from ttl.data.cache import read_cached
 from ttl.errors import DataError, UsageError
 
-from .toys import class_folders, noise, save, truncate_file
+from .toys import class_folders, flip_byte, noise, save, truncate_file
 
 
 class Unreadable:
@@ -83,11 +86,37 @@ def test_writing_to_the_tensor_does_not_reach_the_file(train: Samples, tmp_path:
     assert torch.equal(decode(train, image_size=8, cache_dir=tmp_path / "cache"), kept)
 
 
-def test_a_damaged_file_is_written_anew(train: Samples, tmp_path: Path) -> None:
-    whole = decode(train, image_size=8, cache_dir=tmp_path / "cache").clone()
+@pytest.mark.parametrize(
+    "damage",
+    [
+        truncate_file,
+        lambda path: flip_byte(path, 0),  # of the header
+        lambda path: flip_byte(path, -33),  # of the last pixel
+        lambda path: flip_byte(path, -1),  # of the digest
+        lambda path: path.write_bytes(path.read_bytes() + b"\0"),
+        lambda path: path.write_bytes(b""),
+    ],
+)
+def test_a_damaged_file_is_noticed_and_written_anew(
+    train: Samples, tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    first = decode(train, image_size=8, cache_dir=tmp_path / "cache")
     (path,) = (tmp_path / "cache").iterdir()
-    truncate_file(path)
-    assert torch.equal(decode(train, image_size=8, cache_dir=tmp_path / "cache"), whole)
+    whole = path.read_bytes()
+    assert whole[-32:] == hashlib.sha256(first.numpy().tobytes()).digest()
+    assert np.array_equal(read_cached(path), first.numpy())
+    damage(path)
+    assert read_cached(path) is None
+    assert torch.equal(decode(train, image_size=8, cache_dir=tmp_path / "cache"), decode(train, image_size=8))
+    assert path.read_bytes() == whole
+
+
+def test_a_file_of_another_shape_is_no_cache(train: Samples, tmp_path: Path) -> None:
+    kept = decode(train, image_size=8, cache_dir=tmp_path / "cache").clone()
+    decode(train, image_size=9, cache_dir=tmp_path / "other")
+    (path,), (other,) = (tmp_path / "cache").iterdir(), (tmp_path / "other").iterdir()
+    path.write_bytes(other.read_bytes())
+    assert torch.equal(decode(train, image_size=8, cache_dir=tmp_path / "cache"), kept)
 
 
 def test_a_full_disk(train: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+import pytest
+
+from ttl import typed
 from ttl.data import describe, load_task
+from ttl.data.describe import Description
+from ttl.data.task import SPLITS
+from ttl.errors import RunFolderError
 
 from .toys import class_folders, noise, save
 
@@ -12,18 +17,16 @@ def test_it_counts_and_measures(tmp_path: Path) -> None:
     class_folders(tmp_path / "set", {"a": 5, "b": 3})  # 12 wide, 10 high
     save(tmp_path / "set" / "a" / "large.png", noise(0, (40, 30)))
     task = load_task(tmp_path / "set")
-    about = describe(task)
+    about = typed.to_json(describe(task))
     assert about == {
         "name": "set",
         "kind": "binary",
         "class_names": ["a", "b"],
         "images": 9,
         "channels": 1,
-        "splits": {
-            "train": {"images": 5, "classes": {"a": 4, "b": 1}, "groups": None},
-            "val": {"images": 2, "classes": {"a": 1, "b": 1}, "groups": None},
-            "test": {"images": 2, "classes": {"a": 1, "b": 1}, "groups": None},
-        },
+        "counts": {"train": {"a": 4, "b": 1}, "val": {"a": 1, "b": 1}, "test": {"a": 1, "b": 1}},
+        "split_images": {"train": 5, "val": 2, "test": 2},
+        "groups": {"train": None, "val": None, "test": None},
         "width_px": {"min": 12, "median": 12.0, "max": 40},
         "height_px": {"min": 10, "median": 10.0, "max": 30},
         "groups_shared": None,
@@ -34,7 +37,23 @@ def test_it_counts_and_measures(tmp_path: Path) -> None:
             "Leak check: no image is in two splits, not even saved anew.",
         ],
     }
-    assert json.loads(json.dumps(about)) == about
+    assert typed.from_json(Description, about, where="report.json") == describe(task)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"kind": "ranking"}, "report.json .*: the field kind: there is no kind of task 'ranking': there are binary"),
+        ({"groups": {"train": None}}, "groups has not just train, val, test"),
+        ({"counts": {split: {"a": 1} for split in SPLITS}}, "counts has not just the class names"),
+    ],
+)
+def test_a_file_that_holds_something_else_is_no_description(
+    tmp_path: Path, changes: dict[str, object], said: str
+) -> None:
+    about = typed.to_json(describe(load_task(class_folders(tmp_path / "set", {"a": 3, "b": 3}))))
+    with pytest.raises(RunFolderError, match=said):
+        typed.from_json(Description, about | changes, where="report.json")
 
 
 def test_it_names_the_images_that_are_in_two_splits(tmp_path: Path) -> None:
@@ -43,7 +62,8 @@ def test_it_names_the_images_that_are_in_two_splits(tmp_path: Path) -> None:
             save(
                 tmp_path / "parts" / split / label / "0.png", noise(image + 10 * (label == "b") * len(split), (40, 40))
             )
-    found = describe(load_task(tmp_path / "parts"))["duplicates"]
-    assert (found["pairs"], found["identical"], found["images"]) == (1, 1, 1)
-    (pair,) = found["first"]
-    assert (pair["a_split"], pair["b_split"], pair["kind"]) == ("train", "test", "identical")
+    found = describe(load_task(tmp_path / "parts")).duplicates
+    assert found is not None
+    assert (found.pairs, found.identical, found.images) == (1, 1, 1)
+    (pair,) = found.first
+    assert (pair.a_split, pair.b_split, pair.kind) == ("train", "test", "identical")

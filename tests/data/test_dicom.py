@@ -15,8 +15,9 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEGLSLossless, RLELossless, generate_uid
 
 from ttl.data import load_task, open_image
-from ttl.data.folder import read_folder
-from ttl.data.image import Facts, check_image
+from ttl.data.modality.facts import Facts
+from ttl.data.modality.image import check_image
+from ttl.data.readers.class_folders import read_folder
 from ttl.data.sources import ArraySource
 from ttl.errors import DataError, UsageError
 
@@ -103,7 +104,7 @@ def test_a_source_tells_rows_and_columns_and_nan_where_unknown(tmp_path: Path) -
     expected = [[0.5, 0.25], [np.nan, np.nan], [3, 4]]
     np.testing.assert_array_equal(records.source.spacing_mm, expected * 2)
     np.testing.assert_array_equal(records.pick([2, 1]).source.spacing_mm, [[3, 4], [np.nan, np.nan]])
-    unknown = ArraySource(np.zeros((2, 4, 4), np.uint8)).spacing_mm
+    unknown = ArraySource.of(np.zeros((2, 4, 4), np.uint8)).spacing_mm
     assert unknown.shape == (2, 2)
     assert np.isnan(unknown).all()
 

@@ -17,10 +17,10 @@ from ttl.data.duplicates import (
     keep_together,
     perceptual_hash,
 )
-from ttl.data.folder import read_folder
+from ttl.data.readers.class_folders import read_folder
 from ttl.data.sources import ArraySource
 from ttl.data.task import Duplicate
-from ttl.errors import DataError, UsageError
+from ttl.errors import DataError
 
 from .toys import class_folders, noise
 
@@ -39,7 +39,7 @@ def picture(seed: int, size: tuple[int, int] = (160, 120)) -> Pixels:
 def arrays(*pixels: Pixels, name: str = "x") -> Samples:
     """A split named by its ids: x/0, x/1, ..."""
     ids = tuple(f"{name}/{i}" for i in range(len(pixels)))
-    return Samples(ids, np.zeros(len(ids), np.int64), ArraySource(np.stack(pixels)), np.arange(len(ids)))
+    return Samples(ids, np.zeros(len(ids), np.int64), ArraySource.of(np.stack(pixels)), np.arange(len(ids)))
 
 
 def files(root: Path, images: dict[str, Image.Image], **options: object) -> dict[str, Samples]:
@@ -80,7 +80,7 @@ def test_within_tells_each_pair_of_one_split_once() -> None:
 
 
 def test_positions_are_those_of_the_split_and_not_of_the_source() -> None:
-    source = ArraySource(np.stack([picture(1), picture(2), picture(1), picture(3)]))
+    source = ArraySource.of(np.stack([picture(1), picture(2), picture(1), picture(3)]))
     ids = ("p", "q", "r", "s")
     train, test = (
         Samples(tuple(ids[i] for i in index), np.zeros(2, np.int64), source, np.array(index))
@@ -173,22 +173,16 @@ def test_half_of_the_bits_are_set_and_detail_has_length_one() -> None:
 def test_many_images_go_through_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = [picture(i, (32, 32)) for i in range(10)]
     splits = {"a": arrays(*pixels, name="a"), "b": arrays(*pixels[::-1], name="b")}
-    expected = find_duplicates(splits, max_distance=256)
+    monkeypatch.setattr("ttl.data.duplicates.MAX_DISTANCE", 256)
+    expected = find_duplicates(splits)
     monkeypatch.setattr("ttl.data.duplicates.CELLS", 25)
     monkeypatch.setattr("ttl.data.duplicates.CONFIRMED", 3)
-    assert find_duplicates(splits, max_distance=256) == expected
+    assert find_duplicates(splits) == expected
     assert told(expected) == [(f"a/{i}", f"b/{9 - i}", "identical") for i in range(10)]
 
 
-def test_progress_counts_every_image() -> None:
-    seen: list[tuple[int, int]] = []
-    splits = {"a": arrays(picture(1), picture(2)), "b": arrays(picture(3))}
-    find_duplicates(splits, on_progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(1, 3), (2, 3), (3, 3)]
-
-
 def test_a_split_without_images() -> None:
-    empty = Samples((), np.zeros(0, np.int64), ArraySource(np.zeros((0, 4, 4), np.uint8)), np.zeros(0, np.int64))
+    empty = Samples((), np.zeros(0, np.int64), ArraySource.of(np.zeros((0, 4, 4), np.uint8)), np.zeros(0, np.int64))
     assert find_duplicates({"a": arrays(picture(1)), "b": empty}, within=True) == []
 
 
@@ -197,12 +191,6 @@ def test_an_image_that_went_bad_since(tmp_path: Path) -> None:
     (tmp_path / "b" / "0.jpg").write_bytes(b"")
     with pytest.raises(DataError, match=r"b/0\.jpg can't be read \(.*\): repair or remove it"):
         find_duplicates(splits)
-
-
-@pytest.mark.parametrize("distance", [-1, 257])
-def test_no_such_distance(distance: int) -> None:
-    with pytest.raises(UsageError, match=f"max_distance is {distance}: a number of bits from 0 to 256"):
-        find_duplicates({}, max_distance=distance)
 
 
 def pair(a: str, b: str) -> Duplicate:
@@ -221,11 +209,6 @@ def test_without_duplicates_everyone_is_alone() -> None:
 def test_a_duplicate_joins_whole_groups() -> None:
     groups = ["Ann", "Ann", "Bob", "Bob", "Cy"]
     assert keep_together("abcde", [pair("d", "a")], groups) == ("Ann", "Ann", "Ann", "Ann", "Cy")
-
-
-def test_a_stranger_among_the_duplicates() -> None:
-    with pytest.raises(UsageError, match="The duplicate z isn't among the 2 samples: look for duplicates in the same"):
-        keep_together("ab", [pair("a", "z")])
 
 
 def test_a_split_drawn_by_what_is_kept_together_tears_nothing(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from ttl.data.image import Facts, check_image, open_image, to_pixels
+from ttl.data.modality.facts import Facts
+from ttl.data.modality.image import check_image, open_image, to_pixels
 from ttl.errors import DataError, UsageError
 
 from .toys import noise, save

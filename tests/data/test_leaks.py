@@ -35,7 +35,7 @@ def test_a_manifest_is_a_task_whose_patients_stay_whole(tmp_path: Path) -> None:
     places = {split: set(samples.groups or ()) for split, samples in task.splits.items()}
     assert sum(len(found) for found in places.values()) == len(set.union(*places.values()))
     assert "10 groups (patients); 0 shared between splits." in task.notes
-    assert describe(task)["groups_shared"] == 0
+    assert describe(task).groups_shared == 0
 
 
 def test_several_label_columns_are_a_multilabel_task(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_several_label_columns_are_a_multilabel_task(tmp_path: Path) -> None:
     assert (task.kind, task.class_names) == ("multilabel", ("edema", "mass", "nodule"))
     assert task.train.labels.shape == (len(task.train), 3)
     assert set(np.unique(task.train.labels)) == {-1, 0, 1}
-    counts = describe(task)["splits"]["train"]["classes"]
+    counts = describe(task).counts["train"]
     assert counts == {name: int((task.train.labels[:, i] == 1).sum()) for i, name in enumerate(task.class_names)}
 
 

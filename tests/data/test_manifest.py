@@ -10,8 +10,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from ttl.data.folder import read_folder
-from ttl.data.manifest import read_manifest
+from ttl.data.pool import Progress
+from ttl.data.readers.class_folders import read_folder
+from ttl.data.readers.manifest import read_manifest
+from ttl.data.readers.readable import Reading
+from ttl.data.readers.table_file import Columns
+from ttl.data.records import Records
 from ttl.errors import DataError
 
 from .toys import class_folders, noise, save, truncate_file
@@ -29,9 +33,13 @@ def written(folder: Path, text: str, name: str = "set.csv", images: str = "abcd"
     return path
 
 
+def read(path: Path, skip_bad: bool = False, on_progress: Progress | None = None, **columns: object) -> Records:
+    return read_manifest(path, Columns(**columns), Reading(skip_bad=skip_bad, on_progress=on_progress))
+
+
 def refused(path: Path, text: str, **options: object) -> None:
     with pytest.raises(DataError, match=re.escape(text)):
-        read_manifest(path, **options)
+        read(path, **options)
 
 
 def test_columns_are_found_by_their_names(tmp_path: Path) -> None:
@@ -39,7 +47,7 @@ def test_columns_are_found_by_their_names(tmp_path: Path) -> None:
         "Patient ID,Age,Path,Diagnosis,Split\nP1,7,b.png,sick,train\nP2,,a.png,healthy,Validation\n"
         "P1,9,c.png,sick,dev\nP3,9,d.png,healthy,testing\n"
     )
-    records = read_manifest(written(tmp_path, text))
+    records = read(written(tmp_path, text))
     assert (records.name, records.class_names) == ("set", ("healthy", "sick"))
     assert records.ids == ("a.png", "b.png", "c.png", "d.png")
     assert records.labels.tolist() == [0, 1, 1, 0]
@@ -57,21 +65,19 @@ def test_columns_are_found_by_their_names(tmp_path: Path) -> None:
 
 def test_columns_that_are_given_win_and_need_no_note(tmp_path: Path) -> None:
     text = "image,label,scan,grade,who,part\nx,same,a.png,g1,P1,train\ny,same,b.png,g2,P2,test\n"
-    records = read_manifest(
-        written(tmp_path, text), image_column="scan", label_columns=["grade"], group_column="who", split_column="part"
-    )
+    records = read(written(tmp_path, text), image="scan", labels=("grade",), group="who", split="part")
     assert (records.ids, records.class_names) == (("a.png", "b.png"), ("g1", "g2"))
     assert (records.groups, records.given, records.notes) == (("P1", "P2"), ("train", "test"), ())
 
 
 def test_names_of_the_image_column(tmp_path: Path) -> None:
     for name in ("image", "PATH", "file", "filename", "File Path", "image_path", "Path"):
-        assert read_manifest(written(tmp_path, ROWS.replace("image", name))).ids == ("a.png", "b.png", "c.png")
+        assert read(written(tmp_path, ROWS.replace("image", name))).ids == ("a.png", "b.png", "c.png")
 
 
 def test_of_several_such_columns_the_first_usual_name_wins(tmp_path: Path) -> None:
     text = "target,file,image,label\nq,x,a.png,1\nq,x,b.png,2\n"
-    assert read_manifest(written(tmp_path, text)).class_names == ("1", "2")
+    assert read(written(tmp_path, text)).class_names == ("1", "2")
 
 
 @pytest.mark.parametrize(
@@ -87,14 +93,14 @@ def test_classes_are_text_and_whole_numbers_are_sorted_as_such(
     tmp_path: Path, values: list[str], names: tuple[str, ...], labels: list[int]
 ) -> None:
     rows = "".join(f"{letter}.png,{value}\n" for letter, value in zip("abcd", values, strict=True))
-    records = read_manifest(written(tmp_path, "image,label\n" + rows))
+    records = read(written(tmp_path, "image,label\n" + rows))
     assert (records.class_names, records.labels.tolist()) == (names, labels)
     assert (records.groups, records.given) == (None, None)
 
 
 def test_several_label_columns_are_one_class_each(tmp_path: Path) -> None:
     text = "image,edema,mass\na.png,1,No\nb.png,0.0,\nc.png,1.0,TRUE\nd.png,-1.0,nan\n"
-    records = read_manifest(written(tmp_path, text), label_columns=["mass", "edema"])
+    records = read(written(tmp_path, text), labels=("mass", "edema"))
     assert records.class_names == ("mass", "edema")
     assert records.labels.dtype == np.int64
     assert records.labels.tolist() == [[0, 1], [-1, 0], [1, 1], [-1, -1]]
@@ -103,7 +109,7 @@ def test_several_label_columns_are_one_class_each(tmp_path: Path) -> None:
 def test_a_cell_of_several_label_columns_that_says_nothing(tmp_path: Path) -> None:
     text = "image,x,y\na.png,0,0\n\nb.png,1,maybe\nc.png,0,2\nd.png,1,1\n"
     path = written(tmp_path, text)
-    refused(path, f"'y' of {path} has row 4 ('maybe'), row 5 ('2'): with several label", label_columns=("x", "y"))
+    refused(path, f"'y' of {path} has row 4 ('maybe'), row 5 ('2'): with several label", labels=("x", "y"))
 
 
 @pytest.mark.parametrize(
@@ -112,9 +118,9 @@ def test_a_cell_of_several_label_columns_that_says_nothing(tmp_path: Path) -> No
 def test_a_label_column_of_one_value(tmp_path: Path, cells: str, found: str) -> None:
     text = f"image,x,y\na.png,0,{cells}\nb.png,1,{cells}\n"
     path = written(tmp_path, text)
-    refused(path, f"'y' of {path} has {found}: nothing can be learned from it", label_columns=("x", "y"))
+    refused(path, f"'y' of {path} has {found}: nothing can be learned from it", labels=("x", "y"))
     if cells:
-        refused(path, f"'y' of {path} has {found}: nothing can be learned from it", label_columns=["y"])
+        refused(path, f"'y' of {path} has {found}: nothing can be learned from it", labels=("y",))
 
 
 def test_relative_and_absolute_paths_and_folders(tmp_path: Path) -> None:
@@ -123,7 +129,7 @@ def test_relative_and_absolute_paths_and_folders(tmp_path: Path) -> None:
     save(folder / "deep" / "y.png")
     text = f"image,label\n../other/x.png,1\n{folder}/deep/y.png,2\n./b.png,1\n{tmp_path}/z.png,2\n"
     save(tmp_path / "z.png")
-    records = read_manifest(written(folder, text))
+    records = read(written(folder, text))
     assert records.ids == ("../other/x.png", f"{tmp_path}/z.png", "b.png", "deep/y.png")
     assert records.labels.tolist() == [0, 1, 0, 1]
 
@@ -132,7 +138,7 @@ def test_a_manifest_of_a_folder_gives_what_the_folder_gives(tmp_path: Path) -> N
     root = class_folders(tmp_path / "set", {"b": 3, "a": 2})
     lines = [f"{path.relative_to(root)},{path.parent.name}\n" for path in root.rglob("*.png")]
     (root / "m.csv").write_text("image,label\n" + "".join(lines))
-    manifest, folder = read_manifest(root / "m.csv"), read_folder(root)
+    manifest, folder = read(root / "m.csv"), read_folder(root)
     assert manifest.ids == folder.ids
     assert manifest.fingerprint() == folder.fingerprint()
 
@@ -144,7 +150,7 @@ def test_dialects(tmp_path: Path, separator: str, encoding: str, newline: str) -
     path = written(tmp_path, "")
     text = 'image, label\n"a.png",Käse\nb.png,dog\n'.replace(",", separator).replace("\n", newline)
     path.write_bytes(text.encode(encoding))
-    assert read_manifest(path).class_names == ("Käse", "dog")
+    assert read(path).class_names == ("Käse", "dog")
 
 
 @pytest.mark.parametrize("values", [[1, 2], [1.0, 2.0], ["1", " 2"], np.array([1, 2], np.float32)])
@@ -152,7 +158,7 @@ def test_parquet(tmp_path: Path, values: list[object]) -> None:
     pytest.importorskip("pyarrow")
     path = written(tmp_path, "", "set.parquet")
     pd.DataFrame({"image": ["a.png", "b.png"], "label": values, "fold": ["train", "test"]}).to_parquet(path)
-    records = read_manifest(path)
+    records = read(path)
     assert (records.class_names, records.labels.tolist()) == (("1", "2"), [0, 1])
     assert records.given == ("train", "test")
 
@@ -162,7 +168,7 @@ def test_parquet_with_gaps_and_truth_values(tmp_path: Path) -> None:
     path = written(tmp_path, "", "set.parquet")
     columns = {"image": ["a.png", "b.png", "c.png"], "x": [1, None, 0], "y": [True, False, None]}
     pd.DataFrame(columns).to_parquet(path)
-    assert read_manifest(path, label_columns=("x", "y")).labels.tolist() == [[1, 1], [-1, 0], [0, -1]]
+    assert read(path, labels=("x", "y")).labels.tolist() == [[1, 1], [-1, 0], [0, -1]]
 
 
 def test_parquet_that_holds_the_images_themselves(tmp_path: Path) -> None:
@@ -183,12 +189,12 @@ def test_parquet_that_is_damaged_and_parquet_without_pyarrow(tmp_path: Path, mon
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"image_column": "Imgae"}, "has no column 'Imgae': did you mean 'image'?"),
-        ({"label_columns": ["label", "lable2"]}, "has no column 'lable2': did you mean 'label'?"),
-        ({"split_column": "zzz"}, "has no column 'zzz': it has 'image', 'label'."),
-        ({"group_column": "label", "label_columns": ["label"]}, "The column 'label' of"),
-        ({"label_columns": ["image"]}, "no column of images that is called image or path or file or"),
-        ({"image_column": "label"}, "no column of labels that is called label or class or target or diagnosis"),
+        ({"image": "Imgae"}, "has no column 'Imgae': did you mean 'image'?"),
+        ({"labels": ("label", "lable2")}, "has no column 'lable2': did you mean 'label'?"),
+        ({"split": "zzz"}, "has no column 'zzz': it has 'image', 'label'."),
+        ({"group": "label", "labels": ("label",)}, "The column 'label' of"),
+        ({"labels": ("image",)}, "no column of images that is called image or path or file or"),
+        ({"image": "label"}, "no column of labels that is called label or class or target or diagnosis"),
     ],
 )
 def test_no_such_column(tmp_path: Path, options: dict[str, object], text: str) -> None:
@@ -244,16 +250,16 @@ def test_a_split_of_another_name(tmp_path: Path) -> None:
 def test_folds_that_are_numbers_are_no_split_unless_they_are_given(tmp_path: Path) -> None:
     text = "image,label,fold\na.png,1,0\nb.png,2,1\na.png,1,2\n"
     path = written(tmp_path, text)
-    records = read_manifest(path)
+    records = read(path)
     assert (records.ids, records.given) == (("a.png", "b.png"), None)
     assert records.notes[0] == "The column 'fold' ('0', '1', '2') says nothing of train, val or test: ignored."
-    refused(path, "names the image a.png twice, with different 'fold'", split_column="fold")
+    refused(path, "names the image a.png twice, with different 'fold'", split="fold")
 
 
 def test_an_image_that_is_named_twice_is_there_once(tmp_path: Path) -> None:
     path = written(tmp_path, ROWS + f"./b.png,dog\n{tmp_path}/b.png,dog\n")
     seen: list[tuple[int, int]] = []
-    records = read_manifest(path, on_progress=lambda done, total: seen.append((done, total)))
+    records = read(path, on_progress=lambda done, total: seen.append((done, total)))
     assert seen == [(1, 3), (2, 3), (3, 3)]
     assert records.ids == ("a.png", "b.png", "c.png")
     assert records.notes[1:] == ("2 rows of 5 repeated from above: ignored.",)
@@ -275,7 +281,7 @@ def test_missing_images(tmp_path: Path) -> None:
         f"5 of 8 images in {path} can't be found, from the manifest's folder on: row 5 ('no0.png'), "
         "row 6 ('no1.png'), row 7 ('no2.png') and 2 more: correct them, or go on without them with --skip-bad.",
     )
-    records = read_manifest(path, skip_bad=True)
+    records = read(path, skip_bad=True)
     assert records.ids == ("a.png", "b.png", "c.png")
     assert records.skipped == tuple(f"no{i}.png" for i in range(5))
     assert "5 unreadable images skipped: no0.png (No such file or directory), no1.png" in records.notes[1]
@@ -287,7 +293,7 @@ def test_damaged_images(tmp_path: Path) -> None:
     path = written(tmp_path, ROWS.replace("label", "label,group").replace("cat", "cat,7").replace("dog", "dog,8"))
     truncate_file(tmp_path / "a.png")
     refused(path, f"1 of 3 images in {path} can't be read: a.png (cut off before its end): repair or remove them, or")
-    records = read_manifest(path, skip_bad=True)
+    records = read(path, skip_bad=True)
     assert (records.ids, records.labels.tolist(), records.groups) == (("b.png", "c.png"), [1, 0], ("8", "7"))
     assert (len(records.source), records.skipped) == (2, ("a.png",))
     assert records.notes[1] == "1 unreadable image skipped: a.png (cut off before its end)."
@@ -296,4 +302,4 @@ def test_damaged_images(tmp_path: Path) -> None:
 def test_odd_images_are_noted(tmp_path: Path) -> None:
     path = written(tmp_path, ROWS)
     Image.fromarray(noise(1).astype(np.uint16) * 9).save(tmp_path / "a.png")
-    assert read_manifest(path).notes[1].startswith("1 image with more than 8 bits a pixel: stretched")
+    assert read(path).notes[1].startswith("1 image with more than 8 bits a pixel: stretched")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,10 @@ import torch
 from PIL import Image
 
 from ttl.data import Samples, load_task
-from ttl.data.pairs import Pairs, decode_pairs
+from ttl.data.cache import Pairs, decode_pairs
 from ttl.errors import DataError, UsageError
 
-from .toys import class_folders, noise, save, truncate_file
+from .toys import class_folders, flip_byte, noise, save, truncate_file
 
 SIZES = [(12, 10), (7, 5), (8, 8), (3, 9), (12, 10)]  # width, height
 
@@ -110,10 +111,11 @@ def test_writing_to_the_tensors_does_not_reach_the_file(train: Samples, tmp_path
     assert same(decode_pairs(train, cache_dir=tmp_path / "cache"), decode_pairs(train))
 
 
-def test_a_damaged_file_is_written_anew(train: Samples, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", [truncate_file, lambda path: flip_byte(path, 200)])
+def test_a_damaged_file_is_written_anew(train: Samples, tmp_path: Path, damage: Callable[[Path], Path]) -> None:
     decode_pairs(train, cache_dir=tmp_path / "cache")
     (path,) = (tmp_path / "cache").iterdir()
-    truncate_file(path)
+    damage(path)
     assert same(decode_pairs(train, cache_dir=tmp_path / "cache"), decode_pairs(train))
 
 

@@ -30,6 +30,13 @@ def class_folders(root: Path, counts: dict[str, int]) -> Path:
     return root
 
 
+def flip_byte(path: Path, position: int) -> Path:
+    data = bytearray(path.read_bytes())
+    data[position] ^= 0xFF
+    path.write_bytes(data)
+    return path
+
+
 def truncate_file(path: Path, keep: float = 0.5) -> Path:
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * keep)])

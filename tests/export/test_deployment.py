@@ -40,21 +40,21 @@ def test_the_python_there_runs(
     monkeypatch.chdir(tmp_path)
     (snippet,) = re.findall(r"```python\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL)
     exec(compile(snippet, str(DOC), "exec"), {})
-    said = ast.literal_eval(capsys.readouterr().out)
+    printed = ast.literal_eval(capsys.readouterr().out)
     (wanted,) = OnnxModel(exported.path, threads=1).predict_images([scan])
-    assert said == pytest.approx(dict(zip(contract.class_names, wanted.tolist(), strict=True)), abs=1e-3)
+    assert printed == pytest.approx(dict(zip(contract.class_names, wanted.tolist(), strict=True)), abs=1e-3)
 
 
 def test_the_steps_there_without_embedding(exported: ExportResult, scan: Image.Image) -> None:
     session = ort.InferenceSession(str(exported.path), providers=["CPUExecutionProvider"])
-    told = session.get_modelmeta().custom_metadata_map
-    said = {key.removeprefix("ttl."): json.loads(value) for key, value in told.items()}
+    metadata = session.get_modelmeta().custom_metadata_map
+    own = {key.removeprefix("ttl."): json.loads(value) for key, value in metadata.items()}
     red, green, blue = np.asarray(scan).astype(np.int64).transpose(2, 0, 1)
     grey = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
-    size, filters = said["image_size"], {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-    assert said["channels"] == 1
-    squashed = Image.fromarray(grey.astype(np.uint8)).resize((size, size), filters[said["interpolation"]])
-    channels = zip(said["mean"], said["std"], strict=True)
+    size, filters = own["image_size"], {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+    assert own["channels"] == 1
+    squashed = Image.fromarray(grey.astype(np.uint8)).resize((size, size), filters[own["interpolation"]])
+    channels = zip(own["mean"], own["std"], strict=True)
     image = np.stack([(np.asarray(squashed) / 255 - mean) / std for mean, std in channels])[None].astype(np.float32)
     (logits,) = session.run(None, {"image": image})
     powers = np.exp(logits[0])

@@ -13,11 +13,13 @@ import torch
 from PIL import Image
 from torch import nn
 
+from ttl.data.kind import KINDS
 from ttl.errors import ExportError
 from ttl.export.contract import Contract, Decoding
 from ttl.export.run import OnnxModel
 from ttl.export.to_file import export_model
 
+pytestmark = pytest.mark.usefixtures("translated_once")
 SIDES = (24, 40)
 SHAPES = [(24, 40), (90, 31), (200, 17), (31, 90), (5, 7), (41, 24), (160, 45)]
 
@@ -79,23 +81,10 @@ def test_embedded(classifier: nn.Module, oblong: Contract, interpolation: str, c
     assert OnnxModel(done.path, threads=1).predict_images(images).shape == (7, 2)
 
 
-class Drawing(nn.Module):
-    """Sees 5 x 5 pixels; takes multiples of 8 only."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, 1, 5, padding=2)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        n, _, h, w = images.shape
-        return self.conv(images.reshape(n, 3, h // 8, 8, w // 8, 8).reshape(n, 3, h, w))
-
-
 @pytest.mark.parametrize("free", [True, False])
-def test_a_segmentation_in_windows(oblong: Contract, free: bool, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    net, seen = Drawing().eval(), []
-    drawn = replace(oblong, kind="segmentation", class_names=("background", "nucleus"), divisor=8)
+def test_a_segmentation_in_windows(drawing: type[nn.Module], oblong: Contract, free: bool, tmp_path: Path) -> None:
+    net, seen = drawing(1).eval(), []
+    drawn = replace(oblong, kind=KINDS["segmentation"], class_names=("background", "nucleus"), divisor=8)
     path = tmp_path / "x.onnx"
     export_model(net, path, check_on=torch.randn(2, 3, *SIDES), contract=drawn, divisor=8 if free else None)
     model = OnnxModel(path, threads=1)
@@ -118,7 +107,7 @@ def test_a_segmentation_in_windows(oblong: Contract, free: bool, tmp_path: Path)
 
 
 def test_a_graph_with_another_number_of_outputs(classifier: nn.Module, oblong: Contract, tmp_path: Path) -> None:
-    three = replace(oblong, kind="multiclass", class_names=("a", "b", "c"))
+    three = replace(oblong, kind=KINDS["multiclass"], class_names=("a", "b", "c"))
     export_model(classifier, tmp_path / "x.onnx", check_on=torch.randn(2, 3, *SIDES), contract=three)
     with pytest.raises(
         ExportError, match=r"x\.onnx names 3 classes, and its graph gives \['batch', 2\]: export it again"

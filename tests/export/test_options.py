@@ -13,9 +13,9 @@ TARGETS = sorted((Path(__file__).parents[2] / "export").glob("*.toml"))
 
 @pytest.mark.parametrize("path", TARGETS, ids=lambda path: path.stem)
 def test_the_ready_targets_are_read(path: Path) -> None:
-    told = read_options(ExportConfig, path, {})
-    assert (told.precision == ("int8",)) == ("int8" in path.stem)
-    assert bool(told.devices) == ("gpu" in path.stem)
+    options = read_options(ExportConfig, path, {})
+    assert (options.precision == ("int8",)) == ("int8" in path.stem)
+    assert bool(options.devices) == ("gpu" in path.stem)
 
 
 def test_there_are_the_five_targets() -> None:
@@ -24,8 +24,8 @@ def test_there_are_the_five_targets() -> None:
 
 def test_a_flag_wins_over_the_file(tmp_path: Path) -> None:
     (tmp_path / "e.toml").write_text('precision = ["fp32", "int8"]\nweight-bits = 8\n')
-    told = read_options(ExportConfig, tmp_path / "e.toml", {"precision": ("fp16",)})
-    assert (told.precision, told.weight_bits) == (("fp16",), 8)
+    options = read_options(ExportConfig, tmp_path / "e.toml", {"precision": ("fp16",)})
+    assert (options.precision, options.weight_bits) == (("fp16",), 8)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from ttl.errors import ExportError
-from ttl.export.parity import check_parity
+from ttl.export.parity import Parity, check_parity
 
 IMAGES = torch.tensor([1.0, -2.0, 4.0]).reshape(3, 1, 1, 1)
 Writer = Callable[..., Path]
@@ -62,7 +62,7 @@ def test_difference_beyond_rounding(write: Writer) -> None:
 
 
 def test_scale_is_that_of_all_images(write: Writer) -> None:
-    """At batch 1 only the image 1.0 is seen; what rounding may do there is known from the image 4.0."""
+    """At batch 1 only the image 1.0 is seen; what rounding may do there follows from the image 4.0."""
     shift = 3e-4
     assert check_parity(Two(), write([1.0, 0.5], shift), IMAGES).max_abs == pytest.approx(shift, rel=1e-2)
     with pytest.raises(ExportError, match="differs from the model"):
@@ -77,6 +77,23 @@ def test_another_shape(write: Writer) -> None:
 def test_infinity_in_the_file(write: Writer) -> None:
     with pytest.raises(ExportError, match="exported file returns NaN or infinity"):
         check_parity(Two(), write([1.0, float("inf")]), IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("bias", "precision", "words"),
+    [(float("nan"), "fp32", "its own precision"), (1e5, "fp16", "half precision, whose numbers end at 65504")],
+)
+def test_a_model_without_a_number_to_compare_with(write: Writer, bias: float, precision: str, words: str) -> None:
+    class Shifted(Two):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bias = nn.Parameter(torch.tensor(bias))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) + self.bias
+
+    with pytest.raises(ExportError, match=f"model returns NaN or infinity on a real image in {words}"):
+        check_parity(Shifted().eval(), write([1.0, 0.5]), IMAGES, precision=precision)
 
 
 def test_decision_with_a_margin_must_agree(write: Writer) -> None:
@@ -103,3 +120,8 @@ def test_fixed_batch_inside_the_graph(tmp_path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
     with pytest.raises(ExportError, match="can't be run at batch 1"):
         check_parity(nn.Flatten(), path, IMAGES)
+
+
+def test_int8_is_left_to_the_metric_on_a_gpu_too() -> None:
+    parity = Parity(0.3, None, 1.0, (1, 2, 7), 0.3, 1e-6, 7, 1)
+    assert parity.check_on("cuda").wanted == "the metric decides"

@@ -16,12 +16,15 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from torch import nn
 
-from ttl.data.image import channels_first, open_image, to_pixels
+from ttl.data.kind import KINDS
+from ttl.data.modality.image import channels_first, open_image, to_pixels
 from ttl.errors import ExportError
 from ttl.export.contract import Contract, Decoding, from_properties, to_properties
-from ttl.export.embed import PIXELS, check, check_preprocessing, embed_preprocessing, pixels_of
+from ttl.export.embed import check, embed_preprocessing
+from ttl.export.embed.check import check_preprocessing
+from ttl.export.embed.preprocessing import PIXELS, pixels_of
 from ttl.export.run import OnnxModel
-from ttl.export.to_file import ExportResult, export_onnx
+from ttl.export.to_file import ExportResult
 
 SIZE = 32
 SHAPES = [(1, 1), (1, 500), (500, 1), (90, 40), (40, 90), (33, 31), (31, 33), (7, 5), (320, 317), (32, 32), (64, 32)]
@@ -52,14 +55,13 @@ def session_of(graph: onnx.ModelProto) -> ort.InferenceSession:
 def files(exported: ExportResult, contract: Contract, tmp_path_factory: pytest.TempPathFactory) -> Files:
     """The file with embedded preprocessing and the plain one, of the same network."""
 
-    def make(*, interpolation: str = "bilinear", **said: object) -> tuple[OnnxModel, OnnxModel]:
+    def make(*, interpolation: str = "bilinear", **changes: object) -> tuple[OnnxModel, OnnxModel]:
         folder = tmp_path_factory.mktemp("embedded")
-        said["decoding"] = Decoding(interpolation)
-        told = replace(contract, **said)
+        own = replace(contract, decoding=Decoding(interpolation), **changes)
         plain = onnx.load(exported.path)
-        helper.set_model_props(plain, to_properties(told))
+        helper.set_model_props(plain, to_properties(own))
         onnx.save(plain, folder / "plain.onnx")
-        onnx.save(embed_preprocessing(plain, told), folder / "embedded.onnx")
+        onnx.save(embed_preprocessing(plain, own), folder / "embedded.onnx")
         return OnnxModel(folder / "embedded.onnx", threads=1), OnnxModel(folder / "plain.onnx", threads=1)
 
     return make
@@ -104,7 +106,7 @@ def test_grey_is_pillows_exactly(files: Files) -> None:
 @pytest.mark.parametrize("kind", ["binary", "multilabel"])
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 def test_probabilities_are_the_training_pipelines(files: Files, kind: str, interpolation: str) -> None:
-    embedded, plain = files(kind=kind, interpolation=interpolation, channels=3)
+    embedded, plain = files(kind=KINDS[kind], interpolation=interpolation, channels=3)
     parity = check_preprocessing(embedded, plain, IMAGES)
     assert parity.images == len(IMAGES)
     assert parity.grey_levels <= 2
@@ -208,35 +210,30 @@ def test_names_inside_branches_are_kept_apart(contract: Contract) -> None:
     np.testing.assert_allclose(got, np.exp([1, 0]) / np.exp([1, 0]).sum(), rtol=1e-6)
 
 
-class Segmenter(nn.Module):
-    """Takes multiples of 8 only; sees 5 x 5 pixels, so that a wrong padding changes what lies at the edge."""
-
-    def __init__(self, outputs: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, outputs, 5, padding=2)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        n, _, h, w = images.shape
-        return self.conv(images.reshape(n, 3, h // 8, 8, w // 8, 8).reshape(n, 3, h, w))
-
-
 @pytest.fixture(scope="module", params=[1, 3])
-def drawing(
-    request: pytest.FixtureRequest, contract: Contract, tmp_path_factory: pytest.TempPathFactory
+def drawn(
+    request: pytest.FixtureRequest,
+    drawing: type[nn.Module],
+    contract: Contract,
+    remembering: Callable[..., onnx.ModelProto],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[OnnxModel, OnnxModel]:
+    """Files of a network with so many outputs: with embedded preprocessing, and plain."""
     folder = tmp_path_factory.mktemp("drawing")
-    torch.manual_seed(0)
     names = ("background", "one", "two")[: max(2, request.param)]
-    said = replace(contract, kind="segmentation", class_names=names, divisor=8, free_sides=True, channels=1)
-    net = Segmenter(request.param)
-    export_onnx(net, folder / "plain.onnx", check_on=torch.randn(2, 3, 16, 16), contract=said, divisor=8)
-    onnx.save(embed_preprocessing(onnx.load(folder / "plain.onnx"), said), folder / "embedded.onnx")
+    own = replace(
+        contract, kind=KINDS["segmentation"], class_names=names, sides=(24, 40), divisor=8, free_sides=True, channels=1
+    )
+    plain = remembering(drawing(request.param).eval(), torch.randn(2, 3, *own.sides), opset=None, divisor=8)
+    helper.set_model_props(plain, to_properties(own))
+    onnx.save(plain, folder / "plain.onnx")
+    onnx.save(embed_preprocessing(plain, own), folder / "embedded.onnx")
     return OnnxModel(folder / "embedded.onnx", threads=1), OnnxModel(folder / "plain.onnx", threads=1)
 
 
 @pytest.mark.parametrize("shape", [(16, 24), (13, 19), (3, 3), (1, 1), (1, 50), (4, 5), (61, 35)])
-def test_a_segmentation_is_padded_and_cropped(drawing: tuple[OnnxModel, OnnxModel], shape: tuple[int, int]) -> None:
-    embedded, plain = drawing
+def test_a_segmentation_is_padded_and_cropped(drawn: tuple[OnnxModel, OnnxModel], shape: tuple[int, int]) -> None:
+    embedded, plain = drawn
     image = image_of(*shape, "RGB")
     assert check_preprocessing(embedded, plain, [image, image.convert("L")]).max_abs < 1e-6
     (wanted,) = plain.maps([channels_first(image, 1)], in_windows=False)
@@ -248,7 +245,7 @@ def test_a_segmentation_is_padded_and_cropped(drawing: tuple[OnnxModel, OnnxMode
 
 def test_a_segmentation_of_fixed_sides(exported: ExportResult, contract: Contract) -> None:
     with pytest.raises(ExportError, match="takes only 32 x 32 pixels, so that larger images need windows"):
-        embed_preprocessing(onnx.load(exported.path), replace(contract, kind="segmentation"))
+        embed_preprocessing(onnx.load(exported.path), replace(contract, kind=KINDS["segmentation"]))
 
 
 @pytest.mark.realdata

@@ -12,16 +12,15 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
-import torchvision
 from onnx import NodeProto, TensorProto, helper, numpy_helper
-from PIL import Image
 from torch import nn
 
 from ttl.errors import ExportError, UsageError
-from ttl.export.quantize import Attempt, Verdict, calibrate, keep, quantize
-from ttl.export.quantize.qdq import Unit, units
-from ttl.export.quantize.sensitivity import outputs, signal_to_noise_db
-from ttl.export.to_file import ExportResult, export_onnx
+from ttl.export.quantize import Attempt, Verdict, keep, qdq, quantize
+from ttl.export.quantize.keep import outputs, signal_to_noise_db
+from ttl.export.quantize.qdq import units
+from ttl.export.to_file import ExportResult
+from ttl.export.translate import translate
 
 Array = npt.NDArray[np.float32]
 YES, NO = Verdict(True, "as good"), Verdict(False, "AUPRC 0.80, fp32 0.90")
@@ -99,8 +98,8 @@ def test_a_unit_is_a_weighted_node_and_what_is_done_to_its_output() -> None:
         helper.make_node("Relu", ["f"], ["logits"], name="last"),
     ]
     assert units(by_hand(nodes, {"s": 2.0, "w": pointwise(SAME)})) == (
-        Unit("first", ("first", "sigmoid", "silu", "relu of the first")),
-        Unit("second", ("second", "end of the block", "last")),
+        ("first", "sigmoid", "silu", "relu of the first"),
+        ("second", "end of the block", "last"),
     )
 
 
@@ -148,9 +147,7 @@ def test_the_file_computes_nearly_the_same_at_any_batch(
     assert signal_to_noise_db(wanted, found) > 15
 
 
-def test_the_file_is_small_and_tells_what_the_float_one_tells(
-    float_graph: onnx.ModelProto, int8: onnx.ModelProto
-) -> None:
+def test_the_file_is_small_and_described_as_the_float_one(float_graph: onnx.ModelProto, int8: onnx.ModelProto) -> None:
     assert int8.ByteSize() < 0.27 * float_graph.ByteSize()
     assert int8.metadata_props == float_graph.metadata_props
     for mine, original in ((int8.graph.input, float_graph.graph.input), (int8.graph.output, float_graph.graph.output)):
@@ -279,7 +276,7 @@ def test_nothing_is_left_behind_or_heard(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     verdicts = iter((NO, YES))
     if where != "nowhere":
-        monkeypatch.setattr(calibrate, where, stop)
+        monkeypatch.setattr(qdq, where, stop)
         with pytest.raises(KeyboardInterrupt):
             quantize(float_graph, images.numpy(), accept_all)
     else:
@@ -303,26 +300,11 @@ class Shrinker(nn.Module):
         return torch.as_tensor(self.last(torch.cat([back, image], 1)))
 
 
-def test_height_and_width_stay_free(images: torch.Tensor, tmp_path: Path) -> None:
+def test_height_and_width_stay_free(images: torch.Tensor) -> None:
     torch.manual_seed(0)
-    export_onnx(Shrinker(), tmp_path / "m.onnx", check_on=images, divisor=2)
-    graph = onnx.load(tmp_path / "m.onnx")
+    graph = translate(Shrinker().eval(), images, opset=None, divisor=2)
     done = quantize(graph, images.numpy(), accept_all)
     dims = [[dim.dim_param for dim in value.type.tensor_type.shape.dim] for value in done.graph.graph.input]
     assert dims == [["batch", "", "2*height_2", "2*width_2"]]
     other = np.ascontiguousarray(images.numpy()[:, :, :18, :10])
     assert signal_to_noise_db(outputs(graph, other), outputs(done.graph, other)) > 20
-
-
-@pytest.mark.realdata
-def test_seven_bits_give_the_same_with_and_without_integer_kernels(realdata: Path, tmp_path: Path) -> None:
-    model = torchvision.models.mobilenet_v2(num_classes=2)
-    weights = torch.load(realdata / "weights" / "mobilenet_v2.pth", weights_only=True)
-    model.load_state_dict(weights, strict=False)
-    paths = sorted((realdata / "xray").rglob("*.jpg"))[::50]
-    pixels = np.stack([np.asarray(Image.open(path).convert("RGB").resize((112, 112))) for path in paths])
-    images = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - 0.45) / 0.225
-    export_onnx(model, tmp_path / "m.onnx", check_on=images)
-    done = quantize(onnx.load(tmp_path / "m.onnx"), images.numpy(), accept_all)
-    as_written, rewritten = (outputs(done.graph, images.numpy(), optimize=optimize) for optimize in (False, True))
-    assert signal_to_noise_db(as_written, rewritten) > 15

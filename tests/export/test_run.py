@@ -24,19 +24,19 @@ def grey_pixels(n: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (n, 1, 32, 32), dtype=np.uint8)
 
 
-def expected(resnet: fx.GraphModule, contract: Contract, pixels: np.ndarray) -> np.ndarray:
+def expected(network: fx.GraphModule, contract: Contract, pixels: np.ndarray) -> np.ndarray:
     mean = torch.tensor(contract.mean).reshape(3, 1, 1)
     std = torch.tensor(contract.std).reshape(3, 1, 1)
     images = (torch.from_numpy(pixels).expand(-1, 3, -1, -1).float() / 255 - mean) / std
     with torch.no_grad():
-        return resnet(images).double().softmax(dim=1).numpy()
+        return network(images).double().softmax(dim=1).numpy()
 
 
-def test_predict_is_the_models_softmax(model: OnnxModel, resnet: fx.GraphModule, contract: Contract) -> None:
+def test_predict_is_the_models_softmax(model: OnnxModel, network: fx.GraphModule, contract: Contract) -> None:
     pixels = grey_pixels(5)
     got = model.predict(pixels, batch_size=2)
     assert got.dtype == np.float64
-    np.testing.assert_allclose(got, expected(resnet, contract, pixels), atol=1e-5)
+    np.testing.assert_allclose(got, expected(network, contract, pixels), atol=1e-5)
     np.testing.assert_allclose(got.sum(axis=1), 1.0)
 
 

@@ -1,22 +1,26 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from ttl.errors import ExportError
-from ttl.export.structure import check_structure, strip
+from ttl.errors import ExportError, GateError
+from ttl.export.structure import check_graph, check_structure, strip
 
 BN = ["image", "w", "w", "w", "w"]
 
 
-def graph_of(*nodes: NodeProto, batch: str | int = "batch", constants: tuple[str, ...] = ("w",)) -> onnx.ModelProto:
+def graph_of(
+    *nodes: NodeProto, batch: str | int = "batch", out: str | int = "batch", constants: tuple[str, ...] = ("w",)
+) -> onnx.ModelProto:
     graph = helper.make_graph(
         list(nodes),
         "by hand",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, 3, 2, 2])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, 3, 2, 2])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [out, 3, 2, 2])],
         [numpy_helper.from_array(np.ones(3, np.float32), name) for name in constants],
     )
     return helper.make_model(graph)
@@ -51,6 +55,8 @@ def test_training_inside_a_branch_is_refused() -> None:
 def test_fixed_batch_is_refused() -> None:
     with pytest.raises(ExportError, match="fixed the batch size of 'image' to 4"):
         check_structure(graph_of(helper.make_node("Relu", ["image"], ["logits"]), batch=4))
+    with pytest.raises(ExportError, match="fixed the batch size of 'logits' to 2: the model's forward depends on"):
+        check_structure(graph_of(helper.make_node("Relu", ["image"], ["logits"]), out=2))
 
 
 def test_second_file_is_refused() -> None:
@@ -76,3 +82,32 @@ def test_strip_keeps_what_a_branch_reads() -> None:
     model = graph_of(node, constants=("w", "inner"))
     strip(model)
     assert [tensor.name for tensor in model.graph.initializer] == ["w", "inner"]
+
+
+def write(path: Path, *, batch: str | int = "batch", output: str = "logits", spare: bool = False) -> Path:
+    """Relu, by hand; with `spare` a weight that nothing reads."""
+    weights = [numpy_helper.from_array(np.ones(3, np.float32), "left over")] if spare else []
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, 3]) for name in ("image", output)]
+    graph = helper.make_graph([helper.make_node("Relu", ["image"], [output])], "g", ends[:1], ends[1:], weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    return path
+
+
+def test_a_sound_graph_is_described(tmp_path: Path) -> None:
+    found = {check.name: check.found for check in check_graph(write(tmp_path / "m.onnx"))}
+    assert found["Names and shapes"] == "image (batch, 3) -> logits (batch, 3)"
+    assert found["Batch norms"] == "none left"
+
+
+def test_another_output_has_to_be_asked_for(tmp_path: Path) -> None:
+    path = write(tmp_path / "m.onnx", output="probabilities")
+    assert len(check_graph(path, output="probabilities")) == 4
+    with pytest.raises(GateError, match="probabilities where one 'logits' is expected"):
+        check_graph(path)
+
+
+def test_a_fixed_batch_and_a_spare_weight_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(GateError, match="fixed the batch size of 'image' to 4"):
+        check_graph(write(tmp_path / "a.onnx", batch=4))
+    with pytest.raises(GateError, match="weights that nothing reads: left over"):
+        check_graph(write(tmp_path / "b.onnx", spare=True))

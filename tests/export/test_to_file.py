@@ -16,19 +16,19 @@ from torch import fx, nn
 
 from ttl.errors import ExportError, GateError, UsageError
 from ttl.export import to_file
+from ttl.export.checks import Check, Figures, Judgement
 from ttl.export.contract import Contract, read_contract
-from ttl.export.checks import Check, Figures
-from ttl.export.gate import Judgement
-from ttl.export.targets import onnx_target
+from ttl.export.targets import target
 from ttl.export.to_file import ExportResult, export_onnx
 
 
 class Flat(nn.Module):
     """A linear net small enough to export in a fraction of a second."""
 
-    def __init__(self, pixels: int = 12) -> None:
+    def __init__(self, seed: int = 0) -> None:
         super().__init__()
-        self.fc = nn.Linear(pixels, 2)
+        torch.manual_seed(seed)
+        self.fc = nn.Linear(12, 2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.fc(x.flatten(1))
@@ -37,11 +37,6 @@ class Flat(nn.Module):
 class FixedBatch(Flat):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.fc(x.flatten(1)) * torch.ones(2, 2)
-
-
-class FixedReshape(Flat):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.reshape(2, -1)[:, :2]
 
 
 class BranchesOnPixels(nn.Module):
@@ -89,7 +84,7 @@ def test_graph_has_the_contract_ends(exported: ExportResult) -> None:
 
 def test_batch_norm_is_folded(exported: ExportResult) -> None:
     kinds = [node.op_type for node in onnx.load(exported.path).graph.node]
-    assert kinds.count("Conv") == 14
+    assert kinds.count("Conv") == 4
     assert "BatchNormalization" not in kinds
 
 
@@ -97,6 +92,7 @@ def test_file_holds_nothing_unused_and_no_paths(exported: ExportResult) -> None:
     model = onnx.load(exported.path)
     used = {name for node in model.graph.node for name in node.input}
     assert {tensor.name for tensor in model.graph.initializer} <= used
+    assert not model.graph.metadata_props
     assert b"site-packages" not in exported.path.read_bytes()
     assert names(exported.path.parent) == ["model.onnx"]
 
@@ -115,11 +111,11 @@ def test_metadata_travels_in_the_file(exported: ExportResult, contract: Contract
     assert read_contract(exported.path) == replace(contract, parity=found)
 
 
-def test_runs_at_a_batch_that_was_never_tried(exported: ExportResult, resnet: fx.GraphModule) -> None:
+def test_runs_at_a_batch_that_was_never_tried(exported: ExportResult, network: fx.GraphModule) -> None:
     images = torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(2))
     got = ort.InferenceSession(exported.path).run(None, {"image": images.numpy()})[0]
     with torch.no_grad():
-        torch.testing.assert_close(torch.from_numpy(got), resnet(images), rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(torch.from_numpy(got), network(images), rtol=1e-3, atol=1e-5)
 
 
 def test_model_is_left_as_it_was(tmp_path: Path) -> None:
@@ -132,9 +128,11 @@ def test_model_is_left_as_it_was(tmp_path: Path) -> None:
         assert torch.equal(value, before[key])
 
 
-def test_is_quiet(tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
+def test_another_opset_is_written_quietly(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.WARNING):
-        export_onnx(Flat(), tmp_path / "m.onnx", check_on=small_images())
+        assert export_onnx(Flat(), tmp_path / "m.onnx", check_on=small_images(), opset=18).opset == 18
     out, err = capfd.readouterr()
     assert out + err == ""
     assert caplog.messages == []
@@ -156,10 +154,7 @@ def test_opset_that_cannot_be_had(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_opset_is_chosen(tmp_path: Path) -> None:
-    assert export_onnx(Flat(), tmp_path / "m.onnx", check_on=small_images(), opset=18).opset == 18
-
-
+@pytest.mark.usefixtures("translated_once")
 def test_folder_is_made(tmp_path: Path) -> None:
     assert export_onnx(Flat(), tmp_path / "new" / "m.onnx", check_on=small_images(1)).path.is_file()
 
@@ -168,7 +163,6 @@ def test_folder_is_made(tmp_path: Path) -> None:
     ("model", "message"),
     [
         (FixedBatch(), "exporter fixed the batch size of 'image' to 2.*works for any"),
-        (FixedReshape(), "exporter fixed the batch size of 'logits' to 2"),
         (AlwaysTraining(), "differs from the model"),
         (TwoOutputs(), "where one 'logits' is expected"),
         (Untraceable(), "can't be exported to ONNX: this layer has no such thing"),
@@ -180,28 +174,22 @@ def test_unfit_model_is_refused(model: nn.Module, message: str, tmp_path: Path) 
     assert names(tmp_path) == []
 
 
-def test_nan_is_refused(tmp_path: Path) -> None:
-    model = Flat()
-    nn.init.constant_(model.fc.bias, float("nan"))
-    with pytest.raises(ExportError, match=r"model returns NaN or infinity on a real image in its own precision"):
-        export_onnx(model, tmp_path / "m.onnx", check_on=small_images())
-    assert names(tmp_path) == []
-
-
+@pytest.mark.usefixtures("translated_once")
 def test_file_of_another_model_is_refused_and_the_old_file_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, other = tmp_path / "m.onnx", Flat()
-    export_onnx(Flat(), path, check_on=small_images())
+    path, other = tmp_path / "m.onnx", Flat().eval()
+    export_onnx(other, path, check_on=small_images())
     before = path.read_bytes()
-    translate = onnx_target.translate
-    monkeypatch.setattr(onnx_target, "translate", lambda model, images, **told: translate(other.eval(), images, **told))
+    translate = target.translate
+    monkeypatch.setattr(target, "translate", lambda model, images, **options: translate(other, images, **options))
     with pytest.raises(ExportError, match=r"differs from the model by \d.* more than the .* rounding explains"):
-        export_onnx(Flat(), path, check_on=small_images())
+        export_onnx(Flat(seed=1), path, check_on=small_images())
     assert path.read_bytes() == before
     assert names(tmp_path) == ["m.onnx"]
 
 
+@pytest.mark.usefixtures("translated_once")
 def test_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(path: Path, data: bytes) -> int:
         path.touch()
@@ -213,6 +201,7 @@ def test_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert names(tmp_path) == []
 
 
+@pytest.mark.usefixtures("translated_once")
 def test_interrupt_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
@@ -223,22 +212,24 @@ def test_interrupt_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert names(tmp_path) == []
 
 
+@pytest.mark.usefixtures("translated_once")
 def test_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(ExportError, match=r"taken/m\.onnx can't be written"):
         export_onnx(Flat(), tmp_path / "taken" / "m.onnx", check_on=small_images())
 
 
+@pytest.mark.usefixtures("translated_once")
 def test_too_large_for_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_target, "ONE_FILE_LIMIT_BYTES", 100)
+    monkeypatch.setattr(target, "ONE_FILE_LIMIT_BYTES", 100)
     with pytest.raises(ExportError, match="one ONNX file holds 2 GB"):
         export_onnx(Flat(), tmp_path / "m.onnx", check_on=small_images())
 
 
 def test_half_precision_is_smaller_and_keeps_its_ends(
-    resnet: fx.GraphModule, images: torch.Tensor, exported: ExportResult, contract: Contract, tmp_path: Path
+    network: fx.GraphModule, images: torch.Tensor, exported: ExportResult, contract: Contract, tmp_path: Path
 ) -> None:
-    half = export_onnx(resnet, tmp_path / "h.onnx", check_on=images, contract=contract, precision="fp16")
+    half = export_onnx(network, tmp_path / "h.onnx", check_on=images, contract=contract, precision="fp16")
     assert half.size_bytes < 0.55 * exported.size_bytes
     graph = onnx.load(half.path).graph
     ends = [value.type.tensor_type.elem_type for value in (graph.input[0], graph.output[0])]
@@ -250,14 +241,7 @@ def test_half_precision_is_smaller_and_keeps_its_ends(
     assert read_contract(half.path).precision == "fp16"
 
 
-def test_a_model_beyond_half_precision_is_refused(tmp_path: Path) -> None:
-    model = Flat()
-    nn.init.constant_(model.fc.bias, 1e5)
-    with pytest.raises(ExportError, match="NaN or infinity on a real image in half precision, whose numbers end at"):
-        export_onnx(model, tmp_path / "m.onnx", check_on=small_images(), precision="fp16")
-    assert names(tmp_path) == []
-
-
+@pytest.mark.usefixtures("translated_once")
 def test_the_judge_sees_the_file_and_may_refuse_it(tmp_path: Path) -> None:
     seen: list[int] = []
 
@@ -277,6 +261,7 @@ def test_the_judge_sees_the_file_and_may_refuse_it(tmp_path: Path) -> None:
     assert names(tmp_path) == ["m.onnx"]
 
 
+@pytest.mark.usefixtures("translated_once")
 def test_a_device_that_is_not_here_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
     result = export_onnx(Flat(), tmp_path / "m.onnx", check_on=small_images(), devices=["cuda"])

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,13 +20,15 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from torch import nn
 
-from ttl.export.contract import Contract, Decoding, Provenance, read_contract
+from ttl.data.kind import KINDS
+from ttl.export.contract import Contract, Decoding, Provenance
 from ttl.export.embed import embed_preprocessing
+from ttl.export.quiet import quiet
 from ttl.export.to_file import export_onnx
 
 SIZE = 32
-SAID = Contract(
-    kind="multiclass",
+CONTRACT = Contract(
+    kind=KINDS["multiclass"],
     class_names=("one", "two", "three"),
     sides=(SIZE, SIZE),
     channels=3,
@@ -86,30 +87,32 @@ def write(folder: Path) -> Iterator[str]:
     """Write the files; their names without the extension."""
     torch.manual_seed(0)
     images = torch.randn(16, 3, SIZE, SIZE)
-    export_onnx(seen(classifier()), folder / "fp32.onnx", check_on=images, contract=SAID)
+    export_onnx(seen(classifier()), folder / "fp32.onnx", check_on=images, contract=CONTRACT)
     onnx.save(convert_float_to_float16(onnx.load(folder / "fp32.onnx"), keep_io_types=True), folder / "fp16.onnx")
-    quantize_static(
-        folder / "fp32.onnx",
-        folder / "int8.onnx",
-        Images(images.numpy()),
-        quant_format=QuantFormat.QDQ,
-        per_channel=True,
-        reduce_range=True,  # without it 16 bits may overflow on x86 without VNNI, and versions differ in that
-        weight_type=QuantType.QInt8,
-        activation_type=QuantType.QUInt8,
+    with quiet():
+        quantize_static(
+            folder / "fp32.onnx",
+            folder / "int8.onnx",
+            Images(images.numpy()),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            reduce_range=True,  # without it 16 bits may overflow on x86 without VNNI, and versions differ in that
+            weight_type=QuantType.QInt8,
+            activation_type=QuantType.QUInt8,
+        )
+    drawing = replace(
+        CONTRACT, kind=KINDS["segmentation"], class_names=("a", "b"), free_sides=True, divisor=2, channels=1
     )
-    drawing = replace(SAID, kind="segmentation", class_names=("a", "b"), free_sides=True, divisor=2, channels=1)
     export_onnx(seen(segmenter()), folder / f"{PIXELS}.onnx", check_on=images, contract=drawing, divisor=2)
     for name in ("fp32", "fp16", "int8", PIXELS):
         yield name
-        said = read_contract(folder / f"{name}.onnx") if name in ("fp32", PIXELS) else SAID
-        onnx.save(embed_preprocessing(onnx.load(folder / f"{name}.onnx"), said), folder / f"{name}-embedded.onnx")
+        own = drawing if name == PIXELS else CONTRACT
+        onnx.save(embed_preprocessing(onnx.load(folder / f"{name}.onnx"), own), folder / f"{name}-embedded.onnx")
         yield f"{name}-embedded"
 
 
 def main() -> None:
     """Write the files, and beside each NAME.npz: inputs `in0`, `in1`, ... and outputs `out0`, ..."""
-    logging.disable(logging.WARNING)  # the quantiser's advice
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(0)

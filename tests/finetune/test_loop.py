@@ -17,13 +17,16 @@ from toy_images import images
 from toy_networks import TinyResNet
 from ttl.cut.points import truncation_points
 from ttl.cut.truncation import truncate
+from ttl.data import KINDS
+from ttl.data.decoded import Images
+from ttl.data.kind.class_losses import ClassLoss
+from ttl.data.modality.normalise import Normalise
 from ttl.errors import TrainingError, UsageError
 from ttl.finetune import (
     SGD,
     Adam,
     Epoch,
     Fit,
-    Images,
     Phase,
     Plateau,
     Recipe,
@@ -31,13 +34,12 @@ from ttl.finetune import (
     Steps,
     Stop,
     fit,
-    predict,
     recipe,
 )
-from ttl.finetune.objective import Objective
 from ttl.finetune.trainable import batch_norms
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+BINARY = KINDS["binary"]
 State = dict[str, torch.Tensor]
 
 
@@ -50,12 +52,12 @@ def backbone() -> TinyResNet:
 
 @pytest.fixture
 def model(backbone: TinyResNet) -> nn.Module:
-    point = truncation_points(backbone, image_size=32)["stage2.0"]
+    point = truncation_points(backbone, image_size=16)["stage2.0"]
     return truncate(backbone, point, num_classes=2, dropout=0.3)
 
 
 def train(model: nn.Module, how: Recipe | str = "full", **options: Any) -> Fit:
-    settings = {"kind": "binary", "mean": MEAN, "std": STD, "epochs": 2, "batch_size": 4} | options
+    settings = {"kind": BINARY, "mean": MEAN, "std": STD, "epochs": 2, "batch_size": 4} | options
     learned, held_out = settings.pop("train", images(8)), settings.pop("val", images(6, seed=1))
     watched = {name: settings.pop(name) for name in ("on_epoch", "on_images", "checkpoint") if name in settings}
     how = recipe(how) if isinstance(how, str) else how
@@ -63,7 +65,7 @@ def train(model: nn.Module, how: Recipe | str = "full", **options: Any) -> Fit:
 
 
 def settings_of(**options: Any) -> Settings:
-    return Settings(kind="binary", mean=MEAN, std=STD, **options)
+    return Settings(kind=BINARY, mean=MEAN, std=STD, **options)
 
 
 def state(model: nn.Module) -> State:
@@ -210,7 +212,7 @@ def test_any_optimizer_and_schedule_can_be_asked_for(
 
 
 def test_sgd_makes_the_steps_that_a_bare_loop_makes(backbone: TinyResNet) -> None:
-    point = truncation_points(backbone, image_size=32)["stage1.0"]
+    point = truncation_points(backbone, image_size=16)["stage1.0"]
     ours = truncate(backbone, point, num_classes=2)
     bare, one = copy.deepcopy(ours), images(1)
     # Copies of one image: whatever the order, each of the two batches of an epoch is the same.
@@ -269,17 +271,17 @@ def test_what_lies_below_the_freeze_point_stays(model: nn.Module, name: str, mov
 def test_a_sampler_shows_rare_classes_as_often(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     uneven = images(60, seed=3)
     labels = np.array([1] * 6 + [0] * 54)
-    shown: list[int] = []
-    real = Objective.loss
+    drawn: list[int] = []
+    real = ClassLoss.loss
 
-    def seen(self: Objective, logits: torch.Tensor, part: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
-        shown.extend(part.tolist())
+    def seen(self: ClassLoss, logits: torch.Tensor, part: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
+        drawn.extend(part.tolist())
         return real(self, logits, part, batch)
 
-    monkeypatch.setattr(Objective, "loss", seen)
+    monkeypatch.setattr(ClassLoss, "loss", seen)
     train(model, train=replace(uneven, labels=labels), epochs=4, balance="sampler")
-    assert len(shown) == 240
-    assert 80 < sum(shown) < 160
+    assert len(drawn) == 240
+    assert 80 < sum(drawn) < 160
 
 
 def test_a_weighted_loss_lets_rare_classes_count_more(model: nn.Module) -> None:
@@ -292,9 +294,11 @@ def test_a_weighted_loss_lets_rare_classes_count_more(model: nn.Module) -> None:
 def test_several_labels_an_image_are_learned_with_gaps(backbone: TinyResNet) -> None:
     some = images(24, seed=5)
     labels = np.stack([some.labels, 1 - some.labels, np.full(24, -1)], axis=1)
-    model = truncate(backbone, truncation_points(backbone, image_size=32)["stage1.0"], num_classes=3)
+    model = truncate(backbone, truncation_points(backbone, image_size=16)["stage1.0"], num_classes=3)
     many = replace(some, labels=labels)
-    result = train(model, replace(recipe("fc"), monitor="loss"), train=many, val=many, kind="multilabel", epochs=3)
+    result = train(
+        model, replace(recipe("fc"), monitor="loss"), train=many, val=many, kind=KINDS["multilabel"], epochs=3
+    )
     assert result.curve[-1].train_loss < result.curve[0].train_loss
 
 
@@ -323,7 +327,7 @@ def test_the_training_loss_is_the_mean_over_images(model: nn.Module) -> None:
 def test_validation_figures_are_those_of_the_kept_model(model: nn.Module) -> None:
     val = images(6, seed=1)
     result = train(model, val=val)
-    probabilities = predict(model, val.pixels, kind="binary", mean=MEAN, std=STD)
+    probabilities = BINARY.predict(model, val, Normalise(MEAN, STD, "cpu"))
     row = result.curve[result.best_epoch - 1]
     assert row.val_loss == pytest.approx(-np.log(probabilities[np.arange(6), val.labels]).mean())
     assert row.val["accuracy"] == pytest.approx((probabilities.argmax(1) == val.labels).mean())
@@ -387,18 +391,18 @@ def test_the_recipes_batch_size_is_the_default(model: nn.Module) -> None:
 
 
 def test_each_epoch_shows_every_image_once_in_a_new_order(model: nn.Module) -> None:
-    pixels = torch.arange(8, dtype=torch.uint8).view(-1, 1, 1, 1).expand(8, 3, 32, 32).contiguous() * 20
+    pixels = torch.arange(8, dtype=torch.uint8).view(-1, 1, 1, 1).expand(8, 3, 16, 16).contiguous() * 20
     data = Images(pixels, np.arange(8) % 2)
-    shown: list[int] = []
+    order: list[int] = []
 
     def note(module: nn.Module, inputs: tuple[torch.Tensor]) -> None:
         if module.training:
-            shown.extend((inputs[0][:, 0, 0, 0] * 255 / 20).round().int().tolist())
+            order.extend((inputs[0][:, 0, 0, 0] * 255 / 20).round().int().tolist())
 
     model.register_forward_pre_hook(note)
     train(model, replace(recipe("full"), augment="none"), train=data, mean=(0.0,) * 3, std=(1.0,) * 3)
-    assert sorted(shown[:8]) == sorted(shown[8:]) == list(range(8))
-    assert shown[:8] != shown[8:]
+    assert sorted(order[:8]) == sorted(order[8:]) == list(range(8))
+    assert order[:8] != order[8:]
 
 
 def test_lr_overrides_the_rate_of_the_last_phase_only(model: nn.Module) -> None:
@@ -432,7 +436,9 @@ def test_weights_broken_by_an_epochs_last_step_stop_the_training(model: nn.Modul
 
 
 def test_a_device_that_is_not_there_is_named(model: nn.Module) -> None:
-    with pytest.raises(TrainingError, match=r"^There is no device cuda:99 here: use --device cpu$"):
+    with pytest.raises(
+        TrainingError, match=r"^--device is cuda:99, and there is no CUDA device here: use --device cpu$"
+    ):
         train(model, device="cuda:99")
 
 
@@ -447,7 +453,7 @@ def test_out_of_memory_says_what_to_lower(model: nn.Module, monkeypatch: pytest.
     def full(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("ttl.finetune.feed.predict", full)
+    monkeypatch.setattr("ttl.data.kind.classes.predict_images", full)
     with pytest.raises(
         TrainingError, match=r"too little memory on cpu for 4 images at a time: raise --accumulate, or lower"
     ):
@@ -458,7 +464,7 @@ def test_an_error_of_the_programmer_keeps_its_class(model: nn.Module, monkeypatc
     def broken(*_: object, **__: object) -> None:
         raise ValueError("something else")
 
-    monkeypatch.setattr("ttl.finetune.feed.predict", broken)
+    monkeypatch.setattr("ttl.data.kind.classes.predict_images", broken)
     with pytest.raises(ValueError, match=r"^something else$"):
         train(model)
 
@@ -474,12 +480,11 @@ def test_batch_norms_over_single_values_are_named() -> None:
         train(lone, batch_size=1)
 
 
-def test_a_phase_that_the_cap_left_no_epoch_is_told(model: nn.Module) -> None:
-    told = train(model, "bn", epochs=1).notes
-    assert told == ("Phase head+bn never began: --epochs 1 was spent before it",)
+def test_a_phase_that_the_cap_left_no_epoch_is_in_the_notes(model: nn.Module) -> None:
+    assert train(model, "bn", epochs=1).notes == ("Phase head+bn never began: --epochs 1 was spent before it",)
 
 
-def test_a_network_without_batch_norms_is_told() -> None:
+def test_a_network_without_batch_norms_is_in_the_notes() -> None:
     plain = nn.Sequential()
     plain.add_module("pool", nn.AdaptiveAvgPool2d(1))
     plain.add_module("flat", nn.Flatten())
@@ -491,7 +496,7 @@ def test_a_network_without_batch_norms_is_told() -> None:
 def test_without_a_class_in_validation_the_loss_decides(model: nn.Module, kind: str) -> None:
     val = images(6, seed=1)
     one_class = Images(val.pixels, np.zeros(6, dtype=np.int64))
-    result = train(model, "full", kind=kind, val=one_class, epochs=4, lr=0.05)
+    result = train(model, "full", kind=KINDS[kind], val=one_class, epochs=4, lr=0.05)
     losses = [row.val_loss for row in result.curve]
     assert len(set(losses)) == 4
     assert result.best_epoch == 1 + int(np.argmin(losses))
@@ -504,7 +509,7 @@ def test_an_undefined_score_still_halves_the_rate_when_the_loss_stagnates(
 ) -> None:
     scored(monkeypatch, repeat(float("nan")))
     fixed = np.full((6, 2), 0.5)
-    monkeypatch.setattr("ttl.finetune.feed.predict", lambda *_, **__: fixed)
+    monkeypatch.setattr("ttl.data.kind.classes.predict_images", lambda *_, **__: fixed)
     lr = 2.0**-10
     phase = Phase(("head",), "eval", Adam(lr), Plateau(patience=1), Stop(below_lr=lr / 2))
     result = train(model, replace(recipe("full"), phases=(phase,)), epochs=None)
@@ -532,13 +537,13 @@ def test_a_grey_image_trains_as_the_same_image_in_colour(model: nn.Module) -> No
 
 
 def test_three_classes_are_learned(backbone: TinyResNet) -> None:
-    point = truncation_points(backbone, image_size=32)["stage1.1"]
+    point = truncation_points(backbone, image_size=16)["stage1.1"]
     model = truncate(backbone, point, num_classes=3)
     result = train(
         model,
         train=images(30, classes=3),
         val=images(15, classes=3, seed=1),
-        kind="multiclass",
+        kind=KINDS["multiclass"],
         epochs=10,
         batch_size=6,
         lr=0.02,
@@ -556,14 +561,19 @@ def test_validation_is_scored_once_an_epoch(model: nn.Module, monkeypatch: pytes
 def test_a_batch_in_parts_makes_the_step_of_the_whole_one(
     backbone: TinyResNet, kind: str, balance: str, parts: int
 ) -> None:
-    point = truncation_points(backbone, image_size=32)["stage2.0"]
+    point = truncation_points(backbone, image_size=16)["stage2.0"]
     labels = np.array([0] * 14 + [1] * 6)
-    if kind == "multilabel":  # what is known of a part differs from part to part
+    if kind == "multilabel":  # which labels of a part are known differs from part to part
         labels = np.stack([labels, np.where(np.arange(20) % 3 == 0, -1, 1 - labels)], axis=1)
     ends = []
     for accumulate in (1, parts):
         small = truncate(backbone, point, num_classes=2, seed=0)
-        options = {"kind": kind, "train": replace(images(20), labels=labels), "batch_size": 8, "balance": balance}
+        options = {
+            "kind": KINDS[kind],
+            "train": replace(images(20), labels=labels),
+            "batch_size": 8,
+            "balance": balance,
+        }
         val = replace(images(6, seed=1), labels=labels[[0, 1, 2, 15, 16, 17]])
         how = replace(recipe("fc-bn"), dropout=0.0)
         ends.append((train(small, how, val=val, accumulate=accumulate, **options), state(small)))
@@ -575,7 +585,7 @@ def test_a_batch_in_parts_makes_the_step_of_the_whole_one(
     assert apart.notes == ()
 
 
-def test_norms_that_train_see_a_part_at_a_time_and_that_is_told(model: nn.Module) -> None:
+def test_norms_that_train_see_a_part_at_a_time_as_the_notes_say(model: nn.Module) -> None:
     result = train(model, accumulate=2)
     assert result.notes == ("Batch norms that train saw each batch in 2 parts, each with its own statistics",)
 

@@ -13,7 +13,7 @@ import pytest
 from ttl.data import AUGMENTATIONS
 from ttl.errors import UsageError
 from ttl.finetune import RECIPES, SGD, Adam, Phase, Plateau, Recipe, Steps, Stop, recipe
-from ttl.finetune.adapters.registry import ADAPTERS
+from ttl.finetune.adapters import ADAPTERS
 from ttl.stats import METRICS
 
 
@@ -335,7 +335,7 @@ def test_a_file_that_is_no_recipe_is_refused(
 
 
 def test_where_there_is_no_adapter_yet_the_sentence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ttl.finetune.adapters.registry.ADAPTERS", {})
+    monkeypatch.setattr("ttl.finetune.adapters.ADAPTERS", {})
     with pytest.raises(UsageError, match="adapter is 'gain': there are none yet"):
         recipe(written(tmp_path, f'adapter = "gain"\n{HEAD}lr = 1'))
 

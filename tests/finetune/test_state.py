@@ -11,10 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from toy_images import images
-from toy_networks import TinyResNet
-from ttl.finetune import Adam, Epoch, Fit, Plateau, Settings, fit, recipe
-from ttl.finetune.state import Best, Stage, State
+from ttl.finetune import Adam, Epoch, Plateau
+from ttl.finetune.resume import Best, Checkpoint, Stage, State, epochs_done, is_whole
 
 
 def state(**changes: Any) -> State:
@@ -22,7 +20,9 @@ def state(**changes: Any) -> State:
     optimizer = Adam(1e-3).make(model.parameters())
     model(torch.ones(1, 2)).sum().backward()
     optimizer.step()
-    epoch = Epoch(1, "all", 1e-3, 0.5, 0.25, {"auprc": nan}, {"auprc": (0.5, nan)}, 100.0, 1.5)
+    epoch = Epoch(
+        1, "all", 1e-3, 0.5, 0.25, {"auprc": nan}, {"auprc": (0.5, nan)}, images_per_second=100.0, seconds=1.5
+    )
     made = State(
         model=model.state_dict(),
         best=Best(0.5, 1, None),
@@ -97,35 +97,14 @@ def test_a_stage_counts_its_epochs_since_the_best() -> None:
     assert stage.number == 2
 
 
-def test_a_fine_tune_begins_anew_where_its_state_is_of_another_type(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ttl.finetune.resume.LARGEST_SHARE", float("inf"))
+@pytest.mark.parametrize("wrong", [{"notes": [3]}, {"stage": None}, {"schedule": []}])
+def test_a_fine_tune_begins_anew_where_its_state_is_of_another_type(wrong: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "state"
-
-    def train() -> Fit:
-        torch.manual_seed(0)
-        model = nn.Sequential()
-        model.add_module("trunk", TinyResNet())
-        model.add_module("ttl_head", nn.Linear(10, 2))
-        settings = Settings(kind="binary", mean=(0.5,) * 3, std=(0.25,) * 3, epochs=2, batch_size=4)
-        epochs: list[int] = []
-        result = fit(
-            model,
-            images(8),
-            images(6, seed=1),
-            recipe("full"),
-            settings,
-            on_epoch=lambda epoch: epochs.append(epoch.epoch),
-            checkpoint=path,
-        )
-        trained.append(epochs)
-        return result
-
-    trained: list[list[int]] = []
-    train()
-    train()
+    checkpoint = Checkpoint(path, {"recipe": "full"})
+    checkpoint.save(state())
+    assert (checkpoint.load() is not None, epochs_done(path)) == (True, 1)
     content = torch.load(path, weights_only=True)
-    torch.save({**content, "notes": [3]}, path)
-    train()
-    assert trained == [[1, 2], [], [1, 2]]
+    torch.save({**content, "state": {**content["state"], **wrong}}, path)
+    assert (checkpoint.load(), epochs_done(path), is_whole(path)) == (None, 0, False)
+    torch.save({**content, "format": 1}, path)
+    assert (checkpoint.load(), epochs_done(path), is_whole(path)) == (None, 0, False)

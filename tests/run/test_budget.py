@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from math import ceil, log2
 from pathlib import Path
@@ -11,30 +10,27 @@ import numpy as np
 import pytest
 
 from several import together
+from toy_runs import POINTS, content_of, tiny
 from ttl.config import RunConfig
 from ttl.errors import ExportError, RunFolderError, UsageError
 from ttl.run import Event, Note, finetune, plan, run
+from ttl.run import budget as budget_room
 from ttl.run.budget import KEPT, highest_within, within_latency
-from ttl.run.latency_budget import LatencyBudget
 from ttl.run.prepare import prepare
-from ttl.run.prepared import Prepared
+from ttl.run.setting import RunSetting
+from ttl.search.candidates import Cut
 from ttl.study.folder import Study
+from ttl.typed import to_json
 
-NAMES = ["maxpool", "layer1.0", "layer2.0", "layer3.0", "layer4.0"]
-TAKES_MS = dict(zip(NAMES, [1.0, 2.0, 3.0, 4.0, 5.0], strict=True))
+TAKES_MS = dict(zip(POINTS, [1.0, 2.0, 3.0, 4.0, 5.0], strict=True))
 Measured = list[str]
 
 
-def tiny(out: Path, **changes: object) -> RunConfig:
-    options = {"data": "digits:0-1", "model": "resnet10t", "weights": "none", "image_size": 32, "epochs": 1}
-    return RunConfig.model_validate({**options, "out": out, "threads": 1, **changes})
-
-
-def prepared_for(config: RunConfig) -> Prepared:
+def setting_of(config: RunConfig) -> RunSetting:
     return prepare(config, lambda event: None)
 
 
-def told_to(notes: list[str]) -> Callable[[Event], None]:
+def into(notes: list[str]) -> Callable[[Event], None]:
     return lambda event: notes.append(event.text) if isinstance(event, Note) else None
 
 
@@ -43,11 +39,11 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Measured:
     """Names of the points measured, in order; each takes what `TAKES_MS` says."""
     names: Measured = []
 
-    def median_ms(prepared: Prepared, point: object, *, threads: int) -> float:
-        names.append(point.name)
-        return TAKES_MS[point.name]
+    def median_ms(setting: RunSetting, candidate: Cut, *, threads: int) -> float:
+        names.append(candidate.name)
+        return TAKES_MS[candidate.name]
 
-    monkeypatch.setattr("ttl.run.budget.median_ms", median_ms)
+    monkeypatch.setattr(budget_room, "median_ms", median_ms)
     return names
 
 
@@ -62,9 +58,9 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Measured:
 )
 def test_the_highest_point_within_is_found_by_bisection(budget: float, asked: Measured, highest: str | None) -> None:
     names: Measured = []
-    found, top = highest_within(NAMES, budget, lambda name: names.append(name) or TAKES_MS[name])
+    found, top = highest_within(POINTS, budget, lambda name: names.append(name) or TAKES_MS[name])
     assert (names, top) == (asked, highest)
-    assert list(found.items()) == [(name, TAKES_MS[name]) for name in NAMES if name in asked]
+    assert list(found.items()) == [(name, TAKES_MS[name]) for name in POINTS if name in asked]
 
 
 def test_noise_moves_the_answer_no_further_than_the_measurements() -> None:
@@ -81,36 +77,35 @@ def test_noise_moves_the_answer_no_further_than_the_measurements() -> None:
 
 def test_the_points_beyond_the_budget_are_no_candidates(measured: Measured, tmp_path: Path) -> None:
     notes: list[str] = []
-    prepared = prepared_for(tiny(tmp_path, max_latency_ms=2.5, min_point="layer1.0"))
-    narrowed = within_latency(prepared, None, told_to(notes))
-    assert [point.name for point in narrowed.candidates] == ["layer1.0"]
+    setting = setting_of(tiny(tmp_path, max_latency_ms=2.5, min_point="layer1.0"))
+    narrowed = within_latency(setting, None, into(notes))
+    assert [candidate.name for candidate in narrowed.candidates] == ["layer1.0"]
     assert notes == [
         "Exporting and timing at most 3 of 4 points, to keep to --max-latency-ms",
         "At most 2.5 ms an image on 1 thread: up to layer1.0 "
         "(measured: layer1.0 2.00 ms, layer2.0 3.00 ms, layer3.0 4.00 ms)",
     ]
-    assert len(prepared.candidates) == 4
+    assert len(setting.candidates) == 4
     assert not (tmp_path / KEPT).exists()
 
 
 def test_without_the_option_nothing_is_measured(measured: Measured, tmp_path: Path) -> None:
-    prepared = prepared_for(tiny(tmp_path))
-    assert within_latency(prepared, Study(tmp_path), told_to([])) is prepared
+    setting = setting_of(tiny(tmp_path))
+    assert within_latency(setting, Study(tmp_path), into([])) is setting
     assert measured == []
 
 
 def test_what_was_measured_is_kept_and_read_again(measured: Measured, tmp_path: Path) -> None:
-    study, prepared = Study(tmp_path), prepared_for(tiny(tmp_path, max_latency_ms=3.5))
-    first = within_latency(prepared, study, told_to([])).latency
-    kept = json.loads((tmp_path / KEPT).read_text())
-    assert first == LatencyBudget(3.5, 1, "layer2.0", {"layer2.0": 3.0, "layer3.0": 4.0, "layer4.0": 5.0})
-    assert kept["highest"] == "layer2.0"
-    assert kept["measured"][0] == {"cut": "layer2.0", "p50_ms": 3.0}
+    study, setting = Study(tmp_path), setting_of(tiny(tmp_path, max_latency_ms=3.5))
+    first = within_latency(setting, study, into([])).latency
+    kept = content_of(tmp_path, KEPT)
+    timed = [{"cut": name, "p50_ms": TAKES_MS[name]} for name in POINTS[2:]]
+    assert kept["limit"] == {"budget_ms": 3.5, "threads": 1, "highest": "layer2.0", "measured": timed} == to_json(first)
     assert {"versions", "hardware"} <= kept.keys()
     measured.clear()
-    assert within_latency(prepared, study, told_to([])).latency == first
+    assert within_latency(setting, study, into([])).latency == first
     assert measured == []
-    within_latency(prepared_for(tiny(tmp_path, max_latency_ms=1.5)), study, told_to([]))
+    within_latency(setting_of(tiny(tmp_path, max_latency_ms=1.5)), study, into([]))
     assert measured == ["layer2.0", "layer1.0", "maxpool"]
 
 
@@ -135,12 +130,13 @@ def test_a_folder_of_another_command_keeps_what_it_measured(measured: Measured, 
 
 
 def test_a_run_says_what_was_measured_and_still_tunes_the_whole_network(measured: Measured, tmp_path: Path) -> None:
-    content = run(tiny(tmp_path, max_latency_ms=1.5, strategy="exhaustive"), deliver=False).report
+    run(tiny(tmp_path, max_latency_ms=1.5, strategy="exhaustive"), deliver=False)
+    content = content_of(tmp_path)
     assert content["search"]["max_latency_ms"] == {
         "budget_ms": 1.5,
         "threads": 1,
         "highest": "maxpool",
-        "measured": [{"cut": name, "p50_ms": TAKES_MS[name]} for name in NAMES[:3]],
+        "measured": [{"cut": name, "p50_ms": TAKES_MS[name]} for name in POINTS[:3]],
     }
     assert [candidate["cut"] for candidate in content["candidates"]] == ["maxpool", "layer4.0"]
 
@@ -159,7 +155,7 @@ def test_a_cut_that_can_not_be_exported_can_not_be_measured(tmp_path: Path, monk
     def refuse(*args: object, **kwargs: object) -> None:
         raise ExportError("The model can't be exported to ONNX: no such operator.")
 
-    monkeypatch.setattr("ttl.run.budget.export_onnx", refuse)
+    monkeypatch.setattr(budget_room, "export_onnx", refuse)
     with pytest.raises(
         UsageError,
         match=r"The latency of the cut at layer2.0 can't be measured \(The model can't be exported to ONNX: no such "
@@ -169,12 +165,13 @@ def test_a_cut_that_can_not_be_exported_can_not_be_measured(tmp_path: Path, monk
 
 
 def test_real_measurements_keep_all_or_refuse_all(tmp_path: Path) -> None:
-    content = run(tiny(tmp_path / "all", max_latency_ms=1e6, min_point="layer3.0"), deliver=False).report
-    told = content["search"]["max_latency_ms"]
-    assert told["highest"] == "layer4.0"
-    assert [row["cut"] for row in told["measured"]] == ["layer4.0"]
-    assert {candidate["cut"] for candidate in content["candidates"]} == {"layer3.0", "layer4.0"}
-    assert all(row["p50_ms"] > 0 for row in told["measured"])
+    report = run(tiny(tmp_path / "all", max_latency_ms=1e6, min_point="layer3.0"), deliver=False).report
+    limit = report.search.max_latency_ms
+    assert limit is not None
+    assert limit.highest == "layer4.0"
+    assert [timed.cut for timed in limit.measured] == ["layer4.0"]
+    assert {candidate.cut for candidate in report.candidates} == {"layer3.0", "layer4.0"}
+    assert all(timed.p50_ms > 0 for timed in limit.measured)
     with pytest.raises(UsageError, match=r"the smallest, layer3\.0, takes"):
         run(tiny(tmp_path / "none", max_latency_ms=1e-6, min_point="layer3.0"))
 
@@ -189,17 +186,17 @@ from ttl.run import budget
 from ttl.run.prepare import prepare
 from ttl.study.folder import Study
 
-def median_ms(prepared, point, *, threads):
+def median_ms(setting, candidate, *, threads):
     assert processes.is_main()
-    return float(point.index)
+    return float(candidate.top.index)
 
 budget.median_ms = median_ms
-told = {"data": "digits:0-1", "model": "resnet10t", "weights": "none", "image_size": 32, "device": "cpu"}
+options = {"data": "digits:0-1", "model": "test_resnet", "weights": "none", "image_size": 32, "device": "cpu"}
 for most in (2.5, 0.5):
-    prepared = prepare(RunConfig(**told, max_latency_ms=most), lambda event: None)
+    setting = prepare(RunConfig(**options, max_latency_ms=most), lambda event: None)
     try:
-        narrowed = budget.within_latency(prepared, Study(Path(sys.argv[1])), lambda event: None)
-        print([point.name for point in narrowed.candidates])
+        narrowed = budget.within_latency(setting, Study(Path(sys.argv[1])), lambda event: None)
+        print([candidate.name for candidate in narrowed.candidates])
     except UsageError as error:
         print(str(error).partition(":")[0])
 """

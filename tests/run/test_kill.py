@@ -7,11 +7,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-TIMELESS = ("seconds", "images_per_second", "latency", "started", "run")
+from toy_runs import timeless
 
 # The children are forked from a process that has imported everything: a kill then meets the work, not the imports.
 SCRIPT = """
@@ -22,9 +21,8 @@ from ttl.config import RunConfig
 from ttl.run import run
 
 def work(folder):
-    told = {"data": "digits:0-1", "model": "resnet10t", "weights": "none", "image_size": 32, "epochs": 3}
-    told["strategy"] = sys.argv[2]
-    run(RunConfig.model_validate({**told, "out": folder}), deliver=False)
+    options = {"data": "digits:0-1", "model": "test_resnet", "weights": "none", "image_size": 32, "epochs": 3}
+    run(RunConfig.model_validate({**options, "strategy": sys.argv[2], "out": folder}), deliver=False)
 
 def forked(folder):
     child = os.fork()
@@ -53,12 +51,6 @@ while killed < int(sys.argv[1]):
         studies += 1
 assert ended(forked(Path(f"killed-{studies}"))) == 0
 """
-
-
-def timeless(content: Any) -> Any:
-    if isinstance(content, dict):
-        return {key: timeless(value) for key, value in content.items() if key not in TIMELESS}
-    return [timeless(value) for value in content] if isinstance(content, list) else content
 
 
 @pytest.mark.parametrize(("strategy", "kills"), [("two-stage", 20), ("joint", 10)])

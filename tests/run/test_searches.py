@@ -2,207 +2,128 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from ttl.config import RunConfig
+from toy_runs import POINTS, content_of, notes_in, timeless, tiny
 from ttl.cut.head import HEAD
-from ttl.cut.truncation import truncate
 from ttl.errors import RunFolderError, TrainingError
-from ttl.finetune import predict
-from ttl.run import EpochDone, Event, plan, run
-from ttl.run.joint import joint_network, warm_start
+from ttl.run import EpochDone, Event, plan, produced, run
+from ttl.run.context import RunContext, context_of
 from ttl.run.prepare import prepare
-from ttl.run.trial import identity
+from ttl.run.trial_run import beginning, predictions
+from ttl.search.candidates import Joint
 from ttl.stats import metrics
-from ttl.study.engines.engine import Trial
 from ttl.study.folder import Study
+from ttl.study.trial import Trial
 
-TIMELESS = ("seconds", "images_per_second", "run")
-
-
-def tiny(out: Path, **changes: object) -> RunConfig:
-    options = {"data": "digits:0-1", "model": "resnet10t", "weights": "none", "image_size": 32, "epochs": 3}
-    return RunConfig.model_validate({**options, "out": out, **changes})
+JOINT = {"strategy": "joint", "lr": 1e-3, "epochs": 3}
 
 
-def timeless(content: Any) -> Any:
-    if isinstance(content, dict):
-        return {key: timeless(value) for key, value in content.items() if key not in TIMELESS}
-    return [timeless(value) for value in content] if isinstance(content, list) else content
+def context(folder: Path, **options: object) -> RunContext:
+    return context_of(prepare(tiny(folder, **options), lambda event: None), Study(folder))
 
 
-def record(folder: Path, trial: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((folder / "trials" / trial / "trial.json").read_text())
-    return content
+def joint_of(of: RunContext) -> Joint:
+    return Joint(of.setting.network.name, tuple(candidate.point for candidate in of.setting.candidates))
 
 
 @pytest.fixture(scope="module")
-def joint(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def joint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("joint") / "run"
-    return folder, run(tiny(folder, strategy="joint", lr=1e-3), deliver=False).report
+    run(tiny(folder, **JOINT), deliver=False)
+    return folder
 
 
-def test_the_joint_network_says_something_of_every_point(joint: tuple[Path, dict[str, Any]]) -> None:
-    _, content = joint
-    assert [row["cut"] for row in content["joint"]] == [point["name"] for point in content["points"]]
+def test_the_joint_network_says_something_of_every_point(joint: Path) -> None:
+    content = content_of(joint)
+    assert [row["cut"] for row in content["joint"]] == POINTS
     best = max(row["mean"] for row in content["joint"])
     assert all(0 <= row["mean"] <= 1 and row["se"] >= 0 for row in content["joint"])
     within = [row["cut"] for row in content["joint"] if row["mean"] >= best - row["se"]]
     assert content["search"]["steps"][0]["points"] == within[:1]  # ResNet's points grow with their depth
 
 
-def test_the_epochs_of_one_fine_tune_are_shared_between_the_joint_network_and_its_cut(
-    joint: tuple[Path, dict[str, Any]],
-) -> None:
-    folder, content = joint
+def test_the_epochs_of_one_fine_tune_are_shared_between_the_joint_network_and_its_cut(joint: Path) -> None:
+    content = content_of(joint)
     picked, *_ = [one for one in content["candidates"] if one["cut"] != content["full"]["cut"]]
-    own = record(folder, picked["trial"])
-    parent = record(folder, own["start"])
+    own = content_of(joint / "trials" / picked["trial"], "trial.json")
+    parent = content_of(joint / "trials" / own["start"], "trial.json")
     assert (parent["cut"], parent["epochs"], own["epochs"]) == ("joint network", 2, 1)
     assert content["search"]["fine_tunes"] == 3
     assert content["search"]["epochs"] == 2 + 1 + 3
 
 
-def test_the_same_joint_search_again_trains_nothing(joint: tuple[Path, dict[str, Any]]) -> None:
-    folder, content = joint
-    again = run(tiny(folder, strategy="joint", lr=1e-3), deliver=False)
-    assert again.trained == 0
-    assert timeless(again.report) == timeless(content)
+def test_the_same_joint_search_again_trains_nothing(joint: Path) -> None:
+    before = content_of(joint)
+    assert run(tiny(joint, **JOINT), deliver=False).trained == 0
+    assert content_of(joint) == before
 
 
-def test_a_joint_search_that_was_stopped_ends_the_same(tmp_path: Path, joint: tuple[Path, dict[str, Any]]) -> None:
+def test_a_joint_search_that_was_stopped_ends_the_same(tmp_path: Path, joint: Path) -> None:
     epochs: list[int] = []
 
     def interrupt(event: Event) -> None:
         if isinstance(event, EpochDone):
-            epochs.append(event.row["epoch"])
+            epochs.append(event.epoch.epoch)
             if len(epochs) in (1, 3):
                 raise KeyboardInterrupt
 
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            run(tiny(tmp_path, strategy="joint", lr=1e-3), deliver=False, watch=interrupt)
-    finished = run(tiny(tmp_path, strategy="joint", lr=1e-3), deliver=False, watch=interrupt)
-    assert timeless(finished.report) == timeless(joint[1])
+            run(tiny(tmp_path, **JOINT), deliver=False, watch=interrupt)
+    run(tiny(tmp_path, **JOINT), deliver=False, watch=interrupt)
+    assert timeless(content_of(tmp_path)) == timeless(content_of(joint))
 
 
-def test_a_cut_starts_with_what_its_head_of_the_joint_network_says(joint: tuple[Path, dict[str, Any]]) -> None:
-    folder, _ = joint
-    prepared = prepare(tiny(folder, strategy="joint", lr=1e-3), lambda event: None)
-    study, parent = Study(folder), identity(prepared, Trial(None, 0))
-    said = torch.tensor(record(folder, parent)["predictions"]["val"], dtype=torch.float64)
-    spec = prepared.backbone.spec
-    for number, point in enumerate(prepared.candidates):
-        model = truncate(prepared.network(0), point, num_classes=2, seed=9)
-        assert warm_start(model, prepared, point, study, parent) == 1
-        pixels = prepared.images["val"].pixels
-        own = predict(model, pixels, kind="binary", mean=spec.mean, std=spec.std)
-        torch.testing.assert_close(torch.from_numpy(own), said[:, number], atol=1e-5, rtol=0)
+def test_a_cut_starts_with_what_its_head_of_the_joint_network_says(joint: Path) -> None:
+    own = context(joint, **JOINT)
+    start = joint_of(own)
+    record = own.study.trial(own.setting.trial_id(Trial(start, 0)))
+    assert record is not None
+    for number, candidate in enumerate(own.setting.candidates):
+        begun = beginning(own, Trial(candidate, 0, start=start))
+        assert begun.settings.epochs == 1
+        assert begun.settings.keeps_start
+        rows = predictions(own, begun.model, "val", candidate.top)
+        torch.testing.assert_close(
+            torch.from_numpy(rows), torch.from_numpy(record.predictions["val"][:, number]), atol=1e-5, rtol=0
+        )
 
 
 @pytest.mark.parametrize("pool", ["avg", "max"])
 def test_every_head_of_the_joint_network_begins_as_a_probe(tmp_path: Path, pool: str) -> None:
     # Batch norms stand still in this recipe, so what the probes were fitted on is what eval mode gives.
-    prepared = prepare(tiny(tmp_path, strategy="joint", pool=pool, recipe="fc-bn"), lambda event: None)
-    spec, train = prepared.backbone.spec, prepared.images["train"]
-    told = {"kind": "binary", "mean": spec.mean, "std": spec.std}
-    said = predict(joint_network(prepared, 0), train.pixels, **told)
-    scores = [metrics("binary", train.labels, head, ("auroc",))["auroc"] for head in said.swapaxes(0, 1)]
-    assert min(scores) > 0.95  # random heads rank by chance
-    state = truncate(prepared.network(0), prepared.candidates[-1], num_classes=2).state_dict()
-    own = joint_network(prepared, 0).state_dict()
-    assert all(torch.equal(own[name], value) for name, value in state.items() if not name.startswith(HEAD))
+    own = context(tmp_path, strategy="joint", pool=pool, recipe="fc-bn")
+    start = joint_of(own)
+    model = beginning(own, Trial(start, 0)).model
+    rows = predictions(own, model, "train", start.top)
+    labels = own.setting.task.train.labels
+    scores = [metrics("binary", labels, head, ("auroc",))["auroc"] for head in rows.swapaxes(0, 1)]
+    assert min(scores) > 0.9  # random heads rank by chance
+    whole = beginning(own, Trial(own.setting.candidates[-1], 0)).model.state_dict()
+    state = model.state_dict()
+    assert all(torch.equal(state[name], value) for name, value in whole.items() if not name.startswith(HEAD))
 
 
-def test_a_joint_fine_tune_without_its_weights_is_told(joint: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
-    prepared = prepare(tiny(tmp_path, strategy="joint"), lambda event: None)
-    point = prepared.candidates[0]
-    model = truncate(prepared.network(0), point, num_classes=2)
-    with pytest.raises(RunFolderError, match=r"The joint fine-tune in .*nowhere can't be read"):
-        warm_start(model, prepared, point, Study(tmp_path), "nowhere")
+def test_a_joint_fine_tune_without_its_weights_is_named(tmp_path: Path) -> None:
+    own = context(tmp_path, strategy="joint")
+    with pytest.raises(RunFolderError, match=r"The joint fine-tune in .*trials/.* can't be read"):
+        beginning(own, Trial(own.setting.candidates[0], 0, start=joint_of(own)))
 
 
 def test_joint_networks_of_several_seeds_are_averaged(tmp_path: Path) -> None:
-    content = run(tiny(tmp_path, strategy="joint", seeds=2, epochs=1), deliver=False).report
-    study = Study(tmp_path)
-    prepared = prepare(tiny(tmp_path, strategy="joint", seeds=2, epochs=1), lambda event: None)
-    each = [study.trial(identity(prepared, Trial(None, seed))) for seed in (0, 1)]
-    assert all(one is not None and one["heads"] == [row["cut"] for row in content["joint"]] for one in each)
-    scores = [one["curve"][one["best_epoch"] - 1]["val_auprc_of_heads"] for one in each if one]
-    for row, *values in zip(content["joint"], *scores, strict=True):
-        assert row["mean"] == pytest.approx(sum(values) / 2)
-
-
-def test_svcca_compares_every_point_and_keeps_the_distributions(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told = {"strategy": "svcca", "epochs": 1}
-    content = run(tiny(tmp_path, **told), deliver=False).report
-    kept = json.loads((tmp_path / "svcca.json").read_text())
-    names = [point["name"] for point in content["points"]]
-    assert [row["cut"] for row in kept["points"]] == [row["cut"] for row in content["svcca"]["points"]] == names
-    assert kept["patches"] == 10 * kept["channels"]
-    assert kept["images"] == 231
-    assert all(0 <= value <= 1 for row in kept["points"] for value in row["coefficients"])
-    overlaps = {row["cut"]: row["overlap"] for row in kept["points"]}
-    first = next((name for name in names if overlaps[name] >= kept["threshold"]), names[-1])
-    tried = {candidate["cut"] for candidate in content["candidates"]}
-    assert tried == {first, names[-1]}
-    monkeypatch.setattr("ttl.run.similar.Features", None)  # a second call reads what the first one kept
-    assert timeless(run(tiny(tmp_path, **told), deliver=False).report) == timeless(content)
-
-
-def test_features_that_fine_tuning_left_alone_are_equal_and_shuffled_ones_are_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With a learning rate that changes nothing every coefficient is one, at every point."""
-    told = {"strategy": "svcca", "epochs": 1, "lr": 1e-12, "recipe": "fc-bn"}
-    run(tiny(tmp_path, **told), deliver=False)
-    kept = json.loads((tmp_path / "svcca.json").read_text())
-    assert all(min(row["coefficients"]) > 0.99 for row in kept["points"])
-    assert max(row["overlap"] for row in kept["points"]) == 0
-
-
-def test_halving_says_what_it_stopped_and_what_that_saved(tmp_path: Path) -> None:
-    told = {"strategy": "exhaustive", "halving": 1, "epochs": 4, "margin": 1e-6, "select": "best", "lr": 1e-6}
-    content = run(tiny(tmp_path, **told), deliver=False).report
-    stopped = content["search"]["stopped"]
-    names = {row["cut"] for row in stopped["points"]}
-    tried = {candidate["cut"] for candidate in content["candidates"]}
-    assert names
-    assert not names & tried
-    assert names | tried == {point["name"] for point in content["points"]}
-    assert content["full"]["cut"] in tried
-    assert [step.get("epochs") for step in content["search"]["steps"]] == [1, 2, None]
-    macs = {point["name"]: point["macs"] for point in content["points"]}
-    saved = sum(3 * macs[row["cut"]] * 231 * (4 - row["epochs"]) for row in stopped["points"])
-    assert stopped["train_macs_saved_at_most"] == saved
-    again = run(tiny(tmp_path, **told), deliver=False)
-    assert again.trained == 0
-    assert timeless(again.report) == timeless(content)
-
-
-def test_halving_that_was_stopped_ends_the_same(tmp_path: Path) -> None:
-    told = {"strategy": "exhaustive", "halving": 1, "epochs": 4, "margin": 1e-6, "lr": 1e-6}
-    undisturbed = run(tiny(tmp_path / "whole", **told), deliver=False).report
-    seen: list[int] = []
-
-    def interrupt(event: Event) -> None:
-        if isinstance(event, EpochDone):
-            seen.append(event.row["epoch"])
-            if len(seen) in (2, 6, 8):
-                raise KeyboardInterrupt
-
-    for _ in range(3):
-        with pytest.raises(KeyboardInterrupt):
-            run(tiny(tmp_path / "parted", **told), deliver=False, watch=interrupt)
-    content = run(tiny(tmp_path / "parted", **told), deliver=False, watch=interrupt).report
-    assert timeless(content) == timeless(undisturbed)
+    options = {"strategy": "joint", "seeds": 2}
+    report = run(tiny(tmp_path, **options), deliver=False).report
+    own = context(tmp_path, **options)
+    records = [own.study.trial(own.setting.trial_id(Trial(joint_of(own), seed))) for seed in (0, 1)]
+    assert all(record is not None and list(record.heads) == POINTS for record in records)
+    scores = [record.curve[record.best_epoch - 1].of_heads["auprc"] for record in records if record]
+    for look, *values in zip(report.joint, *scores, strict=True):
+        assert look.mean == pytest.approx(sum(values) / 2)
 
 
 def test_a_joint_network_that_breaks_ends_the_run(tmp_path: Path) -> None:
@@ -210,8 +131,95 @@ def test_a_joint_network_that_breaks_ends_the_run(tmp_path: Path) -> None:
         run(tiny(tmp_path, strategy="joint", lr=1e30), deliver=False)
 
 
+def test_svcca_compares_every_point_and_keeps_the_distributions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"strategy": "svcca"}
+    report = run(tiny(tmp_path, **options), deliver=False).report
+    kept = content_of(tmp_path, "svcca.json")
+    assert [row["cut"] for row in kept["points"]] == [row.cut for row in report.svcca.points] == POINTS
+    assert all(0 <= value <= 1 for row in kept["points"] for value in row["coefficients"])
+    assert kept["size"]["patches"] == 10 * kept["size"]["channels"]
+    assert kept["size"]["images"] == 231
+    overlaps = {row.cut: row.overlap for row in report.svcca.points}
+    first = next((name for name in POINTS if overlaps[name] >= report.svcca.threshold), POINTS[-1])
+    assert {candidate.cut for candidate in report.candidates} == {first, POINTS[-1]}
+    before = content_of(tmp_path)
+    monkeypatch.setattr(produced, "similarities", None)  # a second call reads what the first one kept
+    run(tiny(tmp_path, **options), deliver=False)
+    assert content_of(tmp_path) == before
+
+
+def test_features_that_fine_tuning_left_alone_are_equal_at_every_point(tmp_path: Path) -> None:
+    """With a learning rate that changes nothing every coefficient is one."""
+    run(tiny(tmp_path, strategy="svcca", lr=1e-12, recipe="fc-bn"), deliver=False)
+    kept = content_of(tmp_path, "svcca.json")
+    assert all(min(row["coefficients"]) > 0.99 for row in kept["points"])
+    assert max(row["overlap"] for row in content_of(tmp_path)["svcca"]["points"]) == 0
+
+
+def test_a_run_probes_all_points_once_and_fine_tunes_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[Event] = []
+    report = run(tiny(tmp_path, strategy="probe"), deliver=False, watch=events.append).report
+    assert [look.cut for look in report.probe] == POINTS
+    assert all(0 <= look.mean <= 1 and look.se >= 0 for look in report.probe)
+    assert report.search.fine_tunes <= 2
+    assert any(note.startswith("Probing 5 points") for note in notes_in(events))
+    monkeypatch.setattr(produced, "probe_curve", None)
+    assert run(tiny(tmp_path, strategy="probe"), deliver=False).report.probe == report.probe
+    assert content_of(tmp_path, "probe.json")["curve"] == content_of(tmp_path)["probe"]
+
+
+HALVING: dict[str, Any] = {"strategy": "exhaustive", "halving": 1, "epochs": 4, "margin": 1e-6, "lr": 1e-6}
+
+
+@pytest.fixture(scope="module")
+def halved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("halving") / "run"
+    run(tiny(folder, **HALVING), deliver=False)
+    return folder
+
+
+def test_halving_says_what_it_stopped_and_what_that_saved(halved: Path) -> None:
+    content = content_of(halved)
+    stopped = content["search"]["stopped"]
+    names = {row["cut"] for row in stopped["points"]}
+    tried = {candidate["cut"] for candidate in content["candidates"]}
+    assert names
+    assert not names & tried
+    assert names | tried == set(POINTS)
+    assert content["full"]["cut"] in tried
+    assert [step.get("epochs") for step in content["search"]["steps"]] == [1, 2, None]
+    macs = {point["name"]: point["macs"] for point in content["points"]}
+    saved = sum(3 * macs[row["cut"]] * 231 * (4 - row["epochs"]) for row in stopped["points"])
+    assert stopped["train_macs_saved_at_most"] == saved
+    assert run(tiny(halved, **HALVING), deliver=False).trained == 0
+    assert content_of(halved) == content
+
+
+def test_halving_that_was_stopped_ends_the_same(halved: Path, tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, EpochDone):
+            seen.append(event.epoch.epoch)
+            if len(seen) in (2, 6, 8):
+                raise KeyboardInterrupt
+
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            run(tiny(tmp_path, **HALVING), deliver=False, watch=interrupt)
+    run(tiny(tmp_path, **HALVING), deliver=False, watch=interrupt)
+    assert timeless(content_of(tmp_path)) == timeless(content_of(halved))
+
+
 @pytest.mark.parametrize(
-    ("strategy", "begins", "most"), [("joint", "one fine-tune with a head at every point", 3), ("svcca", "layer4.0", 2)]
+    ("strategy", "begins", "most"),
+    [
+        ("joint", "one fine-tune with a head at every point", 3),
+        ("svcca", "layer4.0", 2),
+        ("probe", "a probe of all points", 2),
+    ],
 )
 def test_a_plan_knows_what_a_cheap_search_costs(tmp_path: Path, strategy: str, begins: str, most: int) -> None:
     planned = plan(tiny(tmp_path, strategy=strategy))

@@ -40,37 +40,37 @@ def test_a_small_case_by_hand() -> None:
     # Positives 3, 1; negatives 2, 0: wins (1, 1) and (0, 1), so V10 = (1, 1/2), V01 = (1/2, 1).
     _, cover = _areas(np.array([True, True, False, False]), np.array([[3.0, 1.0, 2.0, 0.0]]))
     assert cover[0, 0] == pytest.approx(0.125 / 2 + 0.125 / 2)
-    found = delong([1, 1, 0, 0], [3, 1, 2, 0])
+    result = delong([1, 1, 0, 0], [3, 1, 2, 0])
     step = Z95 * math.sqrt(0.125) / (0.75 * 0.25)
-    assert found.value == 0.75
-    assert found.ci_low == pytest.approx(1 / (1 + math.exp(step - math.log(3))))
-    assert found.ci_high == pytest.approx(1 / (1 + math.exp(-step - math.log(3))))
+    assert result.value == 0.75
+    assert result.ci_low == pytest.approx(1 / (1 + math.exp(step - math.log(3))))
+    assert result.ci_high == pytest.approx(1 / (1 + math.exp(-step - math.log(3))))
 
 
 def test_the_interval_is_near_the_bootstraps() -> None:
     labels, scores = sample(600)
-    found = delong(labels, scores)
+    result = delong(labels, scores)
     chances = 1 / (1 + np.exp(-scores))
     drawn = intervals("binary", labels, np.stack([1 - chances, chances], 1))["auroc"]
-    assert found.value == pytest.approx(drawn.value)
-    assert (found.ci_low, found.ci_high) == pytest.approx((drawn.ci_low, drawn.ci_high), abs=0.006)
+    assert result.value == pytest.approx(drawn.value)
+    assert (result.ci_low, result.ci_high) == pytest.approx((drawn.ci_low, drawn.ci_high), abs=0.006)
 
 
 def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
     truth = 0.5 * (1 + math.erf(1 / 2))  # of two unit normals one apart: Phi(1 / sqrt 2)
-    held = [found.ci_low <= truth <= found.ci_high for found in (delong(*sample(120, seed)) for seed in range(400))]
+    held = [result.ci_low <= truth <= result.ci_high for result in (delong(*sample(120, seed)) for seed in range(400))]
     assert 0.92 < np.mean(held) < 0.98
 
 
 def test_two_models_are_compared_on_the_same_samples() -> None:
     labels, a = sample(300)
     b = a + np.random.default_rng(2).normal(scale=0.8, size=300)
-    found = delong_paired(labels, a, b)
-    assert found.difference.value == pytest.approx(roc_auc_score(labels, a) - roc_auc_score(labels, b))
+    result = delong_paired(labels, a, b)
+    assert result.difference.value == pytest.approx(roc_auc_score(labels, a) - roc_auc_score(labels, b))
     back = delong_paired(labels, b, a)
-    assert (back.z, back.p) == pytest.approx((-found.z, found.p))
-    assert found.p == pytest.approx(math.erfc(abs(found.z) / math.sqrt(2)))
-    assert found.difference.ci_low < found.difference.value < found.difference.ci_high
+    assert (back.z, back.p) == pytest.approx((-result.z, result.p))
+    assert result.p == pytest.approx(math.erfc(abs(result.z) / math.sqrt(2)))
+    assert result.difference.ci_low < result.difference.value < result.difference.ci_high
 
 
 def test_no_difference_is_rejected_as_often_as_it_should_be() -> None:
@@ -85,8 +85,8 @@ def test_no_difference_is_rejected_as_often_as_it_should_be() -> None:
 
 def test_the_same_ranking_is_no_difference() -> None:
     labels, a = sample(50)
-    found = delong_paired(labels, a, 2 * a + 1)
-    assert (found.difference.value, found.p, math.isnan(found.z)) == (0, 1, True)
+    result = delong_paired(labels, a, 2 * a + 1)
+    assert (result.difference.value, result.p, math.isnan(result.z)) == (0, 1, True)
 
 
 def test_edges() -> None:

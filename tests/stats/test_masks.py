@@ -9,7 +9,7 @@ import pytest
 
 from ttl.errors import DataError, UsageError
 from ttl.stats import COLUMNS, overlap
-from ttl.stats.hausdorff import boundary, hausdorff95
+from ttl.stats.mask_overlap import boundary, hausdorff95
 
 TP, FP, FN, NLL, HD95 = range(5)
 
@@ -32,12 +32,12 @@ def by_every_pair(truth: np.ndarray, predicted: np.ndarray, spacing: tuple[float
 
     def edge(mask: np.ndarray) -> np.ndarray:
         height, width = mask.shape
-        found = []
+        result = []
         for row, column in np.argwhere(mask):
             around = [(row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1)]
             if any(not (0 <= r < height and 0 <= c < width and mask[r, c]) for r, c in around):
-                found.append((row, column))
-        return np.array(found) * spacing
+                result.append((row, column))
+        return np.array(result) * spacing
 
     distances = np.sqrt(((edge(truth)[:, None] - edge(predicted)) ** 2).sum(axis=2))
     return float(max(np.percentile(distances.min(axis=1), 95), np.percentile(distances.min(axis=0), 95)))
@@ -47,14 +47,14 @@ def test_counts_worked_out_by_hand() -> None:
     assert COLUMNS == ("tp", "fp", "fn", "nll", "hd95")
     truth = np.array([[0, 0, 1, 1], [0, 2, 2, 255]])
     decision = np.array([[0, 1, 1, 1], [0, 2, 0, 1]])
-    found = overlap(truth, sure(decision, 3))
-    assert found.shape == (3, 5)
-    assert found.dtype == np.float64
-    assert found[:, :3].tolist() == [[2, 1, 1], [2, 1, 0], [1, 0, 1]]
+    result = overlap(truth, sure(decision, 3))
+    assert result.shape == (3, 5)
+    assert result.dtype == np.float64
+    assert result[:, :3].tolist() == [[2, 1, 1], [2, 1, 0], [1, 0, 1]]
     # Class 0: two right (0.75) and one wrong (0.125); class 1: two right; class 2: one right and one wrong.
     right, wrong = -math.log(0.75), -math.log(0.125)
-    assert found[:, NLL] == pytest.approx([2 * right + wrong, 2 * right, right + wrong])
-    assert np.isnan(found[:, HD95]).all()
+    assert result[:, NLL] == pytest.approx([2 * right + wrong, 2 * right, right + wrong])
+    assert np.isnan(result[:, HD95]).all()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64])
@@ -83,15 +83,15 @@ def test_a_tie_goes_to_the_lower_class() -> None:
 def test_what_is_predicted_on_unlabelled_pixels_is_not_seen() -> None:
     truth = np.array([[1, 0, 0, 0, 255, 255]])
     near, far = np.array([[1, 0, 0, 0, 0, 0]]), np.array([[1, 0, 0, 0, 1, 1]])
-    found = [overlap(truth, sure(decision, 2), with_distance=True) for decision in (near, far)]
-    assert np.array_equal(*found)
-    assert found[0][1].tolist() == [1, 0, 0, pytest.approx(-math.log(0.75)), 0]
+    result = [overlap(truth, sure(decision, 2), with_distance=True) for decision in (near, far)]
+    assert np.array_equal(*result)
+    assert result[0][1].tolist() == [1, 0, 0, pytest.approx(-math.log(0.75)), 0]
 
 
 def test_an_image_without_a_label_counts_nothing() -> None:
-    found = overlap(np.full((3, 3), 255), sure(np.ones((3, 3)), 2), with_distance=True)
-    assert found[:, :4].tolist() == [[0] * 4] * 2
-    assert np.isnan(found[:, HD95]).all()
+    result = overlap(np.full((3, 3), 255), sure(np.ones((3, 3)), 2), with_distance=True)
+    assert result[:, :4].tolist() == [[0] * 4] * 2
+    assert np.isnan(result[:, HD95]).all()
 
 
 def test_no_chance_at_all_is_a_large_surprise_and_not_an_infinite_one() -> None:
@@ -116,12 +116,12 @@ def test_a_boundary_has_a_neighbour_outside_or_lies_at_the_edge_of_the_image() -
 def test_the_distance_of_a_shifted_pixel_is_the_shift(spacing: tuple[float, float] | None, expected: float) -> None:
     truth, predicted = np.zeros((4, 9), int), np.zeros((4, 9), int)
     truth[1, 2], predicted[1, 5] = 1, 1
-    found = overlap(truth, sure(predicted, 2), spacing=spacing, with_distance=True)
-    assert found[1, HD95] == pytest.approx(expected)
+    result = overlap(truth, sure(predicted, 2), spacing=spacing, with_distance=True)
+    assert result[1, HD95] == pytest.approx(expected)
 
 
 def test_the_percentile_leaves_out_a_stray_pixel() -> None:
-    # A line of 41 found whole, and a stray pixel 100 below: 1 of 42 distances isn't 0, and 5 % may be.
+    # A line of 41 is hit whole, and a stray pixel lies 100 below: 1 of 42 distances isn't 0, and 5 % may be.
     truth = np.zeros((110, 41), bool)
     truth[0] = True
     stray = truth.copy()
@@ -135,21 +135,21 @@ def test_the_percentile_leaves_out_a_stray_pixel() -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_the_distance_is_that_of_every_pair(seed: int, spacing: tuple[float, float]) -> None:
     truth, predicted = blobs(seed, 23, 17), blobs(seed + 100, 23, 17)
-    found = hausdorff95(truth, predicted, spacing)
-    assert found == pytest.approx(by_every_pair(truth, predicted, spacing))
-    assert found > 0
-    assert hausdorff95(predicted, truth, spacing) == found
+    result = hausdorff95(truth, predicted, spacing)
+    assert result == pytest.approx(by_every_pair(truth, predicted, spacing))
+    assert result > 0
+    assert hausdorff95(predicted, truth, spacing) == result
 
 
 def test_each_class_has_its_own_distance() -> None:
     truth, decision = np.zeros((8, 20), int), np.zeros((8, 20), int)
     truth[:, :5], decision[:, :5] = 1, 1
     truth[4, 10], decision[4, 14] = 2, 2
-    found = overlap(truth, sure(decision, 4), with_distance=True)[:, HD95]
-    assert found[1:3].tolist() == [0, 4]
-    assert math.isnan(found[3])  # in neither
+    result = overlap(truth, sure(decision, 4), with_distance=True)[:, HD95]
+    assert result[1:3].tolist() == [0, 4]
+    assert math.isnan(result[3])  # in neither
     masks = truth == 0, decision == 0
-    assert found[0] == pytest.approx(by_every_pair(*masks, (1.0, 1.0)))
+    assert result[0] == pytest.approx(by_every_pair(*masks, (1.0, 1.0)))
 
 
 def test_a_missed_object_is_as_far_as_the_image_is_long() -> None:

@@ -100,8 +100,8 @@ def test_the_calibration_error_is_the_gap_of_the_bins(kind: str) -> None:
 def test_calibration_errors_of_two_classes_dont_cancel() -> None:
     # Class 0 is right half as often as it is sure (0.75), class 1 always.
     labels = np.array([[1, 1], [0, 1]])
-    found = metrics("multilabel", labels, np.full((2, 2), 0.75), ["ece"])
-    assert found["ece"] == pytest.approx((0.25 + 0.25) / 2)
+    result = metrics("multilabel", labels, np.full((2, 2), 0.75), ["ece"])
+    assert result["ece"] == pytest.approx((0.25 + 0.25) / 2)
     unknown = np.array([[1, -1], [0, -1]])
     assert metrics("multilabel", unknown, np.full((2, 2), 0.75), ["ece"])["ece"] == pytest.approx(0.25)
 
@@ -123,13 +123,13 @@ def test_each_sample_its_own_group_is_no_groups() -> None:
 
 def test_figures_of_each_class() -> None:
     labels, probabilities = predictions("multiclass", 200)
-    found = per_class("multiclass", labels, probabilities)
+    result = per_class("multiclass", labels, probabilities)
     guesses = probabilities.argmax(1)
-    assert found["recall"] == pytest.approx(recall_score(labels, guesses, average=None))
-    assert found["precision"] == pytest.approx(precision_score(labels, guesses, average=None))
-    assert found["support"].tolist() == np.bincount(labels).tolist()
-    assert found["auroc"] == pytest.approx([roc_auc_score(labels == c, probabilities[:, c]) for c in range(4)])
-    assert found["auprc"] == pytest.approx(
+    assert result["recall"] == pytest.approx(recall_score(labels, guesses, average=None))
+    assert result["precision"] == pytest.approx(precision_score(labels, guesses, average=None))
+    assert result["support"].tolist() == np.bincount(labels).tolist()
+    assert result["auroc"] == pytest.approx([roc_auc_score(labels == c, probabilities[:, c]) for c in range(4)])
+    assert result["auprc"] == pytest.approx(
         [average_precision_score(labels == c, probabilities[:, c]) for c in range(4)]
     )
 
@@ -137,24 +137,24 @@ def test_figures_of_each_class() -> None:
 def test_a_class_that_isnt_there_is_undefined_and_left_out_of_the_mean() -> None:
     labels = np.array([0, 0, 1, 1])
     probabilities = np.array([[0.7, 0.2, 0.1], [0.4, 0.5, 0.1], [0.1, 0.8, 0.1], [0.3, 0.6, 0.1]])
-    found = per_class("multiclass", labels, probabilities)
-    assert [math.isnan(value) for value in found["auroc"]] == [False, False, True]
-    assert math.isnan(found["recall"][2])
+    result = per_class("multiclass", labels, probabilities)
+    assert [math.isnan(value) for value in result["auroc"]] == [False, False, True]
+    assert math.isnan(result["recall"][2])
     every = metrics("multiclass", labels, probabilities, ALL_METRICS)
     assert not any(math.isnan(value) for value in every.values())
     assert every["balanced_accuracy"] == pytest.approx(0.75)
 
 
 def test_one_class_alone_ranks_nothing() -> None:
-    found = metrics("binary", [1, 1], [[0.2, 0.8], [0.6, 0.4]], ALL_METRICS)
-    assert math.isnan(found["auroc"])
-    assert math.isnan(found["auprc"])
-    assert (found["accuracy"], found["balanced_accuracy"]) == (0.5, 0.5)
+    result = metrics("binary", [1, 1], [[0.2, 0.8], [0.6, 0.4]], ALL_METRICS)
+    assert math.isnan(result["auroc"])
+    assert math.isnan(result["auprc"])
+    assert (result["accuracy"], result["balanced_accuracy"]) == (0.5, 0.5)
 
 
 def test_no_samples_are_no_figures() -> None:
-    found = metrics("binary", [], np.empty((0, 2)), ALL_METRICS)
-    assert all(math.isnan(value) for value in found.values())
+    result = metrics("binary", [], np.empty((0, 2)), ALL_METRICS)
+    assert all(math.isnan(value) for value in result.values())
     assert math.isnan(intervals("binary", [], np.empty((0, 2)), resamples=5)["auroc"].ci_low)
 
 
@@ -162,8 +162,8 @@ def test_a_class_without_a_known_label_is_left_out() -> None:
     labels, probabilities = predictions("multilabel", 50)
     gone = labels.copy()
     gone[:, 3] = -1
-    found = metrics("multilabel", gone, probabilities)
-    assert found == pytest.approx(metrics("multilabel", labels[:, :3], probabilities[:, :3]))
+    result = metrics("multilabel", gone, probabilities)
+    assert result == pytest.approx(metrics("multilabel", labels[:, :3], probabilities[:, :3]))
     nothing = metrics("multilabel", np.full((5, 2), -1), np.full((5, 2), 0.5))
     assert all(math.isnan(value) for value in nothing.values())
 
@@ -175,8 +175,8 @@ def test_kappa_is_for_classes_that_are_an_order() -> None:
 
 def test_a_resample_without_a_class_doesnt_make_the_interval_undefined() -> None:
     labels = np.array([[1], [0], [0], [0]])
-    found = intervals("multilabel", labels, np.array([[0.9], [0.1], [0.2], [0.3]]), resamples=200)
-    assert (found["auroc"].ci_low, found["auroc"].ci_high) == (1, 1)
+    result = intervals("multilabel", labels, np.array([[0.9], [0.1], [0.2], [0.3]]), resamples=200)
+    assert (result["auroc"].ci_low, result["auroc"].ci_high) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -229,8 +229,8 @@ class TestGroups:
         groups = [str(i // 3) for i in range(90)]
         difference = paired_difference("auroc", "binary", labels, a, b, groups=groups, resamples=100)
         assert difference != paired_difference("auroc", "binary", labels, a, b, resamples=100)
-        found = non_inferior("auroc", "binary", labels, a, b, groups=groups, resamples=100)
-        assert found.difference == difference
+        result = non_inferior("auroc", "binary", labels, a, b, groups=groups, resamples=100)
+        assert result.difference == difference
 
     def test_one_group_a_sample_is_asked_for(self) -> None:
         labels, probabilities = predictions("binary", 10)

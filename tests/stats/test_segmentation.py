@@ -41,25 +41,25 @@ def counts(n: int, classes: int = 3, *, seed: int = 0, wrong: float = 0.3) -> tu
     misses = rng.binomial(size, wrong)
     alarms = rng.poisson(20 * wrong, size=(n, classes)) * (rng.random((n, classes)) < 0.7)
     distance = np.where((size > 0) | (alarms > 0), 30 * wrong * rng.random((n, classes)), NAN)
-    found = np.stack([size - misses, alarms, misses, 0.5 * size, distance], axis=2)
-    return (size > 0).astype(int), found
+    result = np.stack([size - misses, alarms, misses, 0.5 * size, distance], axis=2)
+    return (size > 0).astype(int), result
 
 
 def by_a_plain_loop(predicted: np.ndarray) -> dict[str, float]:
     """One class, image and pixel count after another."""
-    found: dict[str, list[float]] = {name: [] for name in SEGMENTATION_METRICS}
+    result: dict[str, list[float]] = {name: [] for name in SEGMENTATION_METRICS}
     for column in np.moveaxis(predicted, 1, 0)[1:]:
         seen = [row for row in column if row[:3].sum() > 0]
         if seen:
-            found["dice"].append(np.mean([2 * tp / (2 * tp + fp + fn) for tp, fp, fn, *_ in seen]))
-            found["jaccard"].append(np.mean([tp / (tp + fp + fn) for tp, fp, fn, *_ in seen]))
+            result["dice"].append(np.mean([2 * tp / (2 * tp + fp + fn) for tp, fp, fn, *_ in seen]))
+            result["jaccard"].append(np.mean([tp / (tp + fp + fn) for tp, fp, fn, *_ in seen]))
             tp, fp, fn, *_ = np.sum(seen, axis=0)
-            found["dice_pooled"].append(2 * tp / (2 * tp + fp + fn))
-            found["jaccard_pooled"].append(tp / (tp + fp + fn))
+            result["dice_pooled"].append(2 * tp / (2 * tp + fp + fn))
+            result["jaccard_pooled"].append(tp / (tp + fp + fn))
         distances = [row[4] for row in column if not math.isnan(row[4])]
         if distances:
-            found["hd95"].append(np.mean(distances))
-    return {name: float(np.mean(values)) if values else NAN for name, values in found.items()}
+            result["hd95"].append(np.mean(distances))
+    return {name: float(np.mean(values)) if values else NAN for name, values in result.items()}
 
 
 def test_metrics_worked_out_by_hand() -> None:
@@ -70,7 +70,7 @@ def test_metrics_worked_out_by_hand() -> None:
         with_distance=True,
     )
     second = overlap(np.array([[1, 0]]), np.eye(2)[[[1, 0]]].transpose(2, 0, 1), with_distance=True)
-    found = metrics(KIND, [[1, 1], [1, 1]], np.stack([first, second]), SEGMENTATION_METRICS)
+    result = metrics(KIND, [[1, 1], [1, 1]], np.stack([first, second]), SEGMENTATION_METRICS)
     # Distances in the first: from the truth 1, 0, 0; from the prediction 0, 0, 1 and sqrt 2. Its 95th percentile is
     # 1 + 0.85 * (sqrt 2 - 1), of the positions 0 to 3 the 2.85th.
     expected = {
@@ -80,7 +80,7 @@ def test_metrics_worked_out_by_hand() -> None:
         "jaccard_pooled": 3 / 6,
         "hd95": (1 + 0.85 * (math.sqrt(2) - 1)) / 2,
     }
-    assert found == pytest.approx(expected)
+    assert result == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("classes", [2, 4])
@@ -101,18 +101,18 @@ def test_each_resample_scores_as_the_resampled_images() -> None:
 def test_an_image_without_the_class_is_left_out_unless_it_is_predicted() -> None:
     right, absent, alarm = [5, 0, 0, 1, 0], [0, 0, 0, 0, NAN], [0, 3, 0, 0, 9]
     rest = [10, 0, 0, 1, 0]
-    found = metrics(KIND, [[1, 1], [1, 0]], [[rest, right], [rest, absent]], SEGMENTATION_METRICS)
-    assert found == {"dice": 1, "jaccard": 1, "dice_pooled": 1, "jaccard_pooled": 1, "hd95": 0}
-    found = metrics(KIND, [[1, 1], [1, 0]], [[rest, right], [rest, alarm]], SEGMENTATION_METRICS)
+    result = metrics(KIND, [[1, 1], [1, 0]], [[rest, right], [rest, absent]], SEGMENTATION_METRICS)
+    assert result == {"dice": 1, "jaccard": 1, "dice_pooled": 1, "jaccard_pooled": 1, "hd95": 0}
+    result = metrics(KIND, [[1, 1], [1, 0]], [[rest, right], [rest, alarm]], SEGMENTATION_METRICS)
     pooled = {"dice_pooled": 10 / 13, "jaccard_pooled": 5 / 8}
-    assert found == pytest.approx({"dice": 0.5, "jaccard": 0.5, "hd95": 4.5, **pooled})
+    assert result == pytest.approx({"dice": 0.5, "jaccard": 0.5, "hd95": 4.5, **pooled})
 
 
 def test_a_class_that_is_nowhere_is_left_out_of_the_mean_and_undefined_alone() -> None:
     labels, predicted = counts(20, 3)
     predicted[:, 2], labels[:, 2] = [0, 0, 0, 0, NAN], 0
-    found = metrics(KIND, labels, predicted, SEGMENTATION_METRICS)
-    assert found == metrics(KIND, labels[:, :2], predicted[:, :2], SEGMENTATION_METRICS)
+    result = metrics(KIND, labels, predicted, SEGMENTATION_METRICS)
+    assert result == metrics(KIND, labels[:, :2], predicted[:, :2], SEGMENTATION_METRICS)
     alone = metrics(KIND, labels[:, [0, 2]], predicted[:, [0, 2]], SEGMENTATION_METRICS)
     assert all(math.isnan(value) for value in alone.values())
     assert all(
@@ -130,25 +130,25 @@ def test_the_background_doesnt_count() -> None:
 def test_a_distance_that_was_never_taken_is_undefined() -> None:
     labels, predicted = counts(10)
     predicted[..., 4] = NAN
-    found = intervals(KIND, labels, predicted, names=SEGMENTATION_METRICS, resamples=20)
-    assert math.isnan(found["hd95"].value)
-    assert math.isnan(found["hd95"].ci_low)
-    assert found["dice"].ci_low < found["dice"].value < found["dice"].ci_high
+    result = intervals(KIND, labels, predicted, names=SEGMENTATION_METRICS, resamples=20)
+    assert math.isnan(result["hd95"].value)
+    assert math.isnan(result["hd95"].ci_low)
+    assert result["dice"].ci_low < result["dice"].value < result["dice"].ci_high
 
 
 def test_figures_of_each_class() -> None:
     labels, predicted = counts(40)
-    found = per_class(KIND, labels, predicted)
-    assert tuple(found) == (*SEGMENTATION_METRICS, "support")
-    assert found["support"].tolist() == labels.sum(axis=0).tolist()
+    result = per_class(KIND, labels, predicted)
+    assert tuple(result) == (*SEGMENTATION_METRICS, "support")
+    assert result["support"].tolist() == labels.sum(axis=0).tolist()
     for c in range(3):
         alone = by_a_plain_loop(predicted[:, [c, c]])
-        assert {name: found[name][c] for name in SEGMENTATION_METRICS} == pytest.approx(alone)
+        assert {name: result[name][c] for name in SEGMENTATION_METRICS} == pytest.approx(alone)
 
 
 def test_no_images_are_no_figures() -> None:
-    found = metrics(KIND, np.empty((0, 2)), np.empty((0, 2, 5)), SEGMENTATION_METRICS)
-    assert all(math.isnan(value) for value in found.values())
+    result = metrics(KIND, np.empty((0, 2)), np.empty((0, 2, 5)), SEGMENTATION_METRICS)
+    assert all(math.isnan(value) for value in result.values())
     assert math.isnan(intervals(KIND, np.empty((0, 2)), np.empty((0, 2, 5)), resamples=5)["dice"].ci_low)
 
 
@@ -189,9 +189,9 @@ def test_groups_are_drawn_whole() -> None:
     groups = [f"p{i // 3}" for i in range(60)]
     weights = np.concatenate(list(resample_weights(labels, 30, 0, groups)))
     assert all(len(set(row[3 * p : 3 * p + 3])) == 1 for row in weights for p in range(20))
-    found = paired_difference("dice", KIND, labels, a, b, groups=groups, resamples=100)
-    assert found.value == paired_difference("dice", KIND, labels, a, b, resamples=100).value
-    assert found != paired_difference("dice", KIND, labels, a, b, resamples=100)
+    result = paired_difference("dice", KIND, labels, a, b, groups=groups, resamples=100)
+    assert result.value == paired_difference("dice", KIND, labels, a, b, resamples=100).value
+    assert result != paired_difference("dice", KIND, labels, a, b, resamples=100)
 
 
 def test_three_copies_of_a_patient_say_no_more_than_one() -> None:

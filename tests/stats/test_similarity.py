@@ -6,7 +6,7 @@ import torch
 from sklearn.cross_decomposition import CCA
 
 from ttl.errors import UsageError
-from ttl.stats.similarity import cca, draws, linear_cka, mean_of_independent, svcca
+from ttl.stats.similarity import cca, draws, svcca
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -21,11 +21,9 @@ def correlated(n: int, rhos: list[float], seed: int = 0) -> tuple[torch.Tensor, 
 
 def test_identical_features_correlate_fully() -> None:
     x = normal(500, 20)
-    found = cca(x, x)
-    torch.testing.assert_close(found.coefficients, torch.ones(20, dtype=torch.float64))
-    assert float(found.mean) == pytest.approx(1)
-    assert float(found.beyond_chance) == pytest.approx(1)
-    assert float(linear_cka(x, x)) == pytest.approx(1)
+    result = cca(x, x)
+    torch.testing.assert_close(result.coefficients, torch.ones(20, dtype=torch.float64))
+    assert float(result.mean) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -35,18 +33,10 @@ def test_no_invertible_linear_map_changes_it(seed: int) -> None:
     torch.testing.assert_close(cca(*mixed).coefficients, cca(x, y).coefficients, rtol=0, atol=1e-8)
 
 
-def test_a_rotation_and_a_scale_leave_cka_as_it_is_and_another_map_does_not() -> None:
-    x, y = correlated(500, [0.9, 0.5, 0.2])
-    rotation = torch.linalg.qr(normal(3, 3, seed=4)).Q
-    assert float(linear_cka(x @ rotation * 5, y)) == pytest.approx(float(linear_cka(x, y)), abs=1e-12)
-    stretched = x * torch.tensor([100.0, 1, 1])
-    assert float(linear_cka(stretched, y)) != pytest.approx(float(linear_cka(x, y)), abs=0.05)
-
-
 def test_it_finds_the_correlations_of_gaussians() -> None:
     rhos = [0.95, 0.8, 0.6, 0.3]
-    found = cca(*correlated(200_000, rhos)).coefficients
-    assert found.tolist() == pytest.approx(rhos, abs=0.005)  # (1 - rho^2) / sqrt(n) is 0.002
+    result = cca(*correlated(200_000, rhos)).coefficients
+    assert result.tolist() == pytest.approx(rhos, abs=0.005)  # (1 - rho^2) / sqrt(n) is 0.002
 
 
 def test_it_agrees_with_scikit_learn() -> None:
@@ -60,10 +50,10 @@ def test_it_agrees_with_scikit_learn() -> None:
 def test_sets_of_different_sizes() -> None:
     x, y = correlated(1000, [0.9, 0.5])
     wide = torch.cat([y, normal(1000, 6, seed=9)], dim=1)
-    found = cca(x, wide)
-    assert found.coefficients.shape == (2,)
-    assert int(found.rank) == 2
-    torch.testing.assert_close(cca(wide, x).coefficients, found.coefficients)
+    result = cca(x, wide)
+    assert result.coefficients.shape == (2,)
+    assert int(result.rank) == 2
+    torch.testing.assert_close(cca(wide, x).coefficients, result.coefficients)
 
 
 def test_a_batch_is_what_its_entries_are() -> None:
@@ -75,32 +65,31 @@ def test_a_batch_is_what_its_entries_are() -> None:
         place = (number // 2, number % 2)
         torch.testing.assert_close(batched.coefficients[place], alone.coefficients)
         assert batched.rank[place] == alone.rank
-        torch.testing.assert_close(batched.expected[place], alone.expected)
 
 
 def test_constant_and_repeated_channels_are_left_out_and_the_dead_are_counted() -> None:
     x, y = correlated(500, [0.9, 0.5])
     padded = torch.cat([x, torch.zeros(500, 2), torch.full((500, 1), 3.0), x[:, :1] * 2], dim=1)
-    found = cca(padded, y)
-    assert found.dropped.tolist() == [3, 0]
-    assert int(found.rank) == 2
-    torch.testing.assert_close(found.coefficients[:2], cca(x, y).coefficients)
-    assert float(found.mean) == pytest.approx(float(cca(x, y).mean))
+    result = cca(padded, y)
+    assert result.dropped.tolist() == [3, 0]
+    assert int(result.rank) == 2
+    torch.testing.assert_close(result.coefficients[:2], cca(x, y).coefficients)
+    assert float(result.mean) == pytest.approx(float(cca(x, y).mean))
 
 
 def test_features_that_never_change_have_no_correlation() -> None:
-    found = cca(torch.ones(100, 3), normal(100, 3))
-    assert int(found.rank) == 0
-    assert torch.isnan(found.mean)
-    assert found.dropped.tolist() == [3, 0]
+    result = cca(torch.ones(100, 3), normal(100, 3))
+    assert int(result.rank) == 0
+    assert torch.isnan(result.mean)
+    assert result.dropped.tolist() == [3, 0]
 
 
 def test_svcca_leaves_out_directions_that_hardly_vary() -> None:
     x, _ = correlated(1000, [0.5, 0.5, 0.5])
     x = x * torch.tensor([10.0, 5.0, 0.1])
-    found = svcca(x, x, keep=0.99)
-    assert int(found.rank) == 2
-    assert float(found.mean) == pytest.approx(1)
+    result = svcca(x, x, keep=0.99)
+    assert int(result.rank) == 2
+    assert float(result.mean) == pytest.approx(1)
     assert int(cca(x, x).rank) == 3
 
 
@@ -109,28 +98,15 @@ def test_half_precision_features_are_computed_in_double() -> None:
     assert cca(x.half(), y.half()).coefficients.dtype == torch.float64
 
 
-@pytest.mark.parametrize(("n", "d_x", "d_y"), [(4096, 50, 50), (1000, 50, 50), (640, 64, 16), (2000, 10, 10)])
-def test_independent_features_have_the_mean_that_chance_gives(n: int, d_x: int, d_y: int) -> None:
-    found = cca(normal(8, n, d_x), normal(8, n, d_y, seed=1))
-    expected = mean_of_independent(n, d_x, d_y)
-    assert float(found.mean.mean()) == pytest.approx(expected, abs=0.01)
-    assert found.expected.tolist() == [expected] * 8
-    assert abs(float(found.beyond_chance.mean())) < 0.015
-
-
-def test_what_chance_gives_is_known_where_samples_are_few() -> None:
-    # The figures that are known: 50 dimensions at 64 and at 4096 samples.
-    assert mean_of_independent(64, 50, 50) == pytest.approx(0.84, abs=0.01)
-    assert mean_of_independent(4096, 50, 50) == pytest.approx(0.09, abs=0.005)
-    assert mean_of_independent(40, 50, 50) == 1.0
-    x, y = normal(20, 64, 50) - 0, normal(20, 64, 50, seed=1)
-    q_x, q_y = (torch.linalg.qr(side - side.mean(1, keepdim=True)).Q for side in (x, y))
-    simulated = torch.linalg.svdvals(q_x.mT @ q_y).mean()
-    assert mean_of_independent(64, 50, 50) == pytest.approx(float(simulated), abs=0.01)
+def test_independent_features_have_the_mean_that_chance_gives() -> None:
+    # By the limiting distribution of Wachter (1980) it is 0.094 for 50 dimensions at 4096 samples, 0.191 at 1000.
+    for n, expected in ((4096, 0.094), (1000, 0.191)):
+        result = cca(normal(4, n, 50), normal(4, n, 50, seed=1))
+        assert float(result.mean.mean()) == pytest.approx(expected, abs=0.005)
 
 
 @pytest.mark.parametrize(
-    ("x", "y", "said"),
+    ("x", "y", "sentence"),
     [
         (
             normal(99, 10),
@@ -142,8 +118,8 @@ def test_what_chance_gives_is_known_where_samples_are_few() -> None:
         (normal(5), normal(5), "aren't of the same samples"),
     ],
 )
-def test_what_makes_no_sense_is_refused(x: torch.Tensor, y: torch.Tensor, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_what_makes_no_sense_is_refused(x: torch.Tensor, y: torch.Tensor, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
         cca(x, y)
 
 

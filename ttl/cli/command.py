@@ -12,20 +12,22 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from ttl import processes
+from ttl import __version__, processes
 from ttl.cli.help import Command
 from ttl.errors import TTLError, UsageError
 
-VERBS = ("points", "plan", "run", "search", "finetune", "export", "bench", "predict", "report", "demo")
+VERBS = ("points", "plan", "run", "search", "finetune", "export", "bench", "predict", "report", "check", "demo")
+"""In the order in which a person needs them."""
+INTERRUPTED = 130
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Work = Callable[..., None]
+"""What a verb does."""
 
 
 class _InOrder(typer.core.TyperGroup):
-    """Lists the verbs in the order that a person needs them."""
-
     def list_commands(self, ctx: Any) -> list[str]:
-        """Their names."""
+        """The names of the verbs."""
         return list(VERBS)
 
 
@@ -40,12 +42,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-INTERRUPTED = 130
 
-
-def verb(
-    summary: str, *, example: str, cls: type[Command] = Command
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def verb(summary: str, *, example: str, cls: type[Command] = Command) -> Callable[[Work], Work]:
     """Make a function a verb: one line on stderr and the right exit status for every error a user can cause.
 
     Args:
@@ -54,39 +52,34 @@ def verb(
         cls: what writes its help.
     """
 
-    def register(work: Callable[..., None]) -> Callable[..., None]:
-        return app.command(cls=cls, short_help=summary, epilog=f"Example: {example}")(_with_exit_status(work))
+    def register(work: Work) -> Work:
+        @wraps(work)
+        def wrapped(*args: Any, **kwargs: Any) -> None:
+            if not processes.is_main():
+                sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # of several, one speaks
+            try:
+                work(*args, **kwargs)
+            except TTLError as error:
+                raise _exit(2 if isinstance(error, UsageError) else 1, str(error)) from error
+            except KeyboardInterrupt as error:
+                words = "Stopped. What was finished is kept: the same command again goes on from there."
+                raise _exit(INTERRUPTED, words) from error
+            except BrokenPipeError as error:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                raise typer.Exit(0) from error
+            except OSError as error:
+                place = f" ({error.filename})" if error.filename else ""
+                raise _exit(1, f"{error.strerror or error}{place}: nothing already written was lost.") from error
+
+        return app.command(cls=cls, short_help=summary, epilog=f"Example: {example}")(wrapped)
 
     return register
 
 
-def _with_exit_status(work: Callable[..., None]) -> Callable[..., None]:
-    @wraps(work)
-    def wrapped(*args: Any, **kwargs: Any) -> None:
-        if not processes.is_main():
-            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # of several, one speaks
-        try:
-            work(*args, **kwargs)
-        except TTLError as error:
-            complain(str(error))
-            raise typer.Exit(2 if isinstance(error, UsageError) else 1) from error
-        except KeyboardInterrupt as error:
-            complain("Stopped. What was finished is kept: the same command again goes on from there.")
-            raise typer.Exit(INTERRUPTED) from error
-        except BrokenPipeError as error:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(0) from error
-        except OSError as error:
-            place = f" ({error.filename})" if error.filename else ""
-            complain(f"{error.strerror or error}{place}: nothing already written was lost.")
-            raise typer.Exit(1) from error
-
-    return wrapped
-
-
-def complain(text: str) -> None:
-    """A line on stderr."""
+def _exit(status: int, text: str) -> typer.Exit:
+    """The end, with a line on stderr."""
     typer.echo(f"ttl: {' '.join(text.split())}", err=True)
+    return typer.Exit(status)
 
 
 @app.callback(invoke_without_command=True)
@@ -95,8 +88,6 @@ def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
-        from ttl import __version__
-
         typer.echo(f"ttl {__version__}")
         raise typer.Exit
     if context.invoked_subcommand is None:
@@ -105,11 +96,9 @@ def _root(
 
 def print_json(content: object) -> None:
     """JSON values on stdout."""
-    typer.echo(json.dumps(content, indent=1))
+    typer.echo(json.dumps(content, indent=1, allow_nan=False))
 
 
 def show_next(*commands: str) -> None:
     """The commands that come next."""
-    typer.echo("\nNext:")
-    for command in commands:
-        typer.echo(f"  {command}")
+    typer.echo("\n".join(["\nNext:", *(f"  {command}" for command in commands)]))

@@ -1,4 +1,4 @@
-"""Progress on the terminal: bars and a small table there, plain lines elsewhere. Part of the command line."""
+"""Progress on the terminal: bars and a small table there, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -48,24 +48,21 @@ class Lines:
     """A line for each thing that happened; of epochs only after a silence."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
-        self.write = write
-        self.last = monotonic()
-        self.run = RunProgress()
+        self.write, self.last, self.run = write, monotonic(), RunProgress()
 
     def __call__(self, event: events.Event) -> None:
         """A `Watch`."""
         fine_tune = self.run.on(event)
         match event:
             case events.TrialStarted():
-                self._write(f"{event.cut}: goes on from epoch {event.epochs_done}" if event.epochs_done else "")
+                parts = [f"{event.cut}: goes on from epoch {event.epochs_done}" if event.epochs_done else ""]
             case events.EpochProgress() | events.EpochDone():
-                if fine_tune is not None and monotonic() - self.last >= QUIET_SECONDS:
-                    words = fine_tune.words() if isinstance(event, events.EpochProgress) else epoch_line(event)
-                    self._write(f"  {words}", fine_tune.left())
+                if fine_tune is None or monotonic() - self.last < QUIET_SECONDS:
+                    return
+                words = fine_tune.words() if isinstance(event, events.EpochProgress) else epoch_line(event)
+                parts = [f"  {words}", fine_tune.left()]
             case _:
-                self._write(line(event), self.run.left() if fine_tune else "")
-
-    def _write(self, *parts: str) -> None:
+                parts = [line(event), self.run.left() if fine_tune else ""]
         if any(parts):
             self.write("; ".join(filter(None, parts)))
             self.last = monotonic()
@@ -75,8 +72,7 @@ class Display:
     """A bar for each running fine-tune, under a table of all of them; above it the lines."""
 
     def __init__(self, live: Live) -> None:
-        self.live = live
-        self.run = RunProgress()
+        self.live, self.run = live, RunProgress()
 
     def __call__(self, event: events.Event) -> None:
         """A `Watch`."""
@@ -87,10 +83,10 @@ class Display:
             self.live.console.print(line(event), markup=False)
 
     def _view(self) -> RenderableType:
-        running = self.run.running()
+        running, left = self.run.running(), self.run.left()
         rows = self.run.rows() if self.run.step else []
         most = max(1, min(MOST_ROWS, self.live.console.height - OTHER_LINES - len(running)))
-        lines = [Text(text) for text in (self.run.left(),) if text]
+        lines = [Text(left)] if left else []
         return Group(*_table(rows, self.run.metric, most), *lines, *([_bars(running)] if running else []))
 
 
@@ -98,12 +94,11 @@ def _table(rows: list[Row], key: str | None, most: int) -> Iterator[RenderableTy
     """The last rows, and what the others come to in a line above them."""
     if not rows:
         return
-    older = summed(rows[:-most])
-    if older:
+    if older := summed(rows[:-most]):
         yield Text(older)
     table = Table("point", box=None, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("epochs", justify="right")
-    table.add_column(f"validation {metric(key).name}" if key else "validation", justify="right")
+    for head in ("epochs", f"validation {metric(key).name}" if key else "validation"):
+        table.add_column(head, justify="right")
     table.add_column("state")
     for row in rows[-most:]:
         value = "" if isnan(row.value) else f"{row.value:.4f}"
@@ -119,10 +114,8 @@ def _bars(running: list[FineTune]) -> Table:
     for each in running:
         pulses = each.max_epochs is None
         bar = ProgressBar(each.max_epochs or 1, 0 if pulses else each.fraction, width=BAR_WIDTH, pulse=pulses)
-        words = each.words() if each.fraction else ""
-        bars.add_row(
-            Text(f"{each.cut} (fine-tune {each.number})"), bar, Text(words), _Elapsed(each.began), Text(each.left())
-        )
+        name, words = f"{each.cut} (fine-tune {each.number})", each.words() if each.fraction else ""
+        bars.add_row(Text(name), bar, Text(words), _Elapsed(each.began), Text(each.left()))
     return bars
 
 
@@ -159,8 +152,7 @@ def line(event: events.Event) -> str:
 def _trial_line(record: TrialRecord, metrics: list[str], how: str) -> str:
     """`stem  validation Dice 0.9312  HD95 4.31 px  (3 epochs, 120 s, seed 1)`."""
     values = []
-    for key in metrics:
-        of = metric(key, record.distance_unit)
+    for of, key in ((metric(key, record.distance_unit), key) for key in metrics):
         value = record.reached if key == record.score else record.val[key].value
         values.append(f"{of.name} {written(value, of)}")
     seed = f", seed {record.seed}" if record.seed else ""

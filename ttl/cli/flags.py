@@ -7,55 +7,79 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from types import GenericAlias
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
+from pydantic import BeforeValidator
+from pydantic.fields import FieldInfo
 
-from ttl.cli.field_types import typed_as
-from ttl.cli.help import heading, help_text
-from ttl.options.option import Group, as_typed
-from ttl.options.options import Options
-from ttl.options.read import read_options
+from ttl.cli.command import Work
+from ttl.cli.help import help_text, is_repeated, plain
+from ttl.errors import UsageError
+from ttl.options.option import Group, Options, as_typed
+from ttl.options.read_options import read_options
+from ttl.options.values import size
+from ttl.words.sides import ImageSize, spelled
 
 Config = Annotated[Path | None, typer.Option(help="A TOML file of options; a flag wins over it.")]
+
+
+def typed_as(field: FieldInfo) -> Any:
+    """The type that a flag has; what the field asks for beyond it the config checks, in its own words."""
+    kind, marks = plain(field.annotation, field.metadata)
+    if is_repeated(field):
+        return list[str]
+    if any(isinstance(mark, BeforeValidator) for mark in marks) or get_origin(kind) is Literal:
+        return str
+    if get_origin(kind) is tuple:
+        return GenericAlias(tuple, tuple(plain(part)[0] for part in get_args(kind)))
+    return kind
 
 
 def flag(model: type[Options], name: str) -> Any:
     """What typer is to know of an option beside its type: flag, help, metavar and the heading of its group."""
     option = model.marks()[name]
-    text, title = help_text(model, name), heading(option.group)
+    text, title = help_text(model.model_fields[name], option), option.group.capitalize()
     if option.is_argument:
         return typer.Argument(metavar=as_typed(name, option), help=text, rich_help_panel=title, show_default=False)
     return typer.Option(as_typed(name, option), metavar=option.metavar, help=text, rich_help_panel=title)
 
 
-def with_options(
-    model: type[Options], *, leave_out: Sequence[Group] = ()
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def size_given(text: str | None, read: Callable[[str], ImageSize] = size) -> ImageSize | None:
+    """What `--image-size` was given: `224`, `165x342`, or nothing.
+
+    Raises:
+        UsageError: it is no size.
+    """
+    try:
+        return None if text is None else read(text)
+    except ValueError as error:
+        raise UsageError(f"--image-size is {text!r}, and {error}.") from None
+
+
+def with_options(model: type[Options], *, leave_out: Sequence[Group] = ()) -> Callable[[Work], Work]:
     """Give a verb the flags of a config, and `--config`; it gets what was given, read and checked, as `options`.
 
     Args:
         model: the config.
-        leave_out: groups that say nothing to this verb.
+        leave_out: groups that mean nothing to this verb.
     """
-    groups = [group for group in get_args(Group) if group not in leave_out]
-    marks = {name: option for name, option in model.marks().items() if not option.only_in_toml}
-    names = [name for group in groups for name, option in marks.items() if option.group == group]
+    in_order = sorted(model.marks().items(), key=lambda mark: get_args(Group).index(mark[1].group))
+    names = [name for name, option in in_order if option.group not in leave_out and not option.only_in_toml]
 
-    def decorate(work: Callable[..., None]) -> Callable[..., None]:
+    def decorate(work: Work) -> Work:
         own = {name: p for name, p in signature(work, eval_str=True).parameters.items() if name != "options"}
 
         @wraps(work)
         def wrapped(*, config: Path | None, **values: Any) -> None:
-            kept = {name: values.pop(name) for name in own}
+            rest = {name: values.pop(name) for name in own}
             options = read_options(model, config, {name: _given(value) for name, value in values.items()})
-            work(options=options, **kept)
+            work(options=options, **rest)
 
-        shared = [
-            Parameter("config", Parameter.KEYWORD_ONLY, default=None, annotation=Config),
-            *(_parameter(model, name) for name in names),
-        ]
-        parameters = [*(p.replace(kind=Parameter.KEYWORD_ONLY) for p in own.values()), *shared]
+        given = Parameter("config", Parameter.KEYWORD_ONLY, default=None, annotation=Config)
+        kept = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in own.values()]
+        parameters = [*kept, given, *(_parameter(model, name) for name in names)]
         wrapped.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
         wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
         return wrapped
@@ -64,17 +88,13 @@ def with_options(
 
 
 def _parameter(model: type[Options], name: str) -> Parameter:
-    kind = typed_as(model.model_fields[name])
-    is_switch = kind is bool
-    annotation: Any = Annotated[kind if is_switch else kind | None, flag(model, name)]
-    return Parameter(name, Parameter.KEYWORD_ONLY, default=False if is_switch else None, annotation=annotation)
+    annotation: Any = Annotated[typed_as(model.model_fields[name]) | None, flag(model, name)]
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
 def _given(value: object) -> object:
-    """What typer hands over, None where nothing was typed: a switch leaves the TOML file's word alone then."""
-    if value is False or value == []:
-        return None
-    return tuple(value) if isinstance(value, list) else value
+    """What typer hands over, None where nothing was typed: then the TOML file decides, of a switch too."""
+    return (tuple(value) or None) if isinstance(value, list) else value
 
 
 def command_of(verb: str, options: Options) -> str:
@@ -85,16 +105,14 @@ def command_of(verb: str, options: Options) -> str:
 
 def _typed(options: Options, name: str) -> Iterator[str]:
     """One option as it is typed; a flag for each value of one that may be repeated."""
-    option, value = options.marks()[name], getattr(options, name)
+    option, value, field = options.marks()[name], getattr(options, name), type(options).model_fields[name]
     typed = as_typed(name, option)
+    parts = [shlex.quote(str(part)) for part in (value if isinstance(value, tuple) else (value,))]
     if option.is_argument:
-        yield shlex.quote(str(value))
+        yield parts[0]
     elif value is True:
         yield typed
-    elif typed_as(type(options).model_fields[name]) == list[str]:
-        yield from (f"{typed} {shlex.quote(str(part))}" for part in value)
-    elif isinstance(value, tuple) and typed_as(type(options).model_fields[name]) is str:
-        yield f"{typed} {'x'.join(map(str, value))}"
+    elif is_repeated(field):
+        yield from (f"{typed} {part}" for part in parts)
     else:
-        parts = value if isinstance(value, tuple) else (value,)
-        yield " ".join([typed, *(shlex.quote(str(part)) for part in parts)])
+        yield f"{typed} {spelled(value) if typed_as(field) is str and len(parts) > 1 else ' '.join(parts)}"

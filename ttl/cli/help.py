@@ -1,23 +1,27 @@
-"""What `--help` says of options: their text, made from the fields, and one heading for each group."""
+"""The text of options in `--help` and in the docs, made from the fields: values, default, meaning, headings."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer.core
 from pydantic.fields import FieldInfo
 
-from ttl.cli.field_types import choices
-from ttl.options.option import Group, Option
-from ttl.options.options import Options
+from ttl.options.option import Option
 
 MOST_WIDE = 30
 """Of the column of flags, in characters; the help of a longer one begins in the next line."""
+UNIONS = (Union, UnionType)
+KINDS = {bool: "switch", int: "whole number", float: "number", Path: "path", str: "text"}
+BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+"""The marks of `annotated_types`, in words."""
 
 
-def help_text(model: type[Options], name: str) -> str:
+def help_text(field: FieldInfo, option: Option) -> str:
     """What an option decides, and its default: `Where fine-tunes run: local or ray. [default: local]`."""
-    field, option = model.model_fields[name], model.marks()[name]
     default = default_text(field, option)
     return meaning(field, option) + (f" [default: {default}]" if default else "")
 
@@ -32,18 +36,51 @@ def meaning(field: FieldInfo, option: Option) -> str:
 def default_text(field: FieldInfo, option: Option) -> str:
     """What holds where nothing is given; empty where that goes without saying."""
     value = field.default
-    if field.is_required() or value is False:
-        return ""
     if value is None or value == ():
         return option.unset
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if field.is_required() or value is False:
+        return ""
+    parts = value if isinstance(value, tuple) else (value,)
+    return ", ".join(f"{part:g}" if isinstance(part, float) else str(part) for part in parts)
 
 
-def heading(group: Group) -> str:
-    """What stands over the options of a group."""
-    return group.capitalize()
+def plain(annotation: Any, marks: Sequence[Any] = ()) -> tuple[Any, Sequence[Any]]:
+    """A type without None and without its marks, and these."""
+    parts = [part for part in get_args(annotation) if part is not NoneType]
+    if get_origin(annotation) in UNIONS and len(parts) == 1:
+        annotation = parts[0]
+    if get_origin(annotation) is Annotated:
+        return annotation.__origin__, [*marks, *annotation.__metadata__]
+    return annotation, marks
+
+
+def is_repeated(field: FieldInfo) -> bool:
+    """Whether an option may be given several times."""
+    return get_args(plain(field.annotation)[0])[-1:] == (Ellipsis,)
+
+
+def choices(field: FieldInfo) -> tuple[str, ...]:
+    """The values that an option is chosen from; none where it isn't."""
+    kind, _ = plain(field.annotation)
+    if get_origin(kind) is tuple:
+        kind = get_args(kind)[0]
+    return tuple(map(str, get_args(kind))) if get_origin(kind) is Literal else ()
+
+
+def values(field: FieldInfo) -> str:
+    """What may be given, in words: `whole number, at least 16, at most 4096`."""
+    several = "; several" if is_repeated(field) else ""
+    return (", ".join(choices(field)) or _in_words(*plain(field.annotation, field.metadata))) + several
+
+
+def _in_words(kind: Any, marks: Sequence[Any]) -> str:
+    if get_origin(kind) in UNIONS:
+        return ", or ".join(_in_words(*plain(part)) for part in get_args(kind))
+    if get_origin(kind) is tuple:
+        return "text" if get_args(kind)[-1] is Ellipsis else "two numbers"
+    flat = [part for mark in marks for part in (mark.metadata if isinstance(mark, FieldInfo) else [mark])]
+    bounds = [f"{word} {getattr(part, key)}" for key, word in BOUNDS.items() for part in flat if hasattr(part, key)]
+    return ", ".join([KINDS[kind], *bounds])
 
 
 class Command(typer.core.TyperCommand):

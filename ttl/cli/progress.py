@@ -1,60 +1,49 @@
-"""How far the fine-tunes of a run are, and how long they may take yet: what events say, without how it is drawn."""
+"""How far the fine-tunes of a run are, and how long they may take yet, whatever draws it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isnan, nan
 from statistics import fmean, median
 from time import monotonic
-from typing import Literal
+from typing import Literal, get_args
 
 from ttl.cli.tables import duration
-from ttl.finetune.epoch import Epoch
 from ttl.run import events
-from ttl.study.record import TrialRecord
 
 State = Literal["failed", "running", "waiting", "paused", "stopped", "done"]
-STATES: tuple[State, ...] = ("failed", "running", "waiting", "paused", "stopped", "done")
+STATES: tuple[State, ...] = get_args(State)
 """What the state of a point is, where its seeds differ: the first of these."""
 
 
 @dataclass
 class FineTune:
-    """How far one fine-tune is, at what rate, and how long it may take yet."""
+    """How far one fine-tune is, at what rate, and how long it may take yet.
+
+    Attributes:
+        macs: of its network for one image; 0 where no step has it.
+        max_epochs: None where nothing bounds them.
+        number: of those that were begun, or were on disk, in the order of that; 0 before that.
+        value: the best validation score so far; NaN where there is none.
+        samples: trained on in the running epoch.
+        seconds_per_epoch: of the last one.
+    """
 
     cut: str
     seed: int
     macs: float = 0.0
-    """Of its network for one image; 0 where no step said it."""
     max_epochs: int | None = None
-    """None where nothing bounds them."""
     state: State = "waiting"
     number: int = 0
-    """Of those that were begun, or were on disk, in the order of that; 0 before that."""
     epochs: int = 0
     value: float = nan
-    """The best validation score so far; NaN where there is none."""
     samples: int = 0
-    """Trained on in the running epoch."""
     samples_per_epoch: int = 1
     seconds_per_epoch: float | None = None
-    """Of the last one."""
     began: float = 0.0
     epoch_began: float = 0.0
-
-    def begin(self, epochs: int, max_epochs: int | None) -> None:
-        """It runs, from after so many epochs."""
-        self.state, self.epochs = "running", epochs
-        self.max_epochs = min((bound for bound in (max_epochs, self.max_epochs) if bound), default=None)
-        self.began = self.epoch_began = monotonic()
-
-    def end_epoch(self, epoch: Epoch, score: float) -> None:
-        """The running epoch is over."""
-        self.epochs, self.samples, self.seconds_per_epoch = epoch.epoch, 0, epoch.seconds
-        self.value = max((value for value in (self.value, score) if not isnan(value)), default=nan)
-        self.epoch_began = monotonic()
 
     @property
     def fraction(self) -> float:
@@ -69,13 +58,13 @@ class FineTune:
     def words(self) -> str:
         """`epoch 3 of at most 10, 412 images/s`."""
         bound = f" of at most {self.max_epochs}" if self.max_epochs else ""
-        running = min(self.epochs + 1, self.max_epochs) if self.max_epochs else self.epochs + 1
+        running = min(self.epochs + 1, self.max_epochs or self.epochs + 1)
         seconds = monotonic() - self.epoch_began
         rate = f", {self.samples / seconds:.0f} images/s" if self.samples and seconds > 0 else ""
         return f"epoch {running}{bound}{rate}"
 
     def left(self) -> str:
-        """`at most 2 min left`; nothing before the first epoch has shown what one takes, or without a bound."""
+        """`at most 2 min left`; nothing before the first epoch has ended, or without a bound."""
         if isnan(self.epochs_left) or self.seconds_per_epoch is None:
             return ""
         return f"at most {duration(self.epochs_left * self.seconds_per_epoch)} left"
@@ -91,34 +80,42 @@ class Row:
     state: State
 
 
+@dataclass
 class RunProgress:
-    """All fine-tunes that a run's events are about."""
+    """All fine-tunes that a run's events are about.
 
-    def __init__(self) -> None:
-        self.fine_tunes: dict[tuple[str, int], FineTune] = {}
-        """By cut and seed, in the order in which they were last begun; those that wait among them."""
-        self.step: list[FineTune] = []
-        """Those of the step under way."""
-        self.metric: str | None = None
-        """That chooses, by its key; None until a fine-tune has named it."""
-        self.seconds_per_mac: list[float] = []
-        """Over all images of an epoch; one an epoch."""
+    Attributes:
+        fine_tunes: by cut and seed, in the order in which they were last begun; those that wait among them.
+        step: those of the step under way.
+        metric: that chooses, by its key; None until a fine-tune has named it.
+        seconds_per_mac: over all images of an epoch; one an epoch.
+    """
+
+    fine_tunes: dict[tuple[str, int], FineTune] = field(default_factory=dict)
+    step: list[FineTune] = field(default_factory=list)
+    metric: str | None = None
+    seconds_per_mac: list[float] = field(default_factory=list)
 
     def on(self, event: events.Event) -> FineTune | None:
         """Take an event in; the fine-tune that it is about, if it is about one."""
         match event:
             case events.BatchStarted():
                 self._begin_step(event)
-            case events.TrialStarted():
-                fine_tune = self._numbered(event.cut, event.seed, again=True)
-                fine_tune.begin(event.epochs_done, event.max_epochs)
-                return fine_tune
+                return None
             case events.EpochProgress() | events.EpochDone():
                 return self._advance(event)
-            case events.TrialDone(record):
-                return self._end(record, "done")
-            case events.TrialPaused(record):
-                return self._end(record, "paused")
+            case events.TrialStarted():
+                fine_tune = self._numbered(event.cut, event.seed, again=True)
+                fine_tune.state, fine_tune.epochs = "running", event.epochs_done
+                fine_tune.max_epochs = min(filter(None, (event.max_epochs, fine_tune.max_epochs)), default=None)
+                fine_tune.began = fine_tune.epoch_began = monotonic()
+                return fine_tune
+            case events.TrialDone(record) | events.TrialPaused(record):
+                self.metric = record.score
+                fine_tune = self._numbered(record.cut, record.seed)
+                fine_tune.state = "done" if isinstance(event, events.TrialDone) else "paused"
+                fine_tune.epochs, fine_tune.value, fine_tune.samples = record.epochs, record.reached, 0
+                return fine_tune
             case events.TrialFailed():
                 fine_tune = self._numbered(event.cut, event.seed)
                 fine_tune.state, fine_tune.value, fine_tune.samples = "failed", nan, 0
@@ -155,16 +152,13 @@ class RunProgress:
         if isinstance(event, events.EpochProgress):
             fine_tune.samples, fine_tune.samples_per_epoch = event.samples, event.samples_per_epoch
             return fine_tune
-        self.metric, score = next(iter(event.epoch.val.items()))  # the first metric of a kind is the one that chooses
-        fine_tune.end_epoch(event.epoch, score)
+        epoch = event.epoch
+        self.metric, score = next(iter(epoch.val.items()))  # the first metric of a kind is the one that chooses
+        fine_tune.epochs, fine_tune.samples, fine_tune.seconds_per_epoch = epoch.epoch, 0, epoch.seconds
+        fine_tune.value = max(_defined(fine_tune.value, score), default=nan)
+        fine_tune.epoch_began = monotonic()
         if fine_tune.macs > 0:
-            self.seconds_per_mac.append(event.epoch.seconds / fine_tune.macs)
-        return fine_tune
-
-    def _end(self, record: TrialRecord, state: State) -> FineTune:
-        self.metric = record.score
-        fine_tune = self._numbered(record.cut, record.seed)
-        fine_tune.state, fine_tune.epochs, fine_tune.value, fine_tune.samples = state, record.epochs, record.reached, 0
+            self.seconds_per_mac.append(epoch.seconds / fine_tune.macs)
         return fine_tune
 
     def running(self) -> list[FineTune]:
@@ -177,12 +171,9 @@ class RunProgress:
         Without the time where nothing bounds the epochs, and before the first one has ended.
         """
         failed = {fine_tune.cut for fine_tune in self.step if fine_tune.state == "failed"}
-        remaining = [
-            fine_tune
-            for fine_tune in self.step
-            # Where one seed failed, those that wait are spared.
-            if fine_tune.state == "running" or (fine_tune.state == "waiting" and fine_tune.cut not in failed)
-        ]
+        # Where one seed failed, those that wait are spared.
+        waiting = (each for each in self.step if each.state == "waiting" and each.cut not in failed)
+        remaining = [*(each for each in self.step if each.state == "running"), *waiting]
         if not remaining:
             return ""
         ended = f"{len(self.step) - len(remaining)} of {len(self.step)} fine-tunes ended"
@@ -194,22 +185,15 @@ class RunProgress:
 
     def rows(self) -> list[Row]:
         """A row for each point that was begun, that which was begun last at the end."""
-        by_cut: dict[str, list[FineTune]] = {}
-        for fine_tune in self.fine_tunes.values():
-            if fine_tune.number:
-                by_cut[fine_tune.cut] = [*by_cut.pop(fine_tune.cut, []), fine_tune]
-        return [self._row(cut, seeds) for cut, seeds in by_cut.items()]
+        last = {fine_tune.cut: at for at, fine_tune in enumerate(self.fine_tunes.values()) if fine_tune.number}
+        return [self._row(cut) for cut in sorted(last, key=last.__getitem__)]
 
-    def _row(self, cut: str, seeds: Sequence[FineTune]) -> Row:
-        states = {fine_tune.state for fine_tune in self.fine_tunes.values() if fine_tune.cut == cut}
-        values = [fine_tune.value for fine_tune in seeds if not isnan(fine_tune.value)]
-        epochs = {fine_tune.seed: fine_tune.epochs for fine_tune in seeds}
-        return Row(
-            cut,
-            tuple(epochs[seed] for seed in sorted(epochs)),
-            fmean(values) if values else nan,
-            next(state for state in STATES if state in states),
-        )
+    def _row(self, cut: str) -> Row:
+        seeds = sorted((each for each in self.fine_tunes.values() if each.cut == cut), key=lambda each: each.seed)
+        values = _defined(*(each.value for each in seeds))
+        epochs = tuple(each.epochs for each in seeds if each.number)
+        state = min((each.state for each in seeds), key=STATES.index)
+        return Row(cut, epochs, fmean(values) if values else nan, state)
 
 
 def summed(rows: Sequence[Row]) -> str:
@@ -220,3 +204,7 @@ def summed(rows: Sequence[Row]) -> str:
     counts = ", ".join(f"{states[state]} {state}" for state in reversed(STATES) if states[state])
     top = max((row for row in rows if not isnan(row.value)), key=lambda row: row.value, default=None)
     return f"{len(rows)} before: {counts}" + (f"; best {top.value:.4f} ({top.cut})" if top else "")
+
+
+def _defined(*values: float) -> list[float]:
+    return [value for value in values if not isnan(value)]

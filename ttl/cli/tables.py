@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from math import isnan
 from typing import TYPE_CHECKING
 
 from ttl.words import units
+from ttl.words.counts import counted
 from ttl.words.estimate import Estimate
 from ttl.words.metric import Metric, metric
 
@@ -17,19 +19,20 @@ if TYPE_CHECKING:
     from ttl.export.checks import Check
     from ttl.report.schema import RunReport
     from ttl.report.schema.searched import SeedSpread
+    from ttl.run.checking import FileState
 
 
 def counts_table(task: Description) -> str:
     """Images of each class in each split; of a segmentation the images that hold it, and its share of the pixels."""
     width = max(5, *map(len, task.class_names))
-    head = f"{'class':<{width}}" + "".join(f"{split:>8}" for split in task.counts)
-    images = task.counts.values()
-    rows = [f"{name:<{width}}" + "".join(f"{of_split[name]:>8}" for of_split in images) for name in task.class_names]
-    if not task.pixel_share:
-        return "\n".join([head, *rows])
-    shares = [units.percent(task.pixel_share[name]) for name in task.class_names]
-    rows = [f"{row}{share:>10}" for row, share in zip(rows, shares, strict=True)]
-    return "\n".join(["Images that hold each class, and its share of the labelled pixels:", f"{head}    pixels", *rows])
+    lines = [f"{'class':<{width}}" + "".join(f"{split:>8}" for split in task.counts)]
+    for name in task.class_names:
+        lines.append(f"{name:<{width}}" + "".join(f"{of_split[name]:>8}" for of_split in task.counts.values()))
+    if task.pixel_share:
+        shares = [units.percent(task.pixel_share[name]) for name in task.class_names]
+        lines = [f"{line}{share:>10}" for line, share in zip(lines, ["pixels", *shares], strict=True)]
+        lines = ["Images that hold each class, and its share of the labelled pixels:", *lines]
+    return "\n".join(lines)
 
 
 def candidates_table(report: RunReport) -> str:
@@ -39,66 +42,49 @@ def candidates_table(report: RunReport) -> str:
     val = f"val {chooses.name} (95 % interval)"
     lines = [f"{'point':<{width}}   params     MACs  epochs  {val:<25}   test {chooses.name}"]
     for row in report.candidates:
-        mark = "  <- chosen" if report.is_chosen(row.cut) else ""
-        lines.append(
-            f"{row.cut:<{width}} {row.params / 1e6:>7.3f}M {row.macs / 1e9:>7.3f}G {row.epochs:>6}  "
-            f"{estimate(report.validation(row), chooses):<25} {estimate(report.tested(row), chooses)}{mark}"
-        )
+        costs = f"{row.params / 1e6:>7.3f}M {row.macs / 1e9:>7.3f}G {row.epochs:>6}"
+        scores = f"{estimate(report.validation(row), chooses):<25} {estimate(report.tested(row), chooses)}"
+        lines.append(f"{row.cut:<{width}} {costs}  {scores}{'  <- chosen' if report.is_chosen(row.cut) else ''}")
         if row.spread:
-            spread = row.spread
-            means = "; ".join(
-                f"{split} {over_seeds(spread, split, report.metric, chooses)}" for split in ("val", "test")
-            )
-            lines.append(f"{'':<{width}} {means}")
+            means = (f"{split} {over_seeds(row.spread, split, report.metric, chooses)}" for split in ("val", "test"))
+            lines.append(f"{'':<{width}} {'; '.join(means)}")
     return "\n".join(lines)
 
 
-LATENCY_COLUMNS = {
-    "batch": "batch",
-    "threads": "threads",
-    "p50_ms": "p50 ms",
-    "p90_ms": "p90 ms",
-    "p95_ms": "p95 ms",
-    "p99_ms": "p99 ms",
-    "images_per_second": "images/s",
-    "cold_start_ms": "cold ms",
-    "peak_memory_bytes": "peak MB",
+LATENCY_COLUMNS: dict[str, tuple[str, Callable[..., str]]] = {
+    "batch": ("batch", str),
+    "threads": ("threads", str),
+    "p50_ms": ("p50 ms", "{:.2f}".format),
+    "p90_ms": ("p90 ms", "{:.2f}".format),
+    "p95_ms": ("p95 ms", "{:.2f}".format),
+    "p99_ms": ("p99 ms", "{:.2f}".format),
+    "images_per_second": ("images/s", "{:.1f}".format),
+    "cold_start_ms": ("cold ms", "{:.1f}".format),
+    "peak_memory_bytes": ("peak MB", lambda n_bytes: f"{n_bytes / 1e6:.1f}"),
 }
 
 
 def latency_table(rows: Sequence[Latency]) -> str:
-    """Where each model ran and how fast, and the ratio to the last with its interval; `-` where it isn't known.
+    """Where each model ran and how fast, and the ratio to the last with its interval; `-` where there is no figure.
 
-    Columns that nothing is known of are left out.
+    Columns without any figure are left out.
     """
-    numbers = [key for key in LATENCY_COLUMNS if any(getattr(row, key) is not None for row in rows)]
-    cells = [["model", "runtime", "ran on"], *([row.model, row.runtime, _ran_on(row)] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    right = [
-        [LATENCY_COLUMNS[key] for key in numbers],
-        *([_number(key, getattr(row, key)) for key in numbers] for row in rows),
+    columns = [
+        ["model", *(row.model for row in rows)],
+        ["runtime", *(row.runtime for row in rows)],
+        ["ran on", *map(_ran_on, rows)],
     ]
-    spans = [max(map(len, column)) for column in zip(*right, strict=True)]
-    ends = ["time against the last (95 % interval)", *map(_against, rows)]
-    return "\n".join(
-        "  ".join([*map(str.ljust, left, widths), *map(str.rjust, middle, spans), end])
-        for left, middle, end in zip(cells, right, ends, strict=True)
-    )
+    for key, (head, text) in LATENCY_COLUMNS.items():
+        figures = [getattr(row, key) for row in rows]
+        if any(figure is not None for figure in figures):
+            columns.append([head, *("-" if figure is None else text(figure) for figure in figures)])
+    return _aligned(*columns, ["time against the last (95 % interval)", *map(_against, rows)], left=3)
 
 
 def _ran_on(row: Latency) -> str:
     """The provider; on a GPU also where images and outputs are."""
     where, _, how = row.device.partition(", ")
-    provider = row.provider or where
-    return f"{provider}, {how}" if how else provider
-
-
-def _number(key: str, value: float | None) -> str:
-    if value is None:
-        return "-"
-    if key == "peak_memory_bytes":
-        return f"{value / 1e6:.1f}"
-    return str(value) if isinstance(value, int) else f"{value:.2f}" if key.startswith("p") else f"{value:.1f}"
+    return ", ".join(filter(None, (row.provider or where, how)))
 
 
 def _against(row: Latency) -> str:
@@ -111,6 +97,15 @@ def _against(row: Latency) -> str:
     return f"{row.ratio_to_full:.3f} ({low:.3f} to {high:.3f}){words}"
 
 
+def _aligned(*columns: Sequence[str], left: int) -> str:
+    """Columns side by side, the first `left` of them flush left, others right; the last one as it is."""
+    padded = []
+    for number, column in enumerate(columns[:-1]):
+        width = max(map(len, column))
+        padded.append([cell.ljust(width) if number < left else cell.rjust(width) for cell in column])
+    return "\n".join("  ".join(row) for row in zip(*padded, columns[-1], strict=True))
+
+
 def metrics(estimates: Mapping[str, Estimate], spread: SeedSpread | None, split: str, unit: str = "") -> str:
     """All metrics, a line each; beside them mean and standard deviation over the seeds, where there are several.
 
@@ -118,11 +113,11 @@ def metrics(estimates: Mapping[str, Estimate], spread: SeedSpread | None, split:
     """
     named = {key: metric(key, unit) for key in estimates}
     width = max(len(of.name) for of in named.values())
-    lines = [f"  {named[key].name:<{width}}  {estimate(value, named[key]):<25}" for key, value in estimates.items()]
-    if spread:
-        beside = (over_seeds(spread, split, key, named[key]) for key in estimates)
-        lines = [f"{line}  {words}" for line, words in zip(lines, beside, strict=True)]
-    return "\n".join(line.rstrip() for line in lines)
+    lines = []
+    for key, of in named.items():
+        beside = over_seeds(spread, split, key, of) if spread else ""
+        lines.append(f"  {of.name:<{width}}  {estimate(estimates[key], of):<25}  {beside}".rstrip())
+    return "\n".join(lines)
 
 
 def over_seeds(spread: SeedSpread, split: str, key: str, of: Metric) -> str:
@@ -150,28 +145,30 @@ def written(value: float, of: Metric) -> str:
 
 
 def checks_table(checks: Sequence[Check]) -> str:
-    """What was checked on a file: its name, what was found, and what was wanted."""
-    width = max(len(check.name) for check in checks)
-    return "\n".join(
-        f"  {check.name:<{width}}  {check.found}" + (f"  (wanted: {check.wanted})" if check.wanted else "")
-        for check in checks
-    )
+    """The checks of a file: name, result, and what was wanted."""
+    words = [f"{check.found}  (wanted: {check.wanted})" if check.wanted else check.found for check in checks]
+    return _aligned([""] * len(checks), [check.name for check in checks], words, left=2)
 
 
 def files_table(files: Sequence[FileRecord]) -> str:
-    """Each file that was asked for: passed, failed or not exported, and what was found of it."""
+    """Each file that was asked for: passed, failed or not exported, and the result or the reason."""
     width = max(len(file.file) for file in files)
     lines = [f"{'file':<{width}}  {'precision':<12}  {'state':<12}  {'MB':>7}  what was found"]
     for file in files:
-        size = "      -" if file.size_bytes is None else f"{file.size_bytes / 1e6:7.2f}"
-        lines.append(f"{file.file:<{width}}  {file.precision:<12}  {file.state:<12}  {size}  {_found(file)}")
+        size = "-" if file.size_bytes is None else f"{file.size_bytes / 1e6:.2f}"
+        parity = "" if file.parity_max_abs is None else f"differs from PyTorch by {file.parity_max_abs:.2g}"
+        words = file.why or file.sentence or parity
+        lines.append(f"{file.file:<{width}}  {file.precision:<12}  {file.state:<12}  {size:>7}  {words}")
     return "\n".join(lines)
 
 
-def _found(file: FileRecord) -> str:
-    """Of a file, in one sentence or a figure."""
-    parity = "" if file.parity_max_abs is None else f"differs from PyTorch by {file.parity_max_abs:.2g}"
-    return file.why or file.sentence or parity
+def states_table(files: Sequence[FileState]) -> str:
+    """The state of each file of a run folder, and what is wrong with it; then how many there are of each."""
+    words = [": ".join(filter(None, (file.file, file.why))) for file in files]
+    table = _aligned([file.state for file in files], words, left=1)
+    states = Counter(file.state for file in files)
+    total = ", ".join(f"{count} {state}" for state, count in states.most_common())
+    return f"{table}\n\n{counted(len(files), 'file')}: {total}."
 
 
 def duration(seconds: float) -> str:

@@ -10,16 +10,14 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from math import ceil
 
-import numpy as np
-import numpy.typing as npt
-
-from ttl.cost.fresh import inspect_alone, time_together
+from ttl.cost.alone import inspected
+from ttl.cost.fresh import in_fresh_process
 from ttl.cost.session import Hardware, check_file, hardware, load_average, provider_of, resolve_threads
-from ttl.cost.subject import COMPILED, CPU, CUDA, ONNXRUNTIME, Inspected, Request, Setting, Subject, Timed
+from ttl.cost.subject import COMPILED, CPU, CUDA, ONNXRUNTIME, Array, Inspected, Request, Setting, Subject, Timed
+from ttl.cost.worker import timed
 from ttl.errors import UsageError
 from ttl.words.sides import ImageSize, sides_of
 
-Array = npt.NDArray[np.float64]
 Tell = Callable[[str], None]
 PROCESSES = 3
 BUSY_LOAD = 0.5
@@ -27,20 +25,16 @@ BUSY_LOAD = 0.5
 
 
 @dataclass(frozen=True)
-class Times:
-    """What was measured of one model, called in one way, in one setting.
+class Way:
+    """A model, called in one way, in one setting.
 
     Attributes:
         model: its name.
-        runtime: with its version.
+        runtime: with its version, as `PyTorch 2.15.0 compiled`.
         device: `cpu`, `cuda, io-binding` or `cuda, copies`.
         provider: where it really ran, in words.
-        times_ms: `(rounds,)` float64 for each process; element i was measured in round i of that process, for every
-            model of the same runtime, device and setting.
-        cold_starts_ms: one of each process: opening the model and calling it once. The file is in the system's cache,
-            the library has called a model before; compiling is part of it, where the compiler's cache doesn't help.
-        peak_memory_bytes: see `ttl.cost.worker`; None where it isn't known.
-        failed: why there are no times; empty where there are.
+        batch: images a call.
+        threads: CPU threads.
     """
 
     model: str
@@ -49,6 +43,21 @@ class Times:
     provider: str
     batch: int
     threads: int
+
+
+@dataclass(frozen=True)
+class Times(Way):
+    """What was measured of it.
+
+    Attributes:
+        times_ms: `(rounds,)` float64 for each process; element i was measured in round i of that process, for every
+            model of the same runtime, device and setting.
+        cold_starts_ms: one of each process: opening the model and calling it once. The file is in the system's cache,
+            the library has called a model before; compiling is part of it, where the compiler's cache doesn't help.
+        peak_memory_bytes: see `ttl.cost.alone`; None where it isn't known.
+        failed: why there are no times; empty where there are.
+    """
+
     times_ms: tuple[Array, ...] = field(repr=False)
     cold_starts_ms: tuple[float, ...]
     peak_memory_bytes: int | None
@@ -76,11 +85,8 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Bench:
-    """Raw times, and how they were come by.
-
-    `runs` were asked for; `cut_short` says that the seconds didn't suffice for them, `warm` that in every process
-    times had settled when timing began.
-    """
+    """Raw times, and how they were measured: the `runs` that were asked for; `warm`: in every process times had settled
+    when timing began."""
 
     times: tuple[Times, ...]
     conditions: Conditions
@@ -120,11 +126,10 @@ def bench(
         processes: fresh ones, one after another, in which each setting is measured.
         seconds: wall-clock limit for all warming up and timing. At least 5 rounds are timed in each process;
             starting processes, opening and compiling models come on top.
-        device: `cpu` or `cuda`.
         image_size: side of a square, or height and width, for files that leave them open.
         inspect: whether to measure peak memory and see which provider runs, too, in a process for each model.
         seed: of the order of models, and of the random images.
-        tell: is told, in a few words, what begins.
+        tell: is given, in a few words, what begins.
 
     Raises:
         ExportError: a file can't be opened.
@@ -134,12 +139,13 @@ def bench(
     _check(subjects, device, {"batch": batches, "runs": [runs], "processes": [processes], "seconds": [seconds]})
     sides = () if image_size is None else sides_of(image_size)
     settings = [Setting(batch, count, device, sides) for batch, count in product(batches, _counts(threads, device))]
-    groups = [group for group in _by_library(subjects) if group]
+    libraries = ([each for each in subjects if (each.runtime == ONNXRUNTIME) == is_onnx] for is_onnx in (True, False))
+    groups = [tuple(group) for group in libraries if group]
     work = [Request(group, setting, ceil(runs / processes)) for setting in settings for group in groups]
     machine, before = hardware(), load_average()
-    inspected = {key: inspect_alone(request) for key, request in _alone(subjects if inspect else (), settings, tell)}
+    memory = dict(_inspected(subjects if inspect else (), settings, tell))
     answers = _repeated(work, processes, seconds, seed, tell)
-    times = (found for request, of in zip(work, answers, strict=True) for found in _gathered(request, of, inspected))
+    times = (found for request, of in zip(work, answers, strict=True) for found in _gathered(request, of, memory))
     warm = all(one.warm for of in answers for one in of)
     return Bench(tuple(times), Conditions(machine, before, load_average()), runs, processes, warm)
 
@@ -155,9 +161,11 @@ def _repeated(work: Sequence[Request], processes: int, seconds: float, seed: int
     answers: list[list[Timed]] = [[] for _ in work]
     left, used = len(work) * processes, 0.0
     for process, (number, request) in product(range(processes), enumerate(work)):
-        tell(f"{_words(request)}: process {process + 1} of {processes}")
+        library = "onnxruntime" if request.subjects[0].runtime == ONNXRUNTIME else "PyTorch"
+        way = f"{library}, batch {request.setting.batch}, threads {request.setting.threads}"
+        tell(f"{way}: process {process + 1} of {processes}")
         share = max(seconds - used, 0.0) / left
-        answers[number].append(time_together(replace(request, seconds=share, seed=(seed, process))))
+        answers[number].append(in_fresh_process(timed, replace(request, seconds=share, seed=(seed, process))))
         used, left = used + answers[number][-1].seconds, left - 1
     return answers
 
@@ -166,54 +174,37 @@ def _check(subjects: Sequence[Subject], device: str, above_zero: dict[str, Seque
     if not subjects:
         raise UsageError("There is nothing to time: give at least one ONNX file.")
     for name, values in above_zero.items():
-        for value in values:
-            if value <= 0:
-                raise UsageError(f"{name} is {value}: it must be above 0.")
+        if min(values) <= 0:
+            raise UsageError(f"{name} is {min(values)}: it must be above 0.")
     provider_of(device)
     for subject in subjects:
         if subject.runtime == ONNXRUNTIME:
             check_file(subject.path)
 
 
-def _by_library(subjects: Sequence[Subject]) -> tuple[tuple[Subject, ...], tuple[Subject, ...]]:
-    return (
-        tuple(subject for subject in subjects if subject.runtime == ONNXRUNTIME),
-        tuple(subject for subject in subjects if subject.runtime != ONNXRUNTIME),
-    )
-
-
-Key = tuple[str, str, int]
-
-
-def _alone(subjects: Sequence[Subject], settings: Sequence[Setting], tell: Tell) -> Iterator[tuple[Key, Request]]:
+def _inspected(
+    subjects: Sequence[Subject], settings: Sequence[Setting], tell: Tell
+) -> Iterator[tuple[tuple[Subject, int], Inspected]]:
     """A process for each model and batch, at the most threads; the compiler's own memory would hide a model's."""
     most = max(setting.threads for setting in settings)
     for subject, setting in product(subjects, settings):
         if setting.threads == most and subject.runtime != COMPILED:
             tell(f"{subject.name}, {subject.runtime}, batch {setting.batch}: memory")
-            yield (subject.name, subject.runtime, setting.batch), Request((subject,), setting, alone=True)
+            yield (subject, setting.batch), in_fresh_process(inspected, Request((subject,), setting))
 
 
-def _words(request: Request) -> str:
-    library = "onnxruntime" if request.subjects[0].runtime == ONNXRUNTIME else "PyTorch"
-    return f"{library}, batch {request.setting.batch}, threads {request.setting.threads}"
-
-
-def _gathered(request: Request, answers: Sequence[Timed], inspected: Mapping[Key, Inspected]) -> Iterator[Times]:
+def _gathered(
+    request: Request, answers: Sequence[Timed], memory: Mapping[tuple[Subject, int], Inspected]
+) -> Iterator[Times]:
     setting = request.setting
     for position, subject in enumerate(request.subjects):
         models = [answer.models[position] for answer in answers]
-        seen = inspected.get((subject.name, subject.runtime, setting.batch), Inspected(None, setting.device))
+        seen = memory.get((subject, setting.batch), Inspected(None, setting.device))
         failed = next((model.failed for model in models if model.failed), "")
         for device in models[0].times_ms:
             yield Times(
-                model=subject.name,
-                runtime=models[0].runtime,
-                device=device,
-                provider=seen.provider,
-                batch=setting.batch,
-                threads=setting.threads,
-                times_ms=() if failed else tuple(np.array(model.times_ms[device]) for model in models),
+                *(subject.name, models[0].runtime, device, seen.provider, setting.batch, setting.threads),
+                times_ms=() if failed else tuple(model.times_ms[device] for model in models),
                 cold_starts_ms=() if failed else tuple(model.cold_start_ms for model in models),
                 peak_memory_bytes=seen.peak_memory_bytes,
                 failed=failed,

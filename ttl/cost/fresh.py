@@ -1,61 +1,41 @@
-"""A fresh process for one request: nothing that was timed before is in its memory or in its threads' way."""
+"""A fresh process for one request: nothing that was timed before is in its memory or in its threads' way.
+
+It imports what the request needs and no more; so request and answer are pickled, as `multiprocessing` does, which would
+import the parent's main module too.
+"""
 
 from __future__ import annotations
 
-import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import TypeVar
 
-from ttl import errors
-from ttl.cost.subject import Answer, Inspected, Request, Timed
-from ttl.errors import LatencyError
-from ttl.typed import from_json, to_json
+from ttl.cost.subject import Request
+from ttl.errors import LatencyError, TTLError
 
-WORKER = (sys.executable, "-P", "-m", "ttl.cost.worker")
-
-
-def time_together(request: Request) -> Timed:
-    """The times of a request's models, in a process that ends with it; Ctrl-C ends it too.
-
-    Raises:
-        TTLError: what the process refused, or a LatencyError where it died.
-    """
-    answer = _ask(request).timed
-    if answer is None:
-        raise LatencyError(_death(request, 0, "it gave no times"))
-    return answer
+WORKER = (sys.executable, "-P", "-m", "ttl.cost.fresh")
+Answer = TypeVar("Answer")
 
 
-def inspect_alone(request: Request) -> Inspected:
-    """Memory and provider of a request's one model, likewise.
+def in_fresh_process(work: Callable[[Request], Answer], request: Request) -> Answer:
+    """What a module's function answers to a request, in a process that ends with it; Ctrl-C ends it too.
 
     Raises:
-        TTLError: as `time_together`.
-    """
-    answer = _ask(request).inspected
-    if answer is None:
-        raise LatencyError(_death(request, 0, "it gave no figures"))
-    return answer
-
-
-def _ask(request: Request) -> Answer:
-    """What `ttl.cost.worker.answer` gives.
-
-    Raises:
-        TTLError: what the process refused, or a LatencyError where it died.
+        TTLError: what the function raised, or a LatencyError where the process died.
     """
     # It finds the modules that this process finds, and none in the folder that it happens to be started in.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(place or os.getcwd() for place in sys.path)}
-    done = subprocess.run(
-        WORKER, input=json.dumps(to_json(request)), capture_output=True, text=True, env=environment, check=False
-    )
+    asked = pickle.dumps((work, request))
+    done = subprocess.run(WORKER, input=asked, capture_output=True, env=environment, check=False)
     if done.returncode:
-        raise LatencyError(_death(request, done.returncode, done.stderr))
-    answer = from_json(Answer, json.loads(done.stdout), where="what the process answered")
-    if answer.refused is not None:
-        raise getattr(errors, answer.refused.error)(answer.refused.text)
+        raise LatencyError(_death(request, done.returncode, done.stderr.decode(errors="replace")))
+    answer: Answer | TTLError = pickle.loads(done.stdout)
+    if isinstance(answer, TTLError):
+        raise answer
     return answer
 
 
@@ -64,5 +44,21 @@ def _death(request: Request, status: int, stderr: str) -> str:
     if status < 0:
         how = f"was ended by {signal.Signals(-status).name}"
         return f"The process that timed {names} {how}: free some memory, or time fewer models at once."
-    said = stderr.strip().splitlines() or ["without a word"]
-    return f"The process that timed {names} failed ({said[-1]}): time the models one by one to find which."
+    last = (stderr.strip().splitlines() or ["without a word"])[-1]
+    return f"The process that timed {names} failed ({last}): time the models one by one to find which."
+
+
+def main() -> None:
+    """Read, work, answer; an error that a user can cause is an answer too."""
+    with os.fdopen(os.dup(1), "wb") as out:
+        os.dup2(2, 1)  # what libraries print isn't the answer
+        work, request = pickle.load(sys.stdin.buffer)
+        try:
+            answer = work(request)
+        except TTLError as error:
+            answer = error
+        pickle.dump(answer, out)
+
+
+if __name__ == "__main__":
+    main()

@@ -10,71 +10,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from operator import attrgetter
 
 import numpy as np
 
-from ttl.cost.bench import Array, Bench, Times
+from ttl.cost.bench import Bench, Times, Way
+from ttl.cost.subject import Array
 from ttl.errors import UsageError
+from ttl.words.estimate import Estimate
 
+PLACE = attrgetter("runtime", "device", "batch", "threads")
+"""What two models must have in common to be compared."""
+Ratio = Callable[[Sequence[Array], Sequence[Array]], Estimate]
 RUNS_FOR = {50: 1, 90: 64, 95: 130, 99: 662}
 """Fewest runs for a percentile: the counts of MLPerf Inference's early stopping. With so many, two or more runs lie
 above the true percentile with 99 % confidence; with fewer, the figure may be that of one mishap, or too low."""
 
 
-class Interval(Protocol):
-    """A value with its confidence interval, such as `ttl.stats.Estimate`."""
-
-    @property
-    def value(self) -> float:
-        """The estimate."""
-
-    @property
-    def ci_low(self) -> float:
-        """The lower end."""
-
-    @property
-    def ci_high(self) -> float:
-        """The upper end."""
-
-
-Ratio = Callable[[Sequence[Array], Sequence[Array]], Interval]
-
-
 @dataclass(frozen=True)
-class Latency:
-    """A row of the latency table: one model, called in one way, in one setting.
+class Latency(Way):
+    """A row of the latency table.
 
     Attributes:
-        model: its name.
-        runtime: with its version, as `PyTorch 2.15.0 compiled`.
-        device: `cpu`, `cuda, io-binding` or `cuda, copies`.
-        provider: where it really ran, in words.
-        batch: images a call.
-        threads: CPU threads.
         p50_ms: of a call, as the other percentiles; over all processes' runs together. None where it failed.
-        p90_ms: None below 64 runs.
-        p95_ms: None below 130 runs.
-        p99_ms: None below 662 runs.
+        p90_ms: None, as the higher ones, below the runs of `RUNS_FOR`.
         images_per_second: images over the total time of the calls, one caller at a time.
         cold_start_ms: opening and first call, the median over processes; see `ttl.cost.bench.Times`.
-        peak_memory_bytes: see `ttl.cost.worker`; None where it isn't known.
+        peak_memory_bytes: see `ttl.cost.alone`; None where it isn't known.
         ratio_to_full: median time over that of the reference in the same runtime and setting: below 1 is faster.
             None where there is no reference, 1 (without an interval) for the reference itself.
         ratio_ci: its 95 % interval.
         runs: timed calls, all processes together.
         processes: fresh ones that they were timed in.
         cpu: the processor's name.
-        load_average: of the machine, before and after; None where the system doesn't tell.
+        load_average: of the machine, before and after; None where the system doesn't give it.
         failed: why it wasn't measured; empty where it was.
     """
 
-    model: str
-    runtime: str
-    device: str
-    provider: str
-    batch: int
-    threads: int
     p50_ms: float | None
     p90_ms: float | None
     p95_ms: float | None
@@ -106,13 +78,8 @@ def latency_rows(bench: Bench, *, reference: str | None, ratio: Ratio) -> tuple[
     names = dict.fromkeys(times.model for times in bench.times)
     if reference is not None and reference not in names:
         raise UsageError(f"No model is called {reference!r}: the reference is one of {', '.join(names)}.")
-    against = {_place(times): times for times in bench.times if times.model == reference}
-    return tuple(_row(bench, times, against.get(_place(times)), ratio) for times in bench.times)
-
-
-def _place(times: Times) -> tuple[str, str, int, int]:
-    """What two models must have in common to be compared."""
-    return times.runtime, times.device, times.batch, times.threads
+    against = {PLACE(times): times for times in bench.times if times.model == reference}
+    return tuple(_row(bench, times, against.get(PLACE(times)), ratio) for times in bench.times)
 
 
 def _row(bench: Bench, times: Times, against: Times | None, ratio: Ratio) -> Latency:
@@ -122,36 +89,20 @@ def _row(bench: Bench, times: Times, against: Times | None, ratio: Ratio) -> Lat
     if against is not None and against is not times and not times.failed and not against.failed:
         compared = ratio(times.times_ms, against.times_ms)
     pooled = np.concatenate([np.empty(0), *times.times_ms])
-    p50_ms, p90_ms, p95_ms, p99_ms = (percentile(pooled, percent) for percent in RUNS_FOR)
+    p50_ms, p90_ms, p95_ms, p99_ms = (
+        float(np.percentile(pooled, percent)) if len(pooled) >= fewest else None for percent, fewest in RUNS_FOR.items()
+    )
     return Latency(
-        model=times.model,
-        runtime=times.runtime,
-        device=times.device,
-        provider=times.provider,
-        batch=times.batch,
-        threads=times.threads,
-        p50_ms=p50_ms,
-        p90_ms=p90_ms,
-        p95_ms=p95_ms,
-        p99_ms=p99_ms,
+        *(times.model, times.runtime, times.device, times.provider, times.batch, times.threads),
+        *(p50_ms, p90_ms, p95_ms, p99_ms),
         images_per_second=None if times.failed else float(1000 * times.batch / pooled.mean()),
         cold_start_ms=None if times.failed else float(np.median(times.cold_starts_ms)),
         peak_memory_bytes=times.peak_memory_bytes,
-        ratio_to_full=float(compared.value) if compared else (1.0 if against is times and not times.failed else None),
-        ratio_ci=(float(compared.ci_low), float(compared.ci_high)) if compared else None,
+        ratio_to_full=compared.value if compared else (1.0 if against is times and not times.failed else None),
+        ratio_ci=(compared.ci_low, compared.ci_high) if compared else None,
         runs=times.runs,
         processes=bench.processes,
         cpu=conditions.hardware.cpu,
         load_average=None if load[0] is None or load[1] is None else (load[0], load[1]),
         failed=times.failed,
     )
-
-
-def percentile(times_ms: Array, percent: int) -> float | None:
-    """A percentile of `times_ms`, `(runs,)`; None where there are too few runs for it.
-
-    Args:
-        times_ms: milliseconds.
-        percent: a key of `RUNS_FOR`.
-    """
-    return float(np.percentile(times_ms, percent)) if len(times_ms) >= RUNS_FOR[percent] else None

@@ -25,13 +25,9 @@ Clock = Callable[[], int]
 
 @dataclass(frozen=True)
 class Rounds:
-    """Times in milliseconds.
+    """Times: name → `(rounds,)` float64 in milliseconds, of which element i was measured in round i for every name.
 
-    Attributes:
-        times_ms: name → `(rounds,)` float64; element i was measured in round i, for every name.
-        warmup_rounds: untimed rounds before.
-        warm: whether times had settled when timing began.
-        seconds: wall-clock time of all of it.
+    Before them went `warmup_rounds`; `warm` is whether times had settled then; all of it took so many `seconds`.
     """
 
     times_ms: Mapping[str, npt.NDArray[np.float64]] = field(repr=False)
@@ -60,13 +56,12 @@ def time_rounds(
         rng: draws the order in each round.
         clock: nanoseconds, never going back.
     """
-    start = clock()
+    start, warm = clock(), False
 
     def spent() -> float:
         return (clock() - start) / 1e9
 
     warmup: list[dict[str, float]] = []
-    warm = False
     while not warm and len(warmup) < WARMUP_MOST_ROUNDS and spent() < WARMUP_SHARE * budget_seconds:
         warmup.append(_round(runners, rng, clock))
         warm = is_warm(warmup)
@@ -78,10 +73,9 @@ def time_rounds(
 
 
 def is_warm(rounds: Sequence[Mapping[str, float]]) -> bool:
-    """Whether times have settled: for each name, medians of the last 5 rounds and the 5 before within 5 %.
+    """Whether times (name → milliseconds, a mapping a round) have settled.
 
-    Args:
-        rounds: one mapping a round, name → milliseconds.
+    They have where for each name the medians of the last 5 rounds and of the 5 before are within 5 %.
     """
     if len(rounds) < 2 * WARMUP_WINDOW:
         return False
@@ -98,8 +92,7 @@ def _round(runners: Mapping[str, Runner], rng: np.random.Generator, clock: Clock
     names = list(runners)
     times: dict[str, float] = {}
     for position in rng.permutation(len(names)):
-        name = names[position]
         start = clock()
-        runners[name]()
-        times[name] = (clock() - start) / 1e6
+        runners[names[position]]()
+        times[names[position]] = (clock() - start) / 1e6
     return times

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +24,7 @@ NO_CUDA = (
 
 @dataclass(frozen=True)
 class Hardware:
-    """The machine a figure was measured on.
-
-    `cores` are the ones this process may use; `gpu` is None where there is none to be seen.
-    """
+    """The machine a figure was measured on: `cores` are the ones this process may use; no `gpu` where none is seen."""
 
     cpu: str
     cores: int
@@ -48,10 +46,8 @@ def hardware() -> Hardware:
 
 
 def load_average() -> float | None:
-    """Processes that computed or waited for a core, on the average of the last minute; None where nothing counts them.
-
-    It is the whole machine's, other containers included.
-    """
+    """Processes of the whole machine, other containers' too, that computed or waited for a core, on the average of the
+    last minute; None where nothing counts them."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
@@ -73,8 +69,7 @@ def resolve_threads(threads: int | None) -> int:
     """The number of threads to use: the one asked for, or every core of the cpuset.
 
     Raises:
-        UsageError: when it is below 1, or more than the process has cores: threads that share a core wait
-            for each other, and the figure would be the scheduler's.
+        UsageError: below 1, or more than the cores: threads that share one wait, and the figure is the scheduler's.
     """
     cores = available_threads()
     if threads is None:
@@ -85,64 +80,56 @@ def resolve_threads(threads: int | None) -> int:
 
 
 def check_file(path: Path) -> None:
-    """Refuse what can't be a model.
-
-    Raises:
-        ExportError: there is no such file.
-    """
+    """Refuse with an ExportError what is no file."""
     if not path.is_file():
         raise ExportError(f"{path} doesn't exist or isn't a file: give the path of an ONNX file.")
 
 
 def open_session(
-    path: Path,
+    model: Path | bytes,
     *,
     threads: int,
     optimize: bool = True,
     device: str = CPU,
     profile: Path | None = None,
+    name: str = "The graph",
 ) -> ort.InferenceSession:
-    """Open an ONNX file.
+    """Open an ONNX file, or the content of one that was never written.
 
-    `threads` is the size of the one thread pool (operators run one after another). Its threads spin while
+    Inputs and outputs are the file's own; one session thread (operators run one after another). Its threads spin while
     the session runs, as onnxruntime does by default, and stop when the run ends: the spinning threads of an
     idle session would take the cores from the one that is being timed beside it.
 
     Args:
-        path: the file.
+        model: the path, or the content.
         threads: CPU threads within an operator, at least 1.
         optimize: whether onnxruntime may rewrite the graph (fuse, fold) before running it.
         device: `cpu` or `cuda`. On CUDA, operators that it doesn't have run on the CPU.
         profile: what the name of the profile that the session writes begins with; None writes none.
+        name: what messages call a content.
 
     Raises:
         ExportError: when there is no such file, or onnxruntime can't run it.
         LatencyError: CUDA was asked for and can't be had.
     """
-    check_file(path)
-    return _session(str(path), str(path), _options(threads, optimize), device=device, profile=profile)
-
-
-def session_of(content: bytes, name: str, *, threads: int, optimize: bool = True) -> ort.InferenceSession:
-    """The same, on the CPU, of a file's content that was never written; `name` stands for it in messages.
-
-    Raises:
-        ExportError: when onnxruntime can't run it.
-    """
-    return _session(content, name, _options(threads, optimize))
-
-
-def _session(
-    model: str | bytes, name: str, options: ort.SessionOptions, *, device: str = CPU, profile: Path | None = None
-) -> ort.InferenceSession:
+    if isinstance(model, Path):
+        check_file(model)
     provider = provider_of(device)
-    if device == CUDA:
-        ort.preload_dlls()
-        options.log_severity_level = FATAL_ONLY
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = FATAL_ONLY if device == CUDA else ERRORS_ONLY
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    if not optimize:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     if profile is not None:
         options.enable_profiling, options.profile_file_prefix = True, str(profile)
+    if device == CUDA:
+        ort.preload_dlls()
+    given, name = (str(model), str(model)) if isinstance(model, Path) else (model, name)
     try:
-        session = ort.InferenceSession(model, options, providers=list(dict.fromkeys([provider, PROVIDERS[CPU]])))
+        session = ort.InferenceSession(given, options, providers=list(dict.fromkeys([provider, PROVIDERS[CPU]])))
     except Exception as error:  # onnxruntime has a dozen unrelated exception classes and exports no base
         reason = str(error).strip().splitlines()[0].rpartition(" failed:")[2]
         raise ExportError(f"{name} can't be run as an ONNX model: {reason}") from error
@@ -152,25 +139,12 @@ def _session(
     return session
 
 
-def _options(threads: int, optimize: bool) -> ort.SessionOptions:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = ERRORS_ONLY
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    if not optimize:
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return options
-
-
 def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def _gpu_name() -> str | None:

@@ -1,4 +1,4 @@
-"""What is timed, and how it is called: plain values that go to a fresh process as JSON."""
+"""What is timed, how it is called, and what a process that did so answers: plain values that go from one to another."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from ttl.words.sides import Sides
 
 ONNXRUNTIME, EAGER, COMPILED = "onnxruntime", "eager", "compiled"
-PYTORCH = (EAGER, COMPILED)
 CPU, CUDA = "cpu", "cuda"
+Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,11 @@ class Request:
     """What one fresh process does.
 
     Attributes:
-        subjects: timed in turns; all of onnxruntime, or all of PyTorch.
+        subjects: all of onnxruntime, or all of PyTorch.
         setting: how they are called.
         runs: timed calls of each.
         seconds: wall-clock limit for warming up and timing; opening and compiling come on top.
         seed: of the order, and of the images.
-        alone: instead of timing, measure the memory of the one subject, and see where it runs.
     """
 
     subjects: tuple[Subject, ...]
@@ -62,66 +64,38 @@ class Request:
     runs: int = 1
     seconds: float = 1.0
     seed: tuple[int, ...] = (0,)
-    alone: bool = False
 
 
 @dataclass(frozen=True)
-class ModelAnswer:
-    """What a process found of one model.
+class ModelTimes:
+    """What a process measured of one model.
 
     Attributes:
         runtime: with its version.
         cold_start_ms: of opening it and calling it once.
-        times_ms: way to be called -> a time a round; nothing but the ways where it failed.
+        times_ms: way to be called -> `(rounds,)`; without rounds where it failed.
         failed: why it can't be called; empty where it can.
     """
 
     runtime: str
     cold_start_ms: float
-    times_ms: Mapping[str, tuple[float, ...]]
+    times_ms: Mapping[str, Array]
     failed: str = ""
 
 
 @dataclass(frozen=True)
 class Timed:
-    """What a process that timed models answers.
+    """What a process that timed models answers: of each subject; whether times had settled when timing began; and the
+    seconds that warming up and timing took."""
 
-    Attributes:
-        models: in the order of the request's subjects.
-        warm: whether times had settled when timing began.
-        seconds: that warming up and timing took.
-    """
-
-    models: tuple[ModelAnswer, ...]
+    models: tuple[ModelTimes, ...]
     warm: bool
     seconds: float
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """What a process with one model alone answers.
-
-    Attributes:
-        peak_memory_bytes: see `ttl.cost.worker`; None where it can't be known.
-        provider: where it ran, in words.
-    """
+    """What a process with one model alone answers: see `ttl.cost.alone`; no memory where it can't be measured."""
 
     peak_memory_bytes: int | None
     provider: str
-
-
-@dataclass(frozen=True)
-class Refused:
-    """What a process answers that found an error which a user can cause: its class in `ttl.errors`, and its text."""
-
-    error: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One of the three."""
-
-    timed: Timed | None = None
-    inspected: Inspected | None = None
-    refused: Refused | None = None

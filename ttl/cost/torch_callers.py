@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ttl.cost.caller import BOUND, COPIES, Caller
+from ttl.cost.callers import BOUND, COPIES, Caller
 from ttl.cost.rounds import Runner
 from ttl.cost.session import NO_CUDA
 from ttl.cost.subject import COMPILED, CPU, CUDA, Setting, Subject
@@ -31,10 +31,9 @@ def open_torch(subject: Subject, setting: Setting, rng: np.random.Generator) -> 
     module = _load(subject).to(device)
     images = torch.from_numpy(rng.standard_normal((setting.batch, *subject.shape)).astype(np.float32))
     runtime = f"PyTorch {torch.__version__.partition('+')[0]} {subject.runtime}"
-    call: Forward = torch.compile(module) if subject.runtime == COMPILED else module
-    if setting.device == CPU:
-        return (Caller(runtime, CPU, _on_cpu(call, images)),)
-    return Caller(runtime, COPIES, _copying(call, images)), Caller(runtime, BOUND, _on_cuda(call, images.to(device)))
+    forward: Forward = torch.compile(module) if subject.runtime == COMPILED else module
+    ways = {CPU: images} if setting.device == CPU else {COPIES: images, BOUND: images.to(device)}
+    return tuple(Caller(runtime, way, _runner(forward, given, way)) for way, given in ways.items())
 
 
 def _device(name: str) -> torch.device:
@@ -53,27 +52,16 @@ def _load(subject: Subject) -> nn.Module:
     return module.eval()
 
 
-def _on_cpu(module: Forward, images: torch.Tensor) -> Runner:
+def _runner(forward: Forward, images: torch.Tensor, way: str) -> Runner:
+    """A call that returns when the outputs are computed, and with copies are back on the host."""
+
     def call() -> None:
         with torch.inference_mode():
-            module(images)
-
-    return call
-
-
-def _on_cuda(module: Forward, images: torch.Tensor) -> Runner:
-    def call() -> None:
-        with torch.inference_mode():
-            module(images)
-        torch.cuda.synchronize()
-
-    return call
-
-
-def _copying(module: Forward, images: torch.Tensor) -> Runner:
-    def call() -> None:
-        with torch.inference_mode():
-            module(images.to(CUDA)).cpu()
-        torch.cuda.synchronize()
+            if way == COPIES:
+                forward(images.to(CUDA)).cpu()
+            else:
+                forward(images)
+        if way != CPU:
+            torch.cuda.synchronize()
 
     return call

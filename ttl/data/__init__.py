@@ -1,34 +1,21 @@
 """Data sets: from a path to a checked task with three splits, and on to uint8 tensors."""
 
-from ttl.data.augment import AUGMENTATIONS, Augment, augmentation
-from ttl.data.cache import decode
-from ttl.data.describe import describe
-from ttl.data.image import open_image
-from ttl.data.kind import KINDS, Kind
-from ttl.data.pairs import Pairs, decode_pairs
-from ttl.data.read_task import Columns, load_task
-from ttl.data.splits_file import write_splits
-from ttl.data.task import IGNORE, ImageSource, MaskSource, Samples, Task
-from ttl.data.walk import find_images
-
-__all__ = [
-    "AUGMENTATIONS",
-    "IGNORE",
-    "KINDS",
-    "Augment",
-    "Columns",
-    "ImageSource",
-    "Kind",
-    "MaskSource",
-    "Pairs",
-    "Samples",
-    "Task",
-    "augmentation",
-    "decode",
-    "decode_pairs",
-    "describe",
-    "find_images",
-    "load_task",
-    "open_image",
-    "write_splits",
-]
+from ttl.data.cache import Pairs as Pairs
+from ttl.data.cache import decode as decode
+from ttl.data.cache import decode_pairs as decode_pairs
+from ttl.data.describe import describe as describe
+from ttl.data.kind import KINDS as KINDS
+from ttl.data.kind import Kind as Kind
+from ttl.data.modality.augment import AUGMENTATIONS as AUGMENTATIONS
+from ttl.data.modality.augment import Augment as Augment
+from ttl.data.modality.augment import augmentation as augmentation
+from ttl.data.modality.image import open_image as open_image
+from ttl.data.read_task import load_task as load_task
+from ttl.data.readers.table_file import Columns as Columns
+from ttl.data.readers.walk import find_images as find_images
+from ttl.data.sources import ImageSource as ImageSource
+from ttl.data.sources import MaskSource as MaskSource
+from ttl.data.splits_file import write_splits as write_splits
+from ttl.data.task import IGNORE as IGNORE
+from ttl.data.task import Samples as Samples
+from ttl.data.task import Task as Task

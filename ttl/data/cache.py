@@ -1,29 +1,26 @@
-"""Decode once: every image resized to uint8, in memory or in a file that is mapped into memory."""
+"""Decode once: images, resized or with their masks, in memory or in a file that is mapped into memory."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import PIL
 import torch
 
-from ttl.data.image import quiet_readers, resampling, to_pixels
-from ttl.data.pool import CHUNK, in_threads
-from ttl.data.task import ImageSource, Samples
-from ttl.errors import DataError
+from ttl.data.modality.image import Pixels, channels_first, resampling, to_pixels
+from ttl.data.pool import Progress, in_threads
+from ttl.data.sources import MaskSource
+from ttl.data.task import Samples, picked
+from ttl.errors import DataError, UsageError
 from ttl.files import provisional, sweep
-from ttl.words.sides import ImageSize, Sides, short, sides_of
+from ttl.words.sides import ImageSize, short, sides_of
 
-Progress = Callable[[int, int], None]
-Pixels = npt.NDArray[np.uint8]
-
-# Part of a file's name: raise it when the same images would give other pixels, or their file is laid out otherwise.
-# 2: the SHA-256 of the pixels at its end.
+# Part of a file's name: raise it when the same images would give other pixels, or their file has another layout.
 FORMAT_VERSION = 2
 
 
@@ -42,7 +39,6 @@ def decode(
     the model can make the same ones.
 
     Args:
-        samples: the split.
         image_size: side of a square in pixels, or height and width.
         interpolation: `nearest`, `bilinear`, `bicubic` or `lanczos`.
         cache_dir: keep them in a file there, used again for the same images and size, and mapped into
@@ -58,88 +54,89 @@ def decode(
         UsageError: no such size or interpolation.
     """
     resampling(interpolation)
-    sides = sides_of(image_size)
-    shape = (len(samples), samples.source.channels, *sides)
-    images = partial(decoded, partial(_pixels, samples.source, sides, interpolation), samples, on_progress)
-    path = cache_file(cache_dir, samples, key, short(sides), interpolation)
-    return torch.from_numpy(collected(shape, images, path))
+    source, sides = samples.source, sides_of(image_size)
+    resized = partial(to_pixels, channels=source.channels, image_size=sides, interpolation=interpolation)
+    images = partial(in_threads, lambda index: resized(source.load(index)), samples.index.tolist(), on_progress)
+    path = _cache_file(cache_dir, samples, key, short(sides), interpolation)
+    return torch.from_numpy(collected((len(samples), source.channels, *sides), images, path))
 
 
-def _pixels(source: ImageSource, sides: Sides, interpolation: str, index: int) -> Pixels:
-    return to_pixels(source.load(index), channels=source.channels, image_size=sides, interpolation=interpolation)
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Images `(c, h, w)` and masks `(h, w)` at their own sizes, uint8.
 
-
-def decoded(
-    one: Callable[[int], Pixels], samples: Samples, on_progress: Progress | None, chunk: int = CHUNK
-) -> Iterator[Pixels]:
-    """What `one` makes of each position of the samples in their source, in order, computed in threads."""
-    with quiet_readers():
-        for done, pixels in enumerate(in_threads(one, samples.index.tolist(), chunk), start=1):
-            yield pixels
-            if on_progress:
-                on_progress(done, len(samples))
-
-
-def cache_file(
-    folder: Path | None, samples: Samples, key: str, *told: object, more: Sequence[bytes] = ()
-) -> Path | None:
-    """A file named by all that decides its bytes; Pillow's release too, since its filters may change.
-
-    Args:
-        folder: that it lies in; None gives None, as having no samples does.
-        samples: the split.
-        key: of the task.
-        told: how the images are made.
-        more: digests of what else is in the file.
+    c is 1 where every image of the source is grey, else 3; a mask holds the class of each pixel, or `IGNORE` (255).
     """
+
+    pixels: tuple[torch.Tensor, ...]
+    masks: tuple[torch.Tensor, ...]
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+def decode_pairs(
+    samples: Samples, *, cache_dir: Path | None = None, key: str = "", on_progress: Progress | None = None
+) -> Pairs:
+    """All images of a split with their masks, none of them resized; see `decode`.
+
+    Raises:
+        DataError: an image or a mask can't be read any more or has another size than it had, or the cache can't
+            be written.
+        UsageError: the samples have no masks.
+    """
+    if samples.masks is None:
+        raise UsageError("The samples have no masks: decode gives the pixels of images alone.")
+    layers, sizes = samples.source.channels + 1, samples.source.sizes[samples.index]
+    lengths = sizes.prod(axis=1) * layers
+    one = partial(_pair, samples, samples.masks)
+    pieces = partial(in_threads, one, samples.index.tolist(), on_progress, chunk=1)
+    path = _cache_file(cache_dir, samples, key, "pairs", more=picked(samples.masks.digests, samples.index))
+    flat = torch.from_numpy(collected((int(lengths.sum()),), pieces, path))
+    shapes = zip(torch.split(flat, lengths.tolist()), sizes.tolist(), strict=True)
+    parts = [part.view(layers, height, width) for part, (width, height) in shapes]
+    return Pairs(tuple(part[:-1] for part in parts), tuple(part[-1] for part in parts))
+
+
+def _pair(samples: Samples, masks: MaskSource, index: int) -> Pixels:
+    """`(c + 1, h, w)`: an image and, last, its mask."""
+    source = samples.source
+    pixels, mask = channels_first(source.load(index), source.channels), masks.load(index)
+    width, height = source.sizes[index].tolist()
+    if not pixels.shape[1:] == mask.shape == (height, width):
+        name = samples.ids[samples.index.tolist().index(index)]
+        raise DataError(f"The image {name} or its mask is no longer of {width}x{height} pixels: was it changed?")
+    return np.concatenate([pixels, mask[None]])
+
+
+def _cache_file(
+    folder: Path | None, samples: Samples, key: str, *how: object, more: Iterable[bytes] = ()
+) -> Path | None:
+    """A file named by all that decides its bytes (Pillow's release too, since its filters may change), if any."""
     if folder is None or not len(samples):
         return None
-    named = (FORMAT_VERSION, PIL.__version__, key, *told, samples.source.channels, samples.ids)
+    named = (FORMAT_VERSION, PIL.__version__, key, *how, samples.source.channels, samples.ids)
     total = hashlib.sha256(repr(named).encode())
-    for index in samples.index:
-        total.update(samples.source.digests[index])
-    for digest in more:
+    for digest in (*picked(samples.source.digests, samples.index), *more):
         total.update(digest)
     return folder / f"{total.hexdigest()[:32]}.npy"
 
 
 def collected(shape: tuple[int, ...], pieces: Callable[[], Iterator[Pixels]], path: Path | None) -> Pixels:
-    """An array of consecutive pieces: in memory, or in a file that is read again where it is there.
-
-    Args:
-        shape: of the array.
-        pieces: what it consists of, in order; asked for where there is no file yet.
-        path: of the file; None keeps the array in memory.
-
-    Returns:
-        uint8 of that shape; a file is mapped into memory, and writing to the array doesn't reach it.
-
-    Raises:
-        DataError: the file can't be written.
-    """
+    """An array of consecutive pieces, asked for where there is no whole file of them."""
     if path is None:
-        return _in_memory(shape, pieces())
-    cached = _read(path, shape)
-    if cached is None:
+        whole = np.empty(shape, np.uint8)
+        flat, end = whole.reshape(-1), 0
+        for piece in pieces():
+            flat[end : (end := end + piece.size)] = piece.reshape(-1)
+        return whole
+    cached = read_cached(path)
+    if cached is None or cached.shape != shape:
         _write(path, shape, pieces())
-        cached = _read(path, shape)
+        cached = read_cached(path)
     if cached is None:
         raise DataError(f"The image cache {path} can't be read back: choose another folder for it.")
     return cached
-
-
-def _in_memory(shape: tuple[int, ...], pieces: Iterator[Pixels]) -> Pixels:
-    whole = np.empty(shape, np.uint8)
-    flat, end = whole.reshape(-1), 0
-    for piece in pieces:
-        flat[end : (end := end + piece.size)] = piece.reshape(-1)
-    return whole
-
-
-def _read(path: Path, shape: tuple[int, ...]) -> Pixels | None:
-    """The file mapped into memory, copied on write; None where it isn't there, isn't whole, or of another shape."""
-    cached = read_cached(path)
-    return cached if cached is not None and cached.shape == shape else None
 
 
 def read_cached(path: Path) -> Pixels | None:
@@ -164,8 +161,7 @@ def _write(path: Path, shape: tuple[int, ...], pieces: Iterator[Pixels]) -> None
     digest = hashlib.sha256()
     try:
         with provisional(path) as part, part.open("wb") as file:
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
+            np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
             for piece in pieces:
                 content = piece.tobytes()
                 digest.update(content)

@@ -8,7 +8,7 @@ from typing import Protocol, Self
 import numpy as np
 import torch
 
-from ttl.data.augment import Augment
+from ttl.data.modality.augment import Augment
 from ttl.data.task import Labels
 
 
@@ -43,7 +43,6 @@ class Split(Protocol):
             numbers: `(n, self.numbers)` in [0, 1).
             augment: warps each.
             warps: `(n, ...)`, of `augment.draw`.
-            device: where the network computes.
         """
 
 

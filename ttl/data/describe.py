@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ttl.data.kind import Kind
 from ttl.data.splits_file import groups_across
-from ttl.data.task import Duplicate, Samples, Task, class_counts
+from ttl.data.task import SPLITS, Duplicate, Task, class_counts
 from ttl.typed import OptionalKey
 
 DUPLICATES_NAMED = 20
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -29,18 +27,13 @@ class Spread:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """What the leak check found across the splits.
-
-    Attributes:
-        pairs: how many pairs of images show the same.
-        identical: of them byte for byte the same.
-        images: of a later split that an earlier one has too.
-        first: the first pairs.
-    """
+    """How many pairs of images in different splits show the same, and the first of them."""
 
     pairs: int
     identical: int
+    """Of the pairs, byte for byte."""
     images: int
+    """Of a later split that an earlier one has too."""
     first: tuple[Duplicate, ...]
 
 
@@ -49,15 +42,12 @@ class Description:
     """A data set in numbers.
 
     Attributes:
-        images: of all splits.
         channels: 1 grey, 3 colour.
         groups_shared: groups (patients) in more than one split; None where there are no groups.
         duplicates: None where nobody looked.
-        notes: what a person should know of how it was read.
         pixel_share: of masks: class -> its share of the labelled pixels.
         unlabelled_share: of all pixels of the masks.
-        counts: split -> class -> images that are known to hold it.
-        split_images: split -> images.
+        counts: split -> class -> images that are labelled with it.
         groups: split -> groups, None where there are none.
         distance_unit: of distances between edges of masks: `px` or `mm`.
     """
@@ -81,55 +71,40 @@ class Description:
     distance_unit: OptionalKey[str] = None
 
     def __post_init__(self) -> None:
-        """Check the keys.
-
-        Raises:
-            ValueError: a split or a class is missing.
-        """
-        for name, by_split in (("counts", self.counts), ("split_images", self.split_images), ("groups", self.groups)):
-            if set(by_split) != set(SPLITS):
+        """Refuse, as a ValueError, what lacks a split or a class."""
+        for name in ("counts", "split_images", "groups"):
+            if set(getattr(self, name)) != set(SPLITS):
                 raise ValueError(f"{name} has not just {', '.join(SPLITS)}")
         if any(set(by_class) != set(self.class_names) for by_class in self.counts.values()):
             raise ValueError("counts has not just the class names")
 
 
 def describe(task: Task) -> Description:
-    """Counts and sizes, from what is known already: no image is read."""
-    sizes = task.train.source.sizes
+    """Counts and sizes, from what is there already: no image is read."""
+    splits, sizes = task.splits.items(), task.train.source.sizes
     shares, unlabelled = _pixel_shares(task)
+    duplicates, pairs = None, task.duplicates
+    if pairs is not None:
+        identical, images = sum(pair.kind == "identical" for pair in pairs), len({pair.b for pair in pairs})
+        duplicates = Duplicates(len(pairs), identical, images, pairs[:DUPLICATES_NAMED])
     return Description(
         name=task.name,
         kind=task.kind,
         class_names=task.class_names,
-        images=sum(len(samples) for samples in task.splits.values()),
+        images=sum(len(samples) for _, samples in splits),
         channels=task.train.source.channels,
         width_px=_spread(sizes[:, 0]),
         height_px=_spread(sizes[:, 1]),
         groups_shared=shared_groups(task),
-        duplicates=_duplicates(task),
+        duplicates=duplicates,
         fingerprint=task.fingerprint,
         notes=task.notes,
         pixel_share=shares,
         unlabelled_share=unlabelled,
-        counts={split: _counts(task, samples) for split, samples in task.splits.items()},
-        split_images={split: len(samples) for split, samples in task.splits.items()},
-        groups={
-            split: None if samples.groups is None else len(set(samples.groups))
-            for split, samples in task.splits.items()
-        },
+        counts={split: class_counts(task.class_names, samples.labels) for split, samples in splits},
+        split_images={split: len(samples) for split, samples in splits},
+        groups={split: None if samples.groups is None else len(set(samples.groups)) for split, samples in splits},
         distance_unit=task.kind.distance_unit(task.train) or None,
-    )
-
-
-def _duplicates(task: Task) -> Duplicates | None:
-    found = task.duplicates
-    if found is None:
-        return None
-    return Duplicates(
-        pairs=len(found),
-        identical=sum(pair.kind == "identical" for pair in found),
-        images=len({pair.b for pair in found}),
-        first=tuple(found[:DUPLICATES_NAMED]),
     )
 
 
@@ -142,18 +117,11 @@ def _pixel_shares(task: Task) -> tuple[Mapping[str, float] | None, float | None]
     return shares, unlabelled / (sum(pixels) + unlabelled)
 
 
-def _counts(task: Task, samples: Samples) -> dict[str, int]:
-    return dict(zip(task.class_names, class_counts(samples.labels, len(task.class_names)), strict=True))
-
-
-def _spread(values: npt.NDArray[Any]) -> Spread:
+def _spread(values: npt.NDArray[np.int64]) -> Spread:
     return Spread(int(values.min()), float(np.median(values)), int(values.max()))
 
 
 def shared_groups(task: Task) -> int | None:
     """How many groups lie in more than one split; None where there are no groups."""
     places = [(split, group) for split, samples in task.splits.items() for group in samples.groups or ()]
-    if not places:
-        return None
-    splits, groups = zip(*places, strict=True)
-    return len(groups_across(splits, groups))
+    return len(groups_across(*zip(*places, strict=True))) if places else None

@@ -1,10 +1,10 @@
-"""Leaks: the same image in two splits, byte for byte or saved anew."""
+"""The same image twice, byte for byte or saved anew: named where it leaks, kept together, or dropped."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from itertools import combinations, combinations_with_replacement
 from typing import Literal
@@ -12,22 +12,26 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from ttl.data.image import quiet_readers, to_eight_bits
+from ttl.data.describe import shared_groups
+from ttl.data.modality.image import Pixels, to_eight_bits
 from ttl.data.pool import in_threads
-from ttl.data.sources import FileSource
-from ttl.data.task import Duplicate, ImageSource, Samples
-from ttl.errors import UsageError
+from ttl.data.records import Records
+from ttl.data.sources import FileSource, ImageSource
+from ttl.data.task import Duplicate, Samples, Task
+from ttl.words.counts import counted, listed
 
-Progress = Callable[[int, int], None]
-Pixels = npt.NDArray[np.uint8]
+Dedupe = Literal["together", "drop"]
 Numbers = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 Details = npt.NDArray[np.float32]
+Traits = tuple[Numbers, Hashes, Details]
+"""What is compared of a split: `(n,)` numbers, equal where the stored bytes are, `(n, 4)` and `(n, 1024)`."""
 
 SIDE = 32  # of a thumbnail, in pixels
 FREQUENCIES = 16  # of the cosine transform that are kept, each way
-HASH_BITS = FREQUENCIES**2
 
 # `(16, 32)`: the lowest frequencies of the cosine transform (DCT-II), unscaled.
 COSINES = np.cos(np.pi / (2 * SIDE) * np.outer(np.arange(FREQUENCIES), 2 * np.arange(SIDE) + 1))
@@ -38,33 +42,13 @@ COSINES = np.cos(np.pi / (2 * SIDE) * np.outer(np.arange(FREQUENCIES), 2 * np.ar
 MAX_DISTANCE = 24
 MIN_CORRELATION = 0.95
 
+NAMED = 3  # pairs that a message names
 CELLS = 1_000_000  # pairs that are compared at a time
 CONFIRMED = 1_000  # pairs whose details are compared at a time
 
 
-@dataclass(frozen=True, eq=False)
-class _Looks:
-    """What is compared of a split.
-
-    Attributes:
-        files: `(n,)` int64, equal where the stored bytes are.
-        hashes: `(n, 4)` uint64, see `perceptual_hash`.
-        details: `(n, 1024)` float32, see `fine_detail`.
-    """
-
-    files: Numbers
-    hashes: Hashes
-    details: Details
-
-
-def find_duplicates(
-    samples: Mapping[str, Samples],
-    *,
-    max_distance: int = MAX_DISTANCE,
-    within: bool = False,
-    on_progress: Progress | None = None,
-) -> list[Duplicate]:
-    """Pairs of samples in different splits that show the same image.
+def find_duplicates(samples: Mapping[str, Samples], *, within: bool = False) -> list[Duplicate]:
+    """Pairs of samples in different splits that show the same image; every one, so n copies against m give n * m.
 
     Near duplicates are found by a perceptual hash (the signs of the 16x16 lowest frequencies about their
     median, Zauner 2010, "Implementation and benchmarking of perceptual image hash functions"), and confirmed
@@ -74,103 +58,58 @@ def find_duplicates(
 
     Args:
         samples: by split.
-        max_distance: bits of 256 that the hashes of near duplicates differ in, at most.
         within: pairs inside one split too. A split that is yet to be drawn needs them: give everything as one.
-        on_progress: called with how many images are looked at, and of how many.
-
-    Returns:
-        the pairs in the order of `samples`; every one, so n copies against m give n * m.
 
     Raises:
         DataError: an image can't be read any more.
-        UsageError: no such distance.
     """
-    if not 0 <= max_distance <= HASH_BITS:
-        raise UsageError(f"max_distance is {max_distance}: a number of bits from 0 to {HASH_BITS} is needed.")
-    looks = _look(samples, on_progress)
-    pairs = combinations_with_replacement(samples, 2) if within else combinations(samples, 2)
-    found: list[Duplicate] = []
-    for a_split, b_split in pairs:
-        a_ids, b_ids = samples[a_split].ids, samples[b_split].ids
-        for i, j, same, distance in _matches(looks[a_split], looks[b_split], max_distance, a_split == b_split):
-            kind: Literal["identical", "near"] = "identical" if same else "near"
-            found.append(Duplicate(a_ids[i], b_ids[j], a_split, b_split, kind, distance))
-    return found
+    number: dict[bytes, int] = {}
+    traits = {split: _traits(part, number) for split, part in samples.items()}
+    return [
+        Duplicate(samples[a].ids[i], samples[b].ids[j], a, b, "identical" if same else "near", distance)
+        for a, b in (combinations_with_replacement if within else combinations)(samples, 2)
+        for i, j, same, distance in _matches(traits[a], traits[b], one_split=a == b)
+    ]
 
 
 def keep_together(
     ids: Sequence[str], duplicates: Sequence[Duplicate], groups: Sequence[str] | None = None
 ) -> tuple[str, ...]:
-    """The group of each sample, so that no split tears duplicates apart.
+    """The group of each sample, so that no split tears duplicates apart: the first of the ids that became one.
 
-    Args:
-        ids: of the samples.
-        duplicates: pairs of them; whoever is linked over several pairs is in one group.
-        groups: of the samples (the patient), which stay whole; None where unknown.
-
-    Returns:
-        a label for each of `ids`: the first of the ids, or of the groups, that became one.
-
-    Raises:
-        UsageError: a duplicate isn't among the samples.
+    Whoever is linked over several pairs is in one group. Groups (patients) that are given stay whole, and it is the
+    first of them then.
     """
     names = ids if groups is None else groups
-    name_of = dict(zip(ids, names, strict=True))
-    parent = {name: name for name in names}
-    order = {name: position for position, name in enumerate(parent)}
-    for pair in duplicates:
-        if stranger := [sample for sample in (pair.a, pair.b) if sample not in name_of]:
-            raise UsageError(
-                f"The duplicate {stranger[0]} isn't among the {len(ids)} samples: look for duplicates in the same data."
-            )
-        roots = [_root(parent, name_of[sample]) for sample in (pair.a, pair.b)]
-        first, last = sorted(roots, key=order.__getitem__)
-        parent[last] = first
-    return tuple(_root(parent, name) for name in names)
+    place = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    place_of = {sample: place[name] for sample, name in zip(ids, names, strict=True)}
+    links = np.array([(place_of[pair.a], place_of[pair.b]) for pair in duplicates], np.int64).reshape(-1, 2)
+    graph = coo_array((np.ones(len(links)), links.T), shape=(len(place), len(place)))
+    component = connected_components(graph, directed=False)[1]
+    first, ordered = np.unique(component, return_index=True)[1], list(place)
+    return tuple(ordered[first[component[place[name]]]] for name in names)
 
 
-def _root(parent: dict[str, str], name: str) -> str:
-    while parent[name] != name:
-        parent[name] = parent[parent[name]]
-        name = parent[name]
-    return name
-
-
-def _look(samples: Mapping[str, Samples], on_progress: Progress | None) -> dict[str, _Looks]:
-    total = sum(len(part) for part in samples.values())
-    number: dict[bytes, int] = {}
-    looks = {}
-    done = 0
-    with quiet_readers():
-        for split, part in samples.items():
-            hashes = np.empty((len(part), HASH_BITS // 64), np.uint64)
-            details = np.empty((len(part), SIDE * SIDE), np.float32)
-            look = partial(_look_at, part.source)
-            for row, (code, detail) in enumerate(in_threads(look, part.index.tolist())):
-                hashes[row], details[row] = code, detail
-                done += 1
-                if on_progress:
-                    on_progress(done, total)
-            digests = part.source.digests
-            files = [number.setdefault(digests[i], len(number)) for i in part.index.tolist()]
-            looks[split] = _Looks(np.array(files, np.int64), hashes, details)
-    return looks
+def _traits(part: Samples, number: dict[bytes, int]) -> Traits:
+    index, digests = part.index.tolist(), part.source.digests
+    files = [number.setdefault(digests[i], len(number)) for i in index]
+    hashes = np.empty((len(part), FREQUENCIES**2 // 64), np.uint64)
+    details = np.empty((len(part), SIDE * SIDE), np.float32)
+    for row, (code, detail) in enumerate(in_threads(partial(_look_at, part.source), index)):
+        hashes[row], details[row] = code, detail
+    return np.array(files, np.int64), hashes, details
 
 
 def _look_at(source: ImageSource, index: int) -> tuple[Hashes, Details]:
-    thumbnail = _thumbnail(source, index)
-    return perceptual_hash(thumbnail), fine_detail(thumbnail)
-
-
-def _thumbnail(source: ImageSource, index: int) -> Pixels:
     image = _small(source, index).convert("L")
-    return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0))
+    thumbnail = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0))
+    return perceptual_hash(thumbnail), fine_detail(thumbnail)
 
 
 def _small(source: ImageSource, index: int) -> Image.Image:
     """The image, where it is a JPEG decoded at a fraction of its size."""
     if isinstance(source, FileSource):
-        # What can't be read here can't be read there either, and there it is told in a sentence.
+        # What can't be read here can't be read below either, and there a sentence says why.
         with suppress(Exception), Image.open(source.paths[index]) as image:
             image.draft("L", (2 * SIDE, 2 * SIDE))
             ImageOps.exif_transpose(image, in_place=True)
@@ -179,14 +118,7 @@ def _small(source: ImageSource, index: int) -> Image.Image:
 
 
 def perceptual_hash(thumbnail: Pixels) -> Hashes:
-    """256 bits that say what is coarse in a picture.
-
-    Args:
-        thumbnail: `(32, 32)` uint8.
-
-    Returns:
-        `(4,)` uint64.
-    """
+    """256 bits that say what is coarse in a picture: `(4,)` uint64 of a thumbnail `(32, 32)` uint8."""
     centred = thumbnail - thumbnail.mean()  # exactly 0 where the image is flat, so that rounding sets no bit
     low = COSINES @ centred @ COSINES.T
     code: Hashes = np.packbits(low > np.median(low)).view(np.uint64)
@@ -196,11 +128,7 @@ def perceptual_hash(thumbnail: Pixels) -> Hashes:
 def fine_detail(thumbnail: Pixels) -> Details:
     """What is fine in a picture: less its 5x5 box blur, of mean 0 and length 1; all 0 where it is flat.
 
-    Args:
-        thumbnail: `(32, 32)` uint8.
-
-    Returns:
-        `(1024,)` float32; the product of two is their correlation.
+    `(1024,)` float32 of a thumbnail `(32, 32)` uint8; the product of two is their correlation.
     """
     values = thumbnail.astype(np.float64)
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, 2, mode="reflect"), (5, 5))
@@ -211,28 +139,22 @@ def fine_detail(thumbnail: Pixels) -> Details:
     return detail
 
 
-def _matches(a: _Looks, b: _Looks, max_distance: int, one_split: bool) -> Iterator[tuple[int, int, bool, int]]:
+def _matches(a: Traits, b: Traits, *, one_split: bool) -> Iterator[tuple[int, int, bool, int]]:
     """Position in `a`, position in `b`, whether the files are equal, and the distance of the hashes."""
-    rows = max(1, CELLS // max(1, len(b.files)))
-    for start in range(0, len(a.files), rows):
-        distance = _distances(a.hashes[start : start + rows], b.hashes)
-        i, j = np.nonzero(distance <= max_distance)
+    (a_files, a_hashes, a_details), (b_files, b_hashes, b_details) = a, b
+    rows = max(1, CELLS // max(1, len(b_files)))
+    for start in range(0, len(a_files), rows):
+        words = zip(a_hashes[start : start + rows].T, b_hashes.T, strict=True)
+        distance = sum((np.bitwise_count(x[:, None] ^ y) for x, y in words), np.zeros((), np.uint16))
+        i, j = np.nonzero(distance <= MAX_DISTANCE)
         apart = distance[i, j]
         i += start
         if one_split:
             i, j, apart = i[i < j], j[i < j], apart[i < j]
-        same = a.files[i] == b.files[j]
+        same = a_files[i] == b_files[j]
         kept = same.copy()
-        kept[~same] = _correlations(a.details, b.details, i[~same], j[~same]) >= MIN_CORRELATION
+        kept[~same] = _correlations(a_details, b_details, i[~same], j[~same]) >= MIN_CORRELATION
         yield from zip(*(values[kept].tolist() for values in (i, j, same, apart)), strict=True)
-
-
-def _distances(a: Hashes, b: Hashes) -> npt.NDArray[np.uint16]:
-    """`(n, m)` differing bits of `(n, words)` and `(m, words)`."""
-    total = np.zeros((len(a), len(b)), np.uint16)
-    for word in range(a.shape[1]):
-        total += np.bitwise_count(a[:, word, None] ^ b[:, word])
-    return total
 
 
 def _correlations(a: Details, b: Details, i: Numbers, j: Numbers) -> Details:
@@ -242,3 +164,54 @@ def _correlations(a: Details, b: Details, i: Numbers, j: Numbers) -> Details:
         part = slice(start, start + CONFIRMED)
         products[part] = np.einsum("nk,nk->n", a[i[part]], b[j[part]])
     return products
+
+
+def checked_for_leaks(task: Task) -> Task:
+    """The task with the duplicates across its splits, and notes on them and on groups (patients) in two splits."""
+    duplicates = find_duplicates(task.splits)
+    notes = [_leaks(duplicates) if duplicates else "Leak check: no image is in two splits, not even saved anew."]
+    shared = shared_groups(task)
+    if shared is not None:
+        groups = {group for samples in task.splits.values() for group in samples.groups or ()}
+        notes.append(f"{len(groups)} groups (patients); {shared} shared between splits.")
+    return replace(task, duplicates=tuple(duplicates), notes=(*task.notes, *notes))
+
+
+def _leaks(duplicates: list[Duplicate]) -> str:
+    held_out = {pair.b for pair in duplicates}
+    same = sum(pair.kind == "identical" for pair in duplicates)
+    how = "all byte for byte"
+    if same < len(duplicates):
+        how = f"{same} of {counted(len(duplicates), 'pair')} byte for byte, the others saved anew"
+    first = listed((f"{pair.a} ({pair.a_split}) = {pair.b} ({pair.b_split})" for pair in duplicates), NAMED)
+    return (
+        f"Leak check: {counted(len(held_out), 'image')} of a later split {'is' if len(held_out) == 1 else 'are'} in an "
+        f"earlier one too ({how}): {first}. "
+        "The figures are too good by that: use --dedupe drop (or, where the split is drawn, --dedupe together)."
+    )
+
+
+def deduplicated(records: Records, how: Dedupe) -> Records:
+    """The records with duplicates in one group, or with one of each left.
+
+    Of duplicates the first by id is kept; those with different labels or masks are all dropped, for no one knows
+    the right one.
+    """
+    samples = Samples(records.ids, records.labels, records.source, np.arange(len(records)), records.groups)
+    duplicates = find_duplicates({"all": samples}, within=True)
+    if not duplicates:
+        return replace(records, notes=(*records.notes, "Duplicates: none found."))
+    if how == "together":
+        note = f"Duplicates: {counted(len(duplicates), 'pair')}, each kept in one split."
+        groups = keep_together(records.ids, duplicates, records.groups)
+        return replace(records, groups=groups, notes=(*records.notes, note))
+    clusters: dict[str, list[int]] = {}
+    for i, name in enumerate(keep_together(records.ids, duplicates)):
+        clusters.setdefault(name, []).append(i)
+    says = records.labels.tolist() if records.masks is None else records.masks.digests
+    unclear = {name: len(own) for name, own in clusters.items() if any(says[i] != says[own[0]] for i in own)}
+    kept = sorted(members[0] for name, members in clusters.items() if name not in unclear)
+    note = f"Duplicates: {counted(len(records) - len(kept), 'image')} dropped"
+    what = "labels" if records.masks is None else "masks"
+    ending = f", of which {sum(unclear.values())} bore different {what} than their copies." if unclear else "."
+    return records.pick(kept, note + ending)

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-from ttl.data.augment import Augment
 from ttl.data.decoded import part_of
+from ttl.data.modality.augment import Augment
 from ttl.data.task import IGNORE, Labels
 from ttl.stats import overlap
 from ttl.words.sides import Sides
@@ -31,7 +31,7 @@ class MaskedImages:
         masks: of each image `(h, w)` uint8: its pixels' classes, `IGNORE` where unlabelled.
         labels: `(n, classes)` int64: whether a class is in an image.
         sides: of crops, and of the windows that larger images are predicted in, in pixels.
-        spacing: of each image how many mm a pixel is high and wide; None where that isn't known.
+        spacing: of each image how many mm a pixel is high and wide; None where unknown.
     """
 
     pixels: Sequence[torch.Tensor]
@@ -55,14 +55,9 @@ class MaskedImages:
 
     def share(self, rank: int, ranks: int) -> MaskedImages:
         """See `Split`."""
-        chosen = part_of(len(self.labels), rank, ranks)
-        return replace(
-            self,
-            pixels=self.pixels[chosen],
-            masks=self.masks[chosen],
-            labels=self.labels[chosen],
-            spacing=self.spacing[chosen],
-        )
+        own = part_of(len(self.labels), rank, ranks)
+        lists = {name: getattr(self, name)[own] for name in ("pixels", "masks", "labels", "spacing")}
+        return replace(self, **lists)
 
     def crops(self) -> torch.Tensor:
         """See `Split`: its middle."""
@@ -82,22 +77,17 @@ class MaskedImages:
         return augment(pixels, warps), augment(masks.to(device).float(), warps, nearest=True)[:, 0].long()
 
     def overlaps(self, maps: Iterable[Maps], *, with_distance: bool = False) -> npt.NDArray[np.float64]:
-        """How predictions overlap with the masks: see `ttl.stats.overlap`.
+        """How predictions overlap with the masks, `(n, classes, 5)` or `(n, heads, classes, 5)`: `ttl.stats.overlap`.
 
         Args:
             maps: of each image the probability of each class at each pixel, `(classes, h, w)`; or
                 `(heads, classes, h, w)`.
             with_distance: whether Hausdorff distances are measured, too: that takes its time.
-
-        Returns:
-            `(n, classes, 5)`, or `(n, heads, classes, 5)`.
         """
         rows = []
-        for predicted, mask, spacing in zip(maps, self.masks, self.spacing, strict=True):
+        for each, mask, spacing in zip(maps, self.masks, self.spacing, strict=True):
             measured = partial(overlap, mask.numpy(), spacing=spacing, with_distance=with_distance)
-            rows.append(
-                measured(predicted) if predicted.ndim == 3 else np.stack([measured(head) for head in predicted])
-            )
+            rows.append(measured(each) if each.ndim == 3 else np.stack([measured(head) for head in each]))
         return np.stack(rows)
 
 

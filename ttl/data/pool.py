@@ -1,4 +1,4 @@
-"""One function over many items in threads: decoding and hashing both let the others run."""
+"""One function over many files in threads: decoding and hashing both let the others run."""
 
 from __future__ import annotations
 
@@ -8,42 +8,47 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from ttl.data.modality.image import quiet_readers
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Progress = Callable[[int, int], None]
+"""Called with how many are done, and of how many."""
 
-CHUNK = 16  # items a task, unless told otherwise: small images take less time than handing one over
+CHUNK = 16  # items a task, unless asked otherwise: small images take less time than handing one over
 AHEAD = 4  # tasks a thread that may wait for the consumer, so that results don't pile up in memory
 
 
-def in_threads(function: Callable[[Item], Result], items: Sequence[Item], chunk: int = CHUNK) -> Iterator[Result]:
+def in_threads(
+    function: Callable[[Item], Result], items: Sequence[Item], on_progress: Progress | None = None, chunk: int = CHUNK
+) -> Iterator[Result]:
     """The results in the order of `items`, computed on every core of the process's cpuset.
 
     The first exception ends it, and what has not begun by then is dropped.
 
     Args:
-        function: of an item.
-        items: in order.
+        function: of an item; readers of images are kept quiet in it.
+        on_progress: called after each result is taken.
         chunk: items a task: few where the results are large, since several tasks wait for whoever takes them.
     """
-    threads = _cores()
+    with quiet_readers():
+        for done, result in enumerate(_computed(function, items, chunk), start=1):
+            yield result
+            if on_progress:
+                on_progress(done, len(items))
+
+
+def _computed(function: Callable[[Item], Result], items: Sequence[Item], chunk: int) -> Iterator[Result]:
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     pending: deque[Future[list[Result]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
             for start in range(0, len(items), chunk):
-                pending.append(pool.submit(_each, function, items[start : start + chunk]))
+                part = items[start : start + chunk]
+                pending.append(pool.submit(lambda part: [function(item) for item in part], part))
                 if len(pending) >= threads * AHEAD:
                     yield from pending.popleft().result()
             while pending:
                 yield from pending.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _each(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    return [function(item) for item in items]
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ttl.data.assign import Assignment, assign, thinned
-from ttl.data.builtin import BUILTIN, is_builtin, read_builtin
-from ttl.data.dedupe import Dedupe, checked_for_leaks, deduplicated
-from ttl.data.dicom import Window
-from ttl.data.folder import read_folder
-from ttl.data.manifest import read_manifest
-from ttl.data.mask_layout import read_mask_layout
-from ttl.data.mask_set import read_masks
-from ttl.data.npz import read_npz
+from ttl.data.duplicates import Dedupe, checked_for_leaks, deduplicated
+from ttl.data.modality.dicom import Window
+from ttl.data.pool import Progress
+from ttl.data.readers.arrays import BUILTIN, read_builtin, read_npz
+from ttl.data.readers.class_folders import read_folder
+from ttl.data.readers.manifest import read_manifest
+from ttl.data.readers.mask_set import read_masks
+from ttl.data.readers.readable import Reading
+from ttl.data.readers.table_file import NO_COLUMNS, Columns
 from ttl.data.records import Records
-from ttl.data.task import UNUSED, Samples, Task
+from ttl.data.split import Assignment, assign, thinned
+from ttl.data.task import SPLITS, UNUSED, Samples, Task, picked
 from ttl.errors import DataError, UsageError
 
 TABLES = (".csv", ".tsv", ".parquet", ".pq")
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Which columns of a manifest hold what; None where their names tell."""
-
-    image: str | None = None
-    labels: tuple[str, ...] = ()
-    """One of class names, or several of 1 and 0: a class each."""
-    group: str | None = None
-    split: str | None = None
-    mask: str | None = None
-    """In place of labels."""
-
-
-NO_COLUMNS = Columns()
 
 
 def load_task(
@@ -52,7 +35,7 @@ def load_task(
     columns: Columns = NO_COLUMNS,
     window: Window | None = None,
     dedupe: Dedupe | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> Task:
     """Reads, checks and splits a labelled set of images.
 
@@ -93,49 +76,35 @@ def load_task(
             f"val_fraction {val_fraction:g} and test_fraction {test_fraction:g} can't both be met: both "
             "should be above 0 and their sum below 1."
         )
-    records = _read(data, columns, window, skip_bad, on_progress)
+    records = _read(data, columns, Reading(window, skip_bad, on_progress))
     if dedupe is not None:
         records = deduplicated(records, dedupe)
     fractions = {"train": 1 - val_fraction - test_fraction, "val": val_fraction, "test": test_fraction}
     assignment = assign(records, fractions, seed=seed, splits_file=splits)
     if train_fraction < 1:
         assignment = thinned(records, assignment, train_fraction, seed=seed)
-    return checked_for_leaks(_task(records, assignment))
+    train, val, test = (_samples(records, assignment, split) for split in SPLITS)
+    unused = _samples(records, assignment, UNUSED) if UNUSED in assignment.splits else None
+    notes = (assignment.note, *records.notes)
+    return checked_for_leaks(
+        Task(records.name, records.kind, records.class_names, train, val, test, records.fingerprint(), notes, unused)
+    )
 
 
-def _read(
-    data: str | Path,
-    columns: Columns,
-    window: Window | None,
-    skip_bad: bool,
-    on_progress: Callable[[int, int], None] | None,
-) -> Records:
+def _read(data: str | Path, columns: Columns, reading: Reading) -> Records:
     path = Path(data)
-    from_files = path.is_dir() or path.suffix.lower() in TABLES
-    if window is not None and not from_files:
-        raise UsageError(f"--window is for DICOM files, and {data} holds none: leave it out.")
-    if isinstance(data, str) and is_builtin(data):
-        return read_builtin(data)
     is_table = path.is_file() and path.suffix.lower() in TABLES
+    if reading.window is not None and not (path.is_dir() or path.suffix.lower() in TABLES):
+        raise UsageError(f"--window is for DICOM files, and {data} holds none: leave it out.")
+    if isinstance(data, str) and data.partition(":")[0] in BUILTIN:
+        return read_builtin(data)
     if columns != NO_COLUMNS and not is_table:
         raise UsageError(f"{path} is no CSV or Parquet manifest: --image-column and the like are for those.")
     if is_table:
-        return read_manifest(
-            path,
-            image_column=columns.image,
-            label_columns=columns.labels,
-            mask_column=columns.mask,
-            group_column=columns.group,
-            split_column=columns.split,
-            window=window,
-            skip_bad=skip_bad,
-            on_progress=on_progress,
-        )
+        return read_manifest(path, columns, reading)
     if path.is_dir():
-        layout = read_mask_layout(path)
-        if layout is not None:
-            return read_masks(layout, window=window, skip_bad=skip_bad, on_progress=on_progress)
-        return read_folder(path, window=window, skip_bad=skip_bad, on_progress=on_progress)
+        masked = read_masks(path, reading)
+        return read_folder(path, reading) if masked is None else masked
     if not path.exists():
         raise DataError(
             f"There are no data at {path}: give a folder of class folders or of images/ and masks/, a .csv, .parquet "
@@ -149,28 +118,7 @@ def _read(
     )
 
 
-def _task(records: Records, assignment: Assignment) -> Task:
-    return Task(
-        name=records.name,
-        kind=records.kind,
-        class_names=records.class_names,
-        train=_samples(records, assignment, "train"),
-        val=_samples(records, assignment, "val"),
-        test=_samples(records, assignment, "test"),
-        fingerprint=records.fingerprint(),
-        notes=(assignment.note, *records.notes),
-        unused=_samples(records, assignment, UNUSED) if UNUSED in assignment.splits else None,
-    )
-
-
 def _samples(records: Records, assignment: Assignment, split: str) -> Samples:
     index = np.flatnonzero(np.array(assignment.splits) == split)
-    groups = assignment.groups
-    return Samples(
-        ids=tuple(records.ids[i] for i in index),
-        labels=records.labels[index],
-        source=records.source,
-        index=index.astype(np.int64),
-        groups=None if groups is None else tuple(groups[i] for i in index),
-        masks=records.masks,
-    )
+    groups = assignment.groups and picked(assignment.groups, index)
+    return Samples(picked(records.ids, index), records.labels[index], records.source, index, groups, records.masks)

@@ -1,39 +1,34 @@
-"""Where images come from: files, or one array."""
+"""Where images and masks come from: files, or one array."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ttl.data.dicom import Window
-from ttl.data.image import Facts, read_image
-from ttl.data.task import ImageSource
-
-UNKNOWN = (np.nan, np.nan)
+from ttl.data.modality.dicom import Window
+from ttl.data.modality.facts import Facts, MaskFacts
+from ttl.data.modality.image import Pixels, read_image
+from ttl.data.modality.mask_file import read_mask
+from ttl.data.task import Labels, picked
 
 
 @dataclass(frozen=True, eq=False)
-class FileSource:
-    """Image files that have been checked.
+class ImageSource(ABC):
+    """All images of a data set, checked, and decoded when asked for."""
 
-    Attributes:
-        paths: of each image.
-        facts: what checking each told.
-        window: of the values of DICOM files, in place of their own.
-    """
-
-    paths: tuple[Path, ...]
     facts: tuple[Facts, ...]
-    window: Window | None = None
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.facts)
 
     @cached_property
     def channels(self) -> int:
@@ -41,100 +36,107 @@ class FileSource:
         return max((fact.channels for fact in self.facts), default=1)
 
     @cached_property
-    def sizes(self) -> npt.NDArray[np.int64]:
+    def sizes(self) -> Labels:
         """`(n, 2)` int64: width and height of each image in pixels, upright."""
         return np.array([(fact.width, fact.height) for fact in self.facts], np.int64).reshape(-1, 2)
 
     @cached_property
     def digests(self) -> tuple[bytes, ...]:
-        """SHA-256 of each file."""
+        """SHA-256 of each image as it is stored."""
         return tuple(fact.digest for fact in self.facts)
 
     @cached_property
     def spacing_mm(self) -> npt.NDArray[np.float64]:
-        """`(n, 2)` float64: from row to row and from column to column; NaN where the file doesn't say."""
-        return np.array([fact.spacing_mm or UNKNOWN for fact in self.facts], np.float64).reshape(-1, 2)
+        """`(n, 2)` float64: millimetres from row to row and from column to column; NaN where unknown."""
+        return np.array([fact.spacing_mm or (np.nan, np.nan) for fact in self.facts], np.float64).reshape(-1, 2)
+
+    @abstractmethod
+    def load(self, index: int) -> Image.Image:
+        """The image at a position, upright, of mode `L` or `RGB`.
+
+        Raises:
+            DataError: it can't be read (any more).
+        """
+
+    @abstractmethod
+    def pick(self, positions: Sequence[int]) -> Self:
+        """The images at these positions."""
+
+
+@dataclass(frozen=True, eq=False)
+class FileSource(ImageSource):
+    """Image files; a window of the values of DICOM files, in place of their own."""
+
+    paths: tuple[Path, ...]
+    window: Window | None = None
 
     def load(self, index: int) -> Image.Image:
-        """The image at a position, upright, of mode `L` or `RGB`."""
+        """See `ImageSource`."""
         return read_image(self.paths[index], self.window)
 
-
-@dataclass(frozen=True, eq=False)
-class PickedSource:
-    """Some images of another source.
-
-    Attributes:
-        whole: the other source.
-        index: `(n,)` positions in it.
-    """
-
-    whole: ImageSource
-    index: npt.NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    @property
-    def channels(self) -> int:
-        """1 where every image of the other source is grey, else 3."""
-        return self.whole.channels
-
-    @cached_property
-    def sizes(self) -> npt.NDArray[np.int64]:
-        """`(n, 2)` int64: width and height of each image in pixels, upright."""
-        return self.whole.sizes[self.index]
-
-    @cached_property
-    def digests(self) -> tuple[bytes, ...]:
-        """SHA-256 of each image as it is stored."""
-        return tuple(self.whole.digests[i] for i in self.index)
-
-    @cached_property
-    def spacing_mm(self) -> npt.NDArray[np.float64]:
-        """`(n, 2)` float64: from row to row and from column to column; NaN where unknown."""
-        return self.whole.spacing_mm[self.index]
-
-    def load(self, index: int) -> Image.Image:
-        """The image at a position, upright, of mode `L` or `RGB`."""
-        return self.whole.load(int(self.index[index]))
+    def pick(self, positions: Sequence[int]) -> Self:
+        """See `ImageSource`."""
+        return replace(self, facts=picked(self.facts, positions), paths=picked(self.paths, positions))
 
 
 @dataclass(frozen=True, eq=False)
-class ArraySource:
-    """Images of one size in memory.
+class ArraySource(ImageSource):
+    """Images of one size in memory."""
 
-    Attributes:
-        pixels: `(n, h, w)` (grey) or `(n, h, w, 3)` uint8.
-    """
+    pixels: Pixels
 
-    pixels: npt.NDArray[np.uint8]
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    @property
-    def channels(self) -> int:
-        """1 where the images are grey, else 3."""
-        return 1 if self.pixels.ndim == 3 else 3
-
-    @cached_property
-    def sizes(self) -> npt.NDArray[np.int64]:
-        """`(n, 2)` int64: width and height of each image in pixels."""
-        height, width = self.pixels.shape[1:3]
-        return np.tile(np.array([width, height], np.int64), (len(self), 1))
-
-    @cached_property
-    def digests(self) -> tuple[bytes, ...]:
-        """SHA-256 of each image's shape and pixels."""
-        shape = str(self.pixels.shape[1:]).encode()
-        return tuple(hashlib.sha256(shape + image.tobytes()).digest() for image in self.pixels)
-
-    @property
-    def spacing_mm(self) -> npt.NDArray[np.float64]:
-        """`(n, 2)` float64 of NaN: an array doesn't say."""
-        return np.tile(np.array(UNKNOWN), (len(self), 1))
+    @classmethod
+    def of(cls, pixels: Pixels) -> Self:
+        """The images of `(n, h, w)` (grey) or `(n, h, w, 3)` uint8; their digests are of shape and pixels."""
+        (height, width), channels = pixels.shape[1:3], 1 if pixels.ndim == 3 else 3
+        shape = str(pixels.shape[1:]).encode()
+        digests = (hashlib.sha256(shape + image.tobytes()).digest() for image in pixels)
+        return cls(tuple(Facts(digest, width, height, channels) for digest in digests), pixels)
 
     def load(self, index: int) -> Image.Image:
-        """The image at a position, of mode `L` or `RGB`."""
+        """See `ImageSource`."""
         return Image.fromarray(self.pixels[index])
+
+    def pick(self, positions: Sequence[int]) -> Self:
+        """See `ImageSource`."""
+        return replace(self, facts=picked(self.facts, positions), pixels=self.pixels[np.array(positions, np.int64)])
+
+
+@dataclass(frozen=True, eq=False)
+class MaskSource:
+    """The masks of a segmentation set, at the positions of its images."""
+
+    facts: tuple[MaskFacts, ...]
+    paths: tuple[Path, ...]
+    table: Pixels
+    """`(256,)` uint8: the class that each value means, or `IGNORE`."""
+    classes: int
+    """How many there are."""
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @cached_property
+    def digests(self) -> tuple[bytes, ...]:
+        """SHA-256 of each mask's size and classes."""
+        meaning = self.table.tobytes()
+        return tuple(hashlib.sha256(fact.digest + meaning).digest() for fact in self.facts)
+
+    @cached_property
+    def pixel_counts(self) -> Labels:
+        """`(n, classes + 1)` int64: pixels of each class in each mask; in the last column the unlabelled ones."""
+        of_class = np.minimum(self.table, self.classes)[:, None] == np.arange(self.classes + 1)
+        counts: Labels = np.array([fact.counts for fact in self.facts]).reshape(-1, len(self.table)) @ of_class
+        return counts
+
+    def load(self, index: int) -> Pixels:
+        """`(height, width)` uint8: the class of each pixel of the mask at a position, or `IGNORE`.
+
+        Raises:
+            DataError: it can't be read (any more).
+        """
+        return self.table[read_mask(self.paths[index])]
+
+    def pick(self, positions: Sequence[int]) -> Self:
+        """The masks at these positions."""
+        return replace(self, facts=picked(self.facts, positions), paths=picked(self.paths, positions))

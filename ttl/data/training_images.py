@@ -11,16 +11,10 @@ from ttl.data.task import Task
 
 @dataclass(frozen=True, eq=False)
 class TrainingImages:
-    """The training images of a task.
-
-    Attributes:
-        task: of them.
-        images: decoded.
-        normalise: makes the network's input of them; says on which device it computes.
-        seed: of what is drawn.
-    """
+    """The decoded training images of a task; `normalise` makes the network's input of them, on its device."""
 
     task: Task
     images: Split
     normalise: Normalise
     seed: int
+    """Of what is drawn."""

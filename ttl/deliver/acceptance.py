@@ -10,8 +10,7 @@ import onnx
 
 from ttl.deliver.deliverable import Deliverable
 from ttl.errors import GateError
-from ttl.export.checks import Check, Figures, FileComparison
-from ttl.export.gate import Judgement
+from ttl.export.checks import Check, Figures, FileComparison, Judgement
 from ttl.export.quantize import Verdict
 from ttl.export.targets.target import Target
 from ttl.stats import NonInferiority, metrics

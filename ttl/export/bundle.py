@@ -24,28 +24,18 @@ DESCRIPTION = "bundle.json"
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a saved model is, and how to rebuild it.
-
-    Attributes:
-        contract: what it is, how to feed it, how good it was.
-        point: where the network was cut.
-        pool: what the head does with the feature map first.
-        dropout: before the linear layer of the head.
-        sha256: of the file of the weights; empty where version 0.1 wrote it.
-    """
+    """What a saved model is, and how to rebuild it: where it was cut, and what head the cut has."""
 
     contract: Contract
     point: TruncationPoint
     pool: str
     dropout: float
     sha256: str = ""
+    """Of the file of the weights; empty where version 0.1 wrote it."""
 
 
 def save_bundle(model: nn.Module, bundle: Bundle, folder: Path) -> Bundle:
-    """Write `model` (as `truncate` made it) and what it is into `folder`.
-
-    Returns:
-        what was written, with the digest of the weights.
+    """Write a model, as `truncate` made it, and what it is; that comes back with the digest of the weights.
 
     Raises:
         OSError: the folder can't be written.
@@ -53,9 +43,8 @@ def save_bundle(model: nn.Module, bundle: Bundle, folder: Path) -> Bundle:
     folder.mkdir(parents=True, exist_ok=True)
     save_weights(model, folder / WEIGHTS)
     saved = replace(bundle, sha256=sha256(folder / WEIGHTS))
-    content = {"contract": contract_to_json(bundle.contract), "point": to_json(bundle.point)}
-    content |= {"pool": saved.pool, "dropout": saved.dropout, "sha256": saved.sha256}
-    write_sealed(folder / DESCRIPTION, content)
+    parts = {"contract": contract_to_json(bundle.contract), "point": to_json(bundle.point)}
+    write_sealed(folder / DESCRIPTION, {**to_json(saved), **parts})
     return saved
 
 
@@ -86,16 +75,15 @@ def read_bundle(folder: Path) -> Bundle:
     of_point = {"cut": point.name, "index": point.index, "params": point.params, "macs": point.macs}
     described = content.get("contract", {**content, **of_point, "ttl_version": "0.1.0"})
     contract = contract_from_json(described if isinstance(described, dict) else {}, where=str(path))
-    whole = from_json(Bundle, {**content, "contract": to_json(contract)}, where=str(path))
+    parts = {"contract": to_json(contract), "point": to_json(point)}
+    whole = from_json(Bundle, {**content, **parts}, where=str(path))
     return replace(whole, point=point)
 
 
 def load_bundle(folder: Path, *, backbone: nn.Module | None = None) -> tuple[fx.GraphModule, Bundle]:
     """The model that `save_bundle` wrote, in eval mode, its weights and buffers exact.
 
-    Args:
-        folder: where it is.
-        backbone: the network it was cut from (any weights); by default it is made by its name.
+    The `backbone` is the network it was cut from, with any weights; by default it is made by its name.
 
     Raises:
         RunFolderError: there is no such bundle, or it is damaged.

@@ -22,7 +22,6 @@ PREFIX = "ttl."
 AGAIN = "export it again"
 RENAMED = {"backbone": "network"}
 """Keys of the metadata whose names are other ones here."""
-
 INPUT_CHANNELS = 3
 Side = Annotated[int, Field(ge=1, le=2**16)]
 Count = Annotated[int, Field(ge=0)]
@@ -32,12 +31,8 @@ Spread = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 @dataclass(frozen=True)
 class Decoding:
-    """How an image file becomes pixels.
-
-    Attributes:
-        interpolation: how images are resized: `bilinear` or `bicubic`, with antialiasing.
-        window: centre and width of the values of DICOM files that are shown; None is their headers'.
-    """
+    """How an image file becomes pixels: resized by `bilinear` or `bicubic`, antialiased; of DICOM files centre and
+    width of the values that are shown, None for their headers'."""
 
     interpolation: str
     window: tuple[Finite, Spread] | None = None
@@ -45,21 +40,17 @@ class Decoding:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a model came from.
+    """Where a model came from: the pretrained network, the truncation point it was cut at, how and on what it was
+    fine-tuned.
 
     Attributes:
-        network: name of the pretrained network it was cut from.
         weights: where the network's weights came from, in words.
-        cut: name of the truncation point.
-        index: its index, 1 = lowest.
-        params: number of parameters, those of its head included.
+        index: of the truncation point, 1 = lowest.
+        params: number of parameters, those of the head included.
         macs: multiply-adds of one image up to the cut.
-        data_fingerprint: SHA-256 of the data it was fine-tuned on.
-        ttl_version: version of the tool that made it.
-        recipe: how it was fine-tuned.
-        data_name: what the data is called.
+        data_fingerprint: SHA-256 of the data.
         versions: of the tools that made the file, by name.
-        licence: what is known of the terms that the weights stand under.
+        licence: the terms that the weights stand under, as far as they are known.
     """
 
     network: str
@@ -81,17 +72,12 @@ class Contract:
     """The contract of a model, saved or exported.
 
     Attributes:
-        kind: the task: `binary`, `multiclass`, `multilabel` or `segmentation`.
         class_names: the classes, in the order of the outputs; of a segmentation into two classes there is one output,
             the second's.
         sides: height and width in pixels that images are resized to; in segmentation they keep their size, and larger
             ones are predicted in windows of these sides.
         channels: 1 when the images it was trained on are grey (the model takes them repeated to 3), else 3.
-        mean: what is subtracted from pixels scaled to 0..1, one number for each of the 3 input channels.
-        std: what they are divided by afterwards.
-        decoding: how an image file becomes pixels.
-        provenance: where the model came from.
-        modality: what one input is.
+        mean: what is subtracted from pixels scaled to 0..1, for each of the 3 input channels; `std` divides afterwards.
         divisor: of the sides of what a segmentation network is given: images are padded to multiples of it, and the
             logits cropped back.
         free_sides: whether it takes any such sides; else they are `sides`.
@@ -126,12 +112,12 @@ class Contract:
 
     @property
     def outputs(self) -> int:
-        """Of the network."""
+        """How many the network has."""
         return self.kind.outputs(len(self.class_names))
 
     @property
     def activation(self) -> str:
-        """What makes probabilities of the logits: `softmax` or `sigmoid`."""
+        """What makes probabilities of the logits: `softmax` over the outputs, or a `sigmoid` of each."""
         return self.kind.activation(self.outputs)
 
 
@@ -194,4 +180,4 @@ def read_contract(path: str | Path) -> Contract:
     Raises:
         ExportError: the file isn't there, is damaged, or has no contract that can be trusted.
     """
-    return from_properties(check_digests(Path(path)).properties, Path(path))
+    return from_properties(check_digests(Path(path)), Path(path))

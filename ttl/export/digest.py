@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import onnx
@@ -24,37 +23,27 @@ GRAPH, METADATA = 7, 14
 VARINT, SIZED, FIXED = 0, 2, {1: 8, 5: 4}
 """Protobuf's wire types; of the last ones the size in bytes."""
 DAMAGED = "{path} is damaged{perhaps}: its bytes aren't those that were exported; export it again."
+Field = tuple[int, memoryview, memoryview]
+"""Number, the raw bytes with the tag, and what a sized one holds."""
 
 
-@dataclass(frozen=True)
-class Digests:
-    """What was computed of a file (SHA-256, hex), its metadata but for the digests, and whether it holds these."""
-
-    graph: str
-    metadata: str
-    properties: Mapping[str, str]
-    is_sealed: bool
-
-
-def seal(model: onnx.ModelProto | bytes, properties: Mapping[str, str]) -> bytes:
-    """The file's bytes with these metadata, in place of those that the model has, and the digests.
+def seal(content: bytes, properties: Mapping[str, str]) -> bytes:
+    """A file's content with these metadata, in place of those that it has, and the digests.
 
     The metadata come before the graph: a file that is cut short has lost some of what its digests are of, and none of
     the digests.
     """
-    content = model if isinstance(model, bytes) else model.SerializeToString()
     fields = [field for field in _fields(memoryview(content)) if field[0] != METADATA]
     others = {key: value for key, value in properties.items() if key not in (OF_GRAPH, OF_METADATA)}
-    digests = {OF_GRAPH: json.dumps(_of_graph(fields)), OF_METADATA: json.dumps(_of_metadata(others))}
     described = onnx.ModelProto()
-    onnx.helper.set_model_props(described, digests | others)
+    onnx.helper.set_model_props(described, _digests(fields, others) | others)
     parts = [raw for _, raw, _ in fields]
     parts.insert([number for number, _, _ in fields].index(GRAPH), memoryview(described.SerializeToString()))
     return b"".join(parts)
 
 
-def check_digests(path: Path) -> Digests:
-    """Look whether a file's bytes are those that were exported; one without digests is taken as it is.
+def check_digests(path: Path) -> dict[str, str]:
+    """The metadata of a file, without the digests, if its bytes are those that were exported or it has no digests.
 
     Raises:
         ExportError: there is no such file, or it is damaged.
@@ -69,29 +58,22 @@ def check_digests(path: Path) -> Digests:
     except (ValueError, IndexError) as error:
         raise ExportError(DAMAGED.format(path=path, perhaps=" or isn't an ONNX file")) from error
     stated = {key: properties.pop(key, None) for key in (OF_GRAPH, OF_METADATA)}
-    found = {OF_GRAPH: _of_graph(fields), OF_METADATA: _of_metadata(properties)}
     # A damaged length may have hidden the digests within another field: their names are still somewhere.
     is_sealed = any(stated.values()) or OF_GRAPH.encode() in content
-    if is_sealed and stated != {key: json.dumps(digest) for key, digest in found.items()}:
+    if is_sealed and stated != _digests(fields, properties):
         raise ExportError(DAMAGED.format(path=path, perhaps=""))
-    return Digests(found[OF_GRAPH], found[OF_METADATA], properties, is_sealed)
+    return properties
 
 
-Field = tuple[int, memoryview, memoryview]
-"""Number, the raw bytes with the tag, and what a sized one holds."""
-
-
-def _of_graph(fields: Iterable[Field]) -> str:
-    total = hashlib.sha256()
+def _digests(fields: Sequence[Field], properties: Mapping[str, str]) -> dict[str, str]:
+    """The metadata that hold the digests."""
+    graph = hashlib.sha256()
     for number, raw, _ in fields:
         if number != METADATA:
-            total.update(raw)
-    return total.hexdigest()
-
-
-def _of_metadata(properties: Mapping[str, str]) -> str:
+            graph.update(raw)
     pairs = json.dumps(sorted(properties.items()), ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(pairs.encode()).hexdigest()
+    metadata = hashlib.sha256(pairs.encode())
+    return {OF_GRAPH: json.dumps(graph.hexdigest()), OF_METADATA: json.dumps(metadata.hexdigest())}
 
 
 def _fields(content: memoryview) -> Iterator[Field]:
@@ -124,5 +106,7 @@ def _varint(content: memoryview, at: int) -> tuple[int, int]:
 
 
 def _entry(message: memoryview) -> tuple[str, str]:
-    key, value = (str(payload, "utf-8") for _, _, payload in _fields(message))
-    return key, value
+    (first, _, key), (second, _, value) = _fields(message)
+    if (first, second) != (1, 2):
+        raise ValueError("it isn't key and value")
+    return str(key, "utf-8"), str(value, "utf-8")

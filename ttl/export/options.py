@@ -7,18 +7,15 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, Strict, model_validator
 
 from ttl.export.targets import TargetName
-from ttl.options.option import Option
-from ttl.options.options import Options
+from ttl.options.option import Option, Options
 from ttl.options.values import Count, Part, Share, several
-
-Precisions = tuple[TargetName, ...]
 
 
 class ExportConfig(Options):
     """What `ttl export` may be asked for."""
 
     precision: Annotated[
-        Precisions,
+        tuple[TargetName, ...],
         Strict(False),
         BeforeValidator(several),
         Field(min_length=1),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +13,10 @@ from torch import nn
 
 from ttl.cost.subject import CPU
 from ttl.errors import ExportError, GateError
+from ttl.export.checks import Check
 from ttl.export.quiet import first_line
 from ttl.export.targets import target_of
-
-if TYPE_CHECKING:
-    from ttl.export.targets.target import Run, Target
+from ttl.export.targets.target import FloatArray, Run, Target
 
 BATCHES = (1, 2, 7)
 RELATIVE_TOLERANCE = 1e-4
@@ -26,15 +24,13 @@ ABSOLUTE_TOLERANCE = 1e-6
 MOST_ROUNDING = 0.1
 """A network that is further from float64 in the file's precision, of the largest |logit|, isn't fit for that."""
 
-FloatArray = npt.NDArray[np.floating[Any]]
-
 
 @dataclass(frozen=True)
 class Parity:
-    """How far the file is from the model, in units of the logits.
+    """How far the file is from the model, in units of the logits, over all batches and ways to run it.
 
     Attributes:
-        max_abs: largest difference from PyTorch in float32, over all batches, graph optimisation off and on.
+        max_abs: largest difference from PyTorch in float32.
         tolerance: what was allowed of it; None where the metric alone decides (int8).
         scale: the largest |logit| of the model on the same images.
         batches: the batch sizes.
@@ -52,6 +48,25 @@ class Parity:
     rounding: float
     decided: int
     changed: int
+
+    def checks(self, how_run: str) -> tuple[Check, ...]:
+        """What was found, and how the file was run for it."""
+        of_float64 = f"PyTorch's own rounding {self.rounding:.2g}, largest logit {self.scale:.2g}"
+        decisions = "the metric decides" if self.tolerance is None else "where two classes are as good as level"
+        return (
+            Check(how_run, f"batches of {', '.join(map(str, self.batches))}", "finite, the model's shapes"),
+            Check("Largest difference from PyTorch float32", f"{self.max_abs:.2g}", self._allowed),
+            Check("Largest difference from PyTorch float64", f"{self.float64_max_abs:.2g} ({of_float64})"),
+            Check("Decisions that differ from PyTorch's", f"{self.changed} of {self.decided}", decisions),
+        )
+
+    def check_on(self, device: str) -> Check:
+        """What was found on another device than the CPU."""
+        return Check(f"On {device}", f"differs from PyTorch by {self.max_abs:.2g}", self._allowed)
+
+    @property
+    def _allowed(self) -> str:
+        return "the metric decides" if self.tolerance is None else f"{self.tolerance:.2g}"
 
 
 def check_parity(
@@ -74,11 +89,11 @@ def check_parity(
 
     Args:
         model: on the CPU, in eval mode.
-        path: the file; its one input and one output are compared.
+        path: of a file with one input and one output.
         images: `(n, 3, h, w)` float32, normalised; repeated when there are fewer than the largest batch.
-        batches: batch sizes to try.
+        batches: sizes to try.
         precision: the target that the file is of.
-        device: where it is run, `cpu` or `cuda`.
+        device: where the file is run.
 
     Raises:
         GateError: a value isn't finite, the outputs differ by more than the tolerance, or a decision (the class

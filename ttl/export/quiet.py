@@ -23,13 +23,8 @@ def quiet() -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says, or its class."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
-
-
-def first_cause(error: BaseException) -> str:
-    """The first line of what the error says that the others came from."""
+    """The first line of what the error says that the others came from, or its class."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return first_line(error)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

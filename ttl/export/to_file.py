@@ -13,29 +13,24 @@ from PIL import Image
 from torch import nn
 
 from ttl.errors import ExportError, LatencyError, UsageError
-from ttl.export.checks import Check
+from ttl.export.checks import Check, Judge, Judgement
 from ttl.export.contract import Contract, to_properties
 from ttl.export.digest import seal
-from ttl.export.embed import (
-    GREY_TOLERANCE,
-    PROBABILITIES,
-    PROBABILITY_TOLERANCE,
-    check_preprocessing,
-    embed_preprocessing,
-)
-from ttl.export.gate import Judge, Judgement, check_graph, elsewhere, no_judge, parity_checks
+from ttl.export.embed.check import GREY_TOLERANCE, PROBABILITY_TOLERANCE, check_preprocessing
+from ttl.export.embed.preprocessing import PROBABILITIES, embed_preprocessing
 from ttl.export.parity import Parity, check_parity
 from ttl.export.quantize import Quantized
 from ttl.export.run import OnnxModel
+from ttl.export.structure import check_graph
 from ttl.export.targets import target_of
-from ttl.export.targets.onnx_target import write_graph
-from ttl.export.targets.target import Calibration, Order
+from ttl.export.targets.target import Calibration, Order, write_graph
+from ttl.export.translate import opset_of
 from ttl.files import provisional, sha256
 
 
 @dataclass(frozen=True)
 class ExportResult:
-    """A written file that passed its checks."""
+    """A written file that passed its checks; `free_sides` is whether it takes images of any size."""
 
     path: Path
     size_bytes: int
@@ -43,7 +38,6 @@ class ExportResult:
     precision: str
     parity: Parity
     free_sides: bool
-    """Whether it takes images of any size."""
     checks: tuple[Check, ...]
     judgement: Judgement
     opset: int | None = None
@@ -61,46 +55,36 @@ def export_model(
     precision: str = "fp32",
     calibration: Calibration | None = None,
     decoded: Sequence[Image.Image] = (),
-    judge: Judge = no_judge,
+    judge: Judge = lambda path: Judgement(),
     devices: Sequence[str] = (),
 ) -> ExportResult:
     """Write a model as ONNX: input `image`, output `logits`, any batch size, weights inside the file.
 
-    The file is written under a temporary name beside `path` and renamed when it has passed: the ONNX checker;
-    names, shapes and a batch size that is free; the comparison with PyTorch in float32 and float64 on real images,
-    at several batch sizes, with graph optimisation off and on (`check_parity`); and `judge`. So what stands under
-    `path` is checked; after a failure, what stood there before still does. The model is copied: its mode, device and
-    weights stay as they are. The file holds digests of itself (`ttl.export.digest`).
+    The file is written under a temporary name beside `path` and renamed when it has passed: the ONNX checker; names,
+    shapes and a free batch size; the comparison with PyTorch (`check_parity`); and `judge`. After a failure, what stood
+    there before still does. The model is copied, and left as it is. The file holds digests of itself.
 
     Args:
         model: takes `(n, 3, h, w)` float32 normalised images, returns logits `(n, classes)`, or `(n, outputs, h, w)`.
-        path: the file to write; its folder is made when missing.
+        path: of the file; its folder is made when missing.
         check_on: `(n, 3, h, w)` float32, real normalised images, at least 1; 7 are used.
         contract: written into the file, so that it can be fed images without anything else.
         opset: version of the ONNX operators; the exporter's own choice by default.
         divisor: of a network that takes images of any size with sides that are multiples of it: the file does, too.
             None fixes the sides to those of `check_on`.
-        precision: of the weights and of what is computed; inputs and outputs are float32 in each. One of
-            `ttl.export.targets.TARGETS`; `program` is no ONNX file but one of torch.export.
+        precision: one of `ttl.export.targets.TARGETS`; inputs and outputs are float32 in each. `program` is no ONNX
+            file but one of torch.export.
         calibration: what int8 needs, and only int8.
         decoded: images as a decoder returns them. Where given, the file takes such images, uint8
             `(n, height, width, channels)` of any size, and gives `probabilities`; it needs a `contract`, and is checked
             on them against the training pipeline.
         judge: a last check of the written file, with data of the task.
-        devices: beside the CPU, that the file is meant for (`cuda`): it is run there too where onnxruntime can, and
-            the result says where it can't.
+        devices: beside the CPU, that the file is meant for (`cuda`): it is run there too, or the result says why not.
 
     Raises:
         ExportError: the model can't be exported with a free batch size, or the file can't be written.
         GateError: the file doesn't compute what the model computes, or was refused.
         UsageError: options that don't go together.
-
-    Example:
-        >>> import tempfile, torch
-        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 2))
-        >>> folder = tempfile.mkdtemp()
-        >>> export_model(model, f"{folder}/model.onnx", check_on=torch.rand(3, 3, 2, 2)).parity.batches
-        (1, 2, 7)
     """
     row, path, images = target_of(precision), Path(path), _checked(check_on)
     if row.is_calibrated != (calibration is not None):
@@ -110,23 +94,29 @@ def export_model(
     if contract is not None:
         contract = replace(contract, precision=precision, free_sides=divisor is not None)
     order = Order(images, contract, opset, divisor, calibration)
-    still, judgement = copy.deepcopy(model).cpu().eval(), Judgement()
+    still, judgement, opset = copy.deepcopy(model).cpu().eval(), Judgement(), None
     try:
         with provisional(path) as unchecked:
-            made = row.write(still, unchecked, order)
+            quantized = row.write(still, unchecked, order)
             sound = check_graph(unchecked) if row.is_onnx else ()
             parity = check_parity(still, unchecked, images, precision=precision)
             if divisor is not None:
                 check_parity(still, unchecked, _oblong(images, divisor), batches=(1,), precision=precision)
-            compared = parity_checks(parity, row.how_run) + made.checks
+            compared = parity.checks(row.how_run)
+            if quantized is not None:
+                kept = f"{len(quantized.kept_in_float)} of {quantized.of_nodes}, by the metric on the validation images"
+                compared += (Check("Layers kept in float", kept),)
             if row.is_onnx:
                 compared += tuple(_on_device(device, still, unchecked, images, precision) for device in devices)
                 if decoded and contract is not None:
                     contract = replace(contract, embeds_preprocessing=True)
                     compared += (_embedded(unchecked, contract, decoded),)
                     sound = check_graph(unchecked, output=PROBABILITIES)
-                judgement = judge(unchecked)
-                unchecked.write_bytes(seal(unchecked.read_bytes(), _described(contract, parity)))
+                judgement, content = judge(unchecked), unchecked.read_bytes()
+                opset = opset_of(onnx.load_from_string(content))
+                measured = {name: getattr(parity, name) for name in ("max_abs", "tolerance", "float64_max_abs")}
+                described = to_properties(replace(contract, parity=measured)) if contract else {}
+                unchecked.write_bytes(seal(content, described))
             size, digest = unchecked.stat().st_size, sha256(unchecked)
     except OSError as error:
         raise ExportError(f"{path} can't be written: {error.strerror or error}; free it or name another.") from error
@@ -139,8 +129,8 @@ def export_model(
         free_sides=divisor is not None,
         checks=sound + compared + judgement.checks,
         judgement=judgement,
-        opset=made.opset,
-        quantized=made.quantized,
+        opset=opset,
+        quantized=quantized,
     )
 
 
@@ -166,9 +156,9 @@ def _oblong(images: torch.Tensor, divisor: int) -> torch.Tensor:
 
 def _on_device(device: str, model: nn.Module, path: Path, images: torch.Tensor, precision: str) -> Check:
     try:
-        return elsewhere(device, check_parity(model, path, images, precision=precision, device=device))
+        return check_parity(model, path, images, precision=precision, device=device).check_on(device)
     except LatencyError as error:
-        return elsewhere(device, str(error))
+        return Check(f"On {device}", f"not checked: {error}")
 
 
 def _embedded(path: Path, contract: Contract, decoded: Sequence[Image.Image]) -> Check:
@@ -177,14 +167,6 @@ def _embedded(path: Path, contract: Contract, decoded: Sequence[Image.Image]) ->
     write_graph(embed_preprocessing(onnx.load(str(path)), contract), path)
     found = check_preprocessing(OnnxModel(path), plain, decoded)
     pixels = f"pixels differ by {found.grey_levels} of 255"
-    said = f"{pixels}, probabilities by {found.max_abs:.2g}, on {found.images} images"
+    words = f"{pixels}, probabilities by {found.max_abs:.2g}, on {found.images} images"
     wanted = f"{GREY_TOLERANCE} and {PROBABILITY_TOLERANCE}"
-    return Check("Decoded images against the training pipeline", said, wanted)
-
-
-def _described(contract: Contract | None, parity: Parity) -> dict[str, str]:
-    """The file's metadata, with what the checks found."""
-    if contract is None:
-        return {}
-    measured = {"max_abs": parity.max_abs, "tolerance": parity.tolerance, "float64_max_abs": parity.float64_max_abs}
-    return to_properties(replace(contract, parity=measured))
+    return Check("Decoded images against the training pipeline", words, wanted)

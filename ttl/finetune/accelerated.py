@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import broadcast, broadcast_object_list, gather_object, patch_environment
+from accelerate.utils import broadcast, broadcast_object_list, patch_environment
 from torch import nn
 
 from ttl import processes
@@ -24,7 +22,7 @@ def accelerator(device: str, amp: str = "no") -> Accelerator:
     """For one fine-tune in this process, or for its share of one that several processes do together.
 
     Args:
-        device: `cpu`, `cuda`, `cuda:N` or `mps`; of several processes on CUDA each takes the GPU of its local rank.
+        device: of several processes on CUDA each takes the GPU of its local rank.
         amp: `no`, or the type that convolutions and products compute in: `bf16` or `fp16` (with a scaled loss).
 
     Raises:
@@ -36,8 +34,7 @@ def accelerator(device: str, amp: str = "no") -> Accelerator:
     # accelerate keeps device and precision for the whole process, but the next fine-tune may have others. The
     # process group stays.
     AcceleratorState._reset_state(reset_partial_state=not several)
-    wanted = {} if several else {"ACCELERATE_TORCH_DEVICE": device}
-    with patch_environment(**wanted):
+    with patch_environment(**({} if several else {"ACCELERATE_TORCH_DEVICE": device})):
         return Accelerator(cpu=device == "cpu", mixed_precision=amp)
 
 
@@ -90,11 +87,5 @@ def from_main(value: T) -> T:
 
 def share_buffers(accelerator: Accelerator, model: nn.Module) -> None:
     """The main process's buffers, for all: each has moved its running statistics by its own share of the images."""
-    if accelerator.num_processes > 1:
-        for buffer in model.buffers():
-            buffer.copy_(broadcast(buffer))
-
-
-def joined(rows: npt.NDArray[np.float64], accelerator: Accelerator) -> npt.NDArray[np.float64]:
-    """The rows of all processes, in the order of their ranks."""
-    return rows if accelerator.num_processes == 1 else np.concatenate(gather_object([rows]))
+    for buffer in model.buffers() if accelerator.num_processes > 1 else ():
+        buffer.copy_(broadcast(buffer))

@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+import pydantic
 
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
+Count = Annotated[int, pydantic.Field(ge=1)]
+NotNegative = Annotated[float, pydantic.Field(ge=0)]
+Share = Annotated[float, pydantic.Field(ge=0, lt=1)]
+"""Checked where a recipe is read from a file."""
 
 VERSION = "version"
 
@@ -20,7 +23,7 @@ class Defined:
     """A frozen dataclass that is part of a recipe's definition.
 
     A new field with a default renames no old trial. Where a default's value or the meaning of a field changes, the
-    class's `version` rises by one, and no trial from before is taken for one of the new kind.
+    class's `version` rises by one, and no trial from before counts as one of the new kind.
     """
 
     version: ClassVar[int] = 1
@@ -33,17 +36,13 @@ class Registered(Defined, ABC):
     name: ClassVar[str]
 
 
-def definition(value: DataclassInstance, *, without: Sequence[str] = ()) -> dict[str, Json]:
-    """The fields of `value` that differ from their defaults, what it is called in its registry, and versions above 1.
+def definition(value: Defined, *, without: Sequence[str] = ()) -> dict[str, Json]:
+    """The fields that differ from their defaults, the name in the registry, and versions above 1.
 
-    Args:
-        value: a frozen dataclass of plain values, tuples, mappings and dataclasses like itself.
-        without: fields that don't decide what it does.
+    `without` names fields that don't decide what it does; others are plain values, tuples, mappings and its like.
     """
-    content: dict[str, Json] = {}
-    if isinstance(value, Registered):
-        content["name"] = value.name
-    if isinstance(value, Defined) and value.version > 1:
+    content: dict[str, Json] = {"name": value.name} if isinstance(value, Registered) else {}
+    if value.version > 1:
         content[VERSION] = value.version
     for field in fields(value):
         if field.name in without:

@@ -20,7 +20,6 @@ class Epoch:
 
     Attributes:
         epoch: its number, from 1, over all phases.
-        phase: what trained in it.
         lr: the learning rate of its first step.
         train_loss: mean over the samples, while the weights moved.
         val_loss: of the validation images; of several heads the mean.
@@ -43,37 +42,35 @@ class Epoch:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """The flat row to its fields and back."""
-        return core_schema.no_info_before_validator_function(
-            _nested,
-            handler(source),
-            serialization=core_schema.wrap_serializer_function_ser_schema(
-                lambda epoch, inner: _flat(inner(epoch)), schema=handler(source)
-            ),
+        flat = core_schema.wrap_serializer_function_ser_schema(
+            lambda epoch, inner: _flat(inner(epoch)), schema=handler(source)
         )
+        return core_schema.no_info_before_validator_function(_nested, handler(source), serialization=flat)
 
 
 def _nested(row: Any) -> Any:
-    """The values that start with `val_` put together; what is no object is left for the check that follows."""
+    """The metrics of a flat row put together; what is no object is left for the check that follows."""
     if not isinstance(row, Mapping):
         return row
     own = {field.name for field in fields(Epoch)}
-    measured = {name: value for name, value in row.items() if name not in own and name.startswith(PREFIX)}
-    heads = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in measured.items()
-        if name.endswith(OF_HEADS)
-    }
-    return {
-        **{name: value for name, value in row.items() if name not in measured},
-        "val": {name.removeprefix(PREFIX): value for name, value in measured.items() if name not in heads},
-        "of_heads": {name.removeprefix(PREFIX).removesuffix(OF_HEADS): value for name, value in heads.items()},
-    }
+    rest, val, heads = dict[str, Any](), dict[str, Any](), dict[str, Any]()
+    for key, value in row.items():
+        metric = key.removeprefix(PREFIX)
+        if key in own or metric == key:
+            rest[key] = value
+        elif metric.endswith(OF_HEADS):
+            heads[metric.removesuffix(OF_HEADS)] = tuple(value) if isinstance(value, list) else value
+        else:
+            val[metric] = value
+    return {**rest, "val": val, "of_heads": heads}
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    heads, val = values.pop("of_heads"), values.pop("val")
-    return {
-        **values,
-        **{f"{PREFIX}{metric}": value for metric, value in val.items()},
-        **{f"{PREFIX}{metric}{OF_HEADS}": value for metric, value in heads.items()},
-    }
+    row = dict[str, Any]()
+    for name, value in values.items():
+        if name in ("val", "of_heads"):
+            suffix = OF_HEADS if name == "of_heads" else ""
+            row |= {f"{PREFIX}{metric}{suffix}": figure for metric, figure in value.items()}
+        else:
+            row[name] = value
+    return row

@@ -9,74 +9,64 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ttl.data.augment import Augment
 from ttl.data.decoded import Split
+from ttl.data.modality.augment import Augment
 from ttl.data.modality.normalise import Normalise
 from ttl.errors import UsageError
 
 
 @dataclass(frozen=True)
 class Part:
-    """What this process computes at once of a batch, on the device."""
+    """What this process computes at once of a batch: `(n, channels, h, w)` float32, and targets of `Split.taken`."""
 
     inputs: torch.Tensor
-    """`(n, channels, h, w)` float32."""
     targets: torch.Tensor
-    """`(n, ...)`, see `Split.taken`."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One step: the labels of all its samples' images, and this process's parts of it, made when iterated over."""
+    """One step: the labels of all its samples' images, and this process's `size` parts, made when iterated over."""
 
     labels: torch.Tensor
     parts: Iterator[Part]
     size: int
-    """How many parts there are."""
 
 
+@dataclass
 class Feed:
     """The training images, an epoch's batches at a time, in an order and with warps that depend on the seed alone.
 
     However many processes and parts share a batch, its samples and their warps are the same.
 
-    Args:
-        split: what is learned from.
-        augment: warps each sample.
+    Attributes:
         normalise: makes the network's input of pixels; says on which device.
         batch_size: samples a step, all processes together; at most as many as there are.
-        draw: how often to draw each image; None shows each of an epoch's samples once.
         generator: of the order and the warps.
+        draw: how often to draw each image; None shows each of an epoch's samples once.
         parts: of a batch that one process computes one after another, to need less memory.
-        rank: which process this is.
-        ranks: how many share a batch.
+        rank: which process this is, of the `ranks` that share a batch.
 
     Raises:
         UsageError: there are too few samples for so many processes.
     """
 
-    def __init__(
-        self,
-        split: Split,
-        augment: Augment,
-        normalise: Normalise,
-        *,
-        batch_size: int,
-        generator: torch.Generator,
-        draw: npt.NDArray[np.float64] | None = None,
-        parts: int = 1,
-        rank: int = 0,
-        ranks: int = 1,
-    ) -> None:
-        self.split, self.augment, self.normalise = split, augment, normalise
-        self.samples, self.generator = split.samples, generator
-        self.batch_size = min(batch_size, len(self.samples))
-        self.draw = None if draw is None else torch.from_numpy(draw)[self.samples]
-        self.parts, self.rank, self.ranks = parts, rank, ranks
-        self.labels = torch.from_numpy(np.asarray(split.labels, dtype=np.int64))
-        if self.batch_size < ranks:
+    split: Split
+    augment: Augment
+    normalise: Normalise
+    batch_size: int
+    generator: torch.Generator
+    draw: npt.NDArray[np.float64] | None = None
+    parts: int = 1
+    rank: int = 0
+    ranks: int = 1
+
+    def __post_init__(self) -> None:
+        self.samples = self.split.samples
+        self.labels = torch.from_numpy(np.asarray(self.split.labels, dtype=np.int64))
+        self.batch_size = min(self.batch_size, len(self.samples))
+        if self.batch_size < self.ranks:
             raise UsageError(
-                f"{ranks} processes share batches of {self.batch_size} images: launch fewer, or raise --batch-size"
+                f"{self.ranks} processes share batches of {self.batch_size} images: launch fewer, or raise --batch-size"
             )
 
     def __len__(self) -> int:
@@ -108,7 +98,8 @@ class Feed:
         if self.draw is None:
             order = torch.randperm(n, generator=self.generator)
         else:
-            order = torch.multinomial(self.draw, n, replacement=True, generator=self.generator)
+            shares = torch.from_numpy(self.draw)[self.samples]
+            order = torch.multinomial(shares, n, replacement=True, generator=self.generator)
         batches = list(torch.split(order, self.batch_size))
         if len(batches) > 1 and len(batches[-1]) < 2 * self.ranks:
             batches[-2:] = [torch.cat(batches[-2:])]

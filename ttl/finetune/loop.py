@@ -13,8 +13,8 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from accelerate.utils import gather_object
 from torch import nn
 
 from ttl import processes
@@ -22,19 +22,18 @@ from ttl.data import Kind, augmentation
 from ttl.data.decoded import Split
 from ttl.data.modality.normalise import Normalise
 from ttl.errors import TrainingError, TTLError, UsageError
-from ttl.finetune.accelerated import accelerator, joined, resolve_device, share_buffers, together
-from ttl.finetune.adapters.dressing import Dressing, dress
+from ttl.finetune.accelerated import accelerator, resolve_device, share_buffers, together
+from ttl.finetune.adapters.adapter import Dressing, dress
 from ttl.finetune.epoch import Epoch
 from ttl.finetune.feed import Batch, Feed
 from ttl.finetune.recipes import Phase, Recipe
-from ttl.finetune.resume import Checkpoint
+from ttl.finetune.resume import Best, Checkpoint, Stage, State, Weights
 from ttl.finetune.schedules import Scheduler
-from ttl.finetune.state import Best, Stage, State, Weights
 from ttl.finetune.trainable import batch_norms, bn_momentum, head_parameters, select, train_mode
 from ttl.stats import metrics
 
-Figures = Mapping[str, float]
-FiguresOfHeads = Mapping[str, tuple[float, ...]]
+OnEpoch = Callable[[Epoch], None]
+OnImages = Callable[[int, int], None]
 
 COMPARED = 4
 """Validation images that a model is compared on before and after it takes off its adapter."""
@@ -45,20 +44,17 @@ class Settings:
     """What decides a fine-tune beside its recipe.
 
     Attributes:
-        kind: of the task.
-        mean: of the input's channels, for pixels in 0..1.
-        std: likewise.
+        mean: of the input's channels, for pixels in 0..1; `std` likewise.
         seed: of the order, the augmentation and dropout.
         epochs: at most so many in all phases together, of which the last has at least half; None leaves it to
             the recipe's stop rule.
         batch_size: images a step, all processes together; the recipe's by default.
         accumulate: parts that each batch is computed in, one after another, to need less memory. The step is the
             whole batch's; only batch norms in training mode see a part at a time.
-        lr: the learning rate of the last phase; the recipe's by default.
+        lr: of the last phase; the recipe's by default.
         frozen: names of the parameters and buffers below the freeze point, for recipes that have one.
         balance: of classes: `none`, `loss` (rare ones count more) or `sampler` (rare ones are drawn more often).
         amp: mixed precision while training: `no`, `bf16` or `fp16`. Validation computes in float32 always.
-        device: where to compute.
         loss: by name, where the kind has several; None is its default.
         divisor: what the network needs the sides of its images to be multiples of.
         keeps_start: the state before the first epoch counts as epoch 0, and is kept if no epoch is better: for a
@@ -84,18 +80,21 @@ class Settings:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a fine-tune went; the model itself has the weights of the best epoch."""
+    """How a fine-tune went; the model itself has the weights of the best epoch.
+
+    Attributes:
+        finished: False if it was paused.
+        trainable: phase -> number of trainable parameters.
+        peak_memory_bytes: the most that tensors took on a CUDA device; None elsewhere.
+    """
 
     curve: tuple[Epoch, ...]
     best_epoch: int
     epochs: int
     finished: bool
-    """False if it was paused."""
     seconds: float
     trainable: dict[str, int]
-    """Phase -> number of trainable parameters."""
     peak_memory_bytes: int | None
-    """Most that tensors took on a CUDA device; None elsewhere."""
     notes: tuple[str, ...] = ()
 
 
@@ -106,8 +105,8 @@ def fit(
     recipe: Recipe,
     settings: Settings,
     *,
-    on_epoch: Callable[[Epoch], None] | None = None,
-    on_images: Callable[[int, int], None] | None = None,
+    on_epoch: OnEpoch | None = None,
+    on_images: OnImages | None = None,
     checkpoint: Path | None = None,
     pause_after: int | None = None,
 ) -> Fit:
@@ -125,8 +124,7 @@ def fit(
         model: as `ttl.truncate` made it: its head is the submodule `ttl_head`; or with a head at every point.
         train: what is learned from.
         val: what decides the schedule and which epoch is kept.
-        recipe: how.
-        settings: what else decides the result, and where to compute.
+        recipe: how; `settings` are what else decides the result, and where to compute.
         on_epoch: is given each epoch of the curve.
         on_images: is given, after each step, how many samples of the epoch it made use of, and how many there are.
         checkpoint: a file that keeps the state after each epoch; if it holds one of the same recipe and settings,
@@ -140,27 +138,26 @@ def fit(
             doesn't suit the model, or an option is no good.
         RunFolderError: the checkpoint can't be written.
     """
-    device = settings.device
-    resolve_device(device)
+    resolve_device(settings.device)
     if settings.lr is not None:
         recipe = recipe.at_rate(settings.lr)
     endless = [phase.name for phase in recipe.phases if not phase.ends]
     if endless and settings.epochs is None:
         raise UsageError(f"Phase {endless[0]} of {recipe.name} has no end: give it epochs or stop_after, or --epochs")
-    cuda = [torch.device(device)] if device.startswith("cuda") else []
+    cuda = [torch.device(settings.device)] if settings.device.startswith("cuda") else []
     try:
         with torch.random.fork_rng(devices=cuda):
             torch.manual_seed(settings.seed)
             adapter = recipe.made_adapter()
             dressing = None if adapter is None else dress(adapter, model, recipe.phases)
-            run = _Run(model, train, val, recipe, settings, dressing, on_epoch, on_images)
-            result = run.all(Checkpoint(checkpoint, run.identity()), pause_after)
+            run = _Run(model, train, val, recipe, settings, dressing)
+            result = run.all(Checkpoint(checkpoint, run.identity()), pause_after, on_epoch, on_images)
             if dressing is not None:
-                dressing.undress(run.some_inputs())
+                dressing.undress(run.feed.normalise(val.crops()[:COMPARED].to(run.device)))
                 model.to(run.device)
             return result
     except (RuntimeError, ValueError) as error:
-        explained = _explained(error, settings.batch_size or recipe.batch_size, device)
+        explained = _explained(error, settings.batch_size or recipe.batch_size, settings.device)
         if explained is None:
             raise
         raise explained from error
@@ -181,56 +178,42 @@ def _explained(error: Exception, batch_size: int, device: str) -> TTLError | Non
     return None
 
 
-def _share(cap: int | None, is_last: bool) -> int | None:
-    """The epochs after which a phase ends, of a run that may have `cap`: half are left to the last phase."""
-    return cap if cap is None or is_last else max(1, cap // 2)
-
-
 class _Run:
     def __init__(
-        self,
-        model: nn.Module,
-        train: Split,
-        val: Split,
-        recipe: Recipe,
-        settings: Settings,
-        dressing: Dressing | None,
-        on_epoch: Callable[[Epoch], None] | None,
-        on_images: Callable[[int, int], None] | None,
+        self, model: nn.Module, train: Split, val: Split, recipe: Recipe, settings: Settings, dressing: Dressing | None
     ) -> None:
         self.accelerator = accelerator(settings.device, settings.amp)
         self.rank, self.ranks = self.accelerator.process_index, self.accelerator.num_processes
         # Each process draws dropout for itself; what they share has a generator of its own.
         torch.manual_seed(settings.seed + self.rank)
         self.device = self.accelerator.device
+        self.on_cuda = self.device.type == "cuda"
         self.model = model.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.recipe, self.settings = recipe, settings
+        self.val, self.recipe, self.settings = val, recipe, settings
         self.frozen = dressing.frozen(settings.frozen) if dressing else settings.frozen
-        self.on_epoch, self.on_images = on_epoch, on_images
-        self.val = val
-        self.normalise = Normalise(settings.mean, settings.std, self.device)
-        self.generator = torch.Generator().manual_seed(settings.seed)
-        classes = head_parameters(self.model)[-1].shape[0]
         objective = settings.kind.objective(
-            train, loss=settings.loss, balance=settings.balance, outputs=classes, device=self.device
+            train,
+            loss=settings.loss,
+            balance=settings.balance,
+            outputs=head_parameters(self.model)[-1].shape[0],
+            device=self.device,
         )
-        self.objective = objective.loss
+        self.loss = objective.loss.loss
         if len(val.labels) < self.ranks:
             raise UsageError(f"{self.ranks} processes share {len(val.labels)} validation images: launch fewer")
         self.feed = Feed(
             train,
             augmentation(recipe.augment),
-            self.normalise,
+            Normalise(settings.mean, settings.std, self.device),
             batch_size=settings.batch_size or recipe.batch_size,
-            generator=self.generator,
+            generator=torch.Generator().manual_seed(settings.seed),
             draw=objective.draws,
             parts=settings.accumulate,
             rank=self.rank,
             ranks=self.ranks,
         )
         self.curve: list[Epoch] = []
-        self.best = Best()
-        self.stage = Stage()
+        self.best, self.stage = Best(), Stage()
         self.notes: list[str] = list(dressing.notes) if dressing else []
 
     def identity(self) -> dict[str, str]:
@@ -244,13 +227,12 @@ class _Run:
             "shapes": repr({name: tuple(value.shape) for name, value in self.model.state_dict().items()}),
         }
 
-    def some_inputs(self) -> torch.Tensor:
-        """`(n, channels, ...)`: a few validation images as the network is given them."""
-        return self.feed.normalise(self.val.crops()[:COMPARED].to(self.device))
-
-    def all(self, checkpoint: Checkpoint, pause_after: int | None) -> Fit:
+    def all(
+        self, checkpoint: Checkpoint, pause_after: int | None, on_epoch: OnEpoch | None, on_images: OnImages | None
+    ) -> Fit:
         """Every phase, from the state on disk if there is one, up to the epoch to pause after."""
-        if self.device.type == "cuda":
+        self.checkpoint, self.pause_after, self.on_epoch, self.on_images = checkpoint, pause_after, on_epoch, on_images
+        if self.on_cuda:
             torch.cuda.reset_peak_memory_stats(self.device)
         state = checkpoint.load()
         started_at = state.stage.number if state else 0
@@ -267,11 +249,10 @@ class _Run:
                 self.stage = Stage(number)
                 self._restore_best()
             with bn_momentum(self.model, phase.bn_momentum):
-                finished = self._phase(phase, parameters, checkpoint, state, pause_after)
+                finished = self._phase(phase, parameters, state)
             state = None
         self._restore_best()
         self.model.eval()
-        on_cuda = self.device.type == "cuda"
         return Fit(
             curve=tuple(self.curve),
             best_epoch=self.best.epoch,
@@ -279,12 +260,11 @@ class _Run:
             finished=finished,
             seconds=sum(epoch.seconds for epoch in self.curve),
             trainable=trainable,
-            peak_memory_bytes=torch.cuda.max_memory_allocated(self.device) if on_cuda else None,
+            peak_memory_bytes=torch.cuda.max_memory_allocated(self.device) if self.on_cuda else None,
             notes=tuple(dict.fromkeys(self.notes)),
         )
 
     def _weights(self) -> Weights:
-        """A copy of the model's state."""
         return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
 
     def _restore_best(self) -> None:
@@ -292,26 +272,23 @@ class _Run:
         if self.best.epoch != len(self.curve):
             self.model.load_state_dict({**self.model.state_dict(), **(self.best.weights or {})})
 
-    def _phase(
-        self,
-        phase: Phase,
-        parameters: list[nn.Parameter],
-        checkpoint: Checkpoint,
-        state: State | None,
-        pause_after: int | None,
-    ) -> bool:
+    def _phase(self, phase: Phase, parameters: list[nn.Parameter], state: State | None) -> bool:
         """One phase, from the `state` within it if that is given; False if it was paused before its end."""
-        cap = _share(self.settings.epochs, is_last=phase is self.recipe.phases[-1])
+        cap = self.settings.epochs
+        if cap is not None and phase is not self.recipe.phases[-1]:
+            cap = max(1, cap // 2)  # half of the epochs are left to the last phase
         made = phase.optimizer.make(parameters)
         schedule = phase.schedule.make(made, self.feed.batch_size / len(self.feed))
         if state is not None:
             self._go_on(state, made, schedule)
         else:
-            self._remark(phase, cap)
+            self._remark(phase, is_spent=cap is not None and len(self.curve) >= cap)
         optimizer = self.accelerator.prepare_optimizer(made)
         with together(self.accelerator, self.model) as model:
-            while not self._is_over(phase, cap, schedule.lr):
-                if pause_after is not None and len(self.curve) >= pause_after:
+            while not (cap is not None and len(self.curve) >= cap) and not phase.stop.is_due(
+                epochs=self.stage.done, since_best=self.stage.since_best, lr=schedule.lr
+            ):
+                if self.pause_after is not None and len(self.curve) >= self.pause_after:
                     return False
                 epoch = self._epoch(phase, model, optimizer, schedule, made.param_groups[0]["lr"])
                 score = self._score(epoch.val_loss, epoch.val)
@@ -320,18 +297,14 @@ class _Run:
                 self.stage = self.stage.after(score)
                 schedule.step(self.stage.done, score)
                 if processes.is_main():
-                    checkpoint.save(self._state(made, schedule), must=len(self.curve) == pause_after)
+                    self.checkpoint.save(self._state(made, schedule), must=len(self.curve) == self.pause_after)
                 if self.on_epoch is not None:
                     self.on_epoch(epoch)
         return True
 
-    def _is_over(self, phase: Phase, cap: int | None, lr: float) -> bool:
-        spent = cap is not None and len(self.curve) >= cap
-        return spent or phase.stop.is_due(epochs=self.stage.done, since_best=self.stage.since_best, lr=lr)
-
-    def _remark(self, phase: Phase, cap: int | None) -> None:
+    def _remark(self, phase: Phase, *, is_spent: bool) -> None:
         """What a person should know of a phase before it begins."""
-        if cap is not None and len(self.curve) >= cap:
+        if is_spent:
             epochs = self.settings.epochs
             self.notes.append(f"Phase {phase.name} never began: --epochs {epochs} was spent before it")
         norms = batch_norms(self.model)
@@ -343,7 +316,7 @@ class _Run:
 
     def _state(self, optimizer: torch.optim.Optimizer, schedule: Scheduler) -> State:
         """All that decides how it goes on, for the checkpoint."""
-        on_cuda, scaler = self.device.type == "cuda", self.accelerator.scaler
+        scaler = self.accelerator.scaler
         is_last = self.best.epoch == len(self.curve)
         return State(
             model=self.model.state_dict(),
@@ -354,9 +327,9 @@ class _Run:
             optimizer=optimizer.state_dict(),
             schedule=schedule.state_dict(),
             scaler=None if scaler is None else scaler.state_dict(),
-            generator=self.generator.get_state(),
+            generator=self.feed.generator.get_state(),
             rng=torch.get_rng_state(),
-            cuda_rng=torch.cuda.get_rng_state(self.device) if on_cuda else None,
+            cuda_rng=torch.cuda.get_rng_state(self.device) if self.on_cuda else None,
         )
 
     def _go_on(self, state: State, optimizer: torch.optim.Optimizer, schedule: Scheduler) -> None:
@@ -367,42 +340,30 @@ class _Run:
         if self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(state.scaler)
         weights = state.model if state.best.weights is None else state.best.weights
-        self.best = replace(
-            state.best, weights={name: value.to(self.device).clone() for name, value in weights.items()}
-        )
-        self.stage, self.curve, self.notes = state.stage, list(state.curve), list(state.notes)
-        self.generator.set_state(state.generator)
+        weights = {name: value.to(self.device).clone() for name, value in weights.items()}
+        self.best, self.stage = replace(state.best, weights=weights), state.stage
+        self.curve, self.notes = list(state.curve), list(state.notes)
+        self.feed.generator.set_state(state.generator)
         if self.rank == 0:  # the others' dropout is their own: no one kept how far it was
             torch.set_rng_state(state.rng)
-        if state.cuda_rng is not None and self.device.type == "cuda" and self.rank == 0:
-            torch.cuda.set_rng_state(state.cuda_rng, self.device)
+            if state.cuda_rng is not None and self.on_cuda:
+                torch.cuda.set_rng_state(state.cuda_rng, self.device)
 
     def _epoch(self, phase: Phase, model: nn.Module, optimizer: Any, schedule: Scheduler, lr: float) -> Epoch:
-        start = perf_counter()
+        start, samples = perf_counter(), len(self.feed)
         train_mode(self.model, phase, self.frozen)
-        total = torch.zeros((), device=self.device)
-        samples_done = 0
+        total, done = torch.zeros((), device=self.device), 0
         for batch in self.feed:
             total += self._step(model, optimizer, batch) * len(batch.labels)
-            samples_done += len(batch.labels)
-            schedule.step_batch(samples_done / len(self.feed))
+            done += len(batch.labels)
+            schedule.step_batch(done / samples)
             if self.on_images is not None:
-                self.on_images(samples_done, len(self.feed))
-        mean_loss = float(self.accelerator.reduce(total, "sum")) / len(self.feed)
-        trained = perf_counter() - start
+                self.on_images(done, samples)
+        mean_loss = float(self.accelerator.reduce(total, "sum")) / samples
+        speed = samples / (perf_counter() - start)
         self._check("training", mean_loss, lr)
-        loss, figures, of_heads = self._validation(lr)
-        epoch = Epoch(
-            epoch=len(self.curve) + 1,
-            phase=phase.name,
-            lr=lr,
-            train_loss=mean_loss,
-            val_loss=loss,
-            val=figures,
-            of_heads=of_heads,
-            images_per_second=len(self.feed) / trained,
-            seconds=perf_counter() - start,
-        )
+        number, validated, seconds = len(self.curve) + 1, self._validation(lr), perf_counter() - start
+        epoch = Epoch(number, phase.name, lr, mean_loss, *validated, images_per_second=speed, seconds=seconds)
         self.curve.append(epoch)
         return epoch
 
@@ -415,23 +376,26 @@ class _Run:
             with self.accelerator.no_sync(model) if number < batch.size else nullcontext():
                 with self.accelerator.autocast():
                     logits = model(part.inputs)
-                loss = self.objective.loss(logits.float(), part.targets, batch.labels)
+                loss = self.loss(logits.float(), part.targets, batch.labels)
                 # Each process has its share of the mean, and averaging divides by their number once more.
                 self.accelerator.backward(loss * self.ranks if self.ranks > 1 else loss)
             total += loss.detach()
         optimizer.step()
         return total
 
-    def _validation(self, lr: float) -> tuple[float, Figures, FiguresOfHeads]:
+    def _validation(self, lr: float) -> tuple[float, Mapping[str, float], Mapping[str, tuple[float, ...]]]:
+        """The loss; the metrics, of several heads their means; and of several heads each one's primary metric."""
         share_buffers(self.accelerator, self.model)
         kind, labels = self.settings.kind, self.val.labels
         own = self.val.share(self.rank, self.ranks)
-        rows = joined(kind.predict(self.model, own, self.normalise, divisor=self.settings.divisor), self.accelerator)
-        heads = kind.by_head(rows)
+        rows = kind.predict(self.model, own, self.feed.normalise, divisor=self.settings.divisor)
+        heads = kind.by_head(np.concatenate(gather_object([rows])))
         loss = fmean(kind.log_loss(labels, head) for head in heads)
         # An epoch's last step can break the weights: its training loss was computed before.
         self._check("validation", loss, lr)
-        return loss, *_figures(kind, labels, heads)
+        figures = [metrics(kind, labels, head) for head in heads]
+        means = {name: fmean(each[name] for each in figures) for name in figures[0]}
+        return loss, means, {kind.primary: tuple(each[kind.primary] for each in figures)} if len(heads) > 1 else {}
 
     def _check(self, which: str, loss: float, lr: float) -> None:
         if not isfinite(loss):
@@ -440,25 +404,13 @@ class _Run:
                 f"({self.recipe.name}, learning rate {lr:g}): lower --lr, or look for images that are blank"
             )
 
-    def _score(self, loss: float, figures: Figures) -> float:
+    def _score(self, loss: float, figures: Mapping[str, float]) -> float:
         """What decides the schedule and which epoch is kept, the higher the better."""
         if self.recipe.monitor == "loss":
             return -loss
         # A classifier's recipe does for a segmentation, too.
         metric = self.recipe.monitor if self.recipe.monitor in figures else self.settings.kind.primary
-        score = figures[metric]
-        if isnan(score):
-            self.notes.append(
-                f"Validation {metric.upper()} is undefined (a class is absent): the validation loss decided"
-            )
-            return -loss
-        return score
-
-
-def _figures(
-    kind: Kind, labels: npt.NDArray[np.int64], heads: Sequence[npt.NDArray[np.float64]]
-) -> tuple[Figures, FiguresOfHeads]:
-    """The validation metrics; of several heads their means, and each one's primary metric."""
-    rows = [metrics(kind, labels, head) for head in heads]
-    means = {name: fmean(row[name] for row in rows) for name in rows[0]}
-    return means, {} if len(rows) == 1 else {kind.primary: tuple(row[kind.primary] for row in rows)}
+        if not isnan(figures[metric]):
+            return figures[metric]
+        self.notes.append(f"Validation {metric.upper()} is undefined (a class is absent): the validation loss decided")
+        return -loss

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from ttl.finetune.definition import Registered
+from ttl.finetune.definition import NotNegative, Registered, Share
 
 if TYPE_CHECKING:  # recipes are listed without torch
     from torch import nn, optim
 
-Rate = Annotated[float, Field(ge=1e-12)]
-Decay = Annotated[float, Field(ge=0, lt=1)]
-"""The share that a moving average keeps of what it was, step by step."""
-Weight = Annotated[float, Field(ge=0)]
-
 
 @dataclass(frozen=True)
 class Optimizer(Registered):
-    """What every optimizer has.
+    """One of `torch.optim`: the subclass has its class's name, and the fields are its arguments."""
 
-    Attributes:
-        lr: the learning rate that a phase begins with.
-    """
+    lr: Annotated[float, Field(ge=1e-12)]
 
-    lr: Rate
-
-    @abstractmethod
     def make(self, parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
         """The torch optimizer of these parameters; the learning rate of its first group is the one that is shown."""
+        from torch import optim
+
+        made: optim.Optimizer = getattr(optim, type(self).__name__)(parameters, **vars(self))
+        return made
 
     @property
     def words(self) -> str:
@@ -42,46 +35,22 @@ class Optimizer(Registered):
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """Adam (Kingma & Ba, ICLR 2015), with L2 decay in the gradient as torch has it.
-
-    Attributes:
-        lr: see `Optimizer`.
-        betas: decay of the averages of the gradient and of its square.
-        weight_decay: times the weight is added to its gradient.
-    """
+    """Adam (Kingma & Ba, ICLR 2015), with L2 decay in the gradient as torch has it."""
 
     name: ClassVar[str] = "adam"
 
-    betas: tuple[Decay, Decay] = (0.9, 0.999)
-    weight_decay: Weight = 0.0
-
-    def make(self, parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
-        """See `Optimizer`."""
-        from torch import optim
-
-        return optim.Adam(parameters, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay)
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    weight_decay: NotNegative = 0.0
 
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """Stochastic gradient descent with momentum: v = momentum * v + gradient, then w = w - lr * v.
-
-    Attributes:
-        lr: see `Optimizer`.
-        momentum: decay of the sum of gradients.
-        weight_decay: times the weight is added to its gradient.
-    """
+    """Stochastic gradient descent: v = momentum * v + gradient + weight_decay * w, then w = w - lr * v."""
 
     name: ClassVar[str] = "sgd"
 
-    momentum: Decay = 0.9
-    weight_decay: Weight = 0.0
-
-    def make(self, parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
-        """See `Optimizer`."""
-        from torch import optim
-
-        return optim.SGD(parameters, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
+    momentum: Share = 0.9
+    weight_decay: NotNegative = 0.0
 
     @property
     def words(self) -> str:

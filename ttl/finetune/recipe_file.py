@@ -19,12 +19,14 @@ from typing import Any, TypeVar, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from ttl.errors import UsageError
-from ttl.finetune.definition import Json
+from ttl.finetune.adapters import ADAPTERS, adapter_kind
+from ttl.finetune.definition import Defined, Json, Registered
 from ttl.finetune.optimizers import OPTIMIZERS, Adam
 from ttl.finetune.recipes import PARTS, Option, Phase, Recipe
 from ttl.finetune.schedules import SCHEDULES, Plateau, Stop
 
-T = TypeVar("T")
+D = TypeVar("D", bound=Defined)
+R = TypeVar("R", bound=Registered)
 Table = Mapping[str, Json]
 
 OF_OPTIMIZER = {"lr": "lr"}
@@ -55,11 +57,11 @@ def read_recipe(path: Path) -> Recipe:
         raise UsageError(f"The recipe {path} has no phases: give at least one [[phases]] table")
     rows = tuple(_phase(f"{path}: phase {number}: ", table) for number, table in enumerate(phases, start=1))
     where = f"{path}: "
-    _check_known(where, content, {field.name for field in fields(Recipe)} - {"adapter_options"}, "a recipe")
+    _check_names(where, content, {field.name for field in fields(Recipe)} - {"adapter_options"}, "a recipe")
     adapter, options = _adapter(f"{where}adapter", content.pop("adapter", None))
     table = {"name": path.stem, "summary": f"as {path.name} says", "source": path.name, **content}
     row = _made(Recipe, where, table, phases=rows, adapter=adapter, adapter_options=options)
-    from ttl.data.augment import augmentation
+    from ttl.data.modality.augment import augmentation  # needs torch
 
     try:
         augmentation(row.augment)
@@ -71,9 +73,8 @@ def read_recipe(path: Path) -> Recipe:
 def _phase(where: str, table: Json) -> Phase:
     if not isinstance(table, Mapping):
         raise UsageError(f"{where[:-2]} is no table")
-    short = OF_OPTIMIZER | OF_SCHEDULE | OF_STOP
     own = {"train", "bn", "bn_momentum"}
-    _check_known(where, table, own | {"optimizer", "schedule"} | short.keys(), "a phase")
+    _check_names(where, table, {*own, "optimizer", "schedule", *OF_OPTIMIZER, *OF_SCHEDULE, *OF_STOP}, "a phase")
     if "train" not in table:
         raise UsageError(f"{where[:-2]} lacks train")
     parts = table["train"] if isinstance(table["train"], list) else [table["train"]]
@@ -91,13 +92,8 @@ def _phase(where: str, table: Json) -> Phase:
 
 
 def _part(
-    where: str,
-    what: str,
-    table: Table,
-    registry: Mapping[str, type[T]],
-    short: Mapping[str, str],
-    usual: type[T],
-) -> T:
+    where: str, what: str, table: Table, registry: Mapping[str, type[R]], short: Mapping[str, str], usual: type[R]
+) -> R:
     """An optimizer or a schedule: in a table of its own, or what a phase's own fields are short for."""
     if what not in table:
         return _made(usual, where, table, short)
@@ -112,8 +108,6 @@ def _adapter(where: str, worn: Json) -> tuple[str | None, dict[str, Option]]:
     """The name of an adapter and its options."""
     if worn is None:
         return None, {}
-    from ttl.finetune.adapters.registry import ADAPTERS, adapter_kind
-
     name, options = _named(where, worn, ADAPTERS)
     made = _made(adapter_kind(name), f"{where}: ", options)
     return name, {option: getattr(made, option) for option in options}
@@ -131,20 +125,15 @@ def _named(where: str, given: Json, registry: Collection[str]) -> tuple[str, Tab
     return name, {key: value for key, value in table.items() if key != "name"}
 
 
-def _made(kind: type[T], where: str, table: Table, names: Mapping[str, str] | None = None, **ready: object) -> T:
-    """A dataclass made of a table, if each value is of the field's type and within its bounds.
+def _made(kind: type[D], where: str, table: Table, names: Mapping[str, str] | None = None, **ready: object) -> D:
+    """A dataclass of fields that are `ready`, and of a table whose values fit the other fields.
 
-    Args:
-        kind: the dataclass.
-        where: file and phase, for the message.
-        table: its values; what `names` doesn't name isn't looked at.
-        names: what the table calls a field -> the field; without it the table holds fields and nothing else.
-        ready: fields that are made already.
+    `names`: what the table calls a field -> the field; without it the table holds fields and nothing else.
     """
-    rows = fields(kind)  # type: ignore[arg-type]
+    rows = fields(kind)
     if names is None:
         names = {row.name: row.name for row in rows if row.name not in ready}
-        _check_known(where, table, names, getattr(kind, "name", kind.__name__))
+        _check_names(where, table, names, getattr(kind, "name", kind.__name__))
     hints = get_type_hints(kind, include_extras=True)
     values = {
         field: _checked(hints[field], f"{where}{name}", table[name]) for name, field in names.items() if name in table
@@ -170,7 +159,7 @@ def _checked(hint: Any, where: str, value: Json) -> Any:
         raise UsageError(f"{where} is {value!r}{words}") from None
 
 
-def _check_known(where: str, table: Table, known: Collection[str], what: str) -> None:
+def _check_names(where: str, table: Table, known: Collection[str], what: str) -> None:
     strangers = sorted(set(table) - set(known))
     if strangers:
         near = get_close_matches(strangers[0], known, n=1)

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Literal
 
 from ttl.errors import UsageError
-from ttl.finetune.definition import Defined, Json, definition
+from ttl.finetune.definition import Count, Defined, Json, Share, definition
 from ttl.finetune.optimizers import Adam, Optimizer
 from ttl.finetune.schedules import Plateau, Schedule, Stop
 
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 Part = Literal["head", "bn", "all", "above"]
 Monitor = Literal["auprc", "auroc", "accuracy", "dice", "jaccard", "loss"]
 Option = str | int | float | bool
-Share = Annotated[float, Field(ge=0, lt=1)]
 
 PARTS: dict[Part, str] = {
     "head": "the head",
@@ -36,14 +33,10 @@ class Phase(Defined):
     """A stretch of training with one set of trainable parameters, from the best state of the one before.
 
     Attributes:
-        train: `head`, `bn` (scale and shift of every batch norm), `all`, `above` (all that isn't below the freeze
-            point).
+        train: keys of `PARTS`.
         bn: `eval`: batch norms use their running statistics and leave them as they are.
-        optimizer: what makes the steps.
-        schedule: of the learning rate.
         stop: when the phase ends; the run's cap may end it before.
-        bn_momentum: the weight of a batch in the running statistics (torch's sense); None leaves it as the network
-            has it.
+        bn_momentum: the weight of a batch in the running statistics (torch's sense); None is the network's own.
     """
 
     train: tuple[Part, ...]
@@ -78,10 +71,7 @@ class Recipe(Defined):
     """A published fine-tuning strategy.
 
     Attributes:
-        name: what it is called.
-        summary: what it does, in a line.
         source: where it was published.
-        phases: one after another.
         batch_size: images a step.
         augment: a preset's name, or the fields of `ttl.data.Augment`.
         monitor: the validation figure that decides the schedule and which epoch is kept; where the kind of task has
@@ -96,13 +86,18 @@ class Recipe(Defined):
     summary: str
     source: str
     phases: tuple[Phase, ...]
-    batch_size: Annotated[int, Field(ge=1)] = 64
+    batch_size: Count = 64
     augment: str | Mapping[str, Option] = "ttl"
     monitor: Monitor = "auprc"
     dropout: Share = 0.0
     random_start: bool = False
     adapter: str | None = None
     adapter_options: Mapping[str, Option] = field(default_factory=dict)
+
+    @property
+    def needs_freeze_point(self) -> bool:
+        """Whether a phase trains what lies above a point."""
+        return any("above" in phase.train for phase in self.phases)
 
     def at_rate(self, lr: float) -> Recipe:
         """The same with another learning rate in its last phase."""
@@ -128,116 +123,81 @@ class Recipe(Defined):
         """
         if self.adapter is None:
             return None
-        from ttl.finetune.adapters.registry import adapter_kind
+        from ttl.finetune.adapters import adapter_kind
 
         return adapter_kind(self.adapter)(**self.adapter_options)
 
-    @property
-    def needs_freeze_point(self) -> bool:
-        """Whether a phase trains what lies above a point."""
-        return any("above" in phase.train for phase in self.phases)
-
 
 _TTL = "Peng et al., BMVC 2023, section 4"
+_LAYER_WISE = f"{_TTL} (layer-wise fine-tuning)"
 _K = "Kanavati & Tsuneki, MIDL 2021, Table 2"
 _KD = "Kanavati & Tsuneki, MIDL 2021, appendix D"
+
+_ALL = Phase(train=("all",), bn="train", optimizer=Adam(1e-4))
+_ABOVE = replace(_ALL, train=("above",))
 
 # Their protocol (appendix B, and the authors' notebook): Adam; on a plateau of the validation loss (one epoch, better
 # by 1e-4) the learning rate is divided by five, down to 1e-6; stop after six epochs; best validation loss; dropout 0.5.
 # Keras' patience of 1 is 0 in torch's sense (it acts on the first such epoch, not after it), and its BN momentum
 # 0.99 and 0.95 are 0.01 and 0.05 in torch's sense.
-_FC = Phase(
-    train=("head",),
-    bn="eval",
-    optimizer=Adam(1e-3),
-    schedule=Plateau(patience=0, factor=0.2, min_delta=1e-4, floor=1e-6),
-    stop=Stop(epochs=100, after=6),
-    bn_momentum=0.01,
-)
-_LONG = replace(_FC.stop, epochs=500)
-_FC_ONCE = replace(_FC, stop=replace(_FC.stop, epochs=1))
+_SLOWER = Plateau(patience=0, factor=0.2, min_delta=1e-4, floor=1e-6)
+_LONG = Stop(epochs=500, after=6)
+_FC = Phase(("head",), "eval", Adam(1e-3), _SLOWER, replace(_LONG, epochs=100), bn_momentum=0.01)
+_FC_ONCE = replace(_FC, stop=replace(_LONG, epochs=1))
+_FC_BMA = replace(_FC, stop=_LONG, bn="train", bn_momentum=0.05)
 _BN = replace(_FC, train=("head", "bn"), stop=_LONG)
 _BN_SLOW = replace(_BN, optimizer=Adam(1e-5))
+_BN_TRAINS = replace(_BN, bn="train")
 _FULL = replace(_FC, train=("all",), optimizer=Adam(1e-5), stop=_LONG)
+_FULL_TRAINS = replace(_FULL, bn="train")
 
 
 def _kanavati(name: str, summary: str, *phases: Phase, source: str = _K, random_start: bool = False) -> Recipe:
-    return Recipe(
-        name,
-        summary,
-        source,
-        phases,
-        augment="partial-transfusion",
-        monitor="loss",
-        dropout=0.5,
-        random_start=random_start,
-    )
+    row = Recipe(name, summary, source, phases, augment="partial-transfusion", monitor="loss", dropout=0.5)
+    return replace(row, random_start=random_start)
 
 
-_TTL_ALL = Phase(train=("all",), bn="train", optimizer=Adam(1e-4))
-
-RECIPES: dict[str, Recipe] = {
-    row.name: row
-    for row in (
-        Recipe("full", "everything, halving 1e-4 when validation AUPRC stagnates", f"{_TTL} (FTL)", (_TTL_ALL,)),
-        Recipe(
-            "unet",
-            "a U-Net: everything at 1e-3, small batches, halving when validation Dice stagnates",
-            "the schedule of " + _TTL + "; a decoder that starts at random needs more and larger steps",
-            (replace(_TTL_ALL, optimizer=Adam(1e-3)),),
-            batch_size=8,
-            monitor="dice",
-        ),
-        _kanavati("fc", "the head alone", _FC),
-        _kanavati("fc-then-full", "the head, then everything at 1e-5", _FC, _FULL),
-        _kanavati("fc-then-bn", "the head for one epoch, then head and BN scale and shift", _FC_ONCE, _BN),
-        _kanavati("fc-bn", "head and BN scale and shift together", _BN),
-        _kanavati(
-            "fc-then-bn-lr",
-            "the head, then head and BN scale and shift at 1e-5",
-            _FC,
-            replace(_BN, optimizer=Adam(1e-5)),
-        ),
-        _kanavati(
-            "fc-bma",
-            "the head, while BN's moving averages follow the data",
-            replace(_FC, stop=_LONG, bn="train", bn_momentum=0.05),
-        ),
-        _kanavati("fc-bn-rnd", "head and BN of a random network", _BN, random_start=True),
-        _kanavati(
-            "fc-bn-rnd-bma",
-            "head, BN and its moving averages of a random network",
-            replace(_BN, bn="train"),
-            random_start=True,
-        ),
-        _kanavati(
-            "fc-then-full-train-bn",
-            "the head, then everything at 1e-5 with BN in training mode",
-            _FC,
-            replace(_FULL, bn="train"),
-            source=_KD,
-        ),
-        _kanavati(
-            "fc-then-bn-train-bn",
-            "the head for one epoch, then head and BN, BN in training mode",
-            _FC_ONCE,
-            replace(_BN, bn="train"),
-            source=_KD,
-        ),
-        Recipe(
-            "lwft",
-            "everything above --freeze-below, BN below it standing still",
-            f"{_TTL} (layer-wise fine-tuning)",
-            (replace(_TTL_ALL, train=("above",)),),
-        ),
-        Recipe(
-            "freeze-below",
-            "everything above --freeze-below, all BN standing still",
-            f"{_TTL} (layer-wise fine-tuning), BN as in Kanavati & Tsuneki",
-            (replace(_TTL_ALL, train=("above",), bn="eval"),),
-        ),
-    )
-}
+_ROWS = (
+    Recipe("full", "everything, halving 1e-4 when validation AUPRC stagnates", f"{_TTL} (FTL)", (_ALL,)),
+    Recipe(
+        "unet",
+        "a U-Net: everything at 1e-3, small batches, halving when validation Dice stagnates",
+        f"the schedule of {_TTL}; a decoder that starts at random needs more and larger steps",
+        (replace(_ALL, optimizer=Adam(1e-3)),),
+        batch_size=8,
+        monitor="dice",
+    ),
+    _kanavati("fc", "the head alone", _FC),
+    _kanavati("fc-then-full", "the head, then everything at 1e-5", _FC, _FULL),
+    _kanavati("fc-then-bn", "the head for one epoch, then head and BN scale and shift", _FC_ONCE, _BN),
+    _kanavati("fc-bn", "head and BN scale and shift together", _BN),
+    _kanavati("fc-then-bn-lr", "the head, then head and BN scale and shift at 1e-5", _FC, _BN_SLOW),
+    _kanavati("fc-bma", "the head, while BN's moving averages follow the data", _FC_BMA),
+    _kanavati("fc-bn-rnd", "head and BN of a random network", _BN, random_start=True),
+    _kanavati("fc-bn-rnd-bma", "head, BN and its moving averages of a random network", _BN_TRAINS, random_start=True),
+    _kanavati(
+        "fc-then-full-train-bn",
+        "the head, then everything at 1e-5 with BN in training mode",
+        _FC,
+        _FULL_TRAINS,
+        source=_KD,
+    ),
+    _kanavati(
+        "fc-then-bn-train-bn",
+        "the head for one epoch, then head and BN, BN in training mode",
+        _FC_ONCE,
+        _BN_TRAINS,
+        source=_KD,
+    ),
+    Recipe("lwft", "everything above --freeze-below, BN below it standing still", _LAYER_WISE, (_ABOVE,)),
+    Recipe(
+        "freeze-below",
+        "everything above --freeze-below, all BN standing still",
+        f"{_LAYER_WISE}, BN as in Kanavati & Tsuneki",
+        (replace(_ABOVE, bn="eval"),),
+    ),
+)
+RECIPES: dict[str, Recipe] = {row.name: row for row in _ROWS}
 
 ALIASES = {"bn": "fc-then-bn"}
 CLASSIFIERS, SEGMENTATIONS = "full", "unet"

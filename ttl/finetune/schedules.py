@@ -8,16 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 from pydantic import Field
 
-from ttl.finetune.definition import Defined, Registered
+from ttl.finetune.definition import Count, Defined, NotNegative, Registered, Share
 
 if TYPE_CHECKING:  # recipes are listed without torch
     from torch import optim
-    from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-Count = Annotated[int, Field(ge=1)]
 Epochs = Annotated[int, Field(ge=0)]
-Factor = Annotated[float, Field(ge=0, lt=1)]
-NotNegative = Annotated[float, Field(ge=0)]
 
 
 class Scheduler(Protocol):
@@ -31,12 +27,7 @@ class Scheduler(Protocol):
         """A step of the optimizer was made, and with it so great a share of the epoch is done."""
 
     def step(self, epoch: int, score: float) -> None:
-        """An epoch was made.
-
-        Args:
-            epoch: its number in the phase, from 1.
-            score: of its validation, the higher the better.
-        """
+        """An epoch was made, of this number in its phase, from 1; the score of its validation is better if higher."""
 
     def state_dict(self) -> Any:
         """Plain values, as `torch.save` keeps them."""
@@ -51,12 +42,7 @@ class Schedule(Registered):
 
     @abstractmethod
     def make(self, optimizer: optim.Optimizer, batch: float) -> Scheduler:
-        """Put it to work.
-
-        Args:
-            optimizer: whose learning rates it changes, each group's by the same factor.
-            batch: the share of an epoch that a step is.
-        """
+        """Put it to work on the learning rates of an optimizer's groups, of which a step is `batch` of an epoch."""
 
     @abstractmethod
     def lowest(self, lr: float) -> float:
@@ -73,8 +59,7 @@ class Plateau(Schedule):
     """The learning rate falls when the validation figure stagnates.
 
     Attributes:
-        patience: epochs without a better figure that it bears, before the next one lowers it.
-        factor: what it is multiplied by.
+        patience: epochs without a better figure that it bears, before the next one multiplies it by `factor`.
         min_delta: a better figure must be better by more than this.
         floor: it never falls below this.
     """
@@ -82,25 +67,13 @@ class Plateau(Schedule):
     name: ClassVar[str] = "plateau"
 
     patience: Epochs = 5
-    factor: Factor = 0.5
+    factor: Share = 0.5
     min_delta: NotNegative = 0.0
     floor: NotNegative = 0.0
 
     def make(self, optimizer: optim.Optimizer, batch: float) -> Scheduler:
         """See `Schedule`."""
-        from torch.optim.lr_scheduler import ReduceLROnPlateau
-
-        return _OnPlateau(
-            ReduceLROnPlateau(
-                optimizer,
-                mode="max",
-                factor=self.factor,
-                patience=self.patience,
-                threshold=self.min_delta,
-                threshold_mode="abs",
-                min_lr=self.floor,
-            )
-        )
+        return _OnPlateau(self, optimizer)
 
     def lowest(self, lr: float) -> float:
         """See `Schedule`."""
@@ -108,10 +81,13 @@ class Plateau(Schedule):
 
 
 class _OnPlateau:
-    def __init__(self, torchs: ReduceLROnPlateau) -> None:
-        self.torchs = torchs
-        self.state_dict = torchs.state_dict
-        self.load_state_dict = torchs.load_state_dict
+    def __init__(self, rule: Plateau, optimizer: optim.Optimizer) -> None:
+        from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+        self.torchs = ReduceLROnPlateau(
+            optimizer, "max", rule.factor, rule.patience, rule.min_delta, threshold_mode="abs", min_lr=rule.floor
+        )
+        self.state_dict, self.load_state_dict = self.torchs.state_dict, self.torchs.load_state_dict
 
     @property
     def lr(self) -> float:
@@ -126,11 +102,9 @@ class _OnPlateau:
 
 @dataclass(frozen=True)
 class Steps(Schedule):
-    """The learning rate is multiplied by a factor after given epochs, and may rise from near 0 in the first ones.
+    """The learning rate is multiplied by `factor` after the epochs `at`, and may rise from near 0 in the first ones.
 
     Attributes:
-        at: the numbers of epochs after which it falls.
-        factor: what it is multiplied by each time.
         warmup_epochs: over these it rises in equal parts, a part each step, to what it would be without a warm-up
             (Goyal et al. 2017, section 2.2, from 0).
     """
@@ -138,7 +112,7 @@ class Steps(Schedule):
     name: ClassVar[str] = "steps"
 
     at: tuple[Count, ...]
-    factor: Factor = 0.1
+    factor: Share = 0.1
     warmup_epochs: Epochs = 0
 
     def make(self, optimizer: optim.Optimizer, batch: float) -> Scheduler:
@@ -161,25 +135,21 @@ class _InSteps:
     def __init__(self, steps: Steps, optimizer: optim.Optimizer, batch: float) -> None:
         self.steps, self.optimizer, self.batch = steps, optimizer, batch
         self.first = [float(group["lr"]) for group in optimizer.param_groups]
-        self.epochs_done = 0
-        self.step_batch(0.0)
+        self.step(0, score=0.0)
 
     @property
     def lr(self) -> float:
-        return self.first[0] * self._fallen
-
-    @property
-    def _fallen(self) -> float:
-        return float(self.steps.factor ** sum(epoch <= self.epochs_done for epoch in self.steps.at))
+        return self.first[0] * self.fallen
 
     def step_batch(self, done: float) -> None:
         rising = self.steps.warmup_epochs
         risen = min(1.0, (self.epochs_done + done + self.batch) / rising) if rising else 1.0
         for group, first in zip(self.optimizer.param_groups, self.first, strict=True):
-            group["lr"] = first * self._fallen * risen
+            group["lr"] = first * self.fallen * risen
 
     def step(self, epoch: int, score: float) -> None:
         self.epochs_done = epoch
+        self.fallen = float(self.steps.factor ** sum(at <= epoch for at in self.steps.at))
         self.step_batch(0.0)
 
     def state_dict(self) -> dict[str, int]:

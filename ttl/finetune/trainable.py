@@ -21,23 +21,17 @@ def batch_norms(model: nn.Module) -> list[_BatchNorm]:
 def select(model: nn.Module, phase: Phase, frozen: Collection[str] = ()) -> list[nn.Parameter]:
     """Let exactly the phase's parameters require gradients; they are returned.
 
-    Args:
-        model: with its head in the submodule `ttl_head`, or a U-Net.
-        phase: says which parts train.
-        frozen: names of what lies below the freeze point, for the part `above`.
+    The model has its head in the submodule `ttl_head`, or is a U-Net; `frozen` names what lies below the freeze point.
     """
-    chosen: list[nn.Parameter] = []
-    if "all" in phase.train:
-        chosen += model.parameters()
-    if "head" in phase.train:
-        chosen += head_parameters(model)
-    if "bn" in phase.train:
-        chosen += [parameter for norm in batch_norms(model) for parameter in norm.parameters()]
-    if "above" in phase.train:
-        chosen += [parameter for name, parameter in model.named_parameters() if name not in frozen]
-    identities = {id(parameter) for parameter in chosen}
+    parts = {
+        "all": list(model.parameters()),
+        "head": head_parameters(model),
+        "bn": [parameter for norm in batch_norms(model) for parameter in norm.parameters()],
+        "above": [parameter for name, parameter in model.named_parameters() if name not in frozen],
+    }
+    chosen = {id(parameter) for part in phase.train for parameter in parts[part]}
     for parameter in model.parameters():
-        parameter.requires_grad_(id(parameter) in identities)
+        parameter.requires_grad_(id(parameter) in chosen)
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
@@ -68,8 +62,8 @@ def _heads(model: nn.Module) -> list[nn.Module]:
 def bn_momentum(model: nn.Module, momentum: float | None) -> Iterator[None]:
     """Every batch norm has this momentum meanwhile; None leaves them as they are."""
     before = [(norm, norm.momentum) for norm in batch_norms(model)]
-    for norm, _ in before if momentum is not None else ():
-        norm.momentum = momentum
+    for norm, own in before:
+        norm.momentum = own if momentum is None else momentum
     try:
         yield
     finally:

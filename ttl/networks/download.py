@@ -22,8 +22,7 @@ from ttl.errors import WeightsError
 
 PROBE_SECONDS = 5.0
 WAYS_ON = "give a local file with --weights FILE, or start from random weights with --weights none"
-HUB_FILES = ("model.safetensors", "pytorch_model.bin")
-"""What timm looks for in a repository of the hub, in its order."""
+HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # what timm looks for in a repository of the hub, in its order
 
 
 def hub_file(network: str, hub_id: str, filename: str | None) -> str | None:

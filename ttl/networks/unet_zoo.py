@@ -28,8 +28,7 @@ from ttl.networks.weights import WeightsReport, find_entry, fit, read, sha256, t
 from ttl.words.sides import Sides, spelled
 
 OF_TIMM = "tu-"
-CROP = 256
-"""Side of the training crops unless asked otherwise."""
+CROP = 256  # side of the training crops unless asked otherwise
 DEEPEST_STRIDE = 32
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CENTRED = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

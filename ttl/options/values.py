@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, Strict
 
-from ttl.words.sides import AXES, parsed
+from ttl.words.sides import AXES, parsed, short
 
 LARGEST_SEED = 2**32 - 1  # what numpy's legacy generators, and so scikit-learn, take
 SMALLEST, LARGEST = 16, 4096  # sides of images
@@ -16,9 +16,7 @@ UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 def _device(value: str) -> str:
-    kind, _, number = value.partition(":")
-    plain = value in ("auto", "cpu", "cuda", "mps")
-    if not plain and not (kind == "cuda" and number.isascii() and number.isdigit()):
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?|mps", value):
         raise ValueError("should be auto, cpu, cuda, cuda:NUMBER or mps")
     return value
 
@@ -47,7 +45,7 @@ def size(value: object) -> int | tuple[int, ...]:
     sides = tuple(value) if isinstance(value, list | tuple) else (value,)
     if len(sides) > AXES or not all(isinstance(side, int) and SMALLEST <= side <= LARGEST for side in sides):
         raise ValueError(f"should be {SMALLEST} to {LARGEST} pixels, such as 224 or 165x342 (height x width)")
-    return sides[0] if len(set(sides)) == 1 else sides
+    return short(sides)
 
 
 def several(value: object) -> object:
@@ -63,17 +61,11 @@ Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Count = Annotated[int, Field(ge=1)]
 Repeats = Annotated[int, Field(ge=1, le=100)]
 Side = Annotated[int, Field(ge=SMALLEST, le=LARGEST)]
-"""Of an image, in pixels."""
-Size = Annotated[Side | tuple[Side, Side], BeforeValidator(size, json_schema_input_type=int | str | tuple[int, int])]
-"""Of an image: the side of a square, or height and width."""
-Amount = Annotated[int, BeforeValidator(_amount, json_schema_input_type=int | str), Field(ge=1)]
+Size = Annotated[Side | tuple[Side, Side], BeforeValidator(size)]
+Amount = Annotated[int, BeforeValidator(_amount), Field(ge=1)]
 Positive = Annotated[FiniteFloat, Field(gt=0)]
 NotNegative = Annotated[FiniteFloat, Field(ge=0)]
-Share = Annotated[float, Field(gt=0, lt=1)]
-"""Neither none nor all."""
-Probability = Annotated[float, Field(ge=0, lt=1)]
-"""Of what must not happen always."""
-Part = Annotated[float, Field(gt=0, le=1)]
-"""Of something, or all of it."""
-Window = Annotated[tuple[FiniteFloat, Positive], Strict(False)]
-"""Centre and width."""
+Share = Annotated[float, Field(gt=0, lt=1)]  # neither none nor all
+Probability = Annotated[float, Field(ge=0, lt=1)]  # of what must not happen always
+Part = Annotated[float, Field(gt=0, le=1)]  # of something, or all of it
+Window = Annotated[tuple[FiniteFloat, Positive], Strict(False)]  # centre and width

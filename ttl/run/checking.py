@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -27,9 +27,11 @@ from ttl.run.report_writer import Delivered
 from ttl.run.trial_run import JOINT_WEIGHTS
 from ttl.study.folder import CACHE, LOCK, RUN, TRIAL, TRIALS, Study
 from ttl.study.record import TrialRecord
+from ttl.study.run_record import SCHEMA
 
 State = Literal["whole", "damaged", "missing", "not checked"]
 TYPED = {DELIVERED: Delivered, PROBE: KeptProbe, SVCCA: KeptSimilarities, KEPT: KeptLimit, EXPORTS: Exports}
+OTHER_IN_0_1 = (DELIVERED, PROBE, SVCCA, KEPT)
 DERIVED = {".html": "`ttl report` makes it anew", ".md": "a text for people, made from the file beside it"}
 T = TypeVar("T")
 
@@ -64,19 +66,29 @@ def check(folder: Path) -> tuple[FileState, ...]:
     study = Study(folder)
     if not (folder / RUN).is_file():
         raise RunFolderError(f"{folder} is no run folder, it has no {RUN}: give the folder of a run")
-    found = [_state(study, path) for path in sorted(folder.rglob("*")) if path.is_file() and path.name != LOCK]
-    return tuple(sorted([*found, *_missing(study)], key=lambda state: state.file))
+    run = _or_none(study.run)
+    is_old = run is not None and run.schema < SCHEMA
+    others = [path.parent for path in folder.rglob(RUN) if path.parent != folder]  # a demo's pretraining
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != LOCK]
+    own = [path for path in paths if not any(other in path.parents for other in others)]
+    found = [*(_state(study, path, is_old=is_old) for path in own), *_missing(study)]
+    for other in others:
+        place = other.relative_to(folder).as_posix()
+        found += [replace(state, file=f"{place}/{state.file}") for state in check(other)]
+    return tuple(sorted(found, key=lambda state: state.file))
 
 
-def _state(study: Study, path: Path) -> FileState:
+def _state(study: Study, path: Path, *, is_old: bool) -> FileState:
     name = path.relative_to(study.folder).as_posix()
+    if is_old and (name in OTHER_IN_0_1 or path.parent.name == CACHE):
+        return FileState(name, "not checked", "of version 0.1, where it was another file without a digest")
     look = _look(study, path, name)
     if look is None:
         return FileState(name, "not checked", DERIVED.get(path.suffix, "not a file of a run"))
     try:
         look()
     except (TTLError, OSError, ValueError, SyntaxError) as error:  # SyntaxError: what Pillow calls a broken PNG
-        return FileState(name, "damaged", str(error))
+        return FileState(name, "damaged", str(error).removeprefix(f"{path} "))
     return FileState(name, "whole")
 
 
@@ -112,12 +124,17 @@ def _look_at_trial(study: Study, path: Path) -> Callable[[], object] | None:
 
 def _look_at_file(study: Study, path: Path) -> Callable[[], object] | None:
     if path.suffix == ".png":
-        return lambda: Image.open(path).verify()
+        return lambda: _check_picture(path)
     if path.suffix in (".onnx", ".pt2"):
         return lambda: _check_export(study, path)
     if path.suffix == ".json":
         return lambda: typed.read_sealed(path)
     return None
+
+
+def _check_picture(path: Path) -> None:
+    with Image.open(path) as image:
+        image.verify()
 
 
 def _check_weights(record: TrialRecord | None, path: Path) -> None:
@@ -129,7 +146,7 @@ def _check_weights(record: TrialRecord | None, path: Path) -> None:
 def _check_export(study: Study, path: Path) -> None:
     if path.suffix == ".onnx":
         check_digests(path)
-    exports = study.read(Exports, EXPORTS)
+    exports = _or_none(lambda: study.read(Exports, EXPORTS))
     record = exports.files.get(path.name) if exports else None
     if record is not None and record.sha256 is not None:
         _must(record.sha256 == files.sha256(path), "its bytes aren't those that passed the checks")

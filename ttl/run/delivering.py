@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ttl.cost.bench import bench
+from ttl.cost.latency import latency_rows
+from ttl.cost.subject import Subject
 from ttl.deliver.exporting import Wanted, export_file
 from ttl.deliver.file_record import FileRecord, is_whole, remember
 from ttl.deliver.pictures.cam_cases import draw_cams
@@ -15,7 +18,7 @@ from ttl.run.context import RunContext
 from ttl.run.events import Note, Watch
 from ttl.run.exporting_flow import CHOSEN, FULL, deliverable_of
 from ttl.run.report_writer import Delivered
-from ttl.run.timed_files import measure_latency
+from ttl.stats import ratio_interval
 from ttl.study.record import TrialRecord
 
 DELIVERED = "delivered.json"
@@ -52,13 +55,14 @@ def deliver(context: RunContext, chosen: TrialRecord, whole: TrialRecord, watch:
     remember(study, files)
     watch(Note("Timing them against each other on the CPU"))
     config = context.setting.config
-    rows = measure_latency(
-        study.folder,
+    timed = bench(
+        [Subject(name, study.folder / name) for name in (CHOSEN, FULL)],
+        threads=[config.threads] if config.threads else None,
+        seconds=LATENCY_SECONDS,
         image_size=context.setting.sides,
-        threads=config.threads,
-        budget_seconds=LATENCY_SECONDS,
         seed=config.seed,
     )
+    rows = latency_rows(timed, reference=FULL, ratio=ratio_interval)
     delivered = Delivered(trials, *files, rows, *_pictures(context, records, watch))
     study.write(DELIVERED, delivered)
     return delivered

@@ -13,8 +13,8 @@ from ttl.cost.session import available_threads
 from ttl.errors import UsageError
 from ttl.run.context import RunContext
 from ttl.run.events import Note, Watch
+from ttl.run.run_worker import Worker
 from ttl.run.trial_run import run_trial
-from ttl.run.worker import Worker
 from ttl.study.engines.engine import Engine, InProcess
 from ttl.study.engines.ray_tasks import Cluster, RayTasks
 from ttl.study.engines.workers import Workers

@@ -18,8 +18,7 @@ from ttl.export.targets import TARGETS, target_of
 from ttl.files import sweep
 from ttl.report import read_report, write_report
 from ttl.report.schema import REPORT
-from ttl.run.context import RunContext
-from ttl.run.decoding import Decoding
+from ttl.run.context import Decoding, RunContext
 from ttl.run.events import Note, Watch, unwatched
 from ttl.run.prepare import task_of
 from ttl.run.recomputed import checked_predictions, predicted

@@ -15,12 +15,11 @@ from ttl.run.budget import within_latency
 from ttl.run.context import RunContext, context_of
 from ttl.run.engine_of import check_engine, engine_of
 from ttl.run.events import Note, Watch, unwatched
-from ttl.run.findings import Findings
+from ttl.run.findings import Findings, SeedRuns
 from ttl.run.prepare import prepare
 from ttl.run.provenance import open_run
 from ttl.run.report_writer import Delivered, Progress, report_of_run
 from ttl.run.search_job import SearchJob
-from ttl.run.seed_runs import SeedRuns
 from ttl.run.trial_run import finished_trial, run_trial
 from ttl.search.strategy import SearchEnd
 from ttl.study.folder import Study

@@ -21,7 +21,7 @@ from ttl.errors import UsageError
 from ttl.finetune.accelerated import resolve_device
 from ttl.networks.spec import InputSpec
 from ttl.networks.weights import WeightsReport
-from ttl.options.read import python_options
+from ttl.options.read_options import python_options
 from ttl.run.context import context_of
 from ttl.run.events import Watch, unwatched
 from ttl.run.prepare import recipe_of, setting_of

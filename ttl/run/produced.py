@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from torch import nn
 
@@ -13,8 +13,8 @@ from ttl.cut.unet import DECODER, SEGMENTATION_HEAD
 from ttl.export.bundle import load_bundle
 from ttl.run.context import RunContext
 from ttl.search.evidence.curve import Curve, Look
-from ttl.search.evidence.features_compared import similarities
-from ttl.search.evidence.overlap import Similarities, Similarity
+from ttl.search.evidence.features_compared import DRAWS, Size, common_size, similarities
+from ttl.search.evidence.overlap import OVERLAP, Similarities, Similarity
 from ttl.search.evidence.probe import FOLDS, probe_curve
 from ttl.search.evidence.samples import feature_samples
 from ttl.study.candidate import Definition
@@ -36,11 +36,14 @@ class KeptProbe:
 
 @dataclass(frozen=True)
 class KeptSimilarities:
-    """svcca.json: the whole distributions, and a hash of what was compared."""
+    """svcca.json: the whole distributions, how they were drawn, and a hash of what was compared."""
 
     identity: str
+    size: Size
+    draws: int
+    threshold: float
     points: tuple[Similarity, ...]
-    random: tuple[float, ...] = field(default=())
+    random: tuple[float, ...]
 
 
 def probe(context: RunContext) -> Curve:
@@ -75,7 +78,8 @@ def compared_features(context: RunContext, tuned: tuple[TrialRecord, ...]) -> Si
     if kept is None or kept.identity != identity:
         points = [candidate.point for candidate in context.setting.candidates]
         made = similarities(points, [_pair(context, record) for record in tuned], context.training_images())
-        kept = KeptSimilarities(identity, made.points, made.random)
+        size = common_size(points, len(context.setting.task.train))
+        kept = KeptSimilarities(identity, size, DRAWS, OVERLAP, made.points, made.random)
         context.study.write(SVCCA, kept)
     return Similarities(kept.points, kept.random)
 

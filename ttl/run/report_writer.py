@@ -30,11 +30,9 @@ from ttl.report.schema.searched import (
     Svcca,
     UNetPointRecord,
 )
-from ttl.run.comparing import compared
-from ttl.run.findings import Findings
-from ttl.run.on_test import class_values, on_test
-from ttl.run.seed_runs import SeedRuns
+from ttl.run.findings import Findings, SeedRuns
 from ttl.run.setting import RunSetting
+from ttl.run.tested import class_values, on_test
 from ttl.search.evidence.overlap import OVERLAP, Similarities
 from ttl.search.strategy import SearchEnd
 from ttl.study.record import TrialRecord
@@ -135,7 +133,7 @@ def report_of_run(setting: RunSetting, run: RunRecord, progress: Progress) -> Ru
 
 def _tested(setting: RunSetting, chosen: TrialRecord, whole: TrialRecord) -> dict[str, Any]:
     """The sections that compare both networks on the test images."""
-    found = compared(setting, chosen, whole, "test")
+    found = setting.compared(chosen, whole, "test")
     comparison = Comparison(
         metric=setting.metric,
         split="test",

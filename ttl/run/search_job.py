@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ttl.errors import TrainingError
-from ttl.run.comparing import compared
 from ttl.run.context import RunContext
 from ttl.run.events import BatchStarted, Due, Note, TrialFailed, TrialPaused, Watch
-from ttl.run.findings import Findings
+from ttl.run.findings import Findings, PartialRuns, SeedRuns
 from ttl.run.produced import compared_features, probe
-from ttl.run.seed_runs import PartialRuns, SeedRuns
 from ttl.run.trial_run import finished_trial
 from ttl.search.candidates import Cut, Joint
 from ttl.search.evidence.curve import Curve, Evidence
@@ -185,7 +183,7 @@ class SearchJob:
     def _not_inferior(self, candidate: Cut, best: Cut) -> str | None:
         """What shows, on the validation images, that `candidate` loses less than the margin against `best`."""
         tried = self.findings.tried
-        test = compared(self.setting, tried[candidate].best, tried[best].best, "val")
+        test = self.setting.compared(tried[candidate].best, tried[best].best, "val")
         if not test.shown:
             return None
         gap = test.difference

@@ -16,7 +16,9 @@ from ttl.errors import UsageError
 from ttl.finetune import Recipe
 from ttl.report.schema.searched import LatencyLimit
 from ttl.search.candidates import Cut
+from ttl.stats import NonInferiority, non_inferior
 from ttl.study.candidate import Definition
+from ttl.study.record import TrialRecord
 from ttl.study.trial import Trial, trial_id
 from ttl.words.sides import Sides
 
@@ -119,6 +121,20 @@ class RunSetting:
         """The same, with the candidates up to the highest one within a measured budget."""
         names = [candidate.name for candidate in self.candidates]
         return replace(self, candidates=self.candidates[: names.index(latency.highest) + 1], latency=latency)
+
+    def compared(self, one: TrialRecord, other: TrialRecord, split: str) -> NonInferiority:
+        """`one` minus `other`, on the same images (patients) of a split resampled together."""
+        samples = self.task.splits[split]
+        return non_inferior(
+            self.metric,
+            self.kind,
+            samples.labels,
+            one.predictions[split],
+            other.predictions[split],
+            margin=self.margin,
+            groups=samples.groups,
+            seed=self.config.seed,
+        )
 
     def definition(self) -> Definition:
         """What, beside the candidate and the seed, defines a trial's result: what differs from the defaults."""

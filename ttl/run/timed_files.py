@@ -4,33 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ttl.cost.bench import bench
-from ttl.cost.latency import Latency, latency_rows
 from ttl.cost.subject import COMPILED, EAGER, Subject
 from ttl.errors import RunFolderError
 from ttl.export.bundle import read_bundle
 from ttl.export.digest import check_digests
 from ttl.report.schema import REPORT, read_report
 from ttl.run.exporting_flow import CHOSEN, FULL
-from ttl.stats import ratio_interval
 from ttl.study.folder import Study
-from ttl.words.sides import ImageSize
 
 FILES = (CHOSEN, FULL)
-
-
-def measure_latency(
-    folder: Path, *, image_size: ImageSize, threads: int | None, budget_seconds: float, seed: int
-) -> tuple[Latency, ...]:
-    """Both files of a run folder, by the protocol of `ttl bench`, on one thread and on all (or on `threads`)."""
-    timed = bench(
-        [Subject(name, folder / name) for name in (CHOSEN, FULL)],
-        threads=[threads] if threads else None,
-        seconds=budget_seconds,
-        image_size=image_size,
-        seed=seed,
-    )
-    return latency_rows(timed, reference=FULL, ratio=ratio_interval)
 
 
 def subjects_of(folder: Path, *, compiled: bool = True) -> tuple[Subject, ...]:

@@ -19,8 +19,8 @@ from ttl.export.bundle import WEIGHTS, save_bundle, save_weights
 from ttl.finetune import Fit, Recipe, Settings, epochs_done, fit, from_main
 from ttl.finetune.epoch import Epoch
 from ttl.finetune.trainable import batch_norms, bn_momentum
+from ttl.run.bundling import bundle_of
 from ttl.run.context import RunContext
-from ttl.run.describe import bundle_of
 from ttl.run.events import EpochDone, EpochProgress, TrialDone, TrialStarted, Watch
 from ttl.run.setting import RunSetting
 from ttl.run.track import tracker

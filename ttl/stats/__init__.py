@@ -1,63 +1,37 @@
 """Metrics with confidence intervals, comparisons of two models, and ratios of latencies."""
 
-from ttl.stats.bootstrap import NonInferiority, intervals, non_inferior, paired_difference
-from ttl.stats.calibration import Bin, Calibration, calibration
-from ttl.stats.confusion import confusion
-from ttl.stats.curves import THRESHOLD, ClassCurves, Line, curves
-from ttl.stats.delong import PairedAUROC, delong, delong_paired
-from ttl.stats.kinds import (
-    KINDS,
-    LOWER_IS_BETTER,
-    accuracy,
-    all_metrics,
-    auprc,
-    auroc,
-    headline,
-    metrics,
-    per_class,
-    primary,
-)
-from ttl.stats.masks import COLUMNS, UNLABELLED, overlap
-from ttl.stats.ratio import ratio_interval
-from ttl.stats.scoring import ALL_METRICS, METRICS
-from ttl.stats.segmentation import SEGMENTATION_METRICS, segmentation_log_loss
-from ttl.stats.wilson import wilson
-from ttl.words.estimate import Estimate
-
-__all__ = [
-    "ALL_METRICS",
-    "COLUMNS",
-    "KINDS",
-    "LOWER_IS_BETTER",
-    "METRICS",
-    "SEGMENTATION_METRICS",
-    "THRESHOLD",
-    "UNLABELLED",
-    "Bin",
-    "Calibration",
-    "ClassCurves",
-    "Estimate",
-    "Line",
-    "NonInferiority",
-    "PairedAUROC",
-    "accuracy",
-    "all_metrics",
-    "auprc",
-    "auroc",
-    "calibration",
-    "confusion",
-    "curves",
-    "delong",
-    "delong_paired",
-    "headline",
-    "intervals",
-    "metrics",
-    "non_inferior",
-    "overlap",
-    "paired_difference",
-    "per_class",
-    "primary",
-    "ratio_interval",
-    "segmentation_log_loss",
-    "wilson",
-]
+from ttl.stats.bootstrap import NonInferiority as NonInferiority
+from ttl.stats.bootstrap import intervals as intervals
+from ttl.stats.bootstrap import non_inferior as non_inferior
+from ttl.stats.bootstrap import paired_difference as paired_difference
+from ttl.stats.calibration import Bin as Bin
+from ttl.stats.calibration import Calibration as Calibration
+from ttl.stats.calibration import calibration as calibration
+from ttl.stats.curves import ClassCurves as ClassCurves
+from ttl.stats.curves import Line as Line
+from ttl.stats.curves import curves as curves
+from ttl.stats.delong import PairedAUROC as PairedAUROC
+from ttl.stats.delong import delong as delong
+from ttl.stats.delong import delong_paired as delong_paired
+from ttl.stats.kinds import KINDS as KINDS
+from ttl.stats.kinds import LOWER_IS_BETTER as LOWER_IS_BETTER
+from ttl.stats.kinds import accuracy as accuracy
+from ttl.stats.kinds import all_metrics as all_metrics
+from ttl.stats.kinds import auprc as auprc
+from ttl.stats.kinds import auroc as auroc
+from ttl.stats.kinds import confusion as confusion
+from ttl.stats.kinds import headline as headline
+from ttl.stats.kinds import metrics as metrics
+from ttl.stats.kinds import per_class as per_class
+from ttl.stats.kinds import primary as primary
+from ttl.stats.mask_overlap import COLUMNS as COLUMNS
+from ttl.stats.mask_overlap import UNLABELLED as UNLABELLED
+from ttl.stats.mask_overlap import overlap as overlap
+from ttl.stats.ratio import ratio_interval as ratio_interval
+from ttl.stats.resampling import wilson as wilson
+from ttl.stats.scoring import ALL_METRICS as ALL_METRICS
+from ttl.stats.scoring import METRICS as METRICS
+from ttl.stats.scoring import THRESHOLD as THRESHOLD
+from ttl.stats.segmentation import SEGMENTATION_METRICS as SEGMENTATION_METRICS
+from ttl.stats.segmentation import segmentation_log_loss as segmentation_log_loss
+from ttl.words.estimate import Estimate as Estimate

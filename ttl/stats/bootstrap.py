@@ -28,7 +28,7 @@ def intervals(
     """Metrics with their percentile bootstrap intervals.
 
     Samples are redrawn within their class; with groups (patients), whole groups are, within those that hold the same
-    classes: images of one patient aren't independent, and intervals that take them for it are too narrow. Resamples in
+    classes: images of one patient aren't independent, and intervals that treat them so are too narrow. Resamples in
     which a metric is undefined are left out; a class with one sample (one group) never varies.
 
     Args:
@@ -36,14 +36,14 @@ def intervals(
         labels: as `metrics` takes them; several a sample (`multilabel`, `segmentation`) make no strata.
         predicted: as `metrics` takes them.
         names: of `all_metrics(kind)`; None takes `headline(kind)`.
-        groups: the group of each sample; None takes each for its own.
-        resamples: Bootstrap resamples.
-        seed: Of the resampling; the same labels and seed give the same resamples.
-        confidence: Of the interval, in (0, 1).
+        groups: the group (patient) of each sample, redrawn whole; None makes each its own.
+        resamples: how many.
+        seed: of the resampling; the same labels and seed give the same resamples.
+        confidence: of the interval, in (0, 1).
 
     Raises:
-        UsageError: The kind, a name, a shape, `resamples` or `confidence` makes no sense.
-        DataError: A prediction is not finite, or a label is outside the classes.
+        UsageError: the kind, a name, a shape, `resamples` or `confidence` makes no sense.
+        DataError: a prediction is not finite, or a label is outside the classes.
     """
     check_bootstrap(resamples, confidence)
     score = scorer(kind, labels, predicted, names)
@@ -67,22 +67,9 @@ def paired_difference(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> Estimate:
-    """A metric of `a` minus that of `b`, two models on the same samples, both scored on each resample.
+    """A metric of `a` minus that of `b`, two models' predictions of the same samples, both scored on each resample.
 
-    Args:
-        metric: One of `all_metrics(kind)`.
-        kind: one of `KINDS`.
-        labels: as `metrics` takes them.
-        a: predictions, as `metrics` takes them.
-        b: predictions, as `metrics` takes them.
-        groups: the group (patient) of each sample, redrawn whole; None takes each for its own.
-        resamples: Bootstrap resamples.
-        seed: Of the resampling.
-        confidence: Of the interval, in (0, 1).
-
-    Raises:
-        UsageError: The metric, the kind, a shape, `resamples` or `confidence` makes no sense.
-        DataError: A prediction is not finite, or a label is outside the classes.
+    The metric is one of `all_metrics(kind)`; for all else see `intervals`.
     """
     check_bootstrap(resamples, confidence)
     first, second = (scorer(kind, labels, predicted, (metric,)) for predicted in (a, b))
@@ -100,7 +87,6 @@ class NonInferiority:
     """Whether `a` is shown to be worse than `b` by less than a margin.
 
     Attributes:
-        metric: what both were scored by.
         difference: the metric of `a` minus that of `b`, with its interval.
         margin: the largest loss that doesn't matter.
     """
@@ -116,11 +102,6 @@ class NonInferiority:
             return self.difference.ci_high < self.margin
         return self.difference.ci_low > -self.margin
 
-    def to_json(self) -> dict[str, object]:
-        """All of it as JSON values."""
-        difference = self.difference.to_json()
-        return {"metric": self.metric, "difference": difference, "margin": self.margin, "shown": self.shown}
-
 
 def non_inferior(
     metric: str,
@@ -135,25 +116,14 @@ def non_inferior(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> NonInferiority:
-    """Test whether `a` is worse than `b` by less than `margin`, on the same samples. See `paired_difference`.
+    """Test whether `a` is worse than the reference `b` by less than `margin`, on the same samples.
 
-    A two-sided 95 % interval makes it a one-sided test at 2.5 %.
-
-    Args:
-        metric: One of `all_metrics(kind)`.
-        kind: one of `KINDS`.
-        labels: as `metrics` takes them.
-        a: predictions, as `metrics` takes them.
-        b: predictions of the reference.
-        margin: Positive, in the metric's own unit (0.01 of AUPRC or Dice; mm or pixels of `hd95`).
-        groups: the group (patient) of each sample, redrawn whole; None takes each for its own.
-        resamples: Bootstrap resamples.
-        seed: Of the resampling.
-        confidence: Of the interval, in (0, 1).
+    A two-sided 95 % interval makes it a one-sided test at 2.5 %. The margin is in the metric's own unit (0.01 of AUPRC
+    or Dice; mm or pixels of `hd95`); for all else see `paired_difference`.
 
     Raises:
-        UsageError: The margin isn't positive, or what `paired_difference` raises.
-        DataError: A prediction is not finite, or a label is outside the classes.
+        UsageError: the margin isn't positive, or as of `intervals`.
+        DataError: as of `intervals`.
     """
     if not margin > 0:
         raise UsageError(f"margin must be above 0, not {margin}.")

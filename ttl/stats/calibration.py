@@ -1,4 +1,4 @@
-"""How often what is said with some confidence is right: reliability in bins of equal counts (fractions in 0..1)."""
+"""How often a decision of some confidence is right: reliability in bins of equal counts (fractions in 0..1)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ttl.stats.kinds import classified
-from ttl.stats.resampling import Array
-from ttl.stats.wilson import wilson
+from ttl.stats.resampling import Array, wilson
 from ttl.words.estimate import Estimate
 
 BINS = 10
@@ -19,13 +18,9 @@ HISTOGRAM_BINS = 10
 
 @dataclass(frozen=True)
 class Bin:
-    """Samples of like confidence.
+    """`n` samples of like confidence: from `low` to `high`, `confidence` on average.
 
     Attributes:
-        n: how many.
-        low: the lowest confidence among them.
-        high: the highest.
-        confidence: the mean.
         accuracy: the share that is right, with its 95% Wilson interval.
     """
 
@@ -52,15 +47,15 @@ class Calibration:
 
 
 def calibration(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Calibration:
-    """The confidence in what is said, against how often it is right.
+    """The confidence of decisions, against how often they are right.
 
-    Confidence is the probability of the most probable class; in `multilabel` that of what is said of a label, present
-    or absent, all known labels of all samples taken together. Bins hold equally many samples, 10 or as many as leave
-    20 to each; equal confidences are not torn apart.
+    Confidence is the probability of the most probable class; in `multilabel` that of each label's decision, present or
+    absent, all known labels of all samples taken together. Bins hold equally many samples, 10 or as many as leave 20
+    to each; equal confidences are not torn apart.
 
     Args:
         kind: `binary`, `multiclass` or `multilabel`.
-        labels: `(n,)`; `(n, classes)` for `multilabel`, where -1 is unknown and left out.
+        labels: as `metrics` takes them.
         probabilities: `(n, classes)`.
 
     Raises:
@@ -74,14 +69,14 @@ def calibration(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) 
 
 
 def _bins(sure: Array, right: npt.NDArray[np.bool_]) -> tuple[Bin, ...]:
+    if not len(sure):
+        return ()
     order = np.argsort(sure, kind="stable")
     sure, right = sure[order], right[order]
     wanted = min(BINS, max(1, len(sure) // SMALLEST_BIN))
     last = np.linspace(0, len(sure), wanted + 1).round().astype(np.int64)[1:] - 1
-    ends = np.unique(np.searchsorted(sure, sure[last], side="right")) if len(sure) else np.zeros(0, np.int64)
-    starts = [0, *ends[:-1].tolist()]
-    return tuple(_bin(sure[start:end], right[start:end]) for start, end in zip(starts, ends.tolist(), strict=False))
-
-
-def _bin(sure: Array, right: npt.NDArray[np.bool_]) -> Bin:
-    return Bin(len(sure), float(sure[0]), float(sure[-1]), float(sure.mean()), wilson(int(right.sum()), len(right)))
+    ends = np.unique(np.searchsorted(sure, sure[last], side="right"))[:-1]
+    return tuple(
+        Bin(len(part), float(part[0]), float(part[-1]), float(part.mean()), wilson(int(hits.sum()), len(hits)))
+        for part, hits in zip(np.split(sure, ends), np.split(right, ends), strict=True)
+    )

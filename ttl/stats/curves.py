@@ -10,24 +10,20 @@ import numpy.typing as npt
 
 from ttl.stats.bootstrap import intervals
 from ttl.stats.kinds import classified
-from ttl.stats.resampling import Array
-from ttl.stats.scoring import Marks
-from ttl.stats.wilson import wilson
+from ttl.stats.resampling import Array, wilson
+from ttl.stats.scoring import THRESHOLD, Scorer
 from ttl.words.estimate import Estimate
 
-THRESHOLD = 0.5
 MOST_POINTS = 200
 MOST_CLASSES = 6
 
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """A curve, point by point; all shares are fractions.
+    """A curve of `(points,)` fractions, rising or level in `x`.
 
     Attributes:
-        x: `(points,)`, rising or level.
-        y: `(points,)`.
-        thresholds: `(points,)`: from this probability on an image counts as positive; inf where none does.
+        thresholds: from this probability on an image counts as positive; inf where none does.
     """
 
     x: Array
@@ -37,19 +33,14 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class ClassCurves:
-    """One class against the rest.
+    """One class, by its index, against the rest: with bootstrap intervals (95%) of the areas and Wilson's of shares.
 
     Attributes:
-        label: index of the class.
-        positives: samples that are of it.
-        negatives: samples that are known not to be.
-        auroc: with its 95% bootstrap interval.
-        auprc: average precision, with its 95% bootstrap interval.
+        positives: samples that are of it; negatives are those of which it is known that they aren't.
         roc: false positive rate and sensitivity.
         precision_recall: recall and precision.
-        sensitivity: where probabilities from 0.5 on count as positive, with its 95% Wilson interval.
-        specificity: there, likewise.
-        precision: there, likewise; nan where nothing is called positive.
+        sensitivity: where probabilities from `THRESHOLD` on count as positive, as the two after it.
+        precision: nan where nothing is called positive.
     """
 
     label: int
@@ -79,9 +70,9 @@ def curves(
 
     Args:
         kind: `binary`, `multiclass` or `multilabel`.
-        labels: `(n,)`; `(n, classes)` for `multilabel`.
+        labels: as `metrics` takes them.
         probabilities: `(n, classes)`.
-        groups: the group (patient) of each sample, redrawn whole for the intervals; None takes each for its own.
+        groups: as `intervals` takes them.
         seed: of the resampling.
 
     Raises:
@@ -93,18 +84,14 @@ def curves(
     candidates = [1] if kind == "binary" else range(scored.classes)
     defined = [label for label in candidates if 0 < positives[label] < scored.known[:, label].sum()]
     defined.sort(key=lambda label: -int(positives[label]))
-    return tuple(
-        _of_class(label, scored.known[:, label], scored.positive[:, label], scored.scores[:, label], groups, seed)
-        for label in sorted(defined[:MOST_CLASSES])
-    )
+    return tuple(_of_class(scored, label, groups, seed) for label in sorted(defined[:MOST_CLASSES]))
 
 
-def _of_class(
-    label: int, known: Marks, positive: Marks, scores: Array, groups: Sequence[str] | None, seed: int
-) -> ClassCurves:
+def _of_class(scored: Scorer, label: int, groups: Sequence[str] | None, seed: int) -> ClassCurves:
     from sklearn.metrics import precision_recall_curve, roc_curve
 
-    truth, given = positive[known], scores[known]
+    known = scored.known[:, label]
+    truth, given = scored.positive[known, label], scored.scores[known, label]
     own = None if groups is None else [groups[i] for i in np.flatnonzero(known).tolist()]
     pairs = np.column_stack([1 - given, given])
     figures = intervals("binary", truth, pairs, names=("auroc", "auprc"), groups=own, seed=seed)
@@ -130,10 +117,6 @@ def shortened(line: Line, most: int = MOST_POINTS) -> Line:
     """The line through at most `most` of its points, evenly spread along its length, both ends among them.
 
     No point that is left out lies farther along the line from its neighbours than a `most`th of the whole length.
-
-    Args:
-        line: of shares.
-        most: at least 2.
     """
     if len(line.x) <= most:
         return line

@@ -13,6 +13,7 @@ from ttl.stats.resampling import Array
 from ttl.words.estimate import Estimate
 
 Z95 = 1.959963984540054
+UNDEFINED = Estimate(math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ def delong(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Estimate:
     """
     truth, values = _checked(labels, scores)
     if truth.all() or not truth.any():
-        return Estimate(math.nan, math.nan, math.nan)
+        return UNDEFINED
     (area,), cover = _areas(truth, values[None])
-    error = _root(float(cover[0, 0]))
+    error = math.sqrt(cover[0, 0])
     if math.isnan(error) or error == 0 or not 0 < area < 1:
         return Estimate(float(area), math.nan, math.nan)
     logit, step = math.log(area / (1 - area)), Z95 * error / (area * (1 - area))
@@ -57,24 +58,15 @@ def delong(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Estimate:
 
 
 def delong_paired(labels: npt.ArrayLike, a: npt.ArrayLike, b: npt.ArrayLike) -> PairedAUROC:
-    """Compare the AUROCs of two models on the same samples.
-
-    Args:
-        labels: `(n,)` 0 or 1.
-        a: `(n,)` scores.
-        b: `(n,)` scores.
-
-    Raises:
-        UsageError: shapes that don't fit.
-        DataError: a label that is neither, or a score that isn't finite.
-    """
+    """Compare the AUROCs of two models by their scores `(n,)` of the same samples; arguments and errors of `delong`."""
     truth, first = _checked(labels, a)
     _, second = _checked(labels, b)
     if truth.all() or not truth.any():
-        return PairedAUROC(Estimate(math.nan, math.nan, math.nan), math.nan, math.nan)
+        return PairedAUROC(UNDEFINED, math.nan, math.nan)
     areas, cover = _areas(truth, np.stack([first, second]))
     value = float(areas[0] - areas[1])
-    error = _root(float(cover[0, 0] + cover[1, 1] - 2 * cover[0, 1]))
+    # Rounding may take a variance of 0 below it; what is nan stays so.
+    error = float(np.sqrt(np.maximum(0.0, cover[0, 0] + cover[1, 1] - 2 * cover[0, 1])))
     if error == 0 and value == 0 and not math.isnan(cover[0, 0]):
         return PairedAUROC(Estimate(0.0, 0.0, 0.0), math.nan, 1.0)
     if math.isnan(error) or error == 0:
@@ -86,34 +78,21 @@ def delong_paired(labels: npt.ArrayLike, a: npt.ArrayLike, b: npt.ArrayLike) -> 
 
 def _areas(truth: npt.NDArray[np.bool_], scores: Array) -> tuple[Array, Array]:
     """AUROCs `(models,)` and their covariances `(models, models)` for `scores` `(models, n)`."""
+    from scipy.stats import rankdata  # half a second to import
+
     positives, negatives = int(truth.sum()), int((~truth).sum())
-    above = np.empty((len(scores), positives))  # of each positive: the share of negatives that it beats
-    below = np.empty((len(scores), negatives))  # of each negative: the share of positives that beat it
-    for row, values in enumerate(scores):
-        ranks = _midranks(values)
-        above[row] = (ranks[truth] - _midranks(values[truth])) / negatives
-        below[row] = 1 - (ranks[~truth] - _midranks(values[~truth])) / positives
+    ranks = rankdata(scores, axis=1)
+    # Of each positive the share of negatives that it beats, and of each negative the share of positives that beat it.
+    above = (ranks[:, truth] - rankdata(scores[:, truth], axis=1)) / negatives
+    below = 1 - (ranks[:, ~truth] - rankdata(scores[:, ~truth], axis=1)) / positives
     spread = _covariance(above) / positives + _covariance(below) / negatives
     return above.mean(axis=1), spread
-
-
-def _root(variance: float) -> float:
-    """The standard error; rounding may take a variance of 0 below it."""
-    return math.nan if math.isnan(variance) else math.sqrt(max(0.0, variance))
 
 
 def _covariance(rows: Array) -> Array:
     if rows.shape[1] < 2:
         return np.full((len(rows), len(rows)), np.nan)
     return np.atleast_2d(np.cov(rows))
-
-
-def _midranks(values: Array) -> Array:
-    """Ranks from 1; equal values share the middle of theirs."""
-    _, group, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    middle: Array = (ends - (counts - 1) / 2)[group.reshape(-1)]
-    return middle
 
 
 def _checked(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[npt.NDArray[np.bool_], Array]:

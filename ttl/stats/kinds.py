@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -12,57 +10,55 @@ import numpy.typing as npt
 from ttl.errors import UsageError
 from ttl.stats.label_scoring import LabelScorer
 from ttl.stats.resampling import Array, Labels
-from ttl.stats.scoring import ALL_METRICS, METRICS, Scorer
-from ttl.stats.segmentation import SEGMENTATION_METRICS, SegmentationScorer
+from ttl.stats.scoring import Scorer
+from ttl.stats.segmentation import SegmentationScorer
 
 LOWER_IS_BETTER = ("ece", "hd95")
 
-
-class Scoring(Protocol):
-    """One set of predictions, ready to be scored under many weightings of its samples.
-
-    Attributes:
-        names: the metrics.
-        labels: `(n,)`, which makes the strata of a resampling, or `(n, classes)`, which makes none.
-    """
-
-    names: tuple[str, ...]
-    labels: Labels
-
-    def __call__(self, weights: Array) -> dict[str, Array]:
-        """Metric name -> `(resamples,)`, for `weights` `(resamples, n)`: how often each sample was drawn."""
-
-    def per_class(self) -> dict[str, Array]:
-        """Name -> `(classes,)`; nan where undefined."""
-
-
-@dataclass(frozen=True)
-class _Kind:
-    """How one kind of task is scored.
-
-    Attributes:
-        every: its metrics.
-        headline: those reported while training, the one that decides first.
-        scorer: of labels, predictions and names.
-    """
-
-    every: tuple[str, ...]
-    headline: tuple[str, ...]
-    scorer: Callable[[npt.ArrayLike, npt.ArrayLike, Sequence[str]], Scoring]
-
-
-SCORERS: dict[str, type[Scorer]] = {"binary": Scorer, "multiclass": Scorer, "multilabel": LabelScorer}
-"""Of the kinds whose predictions are probabilities of classes."""
-
-
-def _classifier(kind: str) -> _Kind:
-    return _Kind(ALL_METRICS, METRICS, lambda labels, predicted, names: SCORERS[kind](kind, labels, predicted, names))
-
-
-_KINDS = {kind: _classifier(kind) for kind in SCORERS} | {
-    "segmentation": _Kind(SEGMENTATION_METRICS, ("dice", "jaccard"), SegmentationScorer)
+SCORERS: dict[str, type[Scorer] | type[SegmentationScorer]] = {
+    "binary": Scorer,
+    "multiclass": Scorer,
+    "multilabel": LabelScorer,
+    "segmentation": SegmentationScorer,
 }
-KINDS = tuple(_KINDS)
+KINDS = tuple(SCORERS)
+
+
+def _scorer_of(kind: str) -> type[Scorer] | type[SegmentationScorer]:
+    if kind not in SCORERS:
+        raise UsageError(f"there are no metrics for kind {kind!r}; choose one of {', '.join(KINDS)}.")
+    return SCORERS[kind]
+
+
+def all_metrics(kind: str) -> tuple[str, ...]:
+    """Every metric of a kind of task.
+
+    Raises:
+        UsageError: no such kind.
+    """
+    return _scorer_of(kind).every
+
+
+def headline(kind: str) -> tuple[str, ...]:
+    """The metrics that are reported while training, and unless more is asked for; errors as of `all_metrics`."""
+    return _scorer_of(kind).headline
+
+
+def primary(kind: str) -> str:
+    """The metric that points are compared by; errors as of `all_metrics`."""
+    return headline(kind)[0]
+
+
+def scorer(
+    kind: str, labels: npt.ArrayLike, predicted: npt.ArrayLike, names: Iterable[str] | None = None
+) -> Scorer | SegmentationScorer:
+    """The scorer of one set of predictions; arguments and errors as of `metrics`."""
+    made = _scorer_of(kind)
+    wanted = made.headline if names is None else tuple(names)
+    strangers = [name for name in wanted if name not in made.every]
+    if strangers:
+        raise UsageError(f"metric {strangers[0]!r} is unknown; choose one of {', '.join(made.every)}.")
+    return made(kind, labels, predicted, wanted)
 
 
 def classified(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Scorer:
@@ -72,75 +68,12 @@ def classified(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -
         UsageError: another kind, or shapes that don't fit.
         DataError: a probability is not finite, or a label is outside the classes.
     """
-    if kind not in SCORERS:
-        raise UsageError(f"predictions of kind {kind!r} are no probabilities of classes; choose {', '.join(SCORERS)}.")
-    return SCORERS[kind](kind, labels, probabilities, ())
-
-
-def all_metrics(kind: str) -> tuple[str, ...]:
-    """Every metric of a kind of task.
-
-    Raises:
-        UsageError: no such kind.
-    """
-    return _known(kind).every
-
-
-def headline(kind: str) -> tuple[str, ...]:
-    """The metrics that are reported while training, and unless more is asked for.
-
-    Raises:
-        UsageError: no such kind.
-    """
-    return _known(kind).headline
-
-
-def primary(kind: str) -> str:
-    """The metric that points are compared by.
-
-    Raises:
-        UsageError: no such kind.
-    """
-    return _known(kind).headline[0]
-
-
-def scorer(kind: str, labels: npt.ArrayLike, predicted: npt.ArrayLike, names: Iterable[str] | None = None) -> Scoring:
-    """The scorer of one set of predictions. See `metrics`.
-
-    Raises:
-        UsageError: no such kind or metric, or shapes that don't fit.
-        DataError: a prediction is not finite, or a label is outside the classes.
-    """
-    known = _known(kind)
-    wanted = known.headline if names is None else tuple(names)
-    unknown = [name for name in wanted if name not in known.every]
-    if unknown:
-        raise UsageError(f"metric {unknown[0]!r} is unknown; choose one of {', '.join(known.every)}.")
-    return known.scorer(labels, predicted, wanted)
-
-
-def _known(kind: str) -> _Kind:
-    if kind not in _KINDS:
-        raise UsageError(f"there are no metrics for kind {kind!r}; choose one of {', '.join(_KINDS)}.")
-    return _KINDS[kind]
-
-
-def per_class(kind: str, labels: npt.ArrayLike, predicted: npt.ArrayLike) -> dict[str, Array]:
-    """Figures of each class: name -> `(classes,)`, nan where undefined.
-
-    Of a classifier AUPRC, AUROC, recall, precision and support (its positives); in `segmentation` every metric and
-    support (the images whose truth holds the class), the background included.
-
-    Args:
-        kind: one of `KINDS`.
-        labels: as `metrics` takes them.
-        predicted: as `metrics` takes them.
-
-    Raises:
-        UsageError: no such kind, or shapes that don't fit.
-        DataError: a prediction is not finite, or a label is outside the classes.
-    """
-    return scorer(kind, labels, predicted).per_class()
+    classifiers = {name: made for name, made in SCORERS.items() if issubclass(made, Scorer)}
+    if kind not in classifiers:
+        raise UsageError(
+            f"predictions of kind {kind!r} are no probabilities of classes; choose {', '.join(classifiers)}."
+        )
+    return classifiers[kind](kind, labels, probabilities, ())
 
 
 def metrics(
@@ -159,8 +92,8 @@ def metrics(
         UsageError: no such kind or metric, or shapes that don't fit.
         DataError: a prediction is not finite, or a label is outside the classes.
     """
-    found = scorer(kind, labels, predicted, names)
-    return {name: float(values[0]) for name, values in found(np.ones((1, len(found.labels)))).items()}
+    score = scorer(kind, labels, predicted, names)
+    return {name: float(values[0]) for name, values in score(np.ones((1, len(score.labels)))).items()}
 
 
 def auprc(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
@@ -176,3 +109,22 @@ def auroc(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> flo
 def accuracy(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
     """The share of samples whose most probable class is their label. See `metrics`."""
     return metrics(kind, labels, probabilities, ("accuracy",))["accuracy"]
+
+
+def per_class(kind: str, labels: npt.ArrayLike, predicted: npt.ArrayLike) -> dict[str, Array]:
+    """Figures of each class: name -> `(classes,)`, nan where undefined; arguments and errors as of `metrics`.
+
+    Of a classifier AUPRC, AUROC, recall, precision and support (its positives); in `segmentation` every metric and
+    support (the images whose truth holds the class), the background included.
+    """
+    return scorer(kind, labels, predicted).per_class()
+
+
+def confusion(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Labels:
+    """Counts by truth (rows) and decision (columns); arguments and errors as of `classified`.
+
+    Returns:
+        `(classes, classes)`, the most probable class being the decision; in `multilabel` `(classes, 2, 2)`, of absent
+        and present, a probability from 0.5 on being decided as present, and labels that are unknown not counted.
+    """
+    return classified(kind, labels, probabilities).confusion()

@@ -13,9 +13,7 @@ import numpy.typing as npt
 
 from ttl.errors import UsageError
 from ttl.stats.resampling import Array, Labels
-from ttl.stats.scoring import Marks, Scorer, binned, check_values, counted, mean_of_defined, ratio
-
-POSITIVE_FROM = 0.5
+from ttl.stats.scoring import THRESHOLD, Marks, Scorer, binned, check_values, counted, mean_of_defined, ratio
 
 
 class LabelScorer(Scorer):
@@ -23,32 +21,32 @@ class LabelScorer(Scorer):
 
     @staticmethod
     def checked(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> tuple[Labels, Array]:
-        """Labels and probabilities as arrays that fit each other; errors as of the class."""
-        found, scores = np.asarray(labels, np.int64), np.asarray(probabilities, np.float64)
-        if scores.ndim != 2 or found.shape != scores.shape or not scores.shape[1]:
-            raise UsageError(f"labels {found.shape} and probabilities {scores.shape} must both be (n, classes).")
-        check_values(found, scores, -1, 1)
-        return found, scores
+        """See `Scorer`."""
+        truth, scores = np.asarray(labels, np.int64), np.asarray(probabilities, np.float64)
+        if scores.ndim != 2 or truth.shape != scores.shape or not scores.shape[1]:
+            raise UsageError(f"labels {truth.shape} and probabilities {scores.shape} must both be (n, classes).")
+        check_values(truth, scores, -1, 1)
+        return truth, scores
 
     def confidence(self) -> tuple[Array, Marks, float]:
         """See `Scorer`: the decisions are those on all known labels of all samples."""
-        sure = np.maximum(self.scores, 1 - self.scores)
-        return sure[self.known], (self.guessed == self.positive)[self.known], POSITIVE_FROM
+        return self._sure[self.known], (self.guessed == self.positive)[self.known], THRESHOLD
 
     def confusion(self) -> Labels:
         """`(classes, 2, 2)`: of each class, known labels by truth (rows) and decision (columns), absent first."""
         decided = self.guessed.astype(np.int64)
         return np.stack([counted(self.labels[k, c], decided[k, c], 2) for c, k in enumerate(self.known.T)])
 
-    def _wanted(self) -> list[int]:
+    def _averaged(self) -> list[int]:
         return list(range(self.classes))
 
-    def _known_if_some_are_not(self, column: int) -> Marks | None:
-        known: Marks = self.known[:, column]
-        return known
-
     def _by_class(self) -> tuple[Marks, Marks, Marks]:
-        return self.labels >= 0, self.labels == 1, self.scores >= POSITIVE_FROM
+        return self.labels >= 0, self.labels == 1, self.scores >= THRESHOLD
+
+    @cached_property
+    def _sure(self) -> Array:
+        """`(n, classes)`: the probability of what is decided."""
+        return np.maximum(self.scores, 1 - self.scores)
 
     @cached_property
     def _right(self) -> Array:
@@ -62,14 +60,13 @@ class LabelScorer(Scorer):
     @cached_property
     def _gaps(self) -> list[tuple[Array, Array]]:
         """See `Scorer`: for each class by itself, so that two errors don't cancel."""
-        sure = np.maximum(self.scores, 1 - self.scores)
-        return [binned(sure[:, c], self._right[:, c], self.known[:, c]) for c in range(self.classes)]
+        return [binned(self._sure[:, c], self._right[:, c], self.known[:, c]) for c in range(self.classes)]
 
     def _accuracy(self, weights: Array) -> Array:
         return mean_of_defined(ratio(weights @ self._right, weights @ self._known).T)
 
     def _balanced_accuracy(self, weights: Array) -> Array:
-        hits, misses, alarms = (weights @ marks for marks in self._outcomes)
+        hits, misses, alarms = weights @ self._outcomes
         negatives = weights @ self._known - hits - misses
         recalls = (ratio(hits, hits + misses) + ratio(negatives - alarms, negatives)) / 2
         return mean_of_defined(recalls.T)

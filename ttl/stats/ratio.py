@@ -35,12 +35,12 @@ def ratio_interval(
     Args:
         a: for each process `(rounds,)` positive times.
         b: as many; `a[p][i]` and `b[p][i]` are of one round of one process.
-        resamples: Bootstrap resamples.
-        seed: Of the resampling.
-        confidence: Of the interval, in (0, 1).
+        resamples: how many.
+        seed: of the resampling.
+        confidence: of the interval, in (0, 1).
 
     Raises:
-        UsageError: The lengths differ, a time is not positive, or `resamples` or `confidence` makes no sense.
+        UsageError: the lengths differ, a time is not positive, or `resamples` or `confidence` makes no sense.
     """
     check_bootstrap(resamples, confidence)
     times = [times for times in _paired(a, b) if times.size]
@@ -74,9 +74,7 @@ def _paired(a: Sequence[npt.ArrayLike], b: Sequence[npt.ArrayLike]) -> list[Arra
     shapes = [np.shape(rounds) for rounds in a], [np.shape(rounds) for rounds in b]
     if shapes[0] != shapes[1] or any(len(shape) != 1 for shape in shapes[0]):
         raise UsageError(f"times of shapes {shapes[0]} and {shapes[1]} can't be paired; give one a round of each.")
-    pairs = [
-        np.stack([np.asarray(one, np.float64), np.asarray(other, np.float64)]) for one, other in zip(a, b, strict=True)
-    ]
+    pairs = [np.array(pair, np.float64) for pair in zip(a, b, strict=True)]
     smallest = min((pair.min() for pair in pairs if pair.size), default=1.0)
     if not smallest > 0:
         raise UsageError(f"times must be positive, and the smallest is {smallest}; drop the failed rounds.")

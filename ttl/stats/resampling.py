@@ -1,9 +1,10 @@
-"""A figure with its confidence interval, and the resampling that gives it."""
+"""A figure with its confidence interval, and the resampling that gives it; shares have a formula."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -26,12 +27,22 @@ def estimate(value: float, drawn: Array, confidence: float) -> Estimate:
     return Estimate(value, float(low), float(high))
 
 
-def check_bootstrap(resamples: int, confidence: float) -> None:
-    """Refuse what makes no sense.
+def wilson(hits: int, n: int, confidence: float = 0.95) -> Estimate:
+    """The share of `hits` in `n`, with its score interval (Wilson 1927): within 0..1, and not empty at its ends.
 
-    Raises:
-        UsageError: no resamples, or a confidence outside (0, 1).
+    Of no samples nothing is known, and all three figures are nan. The confidence lies in (0, 1).
     """
+    if not n:
+        return Estimate(math.nan, math.nan, math.nan)
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share = hits / n
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return Estimate(share, max(0.0, middle - half), min(1.0, middle + half))
+
+
+def check_bootstrap(resamples: int, confidence: float) -> None:
+    """Refuse no resamples, and a confidence outside (0, 1), with a UsageError."""
     if resamples < 1:
         raise UsageError(f"resamples must be at least 1, not {resamples}.")
     if not 0 < confidence < 1:

@@ -9,12 +9,13 @@ the images in which truth or prediction hold it; the pooled ones add up the pixe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ttl.errors import DataError, UsageError
-from ttl.stats.masks import COLUMNS
+from ttl.stats.mask_overlap import COLUMNS
 from ttl.stats.resampling import Array, Labels
 from ttl.stats.scoring import mean_of_defined, ratio
 
@@ -24,17 +25,18 @@ SEGMENTATION_METRICS = ("dice", "jaccard", "dice_pooled", "jaccard_pooled", "hd9
 class SegmentationScorer:
     """Metrics of one set of segmented images under integer weights of the images.
 
-    Args:
-        labels: `(n, classes)`: whether the image holds the class; they make no strata, and are only counted.
-        predicted: `(n, classes, 5)`, of `overlap`.
-        names: of `SEGMENTATION_METRICS`.
+    Labels are `(n, classes)`, whether the image holds the class: they make no strata, and are only counted. Predictions
+    are `(n, classes, 5)`, of `overlap`.
 
     Raises:
         UsageError: shapes that don't fit.
         DataError: a count that isn't finite, or one below 0.
     """
 
-    def __init__(self, labels: npt.ArrayLike, predicted: npt.ArrayLike, names: Sequence[str]) -> None:
+    every: ClassVar[tuple[str, ...]] = SEGMENTATION_METRICS
+    headline: ClassVar[tuple[str, ...]] = ("dice", "jaccard")
+
+    def __init__(self, kind: str, labels: npt.ArrayLike, predicted: npt.ArrayLike, names: Sequence[str]) -> None:
         self.names = tuple(names)
         self.labels: Labels = np.asarray(labels, np.int64)
         counts = _checked(predicted)
@@ -66,11 +68,10 @@ class SegmentationScorer:
 def segmentation_log_loss(predicted: npt.ArrayLike) -> float:
     """The mean over all labelled pixels of minus the natural log of the probability given to the truth.
 
+    It is nan where nothing is labelled, or a probability was nan.
+
     Args:
         predicted: `(n, classes, 5)`, of `overlap`.
-
-    Returns:
-        nan where nothing is labelled, or a probability was nan.
 
     Raises:
         UsageError: another shape.

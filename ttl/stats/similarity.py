@@ -1,4 +1,4 @@
-"""How alike two sets of features are: CCA, SVCCA and linear CKA. Knows arrays, no networks.
+"""How alike two sets of features are: CCA and SVCCA. Knows arrays, no networks.
 
 Correlations lie in [0, 1]. Computed in float64, on the device of the features.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -27,13 +26,11 @@ class Correlations:
     Attributes:
         coefficients: `(..., k)` float64, descending; 0 beyond the rank.
         rank: `(...)` int64: how many directions both sets have.
-        expected: `(...)` float64: the mean that independent features of these sizes have, from chance alone.
         dropped: `(2, ...)` int64: constant channels left out, of the first and the second set.
     """
 
     coefficients: Tensor
     rank: Tensor
-    expected: Tensor
     dropped: Tensor
 
     @property
@@ -41,28 +38,9 @@ class Correlations:
         """`(...)`: the mean correlation, over the directions that both sets have; nan where there are none."""
         return self.coefficients.sum(-1) / self.rank
 
-    @property
-    def beyond_chance(self) -> Tensor:
-        """`(...)`: how far the mean is from what independent features have (0) to identical ones (1)."""
-        return (self.mean - self.expected) / (1 - self.expected)
-
 
 def cca(x: Tensor, y: Tensor) -> Correlations:
-    """Canonical correlation analysis (Hotelling 1936): the correlations that no invertible linear map changes.
-
-    Example:
-        >>> import torch
-        >>> x = torch.randn(1000, 5, generator=torch.Generator().manual_seed(0))
-        >>> round(float(cca(x, x @ torch.eye(5).flip(0) * 3 + 1).mean), 6)
-        1.0
-
-    Args:
-        x: `(..., n_samples, d_x)` of any float type; leading dimensions are a batch.
-        y: `(..., n_samples, d_y)`, of the same samples.
-
-    Raises:
-        UsageError: the shapes don't match, values aren't finite, or there are fewer than 10 samples a dimension.
-    """
+    """Canonical correlations (Hotelling 1936), which no invertible linear map changes; see `svcca`."""
     return svcca(x, y, keep=1.0)
 
 
@@ -81,16 +59,12 @@ def svcca(x: Tensor, y: Tensor, *, keep: float = 0.99) -> Correlations:
     if not 0 < keep <= 1:
         raise UsageError(f"keep is {keep}: give the share of the variance to keep, above 0 and at most 1")
     x, y = _checked(x, y)
-    n = x.shape[-2]
     x, y = x - x.mean(-2, keepdim=True), y - y.mean(-2, keepdim=True)
     whiten_x, rank_x, dead_x = _whitening(x, keep)
     whiten_y, rank_y, dead_y = _whitening(y, keep)
-    cross = whiten_x.mT @ (x.mT @ y / (n - 1)) @ whiten_y
+    cross = whiten_x.mT @ (x.mT @ y / (x.shape[-2] - 1)) @ whiten_y
     coefficients = torch.linalg.svdvals(cross).clamp(max=1.0)
-    rank = torch.minimum(rank_x, rank_y)
-    sizes = zip(rank_x.flatten().tolist(), rank_y.flatten().tolist(), strict=True)
-    expected = torch.tensor([mean_of_independent(n, a, b) for a, b in sizes], dtype=torch.float64, device=x.device)
-    return Correlations(coefficients, rank, expected.reshape(rank.shape), torch.stack([dead_x, dead_y]))
+    return Correlations(coefficients, torch.minimum(rank_x, rank_y), torch.stack([dead_x, dead_y]))
 
 
 def _whitening(centred: Tensor, keep: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -111,29 +85,6 @@ def _whitening(centred: Tensor, keep: float) -> tuple[Tensor, Tensor, Tensor]:
     return vectors * scales[..., None, :], kept.sum(-1), dead.sum(-1)
 
 
-def linear_cka(x: Tensor, y: Tensor) -> Tensor:
-    """Linear centred kernel alignment (Kornblith et al., ICML 2019, section 3).
-
-    Invariant to rotations and one scale, not to every linear map; needs no more samples than dimensions.
-
-    Args:
-        x: `(..., n_samples, d_x)`.
-        y: `(..., n_samples, d_y)`, of the same samples.
-
-    Returns:
-        `(...)` float64 in [0, 1]; nan where a set is constant.
-
-    Raises:
-        UsageError: the shapes don't match or values aren't finite.
-    """
-    x, y = _checked(x, y, samples_per_dimension=0)
-    x, y = x - x.mean(-2, keepdim=True), y - y.mean(-2, keepdim=True)
-
-    across, first, second = (torch.linalg.matrix_norm(a.mT @ b) for a, b in ((x, y), (x, x), (y, y)))
-    alignment: Tensor = across**2 / (first * second)
-    return alignment
-
-
 def draws(
     before: Tensor, after: Tensor, *, patches: int, channels: int, n_draws: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
@@ -146,7 +97,7 @@ def draws(
         before: `(n, c, h, w)`.
         after: `(n, c, h, w)`, of the same images.
         patches: positions a draw.
-        channels: channels a draw; all where the map has fewer.
+        channels: of a draw; all where the map has fewer.
         n_draws: how often.
         generator: on the CPU.
 
@@ -172,51 +123,17 @@ def draws(
     return torch.stack(first), torch.stack(second)
 
 
-@lru_cache(maxsize=4096)
-def mean_of_independent(n: int, d_x: int, d_y: int) -> float:
-    """The mean canonical correlation of independent Gaussian features, which few samples make large.
-
-    From the limiting distribution of the squared correlations (Wachter, Annals of Statistics 8, 1980), for d / n
-    held fixed; within 0.01 of a simulation from ten dimensions on.
-
-    Args:
-        n: samples.
-        d_x: dimensions of the one.
-        d_y: dimensions of the other.
-
-    Returns:
-        a number in [0, 1]; nan for no dimensions.
-    """
-    if min(d_x, d_y) < 1 or n < 2:
-        return math.nan
-    low, high = (min(1.0, d / (n - 1)) for d in sorted((d_x, d_y)))
-    if high == 1:
-        return 1.0
-    centre, spread = math.sqrt(low * (1 - high)), math.sqrt(high * (1 - low))
-    least, most = (centre - spread) ** 2, min(1.0, (centre + spread) ** 2)
-    # x = middle + half * sin(t) takes the square roots at both ends out of the integrand.
-    t = (torch.arange(2000, dtype=torch.float64) + 0.5) / 2000 * math.pi - math.pi / 2
-    middle, half = (least + most) / 2, (most - least) / 2
-    squared = (middle + half * t.sin()).clamp(1e-300, 1 - 1e-12)
-    density = (half * t.cos()) ** 2 / (2 * math.pi * low * squared * (1 - squared))
-    certain = max(0.0, low + high - 1) / low
-    weight = float(density.sum()) * math.pi / 2000
-    mean = float((density * squared.sqrt()).sum()) * math.pi / 2000
-    # The mass of the two parts is one but for the step of the sum.
-    return certain + (1 - certain) * mean / weight
-
-
-def _checked(x: Tensor, y: Tensor, samples_per_dimension: int = SAMPLES_PER_DIMENSION) -> tuple[Tensor, Tensor]:
+def _checked(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     if x.ndim < 2 or y.ndim < 2 or x.shape[:-1] != y.shape[:-1]:
         raise UsageError(
             f"Features of shapes {tuple(x.shape)} and {tuple(y.shape)} aren't of the same samples: give "
             "(..., n_samples, d_x) and (..., n_samples, d_y)"
         )
     n, widest = x.shape[-2], max(x.shape[-1], y.shape[-1])
-    if n < samples_per_dimension * widest:
+    if n < SAMPLES_PER_DIMENSION * widest:
         raise UsageError(
             f"{n} samples are too few for {widest} dimensions, where chance alone correlates: give at least "
-            f"{samples_per_dimension * widest}, or at most {n // samples_per_dimension} dimensions"
+            f"{SAMPLES_PER_DIMENSION * widest}, or at most {n // SAMPLES_PER_DIMENSION} dimensions"
         )
     if not (torch.isfinite(x).all() and torch.isfinite(y).all()):
         raise UsageError("Features hold values that aren't finite: leave those samples out")

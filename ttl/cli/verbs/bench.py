@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from platform import python_version
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ttl import __version__
 from ttl.cli.command import Json, print_json, verb
+from ttl.cli.flags import size_given
 from ttl.cli.tables import latency_table
 from ttl.errors import ExportError, UsageError
+from ttl.words.sides import ImageSize, parsed
 
 if TYPE_CHECKING:
     from ttl.cost.bench import Bench
@@ -49,17 +53,23 @@ def bench(
         bool, typer.Option("--compiled/--no-compiled", help="Of a run folder: time torch.compile, too.")
     ] = True,
     image_size: Annotated[
-        int | None,
-        typer.Option(help="Side of the images, for files that leave it open. [default: the crops' of the run]"),
+        str | None,
+        typer.Option(
+            metavar="SIDE|HxW",
+            help="Size of the images, for files that leave it open. [default: that of the run's crops]",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Time models in turns, in several fresh processes, with ratios and their 95 % intervals."""
+    from importlib.metadata import version
+
     from ttl.cost.bench import bench as measure
     from ttl.cost.latency import latency_rows
     from ttl.stats import ratio_interval
 
-    subjects, side = _subjects(models, compiled=compiled, image_size=image_size)
+    size = size_given(image_size, parsed)
+    subjects = _subjects(models, compiled=compiled, is_sized=size is not None)
     timed = measure(
         subjects,
         batches=batch or [1],
@@ -68,22 +78,21 @@ def bench(
         processes=processes,
         seconds=seconds,
         device=device,
-        image_size=side,
+        image_size=size or _size_of([subject.path for subject in subjects if not subject.loader]),
         tell=lambda text: typer.echo(text, err=True),
     )
     names = [subject.name for subject in subjects]
     rows = latency_rows(timed, reference=names[-1] if len(set(names)) > 1 else None, ratio=ratio_interval)
+    versions = {"ttl": __version__, "python": python_version(), **{name: version(name) for name in RECORDED}}
     if as_json:
-        measured = {"versions": _versions(), "settled": timed.warm, "cut_short": timed.cut_short}
+        measured = {"versions": versions, "settled": timed.warm, "cut_short": timed.cut_short}
         print_json(asdict(timed.conditions) | measured | {"rows": [asdict(row) for row in rows]})
-        return
-    for line in _head(timed, rows):
-        typer.echo(line)
-    typer.echo(latency_table(rows))
+    else:
+        typer.echo("\n".join([*_head(timed, rows, versions), "", latency_table(rows)]))
 
 
-def _subjects(paths: Sequence[Path], *, compiled: bool, image_size: int | None) -> tuple[Sequence[Subject], int | None]:
-    """What is timed, and the side of images for files that leave it open."""
+def _subjects(paths: Sequence[Path], *, compiled: bool, is_sized: bool) -> Sequence[Subject]:
+    """What is timed."""
     from ttl.cost.subject import Subject
     from ttl.export.digest import check_digests
 
@@ -91,36 +100,26 @@ def _subjects(paths: Sequence[Path], *, compiled: bool, image_size: int | None) 
     if not folders:
         for path in paths:
             check_digests(path)
-        return [Subject(str(path), path) for path in dict.fromkeys(paths)], image_size or _side(paths)
-    if len(paths) > 1 or image_size:
+        return [Subject(str(path), path) for path in dict.fromkeys(paths)]
+    if len(paths) > 1 or is_sized:
         raise UsageError(f"{folders[0]} is a run folder: give it alone, without --image-size; or name ONNX files.")
     from ttl.run.timed_files import subjects_of
 
-    subjects = subjects_of(folders[0], compiled=compiled)
-    return subjects, _side([subject.path for subject in subjects if not subject.loader])
+    return subjects_of(folders[0], compiled=compiled)
 
 
-def _side(files: Sequence[Path]) -> int | None:
+def _size_of(files: Sequence[Path]) -> ImageSize | None:
     """What files that take images of any size are timed at: the crops that they were trained on, of one size."""
     from ttl.export.contract import read_contract
 
-    sides = set()
+    sizes = set()
     for path in files:
         with suppress(ExportError):  # a file of somebody else's
-            sides |= {*read_contract(path).sides}
-    return sides.pop() if len(sides) == 1 else None
+            sizes.add(read_contract(path).sides)
+    return sizes.pop() if len(sizes) == 1 else None
 
 
-def _versions() -> dict[str, str]:
-    import platform
-    from importlib.metadata import version
-
-    from ttl import __version__
-
-    return {"ttl": __version__, "python": platform.python_version()} | {name: version(name) for name in RECORDED}
-
-
-def _head(timed: Bench, rows: Sequence[Latency]) -> list[str]:
+def _head(timed: Bench, rows: Sequence[Latency], versions: dict[str, str]) -> list[str]:
     """What it was measured on and how; a line for each thing that makes the figures worth less."""
     conditions, machine = timed.conditions, timed.conditions.hardware
     on = f"{machine.cpu}, {machine.cores} cores" + (f", {machine.gpu}" if machine.gpu else "")
@@ -129,12 +128,12 @@ def _head(timed: Bench, rows: Sequence[Latency]) -> list[str]:
         on += f"; load average {loads[0]} before, {loads[1]} after"
     counts = sorted({row.runs for row in rows if not row.failed})
     runs = "-".join(dict.fromkeys(str(count) for count in (counts[:1] + counts[-1:])))
-    versions = ", ".join(f"{name} {version}" for name, version in _versions().items())
-    lines = [on, f"{versions}; {runs} runs of each, in {timed.processes} fresh processes"]
+    listed = ", ".join(f"{name} {of}" for name, of in versions.items())
+    lines = [on, f"{listed}; {runs} runs of each, in {timed.processes} fresh processes"]
     if conditions.busy:
         lines.append("Warning: others were computing when timing began. Time it again on an idle machine.")
     if not timed.warm:
         lines.append("Warning: times had not settled when timing began: give more --seconds, or free the machine.")
     if timed.cut_short:
         lines.append(f"Stopped before {timed.runs} runs of each by --seconds: percentiles that need more are left out.")
-    return [*lines, ""]
+    return lines

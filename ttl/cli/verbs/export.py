@@ -17,10 +17,7 @@ if TYPE_CHECKING:
     from ttl.run.events import Event
 
 
-@verb(
-    "checked ONNX files of a fine-tuned model",
-    example="ttl export ttl-run --precision fp32 --precision int8",
-)
+@verb("checked ONNX files of a fine-tuned model", example="ttl export ttl-run --precision fp32 --precision int8")
 @with_options(ExportConfig)
 def export(
     source: Annotated[Path, typer.Argument(metavar="RUN|BUNDLE", help="A run folder, or a trial's folder.")],
@@ -45,15 +42,14 @@ def export(
     if as_json:
         print_json([to_json(file) for file in files])
     else:
-        for file in passed:
-            typer.echo(f"\n{file.file}\n{checks_table(file.checks or ())}")
-        typer.echo(f"\n{files_table(files)}")
+        checked = [f"\n{file.file}\n{checks_table(file.checks or ())}" for file in passed]
+        typer.echo("\n".join([*checked, f"\n{files_table(files)}"]))
     if len(passed) < len(files):
         failed = [file for file in files if file.state != "passed"]
-        reasons = "; ".join(f"{file.file} {file.state}: {(file.why or '').rstrip('.')}" for file in failed)
-        raise ExportError(f"{reasons}.")
+        reasons = (f"{file.file} {file.state}: {(file.why or '').rstrip('.')}" for file in failed)
+        raise ExportError(f"{'; '.join(reasons)}.")
     if not as_json:
-        folder = out if out and not out.suffix else (out.parent if out else source)
+        folder = out.parent if out and out.suffix else out or source
         onnx = [str(folder / file.file) for file in passed if file.file.endswith(".onnx")]
         timed = [] if options.embed_preprocessing else [f"ttl bench {' '.join(onnx)}"]
         show_next(f"ttl predict {onnx[0]} IMAGE", *timed)

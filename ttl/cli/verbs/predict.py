@@ -30,44 +30,42 @@ def predict(
 
     onnx_model = OnnxModel(model)
     paths = find_images(images)
-    if onnx_model.contract.per_pixel:
-        _draw(onnx_model, paths, images, out, as_json)
-        return
-    predicted = dict(_predicted(onnx_model, paths))
-    chosen = {path: max(shares, key=shares.__getitem__) for path, shares in predicted.items()}
-    if as_json:
-        print_json(
-            [{"image": str(path), "class": chosen[path], "probabilities": predicted[path]} for path in predicted]
-        )
-        return
     width = max(len(str(path)) for path in paths)
-    for path, shares in predicted.items():
-        words = "  ".join(f"{name} {value:.4f}" for name, value in shares.items())
-        typer.echo(f"{path!s:<{width}}  {chosen[path]}  ({words})")
+    look = _masks(onnx_model, paths, images, out) if onnx_model.contract.per_pixel else _classes(onnx_model, paths)
+    rows = []
+    for row, words in look:
+        rows.append(row)
+        if not as_json:
+            typer.echo(f"{row['image']:<{width}}  {words}")
+    if as_json:
+        print_json(rows)
+    elif onnx_model.contract.per_pixel:
+        typer.echo(f"Masks are in {out / 'masks'}, the images with their outlines in {out / 'overlays'}.")
 
 
-def _predicted(model: OnnxModel, paths: Sequence[Path]) -> Iterator[tuple[Path, dict[str, float]]]:
-    """Each image with the probabilities of its classes; so many are open at a time as are predicted together."""
+Row = tuple[dict[str, object], str]
+"""The result of an image: as JSON, and in words."""
+
+
+def _masks(model: OnnxModel, paths: Sequence[Path], root: Path, out: Path) -> Iterator[Row]:
+    from ttl.deliver.pictures.predicted_masks import draw_masks
+
+    for row in draw_masks(model, paths, root, out):
+        shares = "  ".join(f"{name} {share:.1%}" for name, share in row["shares"].items())
+        yield dict(row), f"{shares}  {row['mask']}"
+
+
+def _classes(model: OnnxModel, paths: Sequence[Path]) -> Iterator[Row]:
+    """So many images are open at a time as are predicted together."""
     from ttl.data import open_image
 
+    predicted: dict[Path, list[float]] = {}
     for start in range(0, len(paths), TOGETHER):
         chunk = paths[start : start + TOGETHER]
         rows = model.predict_images([open_image(path, model.contract.decoding.window) for path in chunk])
-        for path, row in zip(chunk, rows, strict=True):
-            yield path, dict(zip(model.contract.class_names, row.tolist(), strict=True))
-
-
-def _draw(model: OnnxModel, paths: Sequence[Path], root: Path, out: Path, as_json: bool) -> None:
-    """Masks and overlays as files, and a line each."""
-    from ttl.deliver.pictures.predicted_masks import draw_masks
-
-    width, drawn = max(len(str(path)) for path in paths), []
-    for row in draw_masks(model, paths, root, out):
-        drawn.append(row)
-        if not as_json:
-            shares = "  ".join(f"{name} {share:.1%}" for name, share in row["shares"].items())
-            typer.echo(f"{row['image']:<{width}}  {shares}  {row['mask']}")
-    if as_json:
-        print_json(drawn)
-    else:
-        typer.echo(f"Masks are in {out / 'masks'}, the images with their outlines in {out / 'overlays'}.")
+        predicted |= dict(zip(chunk, rows.tolist(), strict=True))
+    for path, row in predicted.items():
+        shares = dict(zip(model.contract.class_names, row, strict=True))
+        chosen = max(shares, key=shares.__getitem__)
+        words = "  ".join(f"{name} {value:.4f}" for name, value in shares.items())
+        yield {"image": str(path), "class": chosen, "probabilities": shares}, f"{chosen}  ({words})"

@@ -1,19 +1,21 @@
-"""`ttl report`."""
+"""`ttl report` and `ttl check`: the page of a run folder, and whether its files are whole."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ttl.cli.command import Json, verb
+from ttl.cli.command import Json, print_json, verb
+from ttl.cli.tables import states_table
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, finished or not.")]
 
 
 @verb("build report.html anew; its tables as CSV or JSON", example="ttl report ttl-run --csv tables")
 def report(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, finished or not.")],
+    run: Run,
     csv: Annotated[
         Path | None,
         typer.Option(
@@ -32,12 +34,27 @@ def report(
     """
     from ttl.report import read_tables, write_csv, write_report
 
-    written = [write_report(run)]
-    tables = read_tables(run) if csv or as_json else ()
-    if csv:
-        written += write_csv(tables, csv)
+    page, tables = write_report(run), read_tables(run) if csv or as_json else ()
+    written = [page, *(write_csv(tables, csv) if csv else ())]
     if as_json:
-        typer.echo(json.dumps({"tables": [table.to_json() for table in tables]}, indent=1, allow_nan=False))
-        return
-    for path in written:
-        typer.echo(f"{path}")
+        print_json({"tables": [table.to_json() for table in tables]})
+    else:
+        typer.echo("\n".join(map(str, written)))
+
+
+@verb("whether every file of a run folder is whole", example="ttl check ttl-run")
+def check(run: Run, as_json: Json = False) -> None:
+    """Say of every file of a run folder whether it is what was written. Changes nothing.
+
+    The exit status is 1 where a file is damaged or missing.
+    """
+    from ttl.run import check as check_run
+    from ttl.typed import to_json
+
+    files = check_run(run)
+    if as_json:
+        print_json([to_json(file) for file in files])
+    else:
+        typer.echo(states_table(files))
+    if any(file.state in ("damaged", "missing") for file in files):
+        raise typer.Exit(1)

@@ -1,15 +1,16 @@
-"""`ttl run`, `ttl search` and `ttl demo`: the whole job, the half of it that chooses, and the job on built-in data."""
+"""The verbs that train: `ttl run`, `ttl search` and `ttl demo`, and `ttl finetune` at one point."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ttl.cli.command import Json, print_json, show_next, verb
 from ttl.cli.flags import command_of, with_options
-from ttl.cli.tables import candidates_table, latency_table
+from ttl.cli.help import Command
+from ttl.cli.tables import candidates_table, latency_table, metrics
 from ttl.config import RunConfig
 from ttl.typed import to_json
 
@@ -39,8 +40,7 @@ def search(options: RunConfig, as_json: Json = False) -> None:
     if as_json:
         print_json({**to_json(report.search), "chosen": to_json(report.chosen)})
         return
-    typer.echo(candidates_table(report))
-    typer.echo(f"Chosen: {report.search.reason}.")
+    typer.echo(f"{candidates_table(report)}\nChosen: {report.search.reason}.")
     show_next(command_of("run", options), f"ttl report {finished.folder}")
 
 
@@ -74,16 +74,55 @@ def _conclude(finished: Finished, as_json: bool) -> None:
         return
     from ttl.report import summary
 
-    typer.echo(f"\n{candidates_table(report)}\n")
-    typer.echo(latency_table(report.latency))
-    for sentence in summary(report):
-        typer.echo(f"\n{sentence}")
+    model, full = folder / "model.onnx", folder / "full.onnx"
+    paragraphs = [f"\n{candidates_table(report)}", latency_table(report.latency), *summary(report)]
     if not finished.trained:
-        typer.echo("\nNothing was trained: every fine-tune was in the run folder already.")
-    typer.echo(f"\n{folder / 'model.onnx'}   the chosen model, checked against PyTorch")
-    typer.echo(f"{folder / 'full.onnx'}    the whole network, fine-tuned the same way")
+        paragraphs.append("Nothing was trained: every fine-tune was in the run folder already.")
+    typer.echo("\n\n".join(paragraphs))
+    typer.echo(f"\n{model}   the chosen model, checked against PyTorch")
+    typer.echo(f"{full}    the whole network, fine-tuned the same way")
     typer.echo(f"{folder / 'report.html'}  why this point; open it in a browser")
-    show_next(
-        f"ttl predict {folder / 'model.onnx'} IMAGE",
-        f"ttl bench {folder / 'model.onnx'} {folder / 'full.onnx'}",
-    )
+    show_next(f"ttl predict {model} IMAGE", f"ttl bench {model} {full}")
+
+
+class _WithRecipes(Command):
+    """A command whose help ends with the table of recipes."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """The recipes, a line each with its source, then the example."""
+        from ttl.finetune.recipes import RECIPES
+
+        with formatter.section("Recipes"):
+            formatter.write_dl([(row.name, f"{row.summary} ({row.source})") for row in RECIPES.values()])
+        super().format_epilog(ctx, formatter)
+
+
+@verb(
+    "fine-tune at one truncation point",
+    example="ttl finetune xray/ --model resnet50 --cut layer3.5 --recipe bn",
+    cls=_WithRecipes,
+)
+@with_options(RunConfig, leave_out=("search", "candidates", "judging", "workers"))
+def finetune(
+    options: RunConfig,
+    cut: Annotated[str, typer.Option(help="A point's name, its index from 1, or full.")] = "full",
+    as_json: Json = False,
+) -> None:
+    """Fine-tune at one truncation point."""
+    from ttl.cli.console import watching
+    from ttl.run import finetune as tune
+
+    with watching(as_json) as watch:
+        tuned = tune(options, cut, watch=watch)
+    record, spread = tuned.record, tuned.runs.spread
+    if as_json:
+        content = to_json(record)
+        del content["predictions"]  # as long as the data
+        print_json(content | {"folder": str(tuned.folder)} | ({"spread": to_json(spread)} if spread else {}))
+        return
+    which = f" of seed {record.seed}" if spread else ""
+    for split, words, figures in (("val", "validation", record.val), ("test", "test", record.test)):
+        table = metrics(figures, spread, split, record.distance_unit)
+        typer.echo(f"{record.cut}, {words}{which} (95 % interval):\n{table}")
+    typer.echo("\n".join([*record.notes, f"Saved in {tuned.folder}"]))
+    show_next(f"ttl export {tuned.folder}")

@@ -11,21 +11,12 @@ Weights = npt.NDArray[np.float64]
 
 
 def class_weights(labels: Labels, classes: int) -> Weights:
-    """`(classes,)` weights that make every class count alike: inverse to its frequency, 1 on average over samples.
-
-    Args:
-        labels: `(n,)` of the training samples.
-        classes: how many there are; one that isn't there weighs 1.
-    """
+    """`(classes,)` weights that make every class of the labels `(n,)` count alike, see `inverse_frequency`."""
     return inverse_frequency(np.bincount(labels, minlength=classes))
 
 
 def positive_weights(labels: Labels) -> Weights:
-    """`(classes,)` negatives over positives of each class, so that both count alike; 1 where either isn't there.
-
-    Args:
-        labels: `(n, classes)` of 1, 0 and -1, of the training samples.
-    """
+    """`(classes,)` negatives over positives of each class of the labels `(n, classes)`; 1 where either isn't there."""
     positives, negatives = (labels == 1).sum(0), (labels == 0).sum(0)
     return np.where((positives > 0) & (negatives > 0), negatives / np.maximum(positives, 1), 1.0)
 
@@ -38,17 +29,14 @@ def inverse_frequency(counts: Labels) -> Weights:
 
 def draws_of_classes(labels: Labels, classes: int) -> Weights:
     """`(n,)`: how often to draw each sample `(n,)` so that every class is seen alike; sums to 1."""
-    return _shares(class_weights(labels, classes)[labels])
+    weights = class_weights(labels, classes)[labels]
+    return np.asarray(weights / weights.sum())
 
 
 def draws_of_labels(labels: Labels) -> Weights:
     """`(n,)`: how often to draw each sample `(n, classes)`: for the rarest of its positive classes, or as a negative;
     sums to 1."""
-    rarity = 1 / np.maximum((labels == 1).sum(0), 1)
-    bare = 1 / max(1, int((~(labels == 1).any(1)).sum()))
-    return _shares(np.where((labels == 1).any(1), np.where(labels == 1, rarity, 0).max(1), bare))
-
-
-def _shares(weights: Weights) -> Weights:
-    shares: Weights = weights / weights.sum()
-    return shares
+    has = labels == 1
+    rarity, bare = 1 / np.maximum(has.sum(0), 1), 1 / max(1, int((~has.any(1)).sum()))
+    weights = np.where(has.any(1), np.where(has, rarity, 0).max(1), bare)
+    return np.asarray(weights / weights.sum())

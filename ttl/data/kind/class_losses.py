@@ -4,35 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from ttl.data.task import MISSING
 
 
-def _per_head(
-    logits: torch.Tensor, labels: torch.Tensor, whole: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _per_head(logits: Tensor, labels: Tensor, batch_labels: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Of several heads `(n, heads, classes)`, each head's logits as samples of their own."""
+    whole = labels if batch_labels is None else batch_labels
     if logits.ndim == 2:
         return logits, labels, whole
-    labels, whole = (each.repeat_interleave(logits.shape[1], 0) for each in (labels, whole))
-    return logits.flatten(0, 1), labels, whole
+    heads = logits.shape[1]
+    return logits.flatten(0, 1), labels.repeat_interleave(heads, 0), whole.repeat_interleave(heads, 0)
 
 
 @dataclass(frozen=True)
 class ClassLoss:
-    """Cross-entropy of one class a sample.
+    """Cross-entropy of one class a sample."""
 
-    Attributes:
-        weights: `(classes,)`: what a sample of each class counts in the loss; None counts all alike.
-    """
+    weights: Tensor | None = None
+    """`(classes,)`: what a sample of each class counts in the loss; None counts all alike."""
 
-    weights: torch.Tensor | None = None
-
-    def loss(
-        self, logits: torch.Tensor, labels: torch.Tensor, batch_labels: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def loss(self, logits: Tensor, labels: Tensor, batch_labels: Tensor | None = None) -> Tensor:
         """The mean loss; of a part of a batch, its share of the batch's mean.
 
         Args:
@@ -40,27 +34,21 @@ class ClassLoss:
             labels: `(n,)` int64 classes.
             batch_labels: of the whole batch that `labels` are a part of: the parts' losses sum to the batch's.
         """
-        logits, labels, whole = _per_head(logits, labels, labels if batch_labels is None else batch_labels)
+        logits, labels, whole = _per_head(logits, labels, batch_labels)
         total = F.cross_entropy(logits, labels, weight=self.weights, reduction="sum")
         return total / (len(whole) if self.weights is None else self.weights[whole].sum())
 
 
 @dataclass(frozen=True)
 class LabelLoss:
-    """Binary cross-entropy of each label by itself, over what is known.
+    """Binary cross-entropy of each label by itself, over those that aren't missing."""
 
-    Attributes:
-        weights: `(classes,)`: what a positive of each class counts in the loss; None counts all alike.
-    """
+    weights: Tensor | None = None
+    """`(classes,)`: what a positive of each class counts in the loss; None counts all alike."""
 
-    weights: torch.Tensor | None = None
-
-    def loss(
-        self, logits: torch.Tensor, labels: torch.Tensor, batch_labels: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def loss(self, logits: Tensor, labels: Tensor, batch_labels: Tensor | None = None) -> Tensor:
         """See `ClassLoss`; labels are `(n, classes)` of 0, 1 and `MISSING`."""
-        logits, labels, whole = _per_head(logits, labels, labels if batch_labels is None else batch_labels)
-        known = labels != MISSING
+        logits, labels, whole = _per_head(logits, labels, batch_labels)
         targets = labels.clamp(min=0).to(logits.dtype)
         each = F.binary_cross_entropy_with_logits(logits, targets, pos_weight=self.weights, reduction="none")
-        return (each * known).sum() / (whole != MISSING).sum().clamp(min=1)
+        return (each * (labels != MISSING)).sum() / (whole != MISSING).sum().clamp(min=1)

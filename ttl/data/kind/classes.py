@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -13,15 +14,15 @@ from ttl.data.cache import decode
 from ttl.data.decoded import Images, Split
 from ttl.data.kind.balance import class_weights, draws_of_classes
 from ttl.data.kind.class_losses import ClassLoss
-from ttl.data.kind.kind import Decided, Kind, Objective, Rows
+from ttl.data.kind.kind import Decided, Device, Kind, Objective, Rows
 from ttl.data.modality.normalise import Normalise
+from ttl.data.records import Records
 from ttl.data.task import SPLITS, Labels, Samples, class_counts
 from ttl.errors import DataError
 from ttl.words.counts import counted, listed
 from ttl.words.sides import Sides
 
-BATCH = 64
-"""Images predicted at a time."""
+BATCH = 64  # images predicted at a time
 
 
 class Classes(Kind):
@@ -29,6 +30,7 @@ class Classes(Kind):
 
     margin = 0.01
     one_class_each = True
+    fewest_classes: ClassVar[int] = 2
 
     def outputs(self, classes: int) -> int:
         """One a class."""
@@ -38,35 +40,38 @@ class Classes(Kind):
         """The classes share out the probability."""
         return "softmax"
 
-    def check_counts(self, name: str, class_names: Sequence[str], labels: Labels) -> None:
-        """See `Kind`."""
-        if len(class_names) < 2:
-            raise DataError(f"{name} has {counted(len(class_names), 'class')}: at least two are needed.")
-        check_images_per_class(name, class_names, labels)
+    def check_counts(self, records: Records) -> None:
+        """See `Kind`: every class can be in every split."""
+        counts = class_counts(records.class_names, records.labels)
+        if len(counts) < self.fewest_classes:
+            raise DataError(f"{records.name} has {counted(len(counts), 'class')}: at least two are needed.")
+        small = {label: count for label, count in counts.items() if count < len(SPLITS)}
+        if small:
+            what = listed(f"{label} ({counted(count, 'image')})" for label, count in small.items())
+            raise DataError(
+                f"{records.name} has classes with too few images, {what}: at least {len(SPLITS)} are needed, one "
+                "for each of train, val and test; add images, or remove the class."
+            )
 
-    def check_splits(
-        self, name: str, class_names: Sequence[str], labels: Labels, splits: Sequence[str]
-    ) -> tuple[str, ...]:
+    def check_splits(self, records: Records, splits: Sequence[str]) -> tuple[str, ...]:
         """See `Kind`: every class is in every split."""
-        where = np.array(splits)
+        places = {(split, label) for split, label in zip(splits, records.labels.tolist(), strict=True)}
         for split in SPLITS:
-            present = set(labels[where == split].tolist())
-            absent = [label for label in range(len(class_names)) if label not in present]
-            if absent:
-                found = listed(other for other in SPLITS if ((where == other) & (labels == absent[0])).any())
-                raise DataError(
-                    f"The class {class_names[absent[0]]!r} of {name} is in {found} but not in {split}: every split "
-                    "needs images of every class; move some, remove the class, or let the split be drawn."
-                )
+            for label, name in enumerate(records.class_names):
+                if (split, label) not in places:
+                    others = listed(other for other in SPLITS if (other, label) in places)
+                    raise DataError(
+                        f"The class {name!r} of {records.name} is in {others} but not in {split}: every split "
+                        "needs images of every class; move some, remove the class, or let the split be drawn."
+                    )
         return ()
 
     def decode(self, samples: Samples, *, sides: Sides, interpolation: str, cache_dir: Path | None, key: str) -> Images:
         """See `Kind`: resized to the network's input."""
-        return decode_images(samples, sides=sides, interpolation=interpolation, cache_dir=cache_dir, key=key)
+        pixels = decode(samples, image_size=sides, interpolation=interpolation, cache_dir=cache_dir, key=key)
+        return Images(pixels, samples.labels)
 
-    def objective(
-        self, split: Split, *, loss: str | None, balance: str, outputs: int, device: torch.device
-    ) -> Objective:
+    def objective(self, split: Split, *, loss: str | None, balance: str, outputs: int, device: Device) -> Objective:
         """See `Kind`."""
         if balance == "loss":
             weights = torch.from_numpy(class_weights(split.labels, outputs)).float().to(device)
@@ -83,10 +88,6 @@ class Classes(Kind):
         """Of each class, float64, in the logits' shape."""
         return logits.double().softmax(-1)
 
-    def by_head(self, rows: Rows) -> list[Rows]:
-        """See `Kind`."""
-        return [rows] if rows.ndim == 2 else list(rows.swapaxes(0, 1))
-
     def log_loss(self, labels: Labels, rows: Rows) -> float:
         """See `Kind`."""
         return mean_surprise(rows[np.arange(len(labels)), labels])
@@ -94,28 +95,6 @@ class Classes(Kind):
     def changed(self, rows: Rows, reference: Rows) -> Decided | None:
         """See `Kind`: images whose most probable class is another."""
         return Decided(int((rows.argmax(1) != reference.argmax(1)).sum()), len(rows))
-
-
-def check_images_per_class(name: str, class_names: Sequence[str], labels: Labels) -> None:
-    """Refuse classes that can't be in every split.
-
-    Raises:
-        DataError: there are some.
-    """
-    counts = dict(zip(class_names, class_counts(labels, len(class_names)), strict=True))
-    small = {label: count for label, count in counts.items() if count < len(SPLITS)}
-    if small:
-        what = listed(f"{label} ({counted(count, 'image')})" for label, count in small.items())
-        raise DataError(
-            f"{name} has classes with too few images, {what}: at least {len(SPLITS)} are needed, one "
-            "for each of train, val and test; add images, or remove the class."
-        )
-
-
-def decode_images(samples: Samples, *, sides: Sides, interpolation: str, cache_dir: Path | None, key: str) -> Images:
-    """A split of images with labels, resized to `sides`."""
-    pixels = decode(samples, image_size=sides, interpolation=interpolation, cache_dir=cache_dir, key=key)
-    return Images(pixels, samples.labels)
 
 
 def predict_images(kind: Classes, model: nn.Module, split: Split, normalise: Normalise) -> Rows:

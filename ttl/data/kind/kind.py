@@ -16,10 +16,12 @@ from torch import nn
 
 from ttl.data.decoded import Split
 from ttl.data.modality.normalise import Normalise
+from ttl.data.records import Records
 from ttl.data.task import Labels, Samples
-from ttl.stats import all_metrics, headline, primary
+from ttl.stats import all_metrics, primary
 from ttl.words.sides import Sides
 
+Device = torch.device
 Rows = npt.NDArray[np.float64]
 """Predictions as `ttl.stats` scores them, a row an image: what a row is, the kind says."""
 
@@ -28,12 +30,9 @@ class Loss(Protocol):
     """What a network's outputs are trained towards."""
 
     def loss(self, logits: torch.Tensor, targets: torch.Tensor, batch_labels: torch.Tensor) -> torch.Tensor:
-        """The share that a part has in the mean loss of its batch.
+        """The share that a part has in the mean loss of its batch, whose labels are `(batch, ...)`.
 
-        Args:
-            logits: of the part's `n` samples, of one head or of several: `(n, heads, ...)`.
-            targets: of the part, as `Split.taken` gives them.
-            batch_labels: `(batch, ...)`, of the whole batch that the part is of.
+        Logits are `(n, ...)`, or `(n, heads, ...)` of several heads; targets are as `Split.taken` gives them.
         """
 
 
@@ -62,7 +61,9 @@ class Kind(str):
 
     margin: ClassVar[float]
     """The loss in the primary metric that doesn't matter, unless the run says otherwise."""
-    one_class_each: ClassVar[bool]
+    row_axes: ClassVar[int] = 1
+    """Axes of a row of predictions."""
+    one_class_each: ClassVar[bool] = False
     """Whether each image has exactly one class, so that the counts of the classes add up to images."""
     per_pixel: ClassVar[bool] = False
     """Whether it is pixels that are classified, so that the network draws masks."""
@@ -71,11 +72,6 @@ class Kind(str):
     def primary(self) -> str:
         """The metric that points are compared by."""
         return primary(self)
-
-    @property
-    def headline(self) -> tuple[str, ...]:
-        """The metrics that are reported while training."""
-        return headline(self)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -96,7 +92,7 @@ class Kind(str):
         """What makes probabilities of so many logits: `softmax` over the outputs, or a `sigmoid` of each."""
 
     @abstractmethod
-    def check_counts(self, name: str, class_names: Sequence[str], labels: Labels) -> None:
+    def check_counts(self, records: Records) -> None:
         """Refuse a data set that can't be split.
 
         Raises:
@@ -104,29 +100,19 @@ class Kind(str):
         """
 
     @abstractmethod
-    def check_splits(
-        self, name: str, class_names: Sequence[str], labels: Labels, splits: Sequence[str]
-    ) -> tuple[str, ...]:
-        """Refuse a split that lacks what it needs; notes on what else it lacks.
+    def check_splits(self, records: Records, splits: Sequence[str]) -> tuple[str, ...]:
+        """Refuse splits that lack what they need; notes on what else they lack.
 
         Raises:
-            DataError: it does.
+            DataError: one does.
         """
 
     @abstractmethod
     def decode(self, samples: Samples, *, sides: Sides, interpolation: str, cache_dir: Path | None, key: str) -> Split:
-        """The split as it is learned from.
-
-        Args:
-            samples: of the split.
-            sides: of the network's input, in pixels.
-            interpolation: how images are resized, where they are.
-            cache_dir: of decoded images; None keeps them in memory.
-            key: the task's fingerprint.
-        """
+        """The split as it is learned from, where images are resized to `sides`; see `ttl.data.decode`."""
 
     def samples_per_epoch(self, samples: Samples, sides: Sides) -> int:
-        """How many samples an epoch shows, known before anything is decoded."""
+        """How many samples an epoch shows, from what there is before anything is decoded."""
         return len(samples)
 
     def distance_unit(self, samples: Samples) -> str:
@@ -134,17 +120,13 @@ class Kind(str):
         return ""
 
     @abstractmethod
-    def objective(
-        self, split: Split, *, loss: str | None, balance: str, outputs: int, device: torch.device
-    ) -> Objective:
+    def objective(self, split: Split, *, loss: str | None, balance: str, outputs: int, device: Device) -> Objective:
         """What to train towards.
 
         Args:
-            split: what is learned from.
             loss: by name, where the kind has several; None is its default.
             balance: what evens out rare classes: `none`, `loss` or `sampler`.
             outputs: of the network.
-            device: where it computes.
         """
 
     def loss_name(self, asked: str | None) -> str:
@@ -159,19 +141,18 @@ class Kind(str):
 
         Args:
             model: images to logits.
-            split: of this kind.
-            normalise: makes the network's input of pixels; says on which device.
-            divisor: what the sides of its images have to be multiples of.
+            normalise: makes the network's input; says on which device.
+            divisor: what the sides of that input have to be multiples of.
             with_distance: whether distances between edges are measured, too.
         """
 
-    @abstractmethod
     def by_head(self, rows: Rows) -> list[Rows]:
         """Predictions of several heads taken apart, one where there are no several."""
+        return [rows] if rows.ndim == self.row_axes + 1 else list(rows.swapaxes(0, 1))
 
     @abstractmethod
     def log_loss(self, labels: Labels, rows: Rows) -> float:
-        """The mean of minus the logarithm of what was given to the truth; nan where nothing is known."""
+        """The mean of minus the logarithm of what was given to the truth; nan where that is unknown of all."""
 
     @abstractmethod
     def changed(self, rows: Rows, reference: Rows) -> Decided | None:

@@ -1,4 +1,4 @@
-"""Images that may have several labels, each known or not: `multilabel`."""
+"""Images that may have several labels, each of them possibly unknown: `multilabel`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import torch
 from ttl.data.decoded import Split
 from ttl.data.kind.balance import draws_of_labels, positive_weights
 from ttl.data.kind.class_losses import LabelLoss
-from ttl.data.kind.classes import Classes, check_images_per_class, mean_surprise
-from ttl.data.kind.kind import Decided, Objective, Rows
+from ttl.data.kind.classes import Classes, mean_surprise
+from ttl.data.kind.kind import Decided, Device, Objective, Rows
+from ttl.data.records import Records
 from ttl.data.task import MISSING, Labels
 
 PRESENT_FROM = 0.5
@@ -21,24 +22,17 @@ class SeveralLabels(Classes):
     """Each label by itself: a row is the probability of each."""
 
     one_class_each = False
+    fewest_classes = 1
 
     def activation(self, outputs: int) -> str:
         """Each label has a probability of its own."""
         return "sigmoid"
 
-    def check_counts(self, name: str, class_names: Sequence[str], labels: Labels) -> None:
-        """See `Kind`: one label is enough."""
-        check_images_per_class(name, class_names, labels)
-
-    def check_splits(
-        self, name: str, class_names: Sequence[str], labels: Labels, splits: Sequence[str]
-    ) -> tuple[str, ...]:
+    def check_splits(self, records: Records, splits: Sequence[str]) -> tuple[str, ...]:
         """See `Kind`: a label that a split lacks is left out of that split's means."""
         return ()
 
-    def objective(
-        self, split: Split, *, loss: str | None, balance: str, outputs: int, device: torch.device
-    ) -> Objective:
+    def objective(self, split: Split, *, loss: str | None, balance: str, outputs: int, device: Device) -> Objective:
         """See `Kind`."""
         if balance == "loss":
             return Objective(LabelLoss(torch.from_numpy(positive_weights(split.labels)).float().to(device)))
@@ -49,7 +43,7 @@ class SeveralLabels(Classes):
         return logits.double().sigmoid()
 
     def log_loss(self, labels: Labels, rows: Rows) -> float:
-        """See `Kind`: over what is known."""
+        """See `Kind`: over the labels that aren't missing."""
         return mean_surprise(np.where(labels == 1, rows, 1 - rows)[labels != MISSING])
 
     def changed(self, rows: Rows, reference: Rows) -> Decided | None:

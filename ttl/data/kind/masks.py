@@ -12,16 +12,17 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from ttl.data.cache import decode_pairs
 from ttl.data.decoded import Split
 from ttl.data.kind.balance import draws_of_labels, inverse_frequency
-from ttl.data.kind.kind import Decided, Kind, Objective, Rows
+from ttl.data.kind.kind import Decided, Device, Kind, Objective, Rows
 from ttl.data.masked_images import Maps, MaskedImages, crops_over
 from ttl.data.modality.normalise import Normalise
 from ttl.data.modality.windows import segment
-from ttl.data.pairs import decode_pairs
+from ttl.data.records import Records
 from ttl.data.task import IGNORE, SPLITS, Labels, Samples
 from ttl.errors import DataError
-from ttl.stats import segmentation_log_loss
+from ttl.stats import headline, segmentation_log_loss
 from ttl.words.counts import counted, listed
 from ttl.words.sides import Sides
 
@@ -35,13 +36,13 @@ class PixelClasses(Kind):
     """
 
     margin = 0.02
-    one_class_each = False
+    row_axes = 2
     per_pixel = True
 
     @property
     def file_metrics(self) -> tuple[str, ...]:
         """Without distances between edges, which take their time and move with the masks."""
-        return self.headline
+        return headline(self)
 
     def outputs(self, classes: int) -> int:
         """One a class; of two classes the second one's alone."""
@@ -51,33 +52,31 @@ class PixelClasses(Kind):
         """One output is the foreground's."""
         return "sigmoid" if outputs == 1 else "softmax"
 
-    def check_counts(self, name: str, class_names: Sequence[str], labels: Labels) -> None:
+    def check_counts(self, records: Records) -> None:
         """See `Kind`."""
-        if len(labels) < len(SPLITS):
+        if len(records) < len(SPLITS):
             raise DataError(
-                f"{name} has {counted(len(labels), 'image')} with masks: at least {len(SPLITS)} are needed, one for "
-                "each of train, val and test."
+                f"{records.name} has {counted(len(records), 'image')} with masks: at least {len(SPLITS)} are needed, "
+                "one for each of train, val and test."
             )
 
-    def check_splits(
-        self, name: str, class_names: Sequence[str], labels: Labels, splits: Sequence[str]
-    ) -> tuple[str, ...]:
+    def check_splits(self, records: Records, splits: Sequence[str]) -> tuple[str, ...]:
         """See `Kind`: what isn't in train can't be learned; what others lack can only not be measured there."""
-        has, where = labels == 1, np.array(splits)
+        has, where = records.labels == 1, np.array(splits)
         notes = []
         for split in SPLITS:
-            if not (where == split).any():
+            if split not in splits:
                 raise DataError(
-                    f"{name} has no image in {split}: every split needs some; add images, or move some there."
+                    f"{records.name} has no image in {split}: every split needs some; add images, or move some there."
                 )
             absent = has.any(axis=0) & ~has[where == split].any(axis=0)
-            names = listed(label for label, lacks in zip(class_names, absent, strict=True) if lacks)
-            if absent.any() and split == "train":
+            names = listed(label for label, lacks in zip(records.class_names, absent, strict=True) if lacks)
+            if names and split == "train":
                 raise DataError(
-                    f"No mask in train of {name} has {names}, and others do: every class has to be in train; "
+                    f"No mask in train of {records.name} has {names}, and others do: every class has to be in train; "
                     "move some images, use more of them, or remove the class."
                 )
-            if absent.any():
+            if names:
                 notes.append(f"No mask in {split} has {names}.")
         return tuple(notes)
 
@@ -87,8 +86,8 @@ class PixelClasses(Kind):
         """See `Kind`: at their own size; `sides` is that of crops and windows."""
         pairs = decode_pairs(samples, cache_dir=cache_dir, key=key)
         rows = _spacing(samples)[samples.index].tolist()
-        known = [None if isnan(down) else (down, across) for down, across in rows]
-        return MaskedImages(pairs.pixels, pairs.masks, samples.labels, sides, known)
+        spacing = [None if isnan(down) else (down, across) for down, across in rows]
+        return MaskedImages(pairs.pixels, pairs.masks, samples.labels, sides, spacing)
 
     def samples_per_epoch(self, samples: Samples, sides: Sides) -> int:
         """See `Kind`: as many crops as cover the images."""
@@ -98,9 +97,7 @@ class PixelClasses(Kind):
         """See `Kind`."""
         return "px" if np.isnan(_spacing(samples)).any() else "mm"
 
-    def objective(
-        self, split: Split, *, loss: str | None, balance: str, outputs: int, device: torch.device
-    ) -> Objective:
+    def objective(self, split: Split, *, loss: str | None, balance: str, outputs: int, device: Device) -> Objective:
         """See `Kind`; a sampler draws images by the rarest class that they hold."""
         # smp takes a second to import, which no classifier needs.
         from ttl.data.kind.pixel_losses import PixelLoss
@@ -123,10 +120,6 @@ class PixelClasses(Kind):
         masked = _masked(split)
         return masked.overlaps(predicted_maps(model, masked, normalise, divisor=divisor), with_distance=with_distance)
 
-    def by_head(self, rows: Rows) -> list[Rows]:
-        """See `Kind`."""
-        return [rows] if rows.ndim == 3 else list(rows.swapaxes(0, 1))
-
     def log_loss(self, labels: Labels, rows: Rows) -> float:
         """See `Kind`."""
         return segmentation_log_loss(rows)
@@ -139,11 +132,7 @@ class PixelClasses(Kind):
 def predicted_maps(model: nn.Module, split: MaskedImages, normalise: Normalise, *, divisor: int) -> Iterator[Maps]:
     """The probability of each class at each pixel of each image, `(classes, h, w)` or `(heads, classes, h, w)`.
 
-    Args:
-        model: images to logits `(n, outputs, h, w)`, or `(n, heads, outputs, h, w)`; one output for two classes.
-        split: the images.
-        normalise: makes the network's input of pixels; says on which device.
-        divisor: what the sides of its images have to be multiples of.
+    The model gives logits `(n, outputs, h, w)`, or `(n, heads, outputs, h, w)`; one output for two classes.
     """
     model.to(normalise.device).eval()
     outputs: tuple[int, ...] = ()

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from segmentation_models_pytorch.losses import DiceLoss, SoftBCEWithLogitsLoss
-from torch import nn
+from torch.nn import functional as F
 
 from ttl.data.task import IGNORE
 
 
 @dataclass(frozen=True)
 class PixelLoss:
-    """The losses of segmentation_models_pytorch: `dice`, `ce` (of one output: binary) or their sum, `dice+ce`.
-
-    Attributes:
-        name: of the loss.
-        weights: `(classes,)`: what a pixel of each class counts in the cross-entropy; None counts all alike.
-    """
+    """The losses of segmentation_models_pytorch: `dice`, `ce` (of one output: binary) or their sum, `dice+ce`."""
 
     name: str
     weights: torch.Tensor | None = None
+    """`(classes,)`: what a pixel of each class counts in the cross-entropy; None counts all alike."""
 
     def loss(self, logits: torch.Tensor, targets: torch.Tensor, batch_labels: torch.Tensor) -> torch.Tensor:
         """The part's mean loss times its share of the batch's images. Dice is of all its pixels together.
@@ -37,27 +32,14 @@ class PixelLoss:
         return total / len(heads) * (len(targets) / len(batch_labels))
 
     def _of_one(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        total = torch.zeros((), device=logits.device)
+        several, total = logits.shape[1] > 1, torch.zeros((), device=logits.device)
         if "dice" in self.name:
-            mode = "binary" if logits.shape[1] == 1 else "multiclass"
-            total = total + DiceLoss(mode, from_logits=True, ignore_index=IGNORE)(logits, targets)
-        if "ce" in self.name.split("+"):
-            total = total + self._entropy(logits, targets)
+            dice = DiceLoss("multiclass" if several else "binary", from_logits=True, ignore_index=IGNORE)
+            total = total + dice(logits, targets)
+        if "ce" in self.name.split("+") and several:
+            total = total + F.cross_entropy(logits, targets, self.weights, ignore_index=IGNORE)
+        elif "ce" in self.name.split("+"):
+            ratio = None if self.weights is None else self.weights[1] / self.weights[0]
+            binary = SoftBCEWithLogitsLoss(ignore_index=IGNORE, pos_weight=ratio)
+            total = total + binary(logits, targets[:, None].to(logits.dtype))
         return total
-
-    def _entropy(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        if logits.shape[1] > 1:
-            entropy: torch.Tensor = self._multiclass(logits, targets)
-            return entropy
-        loss: torch.Tensor = self._binary(logits, targets[:, None].to(logits.dtype))
-        return loss
-
-    @cached_property
-    def _multiclass(self) -> nn.Module:
-        return nn.CrossEntropyLoss(self.weights, ignore_index=IGNORE)
-
-    @cached_property
-    def _binary(self) -> nn.Module:
-        ratio = None if self.weights is None else self.weights[1] / self.weights[0]
-        loss: nn.Module = SoftBCEWithLogitsLoss(ignore_index=IGNORE, pos_weight=ratio)
-        return loss

@@ -1,7 +1,6 @@
 """A map of shares drawn over an image as a small PNG file: clear where it is 0, one hue that thickens towards 1.
 
-One hue, of Okabe & Ito (2008): the order is in how much there is of it, which any colour vision can tell, on dark
-and on bright images.
+How much there is of one hue (of Okabe & Ito 2008) any colour vision can tell, on dark and on bright images.
 """
 
 from __future__ import annotations
@@ -10,26 +9,22 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ttl.data.modality.overlay import Pixels, png, reduced, rgb, scaled
+from ttl.data.modality.image import Pixels
+from ttl.data.modality.overlay import blend, png, reduced, rgb, scaled
 
 HUE = "#D55E00"
-OPAQUE = 0.75
-"""Of the hue where the share is 1: the image stays visible beneath."""
+OPAQUE = 0.75  # of the hue where the share is 1: the image stays visible beneath
 STEPS = (0.25, 0.5, 0.75, 1.0)
 GREY = 150.0
 
 
 def heat_colour(share: float) -> str:
     """How a share looks over mid-grey, as `#RRGGBB`."""
-    return "#" + "".join(f"{round(GREY + OPAQUE * share * (value - GREY)):02X}" for value in rgb(HUE))
+    return blend((GREY,) * 3, rgb(HUE), OPAQUE * share)
 
 
 def heat(pixels: Pixels, shares: npt.NDArray[np.float32]) -> bytes:
-    """An image with a map over it, enlarged bilinearly.
-
-    Args:
-        pixels: `(c, h, w)`; one channel is grey, three are red, green and blue.
-        shares: `(rows, columns)` in 0..1, of any size.
+    """An image `(c, h, w)` with a map `(rows, columns)` of any size, in 0..1, over it, enlarged bilinearly.
 
     Raises:
         ValueError: another shape.

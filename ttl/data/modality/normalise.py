@@ -8,13 +8,7 @@ import torch
 
 
 class Normalise:
-    """Makes the network's input of stored pixels, on one device.
-
-    Args:
-        mean: per channel, for pixels in 0..1.
-        std: likewise.
-        device: where the pixels lie.
-    """
+    """Makes the network's input of stored pixels, on one device; mean and std are per channel, for pixels in 0..1."""
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device | str) -> None:
         self.mean, self.std = tuple(mean), tuple(std)
@@ -23,7 +17,11 @@ class Normalise:
         self.scale = torch.tensor(std, device=self.device).view(1, -1, 1, 1)
 
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
-        """See `normalised`."""
+        """`(n, channels, h, w)` float32, channels last in memory: convolutions are faster so.
+
+        Args:
+            pixels: `(n, c, h, w)` of 0..255 in any type, c = 1 (grey, repeated) or as many as `mean` has.
+        """
         shares = pixels.float() / 255
         shape = (len(pixels), len(self.shift[0]), *pixels.shape[2:])
         shares_less_mean = torch.empty(shape, device=self.device, memory_format=torch.channels_last)
@@ -31,14 +29,5 @@ class Normalise:
 
 
 def normalised(pixels: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
-    """The network's input for stored pixels.
-
-    Args:
-        pixels: `(n, c, h, w)` of 0..255 in any type, c = 1 (grey, repeated) or as many as `mean` has.
-        mean: per channel, for pixels in 0..1.
-        std: likewise.
-
-    Returns:
-        `(n, channels, h, w)` float32 on the pixels' device, channels last in memory: convolutions are faster so.
-    """
+    """What `Normalise` makes of pixels, on their device."""
     return Normalise(mean, std, pixels.device)(pixels)

@@ -6,43 +6,34 @@ Colours are those of Okabe & Ito (2008), which people with any colour vision can
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ttl.data.modality.image import Pixels
 from ttl.data.task import IGNORE
 
-Pixels = npt.NDArray[np.uint8]
-
-LONGEST = 320
-"""Of a picture's longer side, in pixels: larger images are scaled down."""
-SHORTEST = 160
-"""Smaller images are enlarged by a whole number until their longer side has as many."""
-FILL = 0.35
-"""How much of a colour is in the fill."""
+LONGEST = 320  # of a picture's longer side, in pixels: larger images are scaled down
+SHORTEST = 160  # smaller images are enlarged by a whole number until their longer side has as many
+FILL = 0.35  # how much of a colour is in the fill
 OKABE_ITO = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#D55E00", "#CC79A7", "#0072B2")
 """Without black, which doesn't show on dark images."""
 HATCH, BETWEEN = 210, 110
-STEP = 8
-"""From one line of the hatching to the next, in pixels."""
-PALETTE = 160
-"""Colours that a coloured picture is reduced to, besides those of its outlines: half the bytes."""
+STEP = 8  # from one line of the hatching to the next, in pixels
+PALETTE = 160  # colours that a coloured picture is reduced to, besides those of its outlines: half the bytes
 
 
 def class_colours(n: int) -> list[str]:
-    """The colours of the classes 1 to `n`, as `#RRGGBB`; from the eighth on they come again, lighter.
-
-    Args:
-        n: how many, the background (class 0, which isn't drawn) not among them.
-    """
+    """The colours of the classes 1 to `n`, as `#RRGGBB`; from the eighth on they come again, lighter."""
     rounds = (divmod(i, len(OKABE_ITO)) for i in range(n))
-    return [_lighter(OKABE_ITO[place], 1 - 0.5**again) for again, place in rounds]
+    return [blend(rgb(OKABE_ITO[place]), (255, 255, 255), 1 - 0.5**again) for again, place in rounds]
 
 
-def _lighter(colour: str, share: float) -> str:
-    """A colour with a share of white."""
-    return "#" + "".join(f"{round(value + share * (255 - value)):02X}" for value in rgb(colour))
+def blend(colour: Sequence[float], other: Sequence[float], share: float) -> str:
+    """A colour with a share of another, as `#RRGGBB`."""
+    return "#" + "".join(f"{round(a + share * (b - a)):02X}" for a, b in zip(colour, other, strict=True))
 
 
 def rgb(colour: str) -> tuple[int, ...]:
@@ -51,17 +42,14 @@ def rgb(colour: str) -> tuple[int, ...]:
 
 
 def picture(pixels: Pixels) -> bytes:
-    """An image as a PNG file, scaled as `overlay` scales it.
-
-    Args:
-        pixels: `(c, h, w)`; one channel is grey, three are red, green and blue.
+    """An image `(c, h, w)`, grey or of three channels, as a PNG file, scaled as `overlay` scales it.
 
     Raises:
         ValueError: another shape.
     """
     image = scaled(pixels)
     grey = bool((image == image[..., :1]).all())
-    return png(Image.fromarray(image[..., 0])) if grey else png(reduced(image))
+    return png(Image.fromarray(image[..., 0]) if grey else reduced(image))
 
 
 def overlay(pixels: Pixels, mask: npt.NDArray[np.integer], *, classes: int) -> bytes:
@@ -81,25 +69,22 @@ def overlay(pixels: Pixels, mask: npt.NDArray[np.integer], *, classes: int) -> b
     """
     if mask.shape != pixels.shape[1:]:
         raise ValueError(f"the mask is {mask.shape}, and the image is {pixels.shape[1:]}")
-    highest = int(mask[mask != IGNORE].max(initial=0))
-    if highest > classes or mask.min(initial=0) < 0:
-        raise ValueError(f"the mask holds class {highest if highest > classes else mask.min()} of {classes}")
+    if strange := set(np.unique(mask).tolist()) - {*range(classes + 1), IGNORE}:
+        raise ValueError(f"the mask holds class {max(strange)} of {classes}")
     image = scaled(pixels)
     mask = _resized(Image.fromarray(mask.astype(np.uint8)), Image.Resampling.NEAREST)
     colours = np.array([(0, 0, 0), *map(rgb, class_colours(classes))], np.uint8)
     drawn = (mask > 0) & (mask != IGNORE)
     image[drawn] = np.round((1 - FILL) * image[drawn] + FILL * colours[mask[drawn]])
-    _hatch(image, mask == IGNORE)
+    unlabelled, (down, right) = mask == IGNORE, np.indices(mask.shape)
+    image[unlabelled] = (image[unlabelled] // 2 + BETWEEN // 2).astype(np.uint8)  # shows on dark and on bright images
+    image[unlabelled & ((down + right) % STEP < 2)] = HATCH
     outlined = np.where(drawn, mask, 0) * _edges(mask, 2 if max(mask.shape) > SHORTEST else 1)
     return png(reduced(image, outlined, colours))
 
 
 def scaled(pixels: Pixels) -> Pixels:
-    """`(c, h, w)` -> `(height, width, 3)`, in the size of the picture.
-
-    Raises:
-        ValueError: another shape.
-    """
+    """`(c, h, w)` -> `(height, width, 3)`, in the size of the picture; a ValueError for another shape."""
     if pixels.ndim != 3 or pixels.shape[0] not in (1, 3):
         raise ValueError(f"an image is (1, h, w) or (3, h, w), and this one is {pixels.shape}")
     image = np.broadcast_to(pixels, (3, *pixels.shape[1:])).transpose(1, 2, 0)
@@ -114,35 +99,25 @@ def _resized(image: Image.Image, how: Image.Resampling) -> Pixels:
     return np.array(image.resize((width, height), how), np.uint8)
 
 
-def _hatch(image: Pixels, where: npt.NDArray[np.bool_]) -> None:
-    """Darken and hatch a region: it shows on dark and on bright images."""
-    rows, columns = np.indices(where.shape)
-    lines = (rows + columns) % STEP < 2
-    image[where] = (image[where] // 2 + BETWEEN // 2).astype(np.uint8)
-    image[where & lines] = HATCH
-
-
 def _edges(mask: Pixels, width: int) -> npt.NDArray[np.bool_]:
     """Whether a pixel has one of another class within `width`, along its row or column."""
-    padded = np.pad(mask, width, mode="edge")
-    height, breadth = mask.shape
-    found = np.zeros(mask.shape, np.bool_)
+    padded, (height, breadth) = np.pad(mask, width, mode="edge"), mask.shape
+    edges = np.zeros(mask.shape, np.bool_)
     for step in range(1, width + 1):
         for down, right in ((step, 0), (-step, 0), (0, step), (0, -step)):
-            moved = padded[width + down : width + down + height, width + right : width + right + breadth]
-            found |= moved != mask
-    return found
+            edges |= padded[width + down :, width + right :][:height, :breadth] != mask
+    return edges
 
 
 def reduced(image: Pixels, outlined: Pixels | None = None, colours: Pixels | None = None) -> Image.Image:
     """The image in few colours, and over it the outlines in exactly theirs: `colours[c]` where `outlined` is c."""
     drawn = [] if outlined is None else np.unique(outlined[outlined > 0]).tolist()
     most = min(PALETTE, 256 - len(drawn))
-    reduced = Image.fromarray(image).quantize(most, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    few = Image.fromarray(image).quantize(most, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     if outlined is None or colours is None:
-        return reduced
-    palette = (reduced.getpalette() or [])[: 3 * most]
-    at = np.array(reduced, np.uint8)
+        return few
+    palette = (few.getpalette() or [])[: 3 * most]
+    at = np.array(few, np.uint8)
     for place, label in enumerate(drawn, start=len(palette) // 3):
         at[outlined == label] = place
         palette += colours[label].tolist()

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from itertools import chain
+from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ttl.errors import ModelError, UsageError
-from ttl.words.sides import ImageSize, Sides, sides_of
+from ttl.words.sides import ImageSize, sides_of
 
 Pixels = npt.NDArray[np.float32]
 Run = Callable[[Pixels], npt.NDArray[Any]]
-FLOOR = 1e-3
-"""The least weight of a pixel in a window; the most is 1, in its middle."""
+Place = tuple[slice, ...]
+FLOOR = 1e-3  # the least weight of a pixel in a window; the most is 1, in its middle
 
 
 def segment(
-    image: Pixels,
-    run: Run,
-    *,
-    window: ImageSize,
-    divisor: ImageSize,
-    batch_size: int = 4,
-    overlap: float = 0.5,
+    image: Pixels, run: Run, *, window: ImageSize, divisor: ImageSize, batch_size: int = 4, overlap: float = 0.5
 ) -> Pixels:
     """The logits of every pixel of an image.
 
@@ -50,17 +44,23 @@ def segment(
         UsageError: the image has another shape or no pixels, or an option makes no sense.
         ModelError: `run` returned another shape.
     """
-    limits, divisors = sides_of(window), sides_of(divisor)
-    _check(image, limits, divisors, batch_size, overlap)
-    height, width = image.shape[1:]
+    limits = sides_of(window)
+    divisors = (divisor,) * len(limits) if isinstance(divisor, int) else tuple(divisor)
+    if image.ndim != 3 or not image.size:
+        raise UsageError(f"an image to segment must be (channels, height, width), not {image.shape}.")
+    for name, value in {"divisor": min(divisors), "batch_size": batch_size}.items():
+        if value < 1:
+            raise UsageError(f"{name} must be at least 1, not {value}.")
+    if not 0 <= overlap < 1:
+        raise UsageError(f"overlap must be at least 0 and below 1, not {overlap}.")
+    sides = image.shape[1:]
     windows = [divisible(most, of) for most, of in zip(limits, divisors, strict=True)]
-    axes = zip((height, width), windows, divisors, strict=True)
-    padded = _padded(image, *(divisible(side, of) if side <= most else side for side, most, of in axes))
-    rows, columns = (_spans(side, most, overlap) for side, most in zip(padded.shape[1:], windows, strict=True))
-    places = [(row, column) for row in rows for column in columns]
-    if len(places) == 1:
-        return _logits(run, padded[None])[0, :, :height, :width]
-    return _averaged(padded, run, places, batch_size)[:, :height, :width]
+    axes = zip(sides, windows, divisors, strict=True)
+    padded = _padded(image, [divisible(side, of) if side <= most else side for side, most, of in axes])
+    spans = (_spans(side, most, overlap) for side, most in zip(padded.shape[1:], windows, strict=True))
+    places = list(product(*spans))
+    logits = _logits(run, padded[None])[0] if len(places) == 1 else _averaged(padded, run, places, batch_size)
+    return logits[(slice(None), *map(slice, sides))]
 
 
 def divisible(side: int, divisor: int) -> int:
@@ -68,27 +68,20 @@ def divisible(side: int, divisor: int) -> int:
     return -(-side // divisor) * divisor
 
 
-def _averaged(image: Pixels, run: Run, places: list[tuple[slice, slice]], batch_size: int) -> Pixels:
+def _averaged(image: Pixels, run: Run, places: list[Place], batch_size: int) -> Pixels:
     """The windows' logits, `(classes, h, w)`, each weighted by how near to its middle a pixel lies."""
     weight = _weight(*(span.stop - span.start for span in places[0]))
     weights = np.zeros(image.shape[1:], np.float32)
-    for row, column in places:
-        weights[row, column] += weight
-    windows = _by_window(image, run, places, batch_size)
-    first = next(windows)
-    total = np.zeros((len(first[1]), *weights.shape), np.float32)
-    for (row, column), logits in chain([first], windows):
-        total[:, row, column] += logits * weight
-    total /= weights
-    return total
-
-
-def _by_window(
-    image: Pixels, run: Run, places: list[tuple[slice, slice]], batch_size: int
-) -> Iterator[tuple[tuple[slice, slice], Pixels]]:
     for start in range(0, len(places), batch_size):
         batch = places[start : start + batch_size]
-        yield from zip(batch, _logits(run, np.stack([image[:, row, column] for row, column in batch])), strict=True)
+        logits = _logits(run, np.stack([image[:, *place] for place in batch]))
+        if start == 0:
+            total = np.zeros((logits.shape[1], *weights.shape), np.float32)
+        for place, own in zip(batch, logits, strict=True):
+            total[:, *place] += own * weight
+            weights[place] += weight
+    total /= weights
+    return total
 
 
 def _logits(run: Run, windows: Pixels) -> Pixels:
@@ -113,31 +106,17 @@ def _spans(side: int, window: int, overlap: float) -> list[slice]:
 
 def _weight(height: int, width: int) -> Pixels:
     """`(height, width)`: from 1 in the middle down to `FLOOR`."""
-    rows, columns = (_bell(side) for side in (height, width))
-    return np.maximum(rows[:, None] * columns, FLOOR).astype(np.float32)
+    sigmas = ((np.arange(side) - (side - 1) / 2) / (side / 8) for side in (height, width))
+    rows, columns = (np.exp(-0.5 * away**2) for away in sigmas)
+    weight: Pixels = np.maximum(rows[:, None] * columns, FLOOR).astype(np.float32)
+    return weight
 
 
-def _bell(side: int) -> npt.NDArray[np.float64]:
-    away = np.arange(side) - (side - 1) / 2
-    bell: npt.NDArray[np.float64] = np.exp(-0.5 * (away / (side / 8)) ** 2)
-    return bell
-
-
-def _padded(image: Pixels, height: int, width: int) -> Pixels:
-    """The image, enlarged at the bottom and on the right."""
-    for axis, side in ((1, height), (2, width)):
+def _padded(image: Pixels, sides: list[int]) -> Pixels:
+    """The image, enlarged at the end of each axis."""
+    for axis, side in enumerate(sides, start=1):
         extra = side - image.shape[axis]
         if extra:
-            around = [(0, extra if other == axis else 0) for other in range(3)]
+            around = [(0, extra if other == axis else 0) for other in range(image.ndim)]
             image = np.pad(image, around, mode="reflect" if extra < image.shape[axis] else "edge")
     return image
-
-
-def _check(image: Pixels, window: Sides, divisor: Sides, batch_size: int, overlap: float) -> None:
-    if image.ndim != 3 or not image.size:
-        raise UsageError(f"an image to segment must be (channels, height, width), not {image.shape}.")
-    for name, value in {"window": min(window), "divisor": min(divisor), "batch_size": batch_size}.items():
-        if value < 1:
-            raise UsageError(f"{name} must be at least 1, not {value}.")
-    if not 0 <= overlap < 1:
-        raise UsageError(f"overlap must be at least 0 and below 1, not {overlap}.")

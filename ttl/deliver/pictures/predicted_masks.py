@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ttl.data import open_image
-from ttl.data.image import channels_first
+from ttl.data.modality.image import channels_first
 from ttl.data.modality.overlay import class_colours, overlay
 from ttl.errors import ExportError
 from ttl.export.run import OnnxModel

@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import onnx
 import PIL
-from onnx import TensorProto
+from onnx import TensorProto, helper, numpy_helper
 
-from ttl.export.embed.nodes import ABSENT, Nodes
-
+Input = str | np.ndarray[Any, Any] | np.generic
+ABSENT = ""
+"""An optional input that isn't given."""
 MODES = {"bilinear": "linear", "bicubic": "cubic"}
 """Pillow's filters that ONNX has too, and their names there."""
 FILTER = {"antialias": 1, "axes": [2, 3], "cubic_coeff_a": -0.5, "exclude_outside": 1}
 """Of a Resize that does what Pillow does."""
 LUMA = (19595, 38470, 7471)
 """Pillow's weights of red, green and blue; they sum to 2^16."""
-ZERO, ONE, TWO, THREE, REST = (np.array([value], np.int64) for value in (0, 1, 2, 3, -1))
+ONE, TWO, THREE, REST = (np.array([value], np.int64) for value in (1, 2, 3, -1))
 """REST: in a shape, what is left over."""
-HEIGHT_AND_WIDTH = np.array([2, 3], np.int64)
 
 
-def channels_first(made: Nodes, images: str) -> str:
-    """`(n, c, h, w)` of `(n, h, w, c)`."""
-    return made.add("Transpose", images, perm=[0, 3, 1, 2])
+@dataclass
+class Nodes:
+    """Nodes and their constants in the order in which they are added, all names with the prefix."""
+
+    prefix: str
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    constants: list[onnx.TensorProto] = field(default_factory=list)
+
+    def add(self, operator: str, *inputs: Input, output: str | None = None, **attributes: Any) -> str:
+        """Add a node with one output, whose name is returned; arrays among the inputs become constants."""
+        names = []
+        for item in inputs:
+            names.append(item if isinstance(item, str) else f"{self.prefix}constant_{len(self.constants)}")
+            if not isinstance(item, str):
+                self.constants.append(numpy_helper.from_array(np.asarray(item), names[-1]))
+        name = f"{self.prefix}{operator}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, names, [output or name], name=name, **attributes))
+        return output or name
 
 
 def sides(made: Nodes, pixels: str) -> tuple[str, str]:
@@ -87,19 +104,8 @@ def _places(made: Nodes, side: str, divisor: int) -> str:
     return made.add("Where", made.add("Less", made.add("Sub", whole, side), side), reflected, repeated)
 
 
-def cropped(made: Nodes, logits: str, height: str, width: str) -> str:
-    """The first rows and columns of `(n, outputs, h, w)`."""
-    return made.add("Slice", logits, np.repeat(ZERO, 2), made.add("Concat", height, width, axis=0), HEIGHT_AND_WIDTH)
-
-
 def normalised(made: Nodes, pixels: str, *, mean: tuple[float, ...], std: tuple[float, ...], output: str) -> str:
     """`(n, 3, h, w)` float32 of `(n, c, h, w)` uint8, c = 1 (which the means spread over 3) or 3."""
     centre, spread = (np.array(values, np.float32).reshape(1, -1, 1, 1) for values in (mean, std))
     shares = made.add("Div", made.add("Cast", pixels, to=TensorProto.FLOAT), np.float32(255))
     return made.add("Div", made.add("Sub", shares, centre), spread, output=output)
-
-
-def foreground(made: Nodes, logits: str, *, output: str) -> str:
-    """Both classes of logits `(n, 1, h, w)` of the second one."""
-    second = made.add("Sigmoid", logits)
-    return made.add("Concat", made.add("Sub", np.float32(1), second), second, axis=1, output=output)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import onnx
 from onnx import TensorProto, compose, helper
 
 from ttl.errors import ExportError
 from ttl.export.contract import Contract, to_properties
 from ttl.export.embed import operators
-from ttl.export.embed.nodes import Nodes
+from ttl.export.embed.operators import Nodes
 from ttl.export.structure import INPUT, OUTPUT, strip
 from ttl.export.translate import opset_of
 
@@ -25,7 +26,7 @@ OLDEST_OPSET = 18
 def embed_preprocessing(graph: onnx.ModelProto, contract: Contract) -> onnx.ModelProto:
     """The same network for decoded images: `image` uint8 `(batch, height, width, channels)`, to `probabilities`.
 
-    Before the network comes what `ttl.data.image.to_pixels` does, then its normalisation: to grey where it was
+    Before the network comes what `ttl.data.modality.image.to_pixels` does, then its normalisation: to grey where it was
     trained on grey images, resized to its size with antialiasing, scaled to 0..1, mean and std. Channels are 1 or 3,
     whatever it was trained on. The file decodes nothing: images come upright, of 8 bits, without transparency.
 
@@ -39,9 +40,8 @@ def embed_preprocessing(graph: onnx.ModelProto, contract: Contract) -> onnx.Mode
         contract: of the network.
 
     Returns:
-        a graph of the same opset and IR version. `probabilities` are float32, `(batch, classes)`, of a segmentation
-        `(batch, classes, height, width)`: a softmax; a sigmoid for each class of a multilabel task; and of a
-        segmentation with one output both classes.
+        a graph of the same opset and IR version. `probabilities` are float32 `(batch, classes)`, of a segmentation
+        `(batch, classes, height, width)`: of one with one output those of both classes.
 
     Raises:
         ExportError: the opset is below 18, the graph takes decoded images already, a segmentation's sides are fixed,
@@ -49,13 +49,14 @@ def embed_preprocessing(graph: onnx.ModelProto, contract: Contract) -> onnx.Mode
     """
     _check(graph, contract)
     before, behind = Nodes("preprocessing/"), Nodes("probabilities/")
-    pixels, logits = operators.channels_first(before, INPUT), NETWORK + OUTPUT
+    pixels, logits = before.add("Transpose", INPUT, perm=[0, 3, 1, 2]), NETWORK + OUTPUT
     if contract.channels == 1:
         pixels = operators.grey(before, pixels)
     if contract.per_pixel:
         height, width = operators.sides(before, pixels)
         operators.padded(before, pixels, height, width, divisor=contract.divisor, output=PIXELS)
-        logits = operators.cropped(behind, logits, height, width)
+        ends = behind.add("Concat", height, width, axis=0)
+        logits = behind.add("Slice", logits, np.zeros(2, np.int64), ends, np.array([2, 3], np.int64))
     else:
         interpolation, (height_px, width_px) = contract.decoding.interpolation, contract.sides
         operators.resized(before, pixels, to=(height_px, width_px), interpolation=interpolation, output=PIXELS)
@@ -63,7 +64,8 @@ def embed_preprocessing(graph: onnx.ModelProto, contract: Contract) -> onnx.Mode
     if contract.activation == "softmax":
         behind.add("Softmax", logits, axis=1, output=PROBABILITIES)
     elif contract.per_pixel:
-        operators.foreground(behind, logits, output=PROBABILITIES)
+        second = behind.add("Sigmoid", logits)  # of both classes
+        behind.add("Concat", behind.add("Sub", np.float32(1), second), second, axis=1, output=PROBABILITIES)
     else:
         behind.add("Sigmoid", logits, output=PROBABILITIES)
     return _surrounded(graph, before, behind, contract)

@@ -1,18 +1,28 @@
-"""A float graph and the ranges of its tensors as a graph of integer layers (QDQ)."""
+"""A float graph made ready, the ranges of its tensors on training images, and the graph of integer layers (QDQ)."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection
+import tempfile
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 from onnxruntime.quantization import QuantType
+from onnxruntime.quantization.calibrate import create_calibrator
 from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+from onnxruntime.quantization.quant_utils import add_infer_metadata
+from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from ttl.export.quiet import quiet
+from ttl.errors import ExportError
+from ttl.export.quiet import first_line, quiet
 from ttl.export.structure import strip
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -23,19 +33,76 @@ CARRIED = (
     *("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze"),
 )
 """What onnxruntime's CPU kernels also do on integers, so that tensors stay in 8 bits from layer to layer."""
-
 QUANTISABLE = [*WEIGHTED, *CARRIED]
+BATCH = 8
+"""Images a run: all tensors of a run are in memory at once."""
+
+Images = npt.NDArray[np.float32]
+Unit = tuple[str, ...]
+"""Names of what is quantised, or kept in float, as one: a weighted node, and behind it what is done to its output."""
 
 
 @dataclass(frozen=True)
-class Unit:
-    """What is quantised, or kept in float, as one: a weighted node, and what is done to its output.
+class Calibrated:
+    """A preprocessed graph, the units that it consists of, and onnxruntime's `TensorsData`: the ranges of tensors."""
 
-    `name` is the weighted node's; `nodes` the names of all of them.
+    graph: onnx.ModelProto
+    units: tuple[Unit, ...]
+    ranges: Any
+
+
+def calibrate(graph: onnx.ModelProto, images: Images, **how: Any) -> Calibrated:
+    """Preprocess a copy of a float graph and run it on normalised images `(n, 3, h, w)`.
+
+    Ranges go from the smallest value to the largest, found within the graph, in little memory. Entropy and percentiles
+    (options of onnxruntime's `create_calibrator`) gave no consistent gain: docs/quantization.md.
+
+    Raises:
+        ExportError: the graph has nothing to quantise, can't be run on the images, or gives NaN or infinity.
     """
+    with tempfile.TemporaryDirectory(prefix="ttl-int8-") as name:
+        folder = Path(name)
+        ready = _preprocessed(graph, folder)
+        found = units(ready)
+        if not found:
+            raise ExportError(f"The graph has no {', '.join(WEIGHTED[:-1])} or {WEIGHTED[-1]}: keep it in fp32.")
+        ranges = _ranges(ready, images, folder, how)
+    broken = [name for name, seen in ranges.items() if not np.isfinite(seen.range_value).all()]
+    if broken:
+        raise ExportError(
+            f"The tensor {broken[0]!r} is NaN or infinite on a training image: the weights are broken; fine-tune again."
+        )
+    return Calibrated(ready, found, ranges)
 
-    name: str
-    nodes: tuple[str, ...]
+
+def _preprocessed(graph: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
+    """Batch norms folded, constants computed, shapes inferred, every node named."""
+    given, ready = folder / "given.onnx", folder / "ready.onnx"
+    onnx.save(graph, str(given))
+    with quiet():
+        # Symbolic shape inference adds only shapes, which aren't needed, and where it gives up it writes a file to the
+        # working directory.
+        quant_pre_process(str(given), str(ready), skip_symbolic_shape=True)
+    result = onnx.load(str(ready))
+    for index, node in enumerate(result.graph.node):
+        node.name = node.name or f"{node.op_type}_{index}"
+    add_infer_metadata(result)  # else the quantiser infers shapes again for every trial
+    return result
+
+
+def _ranges(graph: onnx.ModelProto, images: Images, folder: Path, how: Mapping[str, Any]) -> Any:
+    named, augmented, name = folder / "named.onnx", folder / "augmented.onnx", graph.graph.input[0].name
+    onnx.save(graph, str(named))
+    try:
+        with quiet():
+            calibrator = create_calibrator(named, QUANTISABLE, str(augmented), **how)
+            # A reader each, since the calibrator holds what a whole reader gave until its end.
+            for start in range(0, len(images), BATCH):
+                feeds = iter([{name: images[start : start + BATCH]}])
+                calibrator.collect_data(SimpleNamespace(get_next=partial(next, feeds, None)))
+            return calibrator.compute_data()
+    except Exception as error:  # onnxruntime has a dozen unrelated exception classes and exports no base
+        raise ExportError(f"The file can't be run on the calibration images: {first_line(error)}") from error
 
 
 def units(graph: onnx.ModelProto) -> tuple[Unit, ...]:
@@ -57,20 +124,14 @@ def units(graph: onnx.ModelProto) -> tuple[Unit, ...]:
             if owner >= 0 and node.op_type not in WEIGHTED:
                 names[owner].append(node.name)
         made_by |= dict.fromkeys(node.output, owner)
-    return tuple(Unit(nodes[0], tuple(nodes)) for nodes in names)
+    return tuple(tuple(nodes) for nodes in names)
 
 
 def quantised(graph: onnx.ModelProto, ranges: Any, chosen: Collection[Unit], *, weight_bits: int) -> onnx.ModelProto:
-    """A copy of `graph` with tensors rounded between layers (QuantizeLinear, DequantizeLinear) and int8 weights.
+    """A copy of a preprocessed float graph with tensors rounded between layers, and with int8 weights (QDQ).
 
     Its output is left in float: two logits beyond the calibrated range would else be the same number, and the order of
-    the surest cases lost.
-
-    Args:
-        graph: float, preprocessed.
-        ranges: onnxruntime's `TensorsData`: smallest and largest value of each tensor.
-        chosen: what to quantise, at least one.
-        weight_bits: 7 or 8.
+    the surest cases lost. The `ranges`, smallest and largest value of each tensor, are onnxruntime's `TensorsData`.
     """
     with quiet():
         quantizer = QDQQuantizer(
@@ -80,7 +141,7 @@ def quantised(graph: onnx.ModelProto, ranges: Any, chosen: Collection[Unit], *, 
             weight_qType=QuantType.QInt8,
             activation_qType=QuantType.QUInt8,
             tensors_range=ranges,
-            nodes_to_quantize=[name for unit in chosen for name in unit.nodes],
+            nodes_to_quantize=[name for unit in chosen for name in unit],
             nodes_to_exclude=[],
             op_types_to_quantize=QUANTISABLE,
             extra_options={},
@@ -107,12 +168,8 @@ def _leave_output_in_float(graph: onnx.GraphProto) -> None:
 
 
 def finish(result: onnx.ModelProto, origin: onnx.ModelProto) -> None:
-    """Make of a quantised graph, in place, what is shipped: sorted, nothing unused, described as the float one.
-
-    Args:
-        result: what `quantised` returned.
-        origin: the float graph before it was preprocessed.
-    """
+    """Make of what `quantised` returned, in place, what is shipped: sorted, nothing unused, described as the `origin`,
+    the float graph before it was preprocessed."""
     ONNXModel(result).topological_sort()
     strip(result)
     del result.graph.value_info[:]

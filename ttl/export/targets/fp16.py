@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from dataclasses import dataclass
 
 import torch
@@ -10,18 +11,14 @@ from torch import fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from ttl.export.targets.onnx_target import OnnxTarget
+from ttl.export.targets.target import OnnxTarget
 
 HALF_FACTOR = 4
 """A file may be so many times as far from float64 as PyTorch's own half precision is."""
 
 
 class Half(nn.Module):
-    """Float32 in and out, half precision between.
-
-    Args:
-        model: in eval mode; it is copied, and left as it is.
-    """
+    """A copy of a model in eval mode: float32 in and out, half precision between."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -37,45 +34,36 @@ class Half(nn.Module):
 
 
 def fold_batch_norms(model: fx.GraphModule) -> None:
-    """Fold, in place, each batch norm into the convolution that alone feeds it, in the model's own precision.
+    """Fold, in place, each batch norm of a model in eval mode into the convolution that alone feeds it.
 
     The norms stay, as the identity: an activation that a module has after its norm (timm's `BatchNormAct2d`) stays
     with them, and the exporter folds an identity without rounding anything. Half-precision statistics would round
     twice, and variances below 6e-8 would become 0.
-
-    Args:
-        model: in eval mode.
     """
     modules = dict(model.named_modules())
-    calls: dict[str, int] = {}
+    calls = Counter(node.target for node in model.graph.nodes if node.op == "call_module")
+
+    def called_once(node: object) -> nn.Module | None:
+        if isinstance(node, fx.Node) and node.op == "call_module" and calls[node.target] == 1:
+            return modules.get(str(node.target))
+        return None
+
     for node in model.graph.nodes:
-        if node.op == "call_module":
-            calls[node.target] = calls.get(node.target, 0) + 1
-    for node in model.graph.nodes:
-        norm = modules.get(node.target) if node.op == "call_module" else None
-        if not isinstance(norm, _BatchNorm) or norm.running_mean is None or calls[node.target] > 1:
-            continue
         fed_by = node.args[0] if node.args else None
-        if not isinstance(fed_by, fx.Node) or fed_by.op != "call_module" or len(fed_by.users) > 1:
-            continue
-        conv = modules.get(str(fed_by.target))
-        if isinstance(conv, nn.Conv2d) and calls[str(fed_by.target)] == 1:
+        alone = isinstance(fed_by, fx.Node) and len(fed_by.users) == 1
+        conv, norm = called_once(fed_by), called_once(node)
+        if alone and isinstance(conv, nn.Conv2d) and isinstance(norm, _BatchNorm):
             _fold(conv, norm)
 
 
 def _fold(conv: nn.Conv2d, norm: _BatchNorm) -> None:
-    assert norm.running_mean is not None and norm.running_var is not None  # noqa: PT018  # asked before
-    weight, bias = fuse_conv_bn_weights(
-        conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
-    )
-    conv.weight, conv.bias = weight, bias
-    with torch.no_grad():
-        norm.running_mean.zero_()
-        norm.running_var.fill_(1.0)
-        if norm.weight is not None:
-            norm.weight.fill_(1.0)
-            norm.bias.zero_()
-    norm.eps = 0.0
+    mean, variance = norm.running_mean, norm.running_var
+    if mean is not None and variance is not None:
+        conv.weight, conv.bias = fuse_conv_bn_weights(
+            conv.weight, conv.bias, mean, variance, norm.eps, norm.weight, norm.bias
+        )
+        norm.reset_parameters()
+        norm.eps = 0.0
 
 
 @dataclass(frozen=True)

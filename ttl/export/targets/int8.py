@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import onnx
 
 from ttl.export.quantize import Quantized, quantize
-from ttl.export.targets.onnx_target import OnnxTarget
-from ttl.export.targets.target import Order
+from ttl.export.targets.target import OnnxTarget, Order
 
 
 @dataclass(frozen=True)

@@ -11,27 +11,26 @@ import torch
 from torch import nn
 
 from ttl.errors import ExportError
-from ttl.export.quiet import first_cause, quiet
-from ttl.export.targets.target import FloatArray, Made, Order, Run, Target
-from ttl.export.translate import example, free_dimensions
+from ttl.export.quiet import first_line, quiet
+from ttl.export.targets.target import FloatArray, Order, Run, Target
+from ttl.export.translate import traced_on
 
 
 @dataclass(frozen=True)
 class _Program(Target):
-    def write(self, model: nn.Module, path: Path, order: Order) -> Made:
+    def write(self, model: nn.Module, path: Path, order: Order) -> None:
         """A program with a free batch size. Batch norms stay as they are: a compiler folds them."""
+        example, free = traced_on(order.images, order.divisor)
         try:
             with quiet(), torch.no_grad():
-                shapes = (free_dimensions(order.divisor),)
-                made = torch.export.export(model, (example(order.images, order.divisor),), dynamic_shapes=shapes)
+                made = torch.export.export(model, (example,), dynamic_shapes=(free,))
         except Exception as error:  # whatever the model's forward or the exporter raises
-            raise ExportError(f"The model can't be exported by torch.export: {first_cause(error)}") from error
+            raise ExportError(f"The model can't be exported by torch.export: {first_line(error)}") from error
         try:
             with quiet(), path.open("wb") as file:  # of a path it insists on the extension
                 torch.export.save(made, file)
         except RuntimeError as error:  # what PyTorch's own zip writer raises on a full disk
-            raise OSError(first_cause(error)) from error
-        return Made()
+            raise OSError(first_line(error)) from error
 
     def open(self, path: Path, device: str) -> Sequence[Run]:
         """The program, read back from the file."""

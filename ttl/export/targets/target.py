@@ -1,4 +1,4 @@
-"""What every target says of itself, and what it does."""
+"""What every target says of itself, and what it does; and what those that are ONNX files share."""
 
 from __future__ import annotations
 
@@ -14,24 +14,21 @@ import onnx
 import torch
 from torch import nn
 
-from ttl.export.checks import Check
-from ttl.export.contract import Contract
+from ttl.cost.session import available_threads, open_session
+from ttl.errors import ExportError
+from ttl.export.contract import Contract, to_properties
 from ttl.export.quantize import Quantized, Verdict
+from ttl.export.translate import translate
 
 FloatArray = npt.NDArray[np.floating[Any]]
+ONE_FILE_LIMIT_BYTES = 2**31 - 1  # protobuf's limit for a message
 Run = Callable[[FloatArray], FloatArray]
 """Logits of normalised images `(n, 3, h, w)` float32."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a calibrated target is made with.
-
-    Attributes:
-        images: `(n, 3, h, w)` float32, normalised training images: no other data may shape the file.
-        accept: recomputes the metric on validation data from a candidate; where it refuses, layers stay in float.
-        weight_bits: 8, or 7 for processors whose 16-bit sums would overflow (x86 without VNNI).
-    """
+    """What a calibrated target is made with, see `ttl.export.quantize.quantize`."""
 
     images: torch.Tensor
     accept: Callable[[onnx.ModelProto], Verdict]
@@ -50,34 +47,19 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Made:
-    """What was found while a file was written."""
-
-    checks: tuple[Check, ...] = ()
-    opset: int | None = None
-    quantized: Quantized | None = None
-
-
-@dataclass(frozen=True)
 class Target(ABC):
-    """One way in which a model leaves.
-
-    Attributes:
-        name: its row in `TARGETS`.
-        suffixes: of its files' names, what comes behind the stem.
-        label: what records call its precision; its name where empty.
-        words: what its precision is called in a sentence.
-        how_run: what is said of how `open` runs it.
-        is_exact: whether it has to give PyTorch's metrics; else it has to be shown not to be inferior.
-        is_calibrated: whether it needs a `Calibration`.
-    """
+    """One way in which a model leaves, under its name in `TARGETS`."""
 
     name: str
     suffixes: tuple[str, ...]
+    """Of its files' names, what comes behind the stem."""
     label: str = ""
+    """What records call its precision; its name where empty."""
     words: str = "its own precision"
+    """What its precision is called in a sentence."""
     how_run: str = "Run with graph optimisation off and on"
     is_exact: bool = True
+    """Whether it has to give PyTorch's metrics; else it has to be shown not to be inferior."""
     is_calibrated: bool = False
 
     @property
@@ -91,8 +73,8 @@ class Target(ABC):
         return ".".join([stem, *middle, *(["embedded"] if embedded and self.is_onnx else []), extension])
 
     @abstractmethod
-    def write(self, model: nn.Module, path: Path, order: Order) -> Made:
-        """Write the file of a model, which is on the CPU and in eval mode.
+    def write(self, model: nn.Module, path: Path, order: Order) -> Quantized | None:
+        """Write the file of a model, which is on the CPU and in eval mode; what became integers, if anything did.
 
         Raises:
             ExportError: the model can't be exported so.
@@ -112,10 +94,45 @@ class Target(ABC):
         return model
 
     def tolerance(self, plain: float, rounding: float) -> float | None:
-        """The largest difference of a logit from PyTorch in float32; None where the metric alone decides.
-
-        Args:
-            plain: what is allowed of float32.
-            rounding: how far PyTorch in the file's precision is from float64.
-        """
+        """The largest difference of a logit from PyTorch in float32, of which `plain` is allowed; None where the metric
+        alone decides. PyTorch in the file's precision is `rounding` from float64."""
         return plain
+
+
+@dataclass(frozen=True)
+class OnnxTarget(Target):
+    """An ONNX file: input `image`, output `logits`, any batch size, weights inside."""
+
+    def write(self, model: nn.Module, path: Path, order: Order) -> Quantized | None:
+        """See `Target`."""
+        graph = translate(self.rounded(model), order.images, opset=order.opset, divisor=order.divisor)
+        if order.contract is not None:
+            onnx.helper.set_model_props(graph, to_properties(order.contract))
+        quantized = self.quantized(graph, order)
+        write_graph(graph if quantized is None else quantized.graph, path)
+        return quantized
+
+    def quantized(self, graph: onnx.ModelProto, order: Order) -> Quantized | None:
+        """The graph with integer layers, where it is a target of those."""
+        return None
+
+    def open(self, path: Path, device: str) -> Sequence[Run]:
+        """With onnxruntime's graph optimisation off, and on."""
+        threads = available_threads()
+        return [_run_of(open_session(path, threads=threads, optimize=each, device=device)) for each in (False, True)]
+
+
+def _run_of(session: Any) -> Run:
+    name = session.get_inputs()[0].name
+    return lambda images: np.asarray(session.run(None, {name: images})[0])
+
+
+def write_graph(graph: onnx.ModelProto, path: Path) -> None:
+    """Write a graph as one file.
+
+    Raises:
+        ExportError: it is too large for that.
+    """
+    if graph.ByteSize() > ONE_FILE_LIMIT_BYTES:
+        raise ExportError(f"The file would be {graph.ByteSize()} bytes: one ONNX file holds 2 GB; cut the model lower.")
+    path.write_bytes(graph.SerializeToString())

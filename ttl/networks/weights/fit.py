@@ -18,8 +18,7 @@ from ttl.networks.weights.weights_report import WeightsReport, trainable_or_stat
 HEADS = {"fc", "classifier", "head", "heads", "last_linear", "ttl_head"}
 """What classifiers are called; under such a name a file may hold one that the network doesn't have."""
 
-NAMED = 3
-"""How many of the tensors that don't fit are named."""
+NAMED = 3  # how many of the tensors that don't fit are named
 
 
 def load_checkpoint(model: nn.Module, path: Path, *, network: str, classifier: Sequence[str] = ()) -> WeightsReport:
@@ -102,12 +101,7 @@ def _gaps(fitting: State, expected: Mapping[str, torch.Tensor], heads: set[str])
 
 
 def _misfit(
-    source: str,
-    network: str,
-    state: State,
-    fitting: State,
-    strangers: list[str],
-    expected: Mapping[str, torch.Tensor],
+    source: str, network: str, state: State, fitting: State, strangers: list[str], expected: Mapping[str, torch.Tensor]
 ) -> str:
     reasons = [_misfit_of(name, state, expected) for name in strangers[:NAMED]]
     count = f"{len(fitting)} of their {len(state)} tensors do, but" if fitting else "no tensor of theirs does,"

@@ -16,8 +16,7 @@ import torch
 
 from ttl.errors import WeightsError
 
-HARMLESS = (argparse.Namespace,)
-"""Plain data that trainers (timm's among them) put beside the weights."""
+HARMLESS = (argparse.Namespace,)  # plain data that trainers (timm's among them) put beside the weights
 
 FAILURES = (
     pickle.UnpicklingError,

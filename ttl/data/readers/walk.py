@@ -1,0 +1,115 @@
+"""The files under a folder, symbolic links followed, loops not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from ttl.data.modality.image import EXTENSIONS
+from ttl.errors import DataError
+
+MAC_ARCHIVE = "__MACOSX"  # what unpacking a macOS archive leaves beside the data
+SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+@dataclass(frozen=True)
+class Content:
+    """What lies under a folder, hidden files left out: images by their extensions, and other files, both sorted."""
+
+    images: tuple[Path, ...]
+    others: tuple[Path, ...]
+    repeated: tuple[Path, ...]
+    """Links to a folder that is read anyway; not entered."""
+
+
+def content_of(folder: Path, barred: Iterable[Path] = ()) -> Content:
+    """Everything under a folder, at any depth; links under it don't lead into the `barred` folders.
+
+    Raises:
+        DataError: a folder in it can't be read.
+    """
+    seen = {os.path.realpath(path) for path in (folder, *barred)}
+    files: list[Path] = []
+    repeated: list[Path] = []
+    for here, names, file_names in os.walk(folder, followlinks=True, onerror=_refuse):
+        candidates = sorted(name for name in names if not is_hidden(name))
+        names.clear()
+        for name in candidates:
+            real = os.path.realpath(os.path.join(here, name))
+            if real in seen:
+                repeated.append(Path(here, name))
+            else:
+                names.append(name)
+            seen.add(real)
+        files += [Path(here, name) for name in file_names if not is_hidden(name)]
+    files.sort()
+    others = tuple(path for path in files if not is_image(path))
+    return Content(tuple(path for path in files if is_image(path)), others, tuple(repeated))
+
+
+def find_images(place: Path) -> tuple[Path, ...]:
+    """An image file itself, or all the images under a folder, sorted.
+
+    Raises:
+        DataError: there is no such place, or no image in it.
+    """
+    if place.is_file():
+        return (place,)
+    if not place.is_dir():
+        raise DataError(f"There is no file or folder {place}: give an image, or a folder of images.")
+    images = content_of(place).images
+    if not images:
+        raise DataError(f"There is no image under {place}: give an image, or a folder of images.")
+    return images
+
+
+def entries(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The folders and the files right in a folder, sorted, hidden ones left out.
+
+    Raises:
+        DataError: it can't be read.
+    """
+    try:
+        paths = sorted(path for path in folder.iterdir() if not is_hidden(path.name))
+    except OSError as error:
+        _refuse(error)
+    return [path for path in paths if path.is_dir()], [path for path in paths if not path.is_dir()]
+
+
+def split_folders(root: Path, folders: list[Path]) -> dict[str, Path]:
+    """The folder of each split, in the order train, val, test; empty where the folders are classes.
+
+    `train` beside folders of other names is a class like them, unless `val` or `test` is there too.
+    """
+    named: dict[str, list[Path]] = {"train": [], "val": [], "test": []}
+    for path in folders:
+        if path.name.lower() in SPLIT_FOLDERS:
+            named[SPLIT_FOLDERS[path.name.lower()]].append(path)
+    splits = {split: paths[0] for split, paths in named.items() if paths}
+    if not splits or (len(splits) == 1 and len(folders) > 1):
+        return {}
+    for split, paths in named.items():
+        if len(paths) > 1:
+            names = " and ".join(path.name for path in paths)
+            raise DataError(f"The folder {root} has several folders for {split}, {names}: keep one of them.")
+    if "train" not in splits:
+        names = " and ".join(path.name for path in splits.values())
+        raise DataError(f"The folder {root} has {names} but no train: add it, or remove that level of folders.")
+    return splits
+
+
+def is_hidden(name: str) -> bool:
+    """Whether nobody means this file or folder."""
+    return name.startswith(".") or name == MAC_ARCHIVE
+
+
+def is_image(path: Path) -> bool:
+    """Whether the name is an image's."""
+    return path.suffix.lower() in EXTENSIONS
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise DataError(f"The folder {error.filename} can't be read ({error.strerror}): check its permissions.")
