@@ -10,7 +10,6 @@ from timm.models import register_model
 from torch import nn
 
 from ttl.config import RunConfig
-from ttl.cost.worker import answer
 from ttl.errors import ExportError
 from ttl.run import run
 
@@ -37,9 +36,7 @@ def toy_of_three_blocks(pretrained: bool = False, **options: Any) -> nn.Module:
 
 def time_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Starting processes takes longer than all else, and what is delivered doesn't depend on it."""
-    bench = import_module("ttl.cost.bench")
-    monkeypatch.setattr(bench, "time_together", lambda request: answer(request).timed)
-    monkeypatch.setattr(bench, "inspect_alone", lambda request: answer(request).inspected)
+    monkeypatch.setattr("ttl.cost.bench.in_fresh_process", lambda work, request: work(request))
     monkeypatch.setattr(import_module("ttl.run.delivering"), "LATENCY_SECONDS", 0.1)
 
 

@@ -16,11 +16,13 @@ from typer.testing import CliRunner, Result
 from toy_timed import onnx_file
 from ttl.cli import app
 from ttl.config import RunConfig
+from ttl.deliver.file_record import is_whole
 from ttl.errors import RunFolderError
 from ttl.export.contract import read_contract
 from ttl.export.options import ExportConfig
 from ttl.run import export, run
 from ttl.run.exporting_flow import deliverable_in
+from ttl.study.folder import Study
 from ttl.typed import SEAL, write_sealed
 
 
@@ -90,11 +92,19 @@ def test_run_makes_damaged_files_anew(folder: Path, config: RunConfig) -> None:
         flip(folder / name)
         assert run(again).trained == 0
         assert {path.name: path.read_bytes() for path in folder.glob("*.onnx")} == before
-    second = stamps()
-    (folder / "exports.json").unlink()  # what passed isn't on record any more
-    run(again)
-    assert all(stamps()[name] > second[name] for name in before)
+    assert all(stamps()[name] > first[name] for name in before)
     assert read_contract(folder / "model.onnx").provenance.network == config.model
+
+
+def test_a_file_is_whole_as_long_as_its_bytes_are_those_on_record(folder: Path) -> None:
+    study = Study(folder)
+    assert is_whole(study, "model.onnx")
+    assert is_whole(study, "full.onnx")
+    flip(folder / "full.onnx")
+    assert is_whole(study, "model.onnx")
+    assert not is_whole(study, "full.onnx")
+    (folder / "exports.json").unlink()  # what passed isn't on record any more
+    assert not is_whole(study, "model.onnx")
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
