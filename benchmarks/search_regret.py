@@ -22,7 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import mean, median, stdev
@@ -32,80 +32,82 @@ import numpy as np
 from transferability import SCORES
 
 from ttl.config import load_config
-from ttl.cut.points import TruncationPoint, UNetPoint
+from ttl.run.comparing import compared
+from ttl.run.context import RunContext, context_of
 from ttl.run.events import unwatched
-from ttl.run.joint import curve_of_heads, joint_start
-from ttl.run.known import Paused
 from ttl.run.prepare import prepare
-from ttl.run.prepared import Prepared
-from ttl.run.probing import pooled_features, probe_curve
-from ttl.run.provenance import describe_machine
-from ttl.run.similar import common_size, similarities
-from ttl.run.strategies import Sources, strategy_of
-from ttl.run.trial import finished_trial, identity, run_trial, score
-from ttl.run.verdict import MACS_PER_TRAINING_STEP, compared
+from ttl.run.produced import compared_features, probe
+from ttl.run.provenance import machine, versions
+from ttl.run.report_writer import MACS_PER_TRAINING_STEP
+from ttl.run.seed_runs import PartialRuns
+from ttl.run.trial_run import finished_trial, run_trial
+from ttl.search.candidates import Cut, Joint
+from ttl.search.evidence.curve import Curve, one_standard_error
+from ttl.search.evidence.features_compared import common_size
+from ttl.search.evidence.heads import heads_curve
+from ttl.search.evidence.samples import feature_samples
 from ttl.search.select import choose_best, choose_smallest
-from ttl.search.strategies.probe import Curve, one_standard_error
-from ttl.search.strategies.svcca import Similarity
+from ttl.search.strategies import halving, strategy
 from ttl.search.strategy import Batch, Chooser, Scores, Strategy, drive
-from ttl.study.engines.engine import Trial
-from ttl.study.folder import CACHE, Study
+from ttl.study.folder import Study
+from ttl.study.record import TrialRecord
+from ttl.study.trial import Trial
 
 SCREENED, SCREEN_EPOCHS = 3, 2
 RESULTS = Path(__file__).parent / "results" / "search_regret.json"
 FIRST_RUNG = 2
 STRATEGIES = ("exhaustive", "two-stage", f"two-stage --halving {FIRST_RUNG}", "svcca", "probe", "joint")
 """As on the command line."""
-Record = Mapping[str, Any]
+Truth = Mapping[Cut, TrialRecord]
 
 
 def main() -> None:
     """Make the truth, follow the strategies on it, print the table and write it."""
-    told = arguments()
-    name = told.config.stem
-    flags = {"data": told.data, "weights": told.weights, "threads": told.threads, "out": told.out / name}
-    config = load_config(told.config, flags)
-    study = Study(told.out / name)
+    given = arguments()
+    name = given.config.stem
+    flags = {"data": given.data, "weights": given.weights, "threads": given.threads, "out": given.out / name}
+    config = load_config(given.config, flags)
+    study = Study(given.out / name)
     with study.held():
-        prepared = prepare(config, unwatched, cache_dir=study.folder / CACHE)
-        truth = {seed: truth_of(prepared, study, seed) for seed in prepared.seeds}
-        test = {
-            point.name: [test_score(records[point.name]) for records in truth.values()] for point in prepared.candidates
-        }
+        context = context_of(prepare(config, unwatched), study)
+        setting = context.setting
+        truth = {seed: truth_of(context, seed) for seed in setting.seeds}
+        test = {one: [test_score(records[one]) for records in truth.values()] for one in setting.candidates}
         rows = [
-            followed(Follower(prepared, study, truth[seed], seed), name, rule, test)
+            followed(Follower(context, truth[seed], seed), name, rule, test)
             for name in STRATEGIES
             for rule in ("smallest", "best")
-            for seed in prepared.seeds
+            for seed in setting.seeds
         ]
-        curve = probe_curve(prepared, study)
-        for seed in prepared.seeds:
+        curve = probe(context)
+        for seed in setting.seeds:
             rows += [
-                followed(Follower(prepared, study, truth[seed], seed), name, "best", test, search)
-                for name, search in also_tried(prepared, curve).items()
+                followed(Follower(context, truth[seed], seed), name, "best", test, search)
+                for name, search in also_tried(context, curve).items()
             ]
     floor = median(stdev(values) for values in test.values()) if config.seeds > 1 else None
     content = {
-        **describe_machine(),
-        "definition": prepared.definition(),
-        "metric": prepared.metric,
-        "images": {split: len(samples) for split, samples in prepared.task.splits.items()},
+        "versions": versions(),
+        "hardware": asdict(machine()),
+        "definition": setting.definition(),
+        "metric": setting.metric,
+        "images": {split: len(samples) for split, samples in setting.task.splits.items()},
         "points": [
             {
-                "cut": point.name,
-                "params": point.params,
-                "macs": point.macs,
-                "val": [score(records[point.name]) for records in truth.values()],
-                "test": test[point.name],
+                "cut": one.name,
+                "params": one.costs.params,
+                "macs": one.costs.macs,
+                "val": [records[one].value for records in truth.values()],
+                "test": test[one],
             }
-            for point in prepared.candidates
+            for one in setting.candidates
         ],
         "noise_floor": floor,
         "rows": rows,
     }
-    known = json.loads(told.results.read_text()) if told.results.is_file() else {}
-    told.results.parent.mkdir(parents=True, exist_ok=True)
-    told.results.write_text(json.dumps(known | {name: content}, indent=1) + "\n", encoding="utf-8")
+    kept = json.loads(given.results.read_text()) if given.results.is_file() else {}
+    given.results.parent.mkdir(parents=True, exist_ok=True)
+    given.results.write_text(json.dumps(kept | {name: content}, indent=1) + "\n", encoding="utf-8")
     show(name, rows, floor)
 
 
@@ -121,154 +123,167 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def truth_of(prepared: Prepared, study: Study, seed: int) -> Mapping[str, Record]:
-    """Point name -> the record of its fine-tune with that seed."""
-    return {point.name: done(prepared, study, Trial(point.name, seed)) for point in prepared.candidates}
+def truth_of(context: RunContext, seed: int) -> Truth:
+    """Candidate -> the record of its fine-tune with that seed."""
+    return {candidate: done(context, Trial(candidate, seed)) for candidate in context.setting.candidates}
 
 
-def done(prepared: Prepared, study: Study, trial: Trial) -> Record:
+def done(context: RunContext, trial: Trial) -> TrialRecord:
     """The record of a trial, which is done if it isn't on disk."""
-    return finished_trial(prepared, study, trial, unwatched) or run_trial(prepared, study, trial, unwatched)
+    return finished_trial(context, trial, unwatched) or run_trial(context, trial, unwatched)
 
 
-def test_score(record: Record) -> float:
+def test_score(record: TrialRecord) -> float:
     """The test score of one fine-tune."""
-    return float(record["test"][record["score"]]["value"])
+    return record.test[record.score].value
 
 
 @dataclass
 class Follower:
     """Gives one search what it asks for, of one seed's trials, and counts what that costs."""
 
-    prepared: Prepared
-    study: Study
-    truth: Mapping[str, Record]
+    context: RunContext
+    truth: Truth
     seed: int
     trained: dict[str, float] = field(default_factory=dict)
-    """Point name -> MACs per training image of what was asked for there; other keys for what is no point."""
+    """Candidate's name -> MACs per training image of what was asked for there; other keys for what is no candidate."""
     delivered: dict[str, float] = field(default_factory=dict)
-    """Point name -> test score of its own fine-tune."""
+    """Candidate's name -> test score of its own fine-tune."""
 
-    def search(self, told: str, choose: Chooser) -> Strategy:
-        """The strategy as it is told on the command line."""
-        name, _, first = told.partition(" --halving ")
-        asked = {"strategy": name, "halving": int(first) if first else None}
-        config = self.prepared.config.model_copy(update=asked)
-        sources = Sources(self.probe, self.joint, self.similarities, joint_start(self.prepared))
-        return strategy_of(config, self.prepared.candidates, choose, sources, margin=self.prepared.margin)
+    @property
+    def candidates(self) -> Sequence[Cut]:
+        """Lowest first."""
+        return self.context.setting.candidates
+
+    def search(self, words: str, choose: Chooser) -> Strategy:
+        """The strategy as it is asked for on the command line."""
+        name, _, first = words.partition(" --halving ")
+        evidence = {"probe": self.probe, "joint": self.joint, "svcca": self.similarities}
+        asked, setting = strategy(name, self.candidates, choose, evidence), self.context.setting
+        if not first:
+            return asked
+        spared = self.candidates[-1]
+        return halving(asked, first=int(first), cap=setting.config.epochs, margin=setting.margin, spared=spared)
 
     def evaluate(self, batch: Batch) -> Scores:
         """The scores of a batch."""
-        return {point.name: self._one(point, batch) for point in batch.points}
+        return {candidate: self._one(candidate, batch) for candidate in batch.candidates}
 
-    def _one(self, point: TruncationPoint, batch: Batch) -> float:
-        if batch.start == "joint":
-            joint = identity(self.prepared, Trial(None, self.seed))
-            record = done(self.prepared, self.study, Trial(point.name, self.seed, start=joint))
-        else:
-            record = self.truth[point.name]
-        epochs = min(batch.epochs or record["epochs"], record["epochs"])
-        self.trained[point.name] = max(self.trained.get(point.name, 0.0), training_macs(record, epochs))
-        self.delivered[point.name] = test_score(record)
-        return Paused((record,), epochs).score if batch.epochs else score(record)
+    def _one(self, candidate: Cut, batch: Batch) -> float:
+        record = self.truth[candidate]
+        if batch.start is not None:
+            record = done(self.context, Trial(candidate, self.seed, start=batch.start))
+        epochs = min(batch.epochs or record.epochs, record.epochs)
+        self.trained[candidate.name] = max(self.trained.get(candidate.name, 0.0), training_macs(record, epochs))
+        self.delivered[candidate.name] = test_score(record)
+        return PartialRuns((record,), epochs).score if batch.epochs else record.value
 
     def probe(self) -> Curve:
         """The probe's curve: one forward pass."""
-        self.trained["probe"] = forward_macs(self.prepared.candidates[-1])
-        return probe_curve(self.prepared, self.study)
+        self.trained["probe"] = forward_macs(self.candidates[-1])
+        return probe(self.context)
 
     def joint(self) -> Curve:
         """What the joint network's heads say."""
-        record = done(self.prepared, self.study, Trial(None, self.seed))
-        self.trained["joint network"] = training_macs(record, record["epochs"])
-        return curve_of_heads(self.prepared, [record])
+        setting = self.context.setting
+        joint = Joint(setting.network.name, tuple(candidate.point for candidate in self.candidates))
+        record = done(self.context, Trial(joint, self.seed))
+        self.trained[joint.name] = training_macs(record, record.epochs)
+        return heads_curve(
+            self.candidates,
+            [record.predictions["val"]],
+            setting.kind,
+            setting.task.val,
+            seed=setting.config.seed,
+            start=None if setting.network.draws_masks else joint,
+        )
 
-    def similarities(self) -> Mapping[str, Similarity]:
+    def similarities(self) -> Curve:
         """SVCCA at every point: two forward passes of some of the training images."""
-        share = common_size(self.prepared).images / len(self.prepared.task.train)
-        self.trained["svcca"] = 2.0 * share * forward_macs(self.prepared.candidates[-1])
-        return similarities(self.prepared, self.study, [self.truth[self.prepared.candidates[-1].name]])
+        images = len(self.context.setting.task.train)
+        size = common_size([candidate.point for candidate in self.candidates], images)
+        self.trained["svcca"] = 2.0 * size.images / images * forward_macs(self.candidates[-1])
+        return compared_features(self.context, (self.truth[self.candidates[-1]],)).curve()
 
-    def not_inferior(self, point: TruncationPoint, best: TruncationPoint) -> str | None:
+    def not_inferior(self, candidate: Cut, best: Cut) -> str | None:
         """The evidence that `--select smallest` asks for."""
-        found = compared(self.prepared, self.truth[point.name], self.truth[best.name], "val")
+        found = compared(self.context.setting, self.truth[candidate], self.truth[best], "val")
         return "shown" if found.shown else None
 
 
 def followed(
     follower: Follower,
-    told: str,
+    words: str,
     rule: str,
-    test: Mapping[str, list[float]],
+    test: Mapping[Cut, list[float]],
     search: Callable[[Follower, Chooser], Strategy] | None = None,
 ) -> dict[str, Any]:
     """One strategy with one rule of choice on one seed's trials; `search` makes one that `ttl` doesn't have."""
     choose = choose_smallest(follower.not_inferior) if rule == "smallest" else choose_best
-    found = drive(search(follower, choose) if search else follower.search(told, choose), follower.evaluate)
-    means = {cut: mean(values) for cut, values in test.items()}
-    picked, spent = found.choice.point, sum(follower.trained.values())
-    top = follower.truth[follower.prepared.candidates[-1].name]
-    whole = training_macs(top, top["epochs"])
+    found = drive(search(follower, choose) if search else follower.search(words, choose), follower.evaluate)
+    means = {candidate: mean(values) for candidate, values in test.items()}
+    picked, spent = found.choice.candidate, sum(follower.trained.values())
+    highest = follower.candidates[-1]
+    whole = training_macs(follower.truth[highest], follower.truth[highest].epochs)
     return {
-        "strategy": told,
+        "strategy": words,
         "select": rule,
         "seed": follower.seed,
         "picked": picked.name,
-        "params": picked.params,
-        "macs": picked.macs,
-        "regret": max(means.values()) - means[picked.name],
+        "params": picked.costs.params,
+        "macs": picked.costs.macs,
+        "regret": max(means.values()) - means[picked],
         "delivered": follower.delivered[picked.name],
         "cost": spent / whole,
-        "search_cost": (spent - follower.trained.get(follower.prepared.candidates[-1].name, 0.0)) / whole,
-        "cost_of_exhaustive": spent
-        / sum(training_macs(record, record["epochs"]) for record in follower.truth.values()),
+        "search_cost": (spent - follower.trained.get(highest.name, 0.0)) / whole,
+        "cost_of_exhaustive": spent / sum(training_macs(record, record.epochs) for record in follower.truth.values()),
     }
 
 
-def also_tried(prepared: Prepared, curve: Curve) -> dict[str, Callable[[Follower, Chooser], Strategy]]:
+def also_tried(context: RunContext, curve: Curve) -> dict[str, Callable[[Follower, Chooser], Strategy]]:
     """Searches that `ttl` doesn't have: by scores of the pretrained features, and a probe with short fine-tunes."""
+    setting = context.setting
     tried: dict[str, Callable[[Follower, Chooser], Strategy]] = {
-        f"probe, then {SCREENED} short": partial(screened, prepared.candidates, curve)
+        f"probe, then {SCREENED} short": partial(screened, setting.candidates, curve)
     }
-    if prepared.segments:
+    if setting.kind.per_pixel:
         return tried  # the scores are of images with one class each
-    features = pooled_features(prepared)
-    labels = np.asarray(prepared.task.train.labels)
+    points = [candidate.point for candidate in setting.candidates]
+    samples = feature_samples(setting.network.model, points, context.training_images())
     found = {
-        name: {cut: compute(np.asarray(values, np.float64), labels) for cut, values in features.items()}
+        name: {cut: compute(samples.at(cut).astype(np.float64), samples.labels) for cut in samples.maps}
         for name, compute in SCORES.items()
     }
-    return {name: partial(by_score, prepared.candidates, scores) for name, scores in found.items()} | tried
+    return {name: partial(by_score, setting.candidates, scores) for name, scores in found.items()} | tried
 
 
-def by_score(
-    points: Sequence[TruncationPoint], scores: Mapping[str, float], follower: Follower, choose: Chooser
-) -> Strategy:
+def by_score(candidates: Sequence[Cut], scores: Mapping[str, float], follower: Follower, choose: Chooser) -> Strategy:
     """Fine-tune where the score is highest, and nowhere else."""
-    follower.trained["score"] = float(points[-1].macs)
-    picked = max(points, key=lambda point: scores[point.name])
+    follower.trained["score"] = float(candidates[-1].costs.macs)
+    picked = max(candidates, key=lambda candidate: scores[candidate.name])
     return choose([picked], (yield Batch("picked", (picked,))))
 
 
-def screened(points: Sequence[TruncationPoint], curve: Curve, follower: Follower, choose: Chooser) -> Strategy:
+def screened(candidates: Sequence[Cut], curve: Curve, follower: Follower, choose: Chooser) -> Strategy:
     """Short fine-tunes at what the probe speaks for, at the top, and half-way; the best of them goes on."""
-    follower.trained["probe"] = float(points[-1].macs)
-    low, high = one_standard_error(points, curve).index - points[0].index, len(points) - 1
-    some = [points[round(low + step * (high - low) / (SCREENED - 1))] for step in range(SCREENED)]
+    follower.trained["probe"] = float(candidates[-1].costs.macs)
+    low, high = candidates.index(one_standard_error(candidates, curve)), len(candidates) - 1
+    some = [candidates[round(low + step * (high - low) / (SCREENED - 1))] for step in range(SCREENED)]
     tried = tuple(dict.fromkeys(some))
     short = yield Batch("short", tried, epochs=SCREEN_EPOCHS)
-    picked = choose_best(tried, short).point
+    picked = choose_best(tried, short).candidate
     return choose([picked], (yield Batch("picked", (picked,))))
 
 
-def forward_macs(point: TruncationPoint) -> float:
-    """MACs of one image up to a point: what a look at the features takes, which no decoder has a part in."""
-    return float(point.encoder_macs if isinstance(point, UNetPoint) else point.macs)
+def forward_macs(candidate: Cut) -> float:
+    """MACs of one image up to a cut: what a look at the features takes, which no decoder has a part in."""
+    costs = candidate.costs
+    return float(costs.macs if costs.encoder_macs is None else costs.encoder_macs)
 
 
-def training_macs(record: Record, epochs: int) -> float:
+def training_macs(record: TrialRecord, epochs: int) -> float:
     """MACs of so many epochs of a fine-tune's training steps, per training image."""
-    return float(MACS_PER_TRAINING_STEP * record["macs"] * epochs)
+    return float(MACS_PER_TRAINING_STEP * record.macs * epochs)
 
 
 def show(name: str, rows: Sequence[Mapping[str, Any]], floor: float | None) -> None:
