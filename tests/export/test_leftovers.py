@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ttl.finetune.state import Best, Stage, State
 
 from ttl.data import cache
 from ttl.files import sweep
 from ttl.finetune.epoch import Epoch
-from ttl.finetune.resume import Checkpoint, epochs_done
+from ttl.finetune.resume import Best, Checkpoint, Stage, State, epochs_done
 
 KILLED = """
 import os, signal, sys

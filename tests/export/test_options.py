@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ttl.config import read_options
 from ttl.errors import UsageError
 from ttl.export.options import ExportConfig
+from ttl.options.read_options import read_options
 
 TARGETS = sorted((Path(__file__).parents[2] / "export").glob("*.toml"))
 
