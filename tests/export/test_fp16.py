@@ -55,7 +55,7 @@ def test_a_norm_with_an_activation_keeps_it() -> None:
     nn.init.uniform_(model[1].weight, 0.5, 2.0)
     with torch.no_grad():
         model.train()(torch.randn(8, 3, 8, 8))
-    traced = fx.GraphModule(model.eval(), trace(model, image_size=8)[0])
+    traced = fx.GraphModule(model.eval(), trace(model, image_size=8).graph)
     images = torch.randn(2, 3, 8, 8)
     with torch.no_grad():
         wanted = traced(images)

@@ -154,7 +154,7 @@ def test_a_field_that_is_missing_is_named(key: str) -> None:
         (None, r"report\.json does not exist: give the folder of a `ttl run` or `ttl search`\."),
         ("{", r"report\.json can't be read: it isn't JSON \(.*\); it is damaged"),
         ("[]", r"report\.json can't be trusted: its content: input should be an object"),
-        ("null", r"report\.json can't be trusted: its content: input should be an object"),
+        ("null", r"report\.json can't be read: it holds nothing"),
         ('{"schema": 9}', r"has schema 9 in version 1, and this ttl reads schema 1 up to version 1: use the ttl that"),
         ('{"schema_version": 2}', r"has schema 1 in version 2, and this ttl reads schema 1 up to version 1: use the"),
         ('{"schema_version": "2"}', "the field schema_version: input should be a valid integer"),
