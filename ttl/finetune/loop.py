@@ -113,12 +113,10 @@ def fit(
     """Fine-tune `model` in place; it ends in eval mode with the weights of its best validation epoch.
 
     An adapter that the recipe names is taken off again, with a check on real images that the model computes the same
-    without it. After an error the model is as the error left it.
-
-    The same seed gives the same weights, bit for bit, on the CPU, whether it was stopped and continued or not; the
-    caller's random state is left alone. Launched as several processes (torchrun, `accelerate launch`), each takes its
-    share of every batch, and the result is that of one process to rounding, but for dropout, which each draws for
-    itself, and batch norms in training mode, which see a share.
+    without it. After an error the model is as the error left it. The same seed gives the same weights, bit for bit, on
+    the CPU, whether it was stopped and continued or not; the caller's random state is left alone. Of several processes
+    (torchrun, `accelerate launch`) each takes its share of every batch: the result is that of one to rounding, but for
+    dropout, which each draws for itself, and batch norms in training mode, which see a share.
 
     Args:
         model: as `ttl.truncate` made it: its head is the submodule `ttl_head`; or with a head at every point.

@@ -1,9 +1,8 @@
-"""Recipes written in TOML.
+"""Recipes written in TOML: `phases`, a list of tables, and what else of `Recipe` a file wants.
 
-A file gives `phases`, a list of tables, and what else of `Recipe` it wants. A phase says `train` and a learning rate,
-in one of two forms. The short one is Adam and the plateau rule: `lr`, `patience`, `factor`, `min_delta`, `lr_floor`.
-The long one is a table `optimizer`, or `schedule`, or both, with the `name` of one and its fields. `epochs`,
-`stop_after` and `min_lr` end a phase in both.
+A phase says `train` and a learning rate, in one of two forms. The short one is Adam and the plateau rule: the fields
+of `OF_OPTIMIZER` and `OF_SCHEDULE`. The long one is a table `optimizer`, or `schedule`, or both, with the `name` of one
+and its fields. Those of `OF_STOP` end a phase in both.
 """
 
 from __future__ import annotations
@@ -159,9 +158,9 @@ def _checked(hint: Any, where: str, value: Json) -> Any:
         raise UsageError(f"{where} is {value!r}{words}") from None
 
 
-def _check_names(where: str, table: Table, known: Collection[str], what: str) -> None:
-    strangers = sorted(set(table) - set(known))
+def _check_names(where: str, table: Table, allowed: Collection[str], what: str) -> None:
+    strangers = sorted(set(table) - set(allowed))
     if strangers:
-        near = get_close_matches(strangers[0], known, n=1)
-        there = f"; did you mean {near[0]}?" if near else f": there are {', '.join(sorted(known))}"
+        near = get_close_matches(strangers[0], allowed, n=1)
+        there = f"; did you mean {near[0]}?" if near else f": there are {', '.join(sorted(allowed))}"
         raise UsageError(f"{where}{strangers[0]!r} is no field of {what}{there}")
