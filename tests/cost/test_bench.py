@@ -15,12 +15,11 @@ import pytest
 from toy_timed import onnx_file
 from ttl.cost import bench as protocol
 from ttl.cost import fresh
-from ttl.cost.alone import inspected
 from ttl.cost.bench import bench
 from ttl.cost.fresh import in_fresh_process
 from ttl.cost.session import available_threads
 from ttl.cost.subject import COMPILED, EAGER, Inspected, ModelTimes, Request, Setting, Subject, Timed
-from ttl.cost.worker import timed
+from ttl.cost.worker import inspected, timed
 from ttl.errors import ExportError, LatencyError, UsageError
 
 A, FULL = Subject("a", Path("a.onnx")), Subject("full", Path("full.onnx"))

@@ -12,11 +12,10 @@ import torch
 
 import toy_timed
 from toy_timed import onnx_file
-from ttl.cost import alone
-from ttl.cost.alone import inspected, provider_that_ran, shares
+from ttl.cost import worker
 from ttl.cost.fresh import WORKER
 from ttl.cost.subject import COMPILED, EAGER, Inspected, Request, Setting, Subject
-from ttl.cost.worker import timed
+from ttl.cost.worker import inspected, provider_that_ran, shares, timed
 
 ONE = Setting(1, 1)
 
@@ -75,7 +74,7 @@ def test_what_can_not_be_compiled_is_left_out(module: Subject, monkeypatch: pyte
 def test_a_file_alone_is_measured_and_its_provider_seen(
     file: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alone.gc, "collect", lambda: 0)  # of a whole test session it takes seconds
+    monkeypatch.setattr(worker.gc, "collect", lambda: 0)  # of a whole test session it takes seconds
     found = inspected(Request((file,), ONE))
     assert found.provider == "CPUExecutionProvider"
     assert found.peak_memory_bytes is None or found.peak_memory_bytes >= 0
@@ -83,29 +82,29 @@ def test_a_file_alone_is_measured_and_its_provider_seen(
 
 
 def test_peak_memory_is_what_a_model_adds(file: Subject, module: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alone, "forget_peak", lambda: None)  # collecting a test session's garbage takes a second
-    monkeypatch.setattr(alone, "resident_bytes", lambda: 5_000)
-    monkeypatch.setattr(alone, "peak_bytes", lambda: 9_000)
+    monkeypatch.setattr(worker, "forget_peak", lambda: None)  # collecting a test session's garbage takes a second
+    monkeypatch.setattr(worker, "resident_bytes", lambda: 5_000)
+    monkeypatch.setattr(worker, "peak_bytes", lambda: 9_000)
     assert inspected(Request((file,), ONE)).peak_memory_bytes == 4_000
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     assert inspected(Request((module,), ONE)) == Inspected(4_000, "cpu")
-    monkeypatch.setattr(alone, "peak_bytes", lambda: None)
+    monkeypatch.setattr(worker, "peak_bytes", lambda: None)
     assert inspected(Request((file,), ONE)).peak_memory_bytes is None
 
 
 def test_resident_memory_is_read_from_the_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     status, references, collected = tmp_path / "status", tmp_path / "clear_refs", []
-    monkeypatch.setattr(alone.gc, "collect", lambda: collected.append("before"))
+    monkeypatch.setattr(worker.gc, "collect", lambda: collected.append("before"))
     status.write_text("Name:\tttl\nVmHWM:\t      40 kB\nVmRSS:\t      30 kB\n")
-    monkeypatch.setattr(alone, "STATUS", status)
-    monkeypatch.setattr(alone, "REFERENCES", references)
-    alone.forget_peak()
+    monkeypatch.setattr(worker, "STATUS", status)
+    monkeypatch.setattr(worker, "REFERENCES", references)
+    worker.forget_peak()
     assert (references.read_text(), collected) == ("5", ["before"])
-    assert (alone.resident_bytes(), alone.peak_bytes()) == (30 * 1024, 40 * 1024)
-    monkeypatch.setattr(alone, "STATUS", tmp_path / "nowhere")
-    monkeypatch.setattr(alone, "REFERENCES", tmp_path / "no folder" / "clear_refs")
-    alone.forget_peak()
-    assert (alone.resident_bytes(), alone.peak_bytes()) == (None, None)
+    assert (worker.resident_bytes(), worker.peak_bytes()) == (30 * 1024, 40 * 1024)
+    monkeypatch.setattr(worker, "STATUS", tmp_path / "nowhere")
+    monkeypatch.setattr(worker, "REFERENCES", tmp_path / "no folder" / "clear_refs")
+    worker.forget_peak()
+    assert (worker.resident_bytes(), worker.peak_bytes()) == (None, None)
 
 
 def test_the_provider_that_ran_is_that_of_the_nodes() -> None:

@@ -10,11 +10,10 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from math import ceil
 
-from ttl.cost.alone import inspected
 from ttl.cost.fresh import in_fresh_process
 from ttl.cost.session import Hardware, check_file, hardware, load_average, provider_of, resolve_threads
 from ttl.cost.subject import COMPILED, CPU, CUDA, ONNXRUNTIME, Array, Inspected, Request, Setting, Subject, Timed
-from ttl.cost.worker import timed
+from ttl.cost.worker import inspected, timed
 from ttl.errors import UsageError
 from ttl.words.sides import ImageSize, sides_of
 
@@ -26,21 +25,15 @@ BUSY_LOAD = 0.5
 
 @dataclass(frozen=True)
 class Way:
-    """A model, called in one way, in one setting.
-
-    Attributes:
-        model: its name.
-        runtime: with its version, as `PyTorch 2.15.0 compiled`.
-        device: `cpu`, `cuda, io-binding` or `cuda, copies`.
-        provider: where it really ran, in words.
-        batch: images a call.
-        threads: CPU threads.
-    """
+    """A model, called in one way, in one setting."""
 
     model: str
     runtime: str
+    """With its version, as `PyTorch 2.15.0 compiled`."""
     device: str
+    """`cpu`, `cuda, io-binding` or `cuda, copies`."""
     provider: str
+    """Where it really ran, in words."""
     batch: int
     threads: int
 
@@ -54,7 +47,7 @@ class Times(Way):
             model of the same runtime, device and setting.
         cold_starts_ms: one of each process: opening the model and calling it once. The file is in the system's cache,
             the library has called a model before; compiling is part of it, where the compiler's cache doesn't help.
-        peak_memory_bytes: see `ttl.cost.alone`; None where it isn't known.
+        peak_memory_bytes: see `ttl.cost.worker.inspected`; None where it isn't known.
         failed: why there are no times; empty where there are.
     """
 
@@ -85,8 +78,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Bench:
-    """Raw times, and how they were measured: the `runs` that were asked for; `warm`: in every process times had settled
-    when timing began."""
+    """Raw times, and how they were measured; `runs` were asked for, `warm` is whether times had settled everywhere."""
 
     times: tuple[Times, ...]
     conditions: Conditions
@@ -120,8 +112,7 @@ def bench(
 
     Args:
         subjects: the models; an ONNX file has one float input `(batch, channels, height, width)`.
-        batches: images a call, each a setting.
-        threads: CPU threads, each a setting; 1 and every core of the process's cpuset by default, on CUDA 1.
+        batches, threads: each pair is a setting; threads are 1 and every core of the cpuset by default, on CUDA 1.
         runs: timed calls of each model in each setting, all processes together.
         processes: fresh ones, one after another, in which each setting is measured.
         seconds: wall-clock limit for all warming up and timing. At least 5 rounds are timed in each process;
@@ -129,7 +120,7 @@ def bench(
         image_size: side of a square, or height and width, for files that leave them open.
         inspect: whether to measure peak memory and see which provider runs, too, in a process for each model.
         seed: of the order of models, and of the random images.
-        tell: is given, in a few words, what begins.
+        tell: is given what begins.
 
     Raises:
         ExportError: a file can't be opened.

@@ -37,10 +37,7 @@ class Caller:
 def open_callers(subject: Subject, setting: Setting, rng: np.random.Generator) -> tuple[Caller, ...]:
     """Open a model: on the CPU there is one way to call it, on CUDA there are two, that with copies first.
 
-    Args:
-        subject: the model.
-        setting: how it is to be called.
-        rng: draws the images: dense convolutions take the same time whatever the values.
+    The images are random: dense convolutions take the same time whatever the values.
 
     Raises:
         ExportError: the file can't be opened.

@@ -36,13 +36,11 @@ class Latency(Way):
         p90_ms: None, as the higher ones, below the runs of `RUNS_FOR`.
         images_per_second: images over the total time of the calls, one caller at a time.
         cold_start_ms: opening and first call, the median over processes; see `ttl.cost.bench.Times`.
-        peak_memory_bytes: see `ttl.cost.alone`; None where it isn't known.
+        peak_memory_bytes: see `ttl.cost.worker.inspected`; None where it isn't known.
         ratio_to_full: median time over that of the reference in the same runtime and setting: below 1 is faster.
             None where there is no reference, 1 (without an interval) for the reference itself.
         ratio_ci: its 95 % interval.
         runs: timed calls, all processes together.
-        processes: fresh ones that they were timed in.
-        cpu: the processor's name.
         load_average: of the machine, before and after; None where the system doesn't give it.
         failed: why it wasn't measured; empty where it was.
     """
@@ -66,11 +64,8 @@ class Latency(Way):
 def latency_rows(bench: Bench, *, reference: str | None, ratio: Ratio) -> tuple[Latency, ...]:
     """The table of what was measured: a row for each model and way to call it, setting by setting.
 
-    Args:
-        bench: from `ttl.cost.bench.bench`.
-        reference: the model that ratios are taken against, or None for no ratios.
-        ratio: takes the times of a model and of the reference, an array a process, paired by round:
-            `ttl.stats.ratio_interval`.
+    Ratios are taken against the `reference`, if any, by `ratio`: of the times of both, an array a process, paired by
+    round (`ttl.stats.ratio_interval`).
 
     Raises:
         UsageError: when the reference isn't among the models.

@@ -50,10 +50,9 @@ def time_rounds(
     There are at least 5 timed rounds, whatever the budget.
 
     Args:
-        runners: name → a call that does the work and returns when it is done.
+        runners: name → a call that does the work and returns when it is done; `rng` draws their order in each round.
         runs: timed calls of each.
         budget_seconds: wall-clock limit; a round that has begun is finished.
-        rng: draws the order in each round.
         clock: nanoseconds, never going back.
     """
     start, warm = clock(), False
@@ -80,8 +79,7 @@ def is_warm(rounds: Sequence[Mapping[str, float]]) -> bool:
     if len(rounds) < 2 * WARMUP_WINDOW:
         return False
     latest = rounds[-2 * WARMUP_WINDOW :]
-    for name in latest[0]:
-        times = [times[name] for times in latest]
+    for times in ([each[name] for each in latest] for name in latest[0]):
         before, after = np.median(times[:WARMUP_WINDOW]), np.median(times[WARMUP_WINDOW:])
         if abs(after - before) > WARMUP_TOLERANCE * before:
             return False

@@ -102,7 +102,7 @@ def open_session(
 
     Args:
         model: the path, or the content.
-        threads: CPU threads within an operator, at least 1.
+        threads: within an operator, at least 1.
         optimize: whether onnxruntime may rewrite the graph (fuse, fold) before running it.
         device: `cpu` or `cuda`. On CUDA, operators that it doesn't have run on the CPU.
         profile: what the name of the profile that the session writes begins with; None writes none.

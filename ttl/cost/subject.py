@@ -18,10 +18,9 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Subject:
-    """A model that is timed.
+    """A model that is timed; the same model in another runtime has the same `name`.
 
     Attributes:
-        name: what rows and messages call it; the same model in another runtime has the same name.
         path: the ONNX file, or what the loader of a PyTorch module is given.
         runtime: `onnxruntime`, or `eager` or `compiled` (`torch.compile`, its default backend).
         loader: of a PyTorch module, `package.module:function`. It takes the path and returns the module in eval
@@ -49,14 +48,10 @@ class Setting:
 
 @dataclass(frozen=True)
 class Request:
-    """What one fresh process does.
+    """What one fresh process does, with subjects that are all of onnxruntime, or all of PyTorch.
 
-    Attributes:
-        subjects: all of onnxruntime, or all of PyTorch.
-        setting: how they are called.
-        runs: timed calls of each.
-        seconds: wall-clock limit for warming up and timing; opening and compiling come on top.
-        seed: of the order, and of the images.
+    Of each there are so many timed `runs`; the wall-clock limit `seconds` is for warming up and timing, opening and
+    compiling come on top; the `seed` is that of the order and of the images.
     """
 
     subjects: tuple[Subject, ...]
@@ -68,13 +63,10 @@ class Request:
 
 @dataclass(frozen=True)
 class ModelTimes:
-    """What a process measured of one model.
+    """What a process measured of one model, in a `runtime` with its version.
 
-    Attributes:
-        runtime: with its version.
-        cold_start_ms: of opening it and calling it once.
-        times_ms: way to be called -> `(rounds,)`; without rounds where it failed.
-        failed: why it can't be called; empty where it can.
+    A cold start is opening it and calling it once; `times_ms` are `(rounds,)` for each way to be called, without rounds
+    where it `failed`, which says why.
     """
 
     runtime: str
@@ -95,7 +87,7 @@ class Timed:
 
 @dataclass(frozen=True)
 class Inspected:
-    """What a process with one model alone answers: see `ttl.cost.alone`; no memory where it can't be measured."""
+    """What a process with one model alone answers; no memory where it can't be measured."""
 
     peak_memory_bytes: int | None
     provider: str

@@ -27,21 +27,17 @@ def open_torch(subject: Subject, setting: Setting, rng: np.random.Generator) -> 
         LatencyError: CUDA was asked for and this PyTorch has none.
     """
     torch.set_num_threads(setting.threads)
-    device = _device(setting.device)
+    if setting.device not in (CPU, CUDA):
+        raise UsageError(f"--device is {setting.device}: PyTorch is timed on {CPU} or {CUDA}.")
+    if setting.device == CUDA and not torch.cuda.is_available():
+        raise LatencyError(NO_CUDA.format(why="PyTorch finds none"))
+    device = torch.device(setting.device)
     module = _load(subject).to(device)
     images = torch.from_numpy(rng.standard_normal((setting.batch, *subject.shape)).astype(np.float32))
     runtime = f"PyTorch {torch.__version__.partition('+')[0]} {subject.runtime}"
     forward: Forward = torch.compile(module) if subject.runtime == COMPILED else module
     ways = {CPU: images} if setting.device == CPU else {COPIES: images, BOUND: images.to(device)}
     return tuple(Caller(runtime, way, _runner(forward, given, way)) for way, given in ways.items())
-
-
-def _device(name: str) -> torch.device:
-    if name not in (CPU, CUDA):
-        raise UsageError(f"--device is {name}: PyTorch is timed on {CPU} or {CUDA}.")
-    if name == CUDA and not torch.cuda.is_available():
-        raise LatencyError(NO_CUDA.format(why="PyTorch finds none"))
-    return torch.device(name)
 
 
 def _load(subject: Subject) -> nn.Module:
