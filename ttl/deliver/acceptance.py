@@ -83,14 +83,13 @@ class Acceptance:
             allowed = "" if target.is_exact else f"at most {self.most_changed:.0%}"
             words = f"{changes.changed} of {changes.of}"
             checks.insert(0, Check("Decisions on the test images that differ", words, allowed))
+        difference, is_shown = comparison.difference, comparison.shown
         figures = Figures(
             decisions_changed=None if changes is None else (changes.changed, changes.of),
             test=own,
             parity_metric_delta=deltas,
             sentence=f"{sentence}.",
-            comparison=FileComparison(
-                margin=self.margin, non_inferior=comparison.shown, difference=comparison.difference
-            ),
+            comparison=FileComparison(margin=self.margin, non_inferior=is_shown, difference=difference),
         )
         return Judgement(tuple(checks), figures)
 

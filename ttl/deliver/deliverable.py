@@ -36,7 +36,6 @@ class Deliverable:
         splits: split name -> decoded images.
         predicted: `val` and `test` -> what the model gives for them in PyTorch, as `ttl.stats` scores it.
         margin: the loss in the metric that doesn't matter.
-        seed: of what is drawn.
     """
 
     model: nn.Module

@@ -38,15 +38,14 @@ class Decoding:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a model came from: the pretrained network, the truncation point it was cut at, how and on what it was
-    fine-tuned.
+    """Where a model came from: the pretrained network, the truncation point it was cut at (`index` 1 = lowest), how and
+    on what it was fine-tuned.
 
     Attributes:
         weights: where the network's weights came from, in words.
-        index: of the truncation point, 1 = lowest.
-        params: number of parameters, those of the head included.
+        params: those of the head included.
         macs: multiply-adds of one image up to the cut.
-        data_fingerprint: SHA-256 of the data.
+        data_fingerprint: SHA-256.
         versions: of the tools that made the file, by name.
         licence: the terms that the weights stand under, as far as they are known.
     """

@@ -66,7 +66,6 @@ def check_digests(path: Path) -> dict[str, str]:
 
 
 def _digests(fields: Sequence[Field], properties: Mapping[str, str]) -> dict[str, str]:
-    """The metadata that hold the digests."""
     graph = hashlib.sha256()
     for number, raw, _ in fields:
         if number != METADATA:

@@ -21,11 +21,8 @@ INPUT, OUTPUT = "image", "logits"
 def translate(model: nn.Module, images: torch.Tensor, *, opset: int | None, divisor: int | None) -> onnx.ModelProto:
     """The graph of a model: input `image`, output `logits`, the weights inside, nothing in it that no run needs.
 
-    Args:
-        model: on the CPU, in eval mode.
-        images: `(n, 3, h, w)` float32, at least one.
-        opset: version of the ONNX operators; None leaves it to the exporter.
-        divisor: of the sides, which are free then; None fixes them to those of the images.
+    The model is on the CPU, in eval mode; `images` are at least one, `(n, 3, h, w)` float32. No `opset` leaves that to
+    the exporter; with a `divisor` the sides are free multiples of it, else those of the images.
 
     Raises:
         ExportError: the model can't be exported, or not with a free batch size (and free sides).

@@ -48,9 +48,8 @@ class OnnxModel:
     def predict(self, pixels: Pixels, *, batch_size: int = 64) -> Probabilities:
         """The probability of each class for each image, `(n, classes)` float64.
 
-        Args:
-            pixels: `(n, c, *sides)` uint8, c = 1 (grey) or 3.
-            batch_size: images a call; it doesn't change the result beyond rounding.
+        The `pixels` are `(n, c, *sides)` uint8, c = 1 (grey) or 3; `batch_size` images go into a call, which doesn't
+        change the result beyond rounding.
 
         Raises:
             ExportError: the pixels have another type or shape.
@@ -78,10 +77,8 @@ class OnnxModel:
     def maps(self, images: Iterable[Pixels], *, in_windows: bool = True) -> Iterator[Maps]:
         """Of a segmentation, the probability of each class at each pixel of each image: `(classes, h, w)` float32.
 
-        Args:
-            images: each `(c, h, w)` uint8 of any size, c = 1 (grey) or 3.
-            in_windows: whether those with a side beyond the file's are done in windows; a file that takes decoded
-                images never does that.
+        The images are `(c, h, w)` uint8 of any size, c = 1 (grey) or 3. Those with a side beyond the file's are done
+        `in_windows`; a file that takes decoded images never does that.
 
         Raises:
             ExportError: the file is of a classifier.

@@ -9,9 +9,8 @@ from ttl.cost.latency import latency_rows
 from ttl.cost.subject import Subject
 from ttl.deliver.exporting import Wanted, export_file
 from ttl.deliver.file_record import FileRecord, is_whole, remember
-from ttl.deliver.pictures.cam_cases import draw_cams
 from ttl.deliver.pictures.cases import CamCases, MaskCases, Which
-from ttl.deliver.pictures.mask_cases import draw_masks_of
+from ttl.deliver.pictures.drawn_cases import draw_cams, draw_masks_of
 from ttl.export.options import ExportConfig
 from ttl.export.targets import target_of
 from ttl.run.context import RunContext

@@ -25,29 +25,18 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """A graph that was tried: how many weighted nodes it kept in float, and the verdict."""
-
-    kept_in_float: int
-    verdict: Verdict
-
-
-@dataclass(frozen=True)
 class Quantized:
     """An accepted graph of int8 layers, and how it came about.
 
     Attributes:
         graph: QDQ: float32 in and out, with the names, free dimensions and metadata of the float graph.
-        kept_in_float: names of the weighted nodes that stayed float, the most sensitive first.
-        of_nodes: how many weighted nodes there are.
-        attempts: every graph tried, in order; the last one was accepted.
+        kept_in_float: names of the weighted nodes that stayed float, the most sensitive first; there are `of_nodes`.
         calibration_images: how many images the ranges are of.
     """
 
     graph: onnx.ModelProto
     kept_in_float: tuple[str, ...]
     of_nodes: int
-    attempts: tuple[Attempt, ...]
     calibration_images: int
 
 
@@ -59,7 +48,7 @@ def quantize(
     First every layer; then, until `accept` says yes, all but the 1, 2, 4, 8, ... most sensitive ones, up to half.
 
     Args:
-        graph: float, as `export_onnx` writes it; left as it is.
+        graph: as `export_onnx` writes it; left as it is.
         images: `(n, 3, h, w)` float32, normalised training images: ranges and sensitivity are measured on no other.
         accept: compares the task metric of a graph with the float one's, on validation images.
         weight_bits: 7 keeps weights within -64 to 64. CPUs without VNNI add pairs of products in 16 bits, which
@@ -79,18 +68,15 @@ def quantize(
         )
     calibrated = calibrate(graph, images)
     of_nodes = len(calibrated.units)
-    attempts: list[Attempt] = []
     for kept in _growing(calibrated, images, weight_bits):
         chosen = [unit for unit in calibrated.units if unit not in kept]
         candidate = quantised(calibrated.graph, calibrated.ranges, chosen, weight_bits=weight_bits)
         finish(candidate, graph)
-        attempts.append(Attempt(len(kept), accept(candidate)))
-        if attempts[-1].verdict.accepted:
-            weighted = tuple(unit[0] for unit in kept)
-            return Quantized(candidate, weighted, of_nodes, tuple(attempts), len(images))
+        verdict = accept(candidate)
+        if verdict.accepted:
+            return Quantized(candidate, tuple(unit[0] for unit in kept), of_nodes, len(images))
     where = f"with {len(kept)} of {of_nodes} layers kept in float" if kept else "as it is"
-    why = attempts[-1].verdict.words
-    raise GateError(f"The int8 file isn't as good as the float one even {where} ({why}): keep it in fp32.")
+    raise GateError(f"The int8 file isn't as good as the float one even {where} ({verdict.words}): keep it in fp32.")
 
 
 def _growing(calibrated: Calibrated, images: Images, weight_bits: int) -> Iterator[tuple[Unit, ...]]:

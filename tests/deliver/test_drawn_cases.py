@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ttl.data.kind import kind_named
-from ttl.deliver.pictures.cam_cases import cases_of, picked
+from ttl.deliver.pictures.drawn_cases import cases_of, picked
 
 
 def sure(*positive: float) -> np.ndarray:
