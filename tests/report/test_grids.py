@@ -14,6 +14,7 @@ from ttl.report import Grid, RunReport, read_tables, write_csv
 from ttl.report.cells import MISSING, Cell, amount, plain_cell
 from ttl.report.grids import grids
 from ttl.report.page_blocks import Facts, Prose, Section, Table, row
+from ttl.typed import to_json
 from ttl.words.units import duration, milliseconds, percent
 
 from . import example
@@ -59,7 +60,7 @@ def test_facts_are_a_table_and_equal_names_get_numbers() -> None:
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_plot_and_every_table_of_a_study_is_a_grid(tmp_path: Path, study: Any) -> None:
     found = tables(tmp_path, study())
-    json.dumps([grid.to_json() for grid in found.values()], allow_nan=False)
+    json.dumps([to_json(grid) for grid in found.values()], allow_nan=False)
     assert len(found) == len(read_tables(tmp_path))  # no two have one name
     for grid in found.values():
         assert {len(line) for line in grid.rows} <= {len(grid.columns)}

@@ -94,7 +94,6 @@ class Acceptance:
         return Judgement(tuple(checks), figures)
 
     def _sentence(self, comparison: NonInferiority, split: str, reference: str) -> str:
-        """The non-inferiority sentence against the model in float32."""
         name, gap, margin = metric(self.deliverable.metric).name, comparison.difference, f"{comparison.margin:g}"
         verdict = (
             f"not inferior to {reference} by a margin of {margin}"

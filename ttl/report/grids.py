@@ -8,14 +8,12 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ttl.errors import RunFolderError
 from ttl.report.cells import Cell
 from ttl.report.page_blocks import Block, Facts, Figure, Gallery, Section, Table, row
 from ttl.report.schema import read_report
 from ttl.report.sections import sections_of
-from ttl.typed import to_json
 from ttl.words.units import MISSING
 
 LONGEST_NAME = 60
@@ -35,10 +33,6 @@ class Grid:
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Value, ...], ...]
-
-    def to_json(self) -> Any:
-        """As JSON values."""
-        return to_json(self)
 
 
 def read_tables(run_folder: Path) -> tuple[Grid, ...]:

@@ -74,7 +74,6 @@ def _keep(report: RunReport) -> str:
 
 
 def _quality(report: RunReport, result: PointResult | None) -> str:
-    """What a network does, and how well."""
     names, ability = report.task.class_names, "does the task"
     if report.task.kind == "binary":
         ability = f"tells {names[1]} from {names[0]}"
@@ -125,7 +124,6 @@ def _certainty(report: RunReport) -> str:
 
 
 def _tried_on(report: RunReport) -> str:
-    """What the test figures stand on."""
     images, counted_patients = units.whole(report.task.split_images["test"]), patients(report)
     unused = "which took no part in training or in the choice"
     if "test" in counted_patients:

@@ -33,11 +33,12 @@ def report(
     {"tables": [{"name", "section", "caption", "columns", "rows"}]}.
     """
     from ttl.report import read_tables, write_csv, write_report
+    from ttl.typed import to_json
 
     page, tables = write_report(run), read_tables(run) if csv or as_json else ()
     written = [page, *(write_csv(tables, csv) if csv else ())]
     if as_json:
-        print_json({"tables": [table.to_json() for table in tables]})
+        print_json({"tables": [to_json(table) for table in tables]})
     else:
         typer.echo("\n".join(map(str, written)))
 

@@ -102,7 +102,6 @@ def pixels_of(graph: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _surrounded(graph: onnx.ModelProto, before: Nodes, behind: Nodes, contract: Contract) -> onnx.ModelProto:
-    """The network, its names prefixed, between the two."""
     merged = compose.add_prefix(graph, NETWORK, rename_functions=False)
     inside = list(merged.graph.node)
     del merged.graph.node[:], merged.graph.input[:], merged.graph.output[:]

@@ -10,7 +10,7 @@ from ttl.report.schema import RunReport
 from ttl.report.schema.run_report import is_of_whole, ratio_of
 from ttl.report.schema.searched import PointResult
 from ttl.report.sections.exported_files import ratio_cell
-from ttl.report.sections.why_this_point import HEAD_EXCLUDED, macs_cell, params_cell, seeds_cell
+from ttl.report.sections.why_this_point import HEAD_EXCLUDED, cost_cells, seeds_cell
 from ttl.report.wording import noun
 from ttl.words import units
 from ttl.words.estimate import Estimate
@@ -63,9 +63,10 @@ def _size_rows(report: RunReport, chosen: PointResult) -> list[Row]:
 
     byte_cells = (amount(size, units.size, "bytes") for size in (cut_bytes, whole_bytes))
     macs = Cell("MACs", "multiply-adds per image")
+    (cut_params, cut_macs), (whole_params, whole_macs) = cost_cells(chosen), cost_cells(whole)
     return [
-        row(params, params_cell(chosen), params_cell(whole), share(chosen.params, whole.params)),
-        row(macs, macs_cell(chosen), macs_cell(whole), share(chosen.macs, whole.macs)),
+        row(params, cut_params, whole_params, share(chosen.params, whole.params)),
+        row(macs, cut_macs, whole_macs, share(chosen.macs, whole.macs)),
         row(Cell("File size", "ONNX"), *byte_cells, share(cut_bytes, whole_bytes)),
     ]
 
@@ -126,7 +127,6 @@ def _half_rows(report: RunReport) -> list[Row]:
 
 
 def _glossary(report: RunReport) -> Listing:
-    """The metrics of the task's kind, and the other words."""
     per_pixel, counts, names = report.task.kind.per_pixel, report.task.counts["test"], report.task.class_names
     # The AUPRC that guessing gets, of two classes, is the share of positive images.
     chance = units.share(counts[names[1]], sum(counts.values())) if report.task.kind == "binary" else nan

@@ -157,6 +157,5 @@ def _classes_table(report: RunReport, classes: Mapping[str, Sequence[Record]]) -
 
 
 def _share_cell(share: Estimate) -> Cell:
-    """A share as a percentage, with its interval below it."""
     ends = f"{units.percent(share.ci_low)} to {units.percent(share.ci_high)}" if share.has_interval else ""
     return Cell(units.percent(share.value), ends, share.value, parts=interval_ends(share))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 from markupsafe import Markup
 
 from ttl.report.cells import Cell, amount
 from ttl.report.figures import svg
-from ttl.report.page_blocks import PLOTTED, Block, Figure, Row, Section, Table, row
+from ttl.report.page_blocks import PLOTTED, Block, Figure, Section, Table, row
 from ttl.report.schema import RunReport
 from ttl.report.schema.on_test import Counts, LabelConfusion
 from ttl.report.wording import Side, sides
@@ -89,25 +90,22 @@ def _short(name: str) -> str:
 
 
 def _table(names: Sequence[str], counts: Counts, caption: str) -> Table:
+    def cell(count: int, share: float) -> Cell:
+        return Cell(units.whole(count), units.percent(share), count, parts=(("share of the row", share),))
+
     rows = []
     for name, line in zip(names, counts, strict=True):
-        shares = [units.share(count, sum(line)) for count in line]
-        cells = [
-            Cell(units.whole(count), units.percent(share), count, parts=(("share of the row", share),))
-            for count, share in zip(line, shares, strict=True)
-        ]
-        rows.append(Row((Cell(name), *cells, amount(sum(line)))))
+        cells = (cell(count, units.share(count, sum(line))) for count in line)
+        rows.append(row(name, *cells, amount(sum(line))))
     return Table(caption, ("Is", *(f"called {name}" for name in names), "all"), tuple(rows), folded=True)
 
 
 def _labels_table(report: RunReport, confusion: LabelConfusion) -> Table:
-    """The four counts of each label."""
     networks = sides(report, full=confusion.full, chosen=confusion.chosen)
     rows = []
-    for at, name in enumerate(report.task.class_names):
-        for side in networks:
-            (left_alone, alarms), (missed, hit) = side.of[at]
-            rows.append(row(name, side.words, *map(amount, (hit, missed, left_alone, alarms))))
+    for (at, name), side in product(enumerate(report.task.class_names), networks):
+        (left_alone, alarms), (missed, hit) = side.of[at]
+        rows.append(row(name, side.words, *map(amount, (hit, missed, left_alone, alarms))))
     columns = ("Label", "Network", "Present, found", "Present, missed", "Absent, left alone", "Absent, called present")
     caption = (
         "Test images by label: a probability from 0.5 on counts as present, and images whose label is unknown are "

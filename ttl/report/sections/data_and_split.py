@@ -33,7 +33,6 @@ def data_and_split(report: RunReport) -> Section:
 
 
 def _patients_apart(report: RunReport) -> str:
-    """Whether a patient is in two splits."""
     counted, shared = patients(report), report.task.groups_shared
     if counted and shared is not None:
         if shared == 0:
@@ -76,7 +75,6 @@ def _with_total(amounts: list[int]) -> list[Cell]:
 
 
 def _duplicates(duplicates: Duplicates) -> list[Block]:
-    """What the leak check found."""
     if duplicates.pairs == 0:
         return [Prose("Duplicates across the splits: none found, neither byte for byte nor saved anew.")]
     pairs = (

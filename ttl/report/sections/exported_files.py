@@ -71,7 +71,6 @@ def _files_table(report: RunReport) -> Table:
 
 
 def _difference(comparison: FileComparison | None, metric: Metric) -> Cell:
-    """The metric's difference from fp32 with its interval."""
     if comparison is None or not comparison.difference.is_defined:
         return MISSING
     gap, signed = comparison.difference, metric.signed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from ttl.report.cells import amount, facts, plain_cell
 from ttl.report.figures import svg
@@ -35,10 +36,7 @@ LOSSES = "Dashed: training loss. Solid: validation loss."
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a learning-curve plot; `ys` may hold NaN. `kept` is the epoch whose weights were, where it is drawn.
-
-    Epochs are counted from 1 through all phases.
-    """
+    """One line of a learning-curve plot, by epoch; `ys` may hold NaN. `kept` is the epoch (from 1) that is ringed."""
 
     label: str
     class_: str
@@ -66,9 +64,8 @@ def fine_tuning(report: RunReport) -> Section:
     blocks += [_epochs_table(f"{ROLES[of]} ({candidate.cut})", candidate) for of, candidate in curved.items()]
     blocks.append(Facts(facts(report.recipe, RECIPE_LABELS)))
     points: dict[str, list[str]] = {}
-    for candidate in report.candidates:
-        for note in candidate.notes:
-            points.setdefault(note, []).append(candidate.cut)
+    for note, cut in ((note, candidate.cut) for candidate in report.candidates for note in candidate.notes):
+        points.setdefault(note, []).append(cut)
     if points:
         blocks.append(Listing(tuple(f"{note} ({', '.join(cuts)})." for note, cuts in points.items())))
     return Section("training", "How it was fine-tuned", tuple(blocks))
@@ -92,16 +89,13 @@ def _figure(
         described.append(f"{line.label}: {len(line.ys)} epochs, from {finite[0]} to {finite[-1]}")
     picture = axes.plot(name, (f"{y_title} by epoch", f"{'; '.join(described)}."), ("epoch", y_title), *layers)
     key = tuple((f"line-key {line.class_}", line.label) for line in drawn)
-    rows = []
-    for i in range(last):
-        values = (line.ys[i] if i < len(line.ys) else None for line in drawn)
-        rows.append(row(str(i + 1), *(amount(value, units.significant) for value in values)))
-    data = Table(PLOTTED, ("Epoch", *(line.label for line in drawn)), tuple(rows), folded=True)
+    values = enumerate(zip_longest(*(line.ys for line in drawn)), start=1)
+    rows = tuple(row(str(epoch), *(amount(y, units.significant) for y in ys)) for epoch, ys in values)
+    data = Table(PLOTTED, ("Epoch", *(line.label for line in drawn)), rows, folded=True)
     return Figure(name, picture, f"{y_title[0].upper()}{y_title[1:]} after each epoch. {hint}", key, data)
 
 
 def _epochs_table(label: str, candidate: CandidateResult) -> Table:
-    """Everything that was recorded of each epoch."""
     epochs = [to_json(epoch) for epoch in candidate.curve]
     keys = tuple(dict.fromkeys(key for epoch in epochs for key in epoch))
     rows = tuple(row(*(plain_cell(epoch.get(key)) for key in keys)) for epoch in epochs)

@@ -42,7 +42,6 @@ def search_cost(report: RunReport) -> Section:
 
 
 def _stopped(report: RunReport, stopped: StoppedFineTunes) -> list[Block]:
-    """The fine-tunes that fell behind, and what that saved."""
     if not stopped.points:
         return [Prose("No fine-tune fell so far behind that it was stopped.")]
     rows = tuple(row(of.cut, amount(of.epochs), metric_cell(of.val, report.score)) for of in stopped.points)

@@ -91,7 +91,6 @@ def _overlays(report: RunReport, overlays: MaskCases, folder: Path | None) -> Ga
 
 
 def _classes_table(report: RunReport, per_class: Mapping[Which, PerClass]) -> Table:
-    """Classes by metrics, of the whole network and the cut one."""
     lines: list[Line] = []
     for name in dict.fromkeys(name for metrics in per_class.values() for of in metrics.values() for name in of):
         figures = {network: {key: of.get(name, nan) for key, of in by.items()} for network, by in per_class.items()}
@@ -146,7 +145,6 @@ def gradcam_pictures(report: RunReport, folder: Path | None) -> Section | None:
 
 
 def _places(report: RunReport, case: CamCase) -> str:
-    """How fine the maps are."""
     sizes = {
         words: " × ".join(map(units.whole, case.map_size[network]))  # noqa: RUF001
         for network, words in networks(report).items()

@@ -19,7 +19,6 @@ HEAD_EXCLUDED = {
     "U-Net": "encoder up to the point and its decoder, segmentation head excluded",
 }
 """What is counted, by what is cut."""
-Costs = PointRecord | PointResult
 
 
 def why_this_point(report: RunReport) -> Section:
@@ -39,7 +38,6 @@ def why_this_point(report: RunReport) -> Section:
 
 
 def _timed_points(limit: LatencyLimit) -> Table:
-    """What was timed to keep to a latency."""
     rows = []
     for timed in limit.measured:
         within = "" if math.isnan(timed.p50_ms) else "yes" if timed.p50_ms <= limit.budget_ms else "no"
@@ -63,7 +61,7 @@ def _candidates_table(report: RunReport) -> Table:
     for c in report.candidates:
         cells = [estimate_cell(report.validation(c), metric), estimate_cell(report.tested(c), metric)]
         cells += [seeds_cell(report, c, split) for split in ("val", "test")] if has_seeds else []
-        cells += [params_cell(c), macs_cell(c), amount(c.epochs), amount(c.seconds, units.duration, "s")]
+        cells += [*cost_cells(c), amount(c.epochs), amount(c.seconds, units.duration, "s")]
         trials = Cell(str(len(c.trials)), ", ".join(c.trials))
         rows.append(row(_name_cell(report, c), amount(c.index), *cells, trials, mark=role(report, c.cut)))
     columns = ["Point", "Index", f"Val {metric.name}", f"Test {metric.name}"]
@@ -90,32 +88,26 @@ def _all_metrics_table(report: RunReport) -> Table:
 
 
 def _points_table(report: RunReport) -> Table:
-    """All points where the network can be cut, folded."""
     rows = []
     for point in report.points:
         counts = map(amount, (point.index, point.stage, point.channels, point.reduction))
         name = Cell(point.name, "stage end" if point.is_stage_end else "")
-        rows.append(row(name, *counts, params_cell(point), macs_cell(point)))
+        rows.append(row(name, *counts, *cost_cells(point)))
     counted = f"Params and MACs: {HEAD_EXCLUDED[noun(report)]}."
     caption = f"All {len(report.points)} points where {report.model.name} can be cut. {counted}"
     columns = ("Point", "Index", "Stage", "Channels", "Reduction", "Params", "MACs")
     return Table(caption, columns, tuple(rows), folded=True)
 
 
-def params_cell(of: Costs) -> Cell:
-    """Params; of a U-Net, how they are shared out below."""
-    return _shared_out(of.params, of.encoder_params)
+def cost_cells(of: PointRecord | PointResult) -> tuple[Cell, Cell]:
+    """Params and MACs; of a U-Net, how they are shared out below."""
 
+    def shared_out(total: int, encoder: int | None) -> Cell:
+        share = units.share(encoder or 0, total)
+        note = f"encoder {units.percent(share)}\ndecoder {units.percent(1 - share)}"
+        return amount(total, units.large, note="" if encoder is None else note)
 
-def macs_cell(of: Costs) -> Cell:
-    """MACs, likewise."""
-    return _shared_out(of.macs, of.encoder_macs)
-
-
-def _shared_out(total: int, encoder: int | None) -> Cell:
-    share = units.share(encoder or 0, total)
-    note = f"encoder {units.percent(share)}\ndecoder {units.percent(1 - share)}"
-    return amount(total, units.large, note="" if encoder is None else note)
+    return shared_out(of.params, of.encoder_params), shared_out(of.macs, of.encoder_macs)
 
 
 def seeds_cell(report: RunReport, result: PointResult | None, split: str) -> Cell:
