@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from ttl.cli import app
 from ttl.data.kind import kind_named
 from ttl.export.contract import Contract, Decoding, Provenance, to_properties
-from ttl.export.embed import embed_preprocessing
+from ttl.export.embed.preprocessing import embed_preprocessing
 
 CONTRACT = Contract(
     kind=kind_named("binary"),

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from ttl.export.contract import Contract
-from ttl.export.embed import embed_preprocessing
+from ttl.export.embed.preprocessing import embed_preprocessing
 from ttl.export.run import OnnxModel
 from ttl.export.to_file import ExportResult
 

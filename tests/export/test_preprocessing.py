@@ -20,8 +20,8 @@ from ttl.data.kind import KINDS
 from ttl.data.modality.image import channels_first, open_image, to_pixels
 from ttl.errors import ExportError
 from ttl.export.contract import Contract, Decoding, from_properties, to_properties
-from ttl.export.embed import embed_preprocessing, preprocessing
-from ttl.export.embed.preprocessing import PIXELS, check_preprocessing, pixels_of
+from ttl.export.embed import preprocessing
+from ttl.export.embed.preprocessing import PIXELS, check_preprocessing, embed_preprocessing, pixels_of
 from ttl.export.run import OnnxModel
 from ttl.export.to_file import ExportResult
 

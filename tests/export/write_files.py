@@ -22,7 +22,7 @@ from torch import nn
 
 from ttl.data.kind import KINDS
 from ttl.export.contract import Contract, Decoding, Provenance
-from ttl.export.embed import embed_preprocessing
+from ttl.export.embed.preprocessing import embed_preprocessing
 from ttl.export.quiet import quiet
 from ttl.export.to_file import export_onnx
 

@@ -1,7 +1,4 @@
-"""The timing protocol: models in turns in one process, in several fresh processes, in every setting asked for.
-
-`docs/latency.md` gives the reasons.
-"""
+"""The timing protocol, with reasons in docs/latency.md: models in turns in one process, in several fresh processes."""
 
 from __future__ import annotations
 
@@ -111,7 +108,7 @@ def bench(
     onnxruntime and PyTorch are timed in processes of their own: each has threads that would be in the other's way.
 
     Args:
-        subjects: the models; an ONNX file has one float input `(batch, channels, height, width)`.
+        subjects: an ONNX file has one float input `(batch, channels, height, width)`.
         batches, threads: each pair is a setting; threads are 1 and every core of the cpuset by default, on CUDA 1.
         runs: timed calls of each model in each setting, all processes together.
         processes: fresh ones, one after another, in which each setting is measured.

@@ -41,10 +41,8 @@ def model_card(contract: Contract, record: FileRecord) -> str:
         contract=contract,
         record=record,
         origin=contract.provenance,
-        size=_size(contract),
         metrics=_metrics_table(contract, record),
         checks=[(check.name, check.found, check.wanted) for check in record.checks or ()],
-        versions=", ".join(f"{name} {version}" for name, version in contract.provenance.versions.items()),
         table=_table,
     )
 
@@ -55,13 +53,6 @@ def _template() -> Template:
     # It is Markdown: nothing to escape.
     environment = Environment(loader=loader, trim_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined)
     return environment.get_template("model_card.md")
-
-
-def _size(contract: Contract) -> str:
-    if contract.free_sides:
-        return f"any height and width that are multiples of {contract.divisor}"
-    height, width = contract.sides
-    return f"{height} px" if height == width else f"{height} x {width} px (height, width)"
 
 
 def _metrics_table(contract: Contract, record: FileRecord) -> str:

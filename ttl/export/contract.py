@@ -76,7 +76,6 @@ class Contract:
         mean: what is subtracted from pixels scaled to 0..1, for each of the 3 input channels; `std` divides afterwards.
         divisor: of the sides of a segmentation network's input: images are padded to multiples, the logits cropped.
         free_sides: whether it takes any such sides; else they are `sides`.
-        precision: a row of `ttl.export.targets`.
         embeds_preprocessing: whether it takes decoded images, uint8 `(n, height, width, channels)` of any size, and
             gives probabilities; else normalised ones of its input size, and gives logits.
         metrics: split -> metric -> estimate, of the fine-tuned model in PyTorch. What an exported file itself gives on

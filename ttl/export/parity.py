@@ -34,8 +34,7 @@ class Parity:
         scale: the largest |logit| of the model on the same images.
         float64_max_abs: largest difference of the file from PyTorch in float64.
         rounding: that of PyTorch in the file's own precision (float32 for int8) from PyTorch in float64.
-        decided: images, in segmentation pixels, of the largest batch.
-        changed: those of them that the file decides otherwise than PyTorch in float32.
+        decided: images, in segmentation pixels, of the largest batch; of them `changed` by the file.
     """
 
     max_abs: float

@@ -65,11 +65,10 @@ def export_model(
         model: takes `(n, 3, h, w)` float32 normalised images, returns logits `(n, classes)`, or `(n, outputs, h, w)`.
         check_on: `(n, 3, h, w)` float32, real normalised images, at least 1; 7 are used.
         contract: written into the file, so that it can be fed images without anything else.
-        opset: version of the ONNX operators; the exporter's own choice by default.
+        opset: the exporter's own choice by default.
         divisor: of a network that takes images of any size with sides that are multiples of it: the file does, too.
             None fixes the sides to those of `check_on`.
-        precision: one of `ttl.export.targets.TARGETS`; inputs and outputs are float32 in each. `program` is no ONNX
-            file but one of torch.export.
+        precision: one of `ttl.export.targets.TARGETS`; inputs and outputs are float32 in each.
         calibration: what int8 needs, and only int8.
         decoded: images as a decoder returns them. Where given, the file takes such images, uint8 `(n, h, w, channels)`
             of any size, and gives `probabilities`; it needs a `contract`, and is checked on them.

@@ -124,12 +124,11 @@ def _certainty(report: RunReport) -> str:
 
 
 def _tried_on(report: RunReport) -> str:
-    images, counted_patients = units.whole(report.task.split_images["test"]), patients(report)
+    images, of_split = units.whole(report.task.split_images["test"]), patients(report)
     unused = "which took no part in training or in the choice"
-    if "test" in counted_patients:
+    if "test" in of_split:
         apart = "; no patient is in two splits" if report.task.groups_shared == 0 else ""
-        of_patients = f"{units.whole(counted_patients['test'])} patients"
-        return f"Tried on {images} test images of {of_patients}, {unused}{apart}."
+        return f"Tried on {images} test images of {units.whole(of_split['test'])} patients, {unused}{apart}."
     return (
         f"Tried on {images} test images, {unused}. It is not known which patient each is of: others of the same one "
         "may be among the training images."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib import resources
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -19,19 +18,16 @@ from ttl.report.sections import sections_of
 def render(report: RunReport, folder: Path | None = None) -> str:
     """A run, finished or not, as one HTML document with its style sheet, plots and pictures inside.
 
-    Args:
-        report: of the run: the page shows what is there.
-        folder: where the pictures lie that it names; without it the page says that they are missing.
+    Pictures that the report names lie in `folder`; without it the page says that they are missing.
     """
-    style = resources.files("ttl.report").joinpath("templates/style.css").read_text(encoding="utf-8")
     values = {"report": report, "headline": headline(report), "sections": sections_of(report, folder)}
-    return _environment().get_template("report.html").render(**values, style=Markup(style))
+    return _environment().get_template("report.html").render(**values)
 
 
 def summary(report: RunReport) -> tuple[str, ...]:
     """The sentences at the top of the page, for a terminal."""
     top = headline(report)
-    return tuple(sentence for sentence in (top.sentence, top.remark, top.tried) if sentence)
+    return tuple(filter(None, (top.sentence, top.remark, top.tried)))
 
 
 def write_report(run_folder: Path) -> Path:

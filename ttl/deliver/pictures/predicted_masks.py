@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from PIL import Image
 
 from ttl.data import open_image
 from ttl.data.modality.image import channels_first
-from ttl.data.modality.overlay import class_colours, overlay
+from ttl.data.modality.overlay import class_colours, overlay, png
 from ttl.errors import ExportError
 from ttl.export.run import OnnxModel
 
@@ -67,9 +66,7 @@ def _png(mask: npt.NDArray[np.uint8], classes: int) -> bytes:
     image = Image.fromarray(mask * np.uint8(255) if classes == 2 else mask)
     if classes > 2:
         image.putpalette(b"\0\0\0" + b"".join(bytes.fromhex(colour[1:]) for colour in class_colours(classes - 1)))
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
+    return png(image)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -45,12 +45,9 @@ def embed_preprocessing(graph: onnx.ModelProto, contract: Contract) -> onnx.Mode
     contract's sides are not in the file, so that near their limits a larger image comes out otherwise, and memory grows
     with it.
 
-    Args:
-        graph: an exported network of any precision, `image` `(batch, 3, h, w)` float32 to `logits`; left as it is.
-
-    Returns:
-        a graph of the same opset and IR version; `probabilities` are float32 `(batch, classes)`, of a segmentation
-        `(batch, classes, height, width)`, with one output those of both classes.
+    The `graph` is of any precision, `image` `(batch, 3, h, w)` float32 to `logits`, and left as it is. The opset and IR
+    version stay; `probabilities` are float32 `(batch, classes)`, of a segmentation `(batch, classes, height, width)`,
+    with one output those of both classes.
 
     Raises:
         ExportError: the opset is below 18, the graph takes decoded images already, a segmentation's sides are fixed,
@@ -152,10 +149,8 @@ def check_preprocessing(embedded: OnnxModel, plain: OnnxModel, images: Sequence[
     up to 0.3, other means by up to 0.4. Where no pixel differs, which is the rule, it is 1e-7.
 
     Images are at least one, of several sizes where there are, each by itself and one in a batch with its mirror images.
-    Segmentations are compared whole, not in windows.
-
-    Returns:
-        the largest difference of a pixel before it is normalised, of 0..255, and that of a probability.
+    Segmentations are compared whole, not in windows. What comes back is the largest difference of a pixel before it is
+    normalised, of 0..255, and that of a probability.
 
     Raises:
         ExportError: there is no image.
@@ -193,7 +188,7 @@ def _grey_levels(embedded: OnnxModel, images: Sequence[Image.Image]) -> int:
     worst = 0
     for image in images:
         wanted = trained_on(image, embedded.contract).astype(np.int16)
-        made = session.run(None, {"image": decoded(image)[None].transpose(0, 2, 3, 1)})[0][0]
+        made = session.run(None, {INPUT: decoded(image)[None].transpose(0, 2, 3, 1)})[0][0]
         height, width = wanted.shape[1:]  # a segmentation's are padded beyond
         worst = max(worst, int(np.abs(made[:, :height, :width] - wanted).max()))
     return worst

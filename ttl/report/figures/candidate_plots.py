@@ -76,10 +76,9 @@ def pareto_figure(report: RunReport) -> Figure | None:
 
 def front_of(report: RunReport, tried: Candidates) -> list[CandidateResult]:
     """Those than which none is cheaper and at least as good, or as cheap and better; by rising MACs."""
-    sign = -1 if report.score.lower_is_better else 1
 
     def worth(candidate: CandidateResult) -> float:
-        return sign * report.validation(candidate).value
+        return (-1 if report.score.lower_is_better else 1) * report.validation(candidate).value
 
     front: list[CandidateResult] = []
     for candidate in sorted(tried, key=lambda c: (c.macs, -worth(c))):
@@ -129,11 +128,8 @@ def _guides(report: RunReport, axes: svg.Axes, tried: Candidates) -> Markup:
 
 
 def _key(report: RunReport, tried: Candidates) -> tuple[tuple[str, str], ...]:
-    labels: dict[Role, str] = {
-        "chosen": "chosen: {}",
-        "full": "whole network: {}",
-        "other": "other candidates" if report.chosen else "candidates",
-    }
+    others = "other candidates" if report.chosen else "candidates"
+    labels: dict[Role, str] = {"chosen": "chosen: {}", "full": "whole network: {}", "other": others}
     lowest = {role(report, c.cut): c.cut for c in reversed(tried)}
     key: list[tuple[str, str]] = [(of, label.format(lowest[of])) for of, label in labels.items() if of in lowest]
     if report.keeps_whole and "chosen" in lowest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ttl.data.describe import Description, Duplicates
+from ttl.data.describe import Duplicates
 from ttl.report.cells import Cell, amount, facts
 from ttl.report.page_blocks import Block, Facts, Listing, Prose, Section, Table, row
 from ttl.report.schema import RunReport
@@ -60,14 +60,9 @@ def _counts_table(report: RunReport) -> Table:
         amounts = _with_total([by_split[split] for split in task.counts])
         rows.append(row(name, *amounts, *(("",) if pixels else ()), mark="total"))
     columns = ("Class", *task.counts, "all", *(("Share of pixels",) if pixels else ()))
-    return Table(_caption(task), columns, tuple(rows))
-
-
-def _caption(task: Description) -> str:
-    if task.kind.one_class_each:
-        return "Images per class and split"
-    share = ", and its share of the labelled pixels" if task.pixel_share else ""
-    return f"In how many images each class occurs, by split{share}. An image may hold several."
+    of_pixels = ", and its share of the labelled pixels" if pixels else ""
+    several = f"In how many images each class occurs, by split{of_pixels}. An image may hold several."
+    return Table("Images per class and split" if task.kind.one_class_each else several, columns, tuple(rows))
 
 
 def _with_total(amounts: list[int]) -> list[Cell]:
