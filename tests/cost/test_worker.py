@@ -83,12 +83,12 @@ def test_a_file_alone_is_measured_and_its_provider_seen(
 
 def test_peak_memory_is_what_a_model_adds(file: Subject, module: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "forget_peak", lambda: None)  # collecting a test session's garbage takes a second
-    monkeypatch.setattr(worker, "resident_bytes", lambda: 5_000)
-    monkeypatch.setattr(worker, "peak_bytes", lambda: 9_000)
+    found: dict[str, int | None] = {"VmRSS": 5_000, "VmHWM": 9_000}
+    monkeypatch.setattr(worker, "memory_bytes", found.__getitem__)
     assert inspected(Request((file,), ONE)).peak_memory_bytes == 4_000
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     assert inspected(Request((module,), ONE)) == Inspected(4_000, "cpu")
-    monkeypatch.setattr(worker, "peak_bytes", lambda: None)
+    found["VmHWM"] = None
     assert inspected(Request((file,), ONE)).peak_memory_bytes is None
 
 
@@ -100,11 +100,11 @@ def test_resident_memory_is_read_from_the_kernel(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(worker, "REFERENCES", references)
     worker.forget_peak()
     assert (references.read_text(), collected) == ("5", ["before"])
-    assert (worker.resident_bytes(), worker.peak_bytes()) == (30 * 1024, 40 * 1024)
+    assert (worker.memory_bytes("VmRSS"), worker.memory_bytes("VmHWM")) == (30 * 1024, 40 * 1024)
     monkeypatch.setattr(worker, "STATUS", tmp_path / "nowhere")
     monkeypatch.setattr(worker, "REFERENCES", tmp_path / "no folder" / "clear_refs")
     worker.forget_peak()
-    assert (worker.resident_bytes(), worker.peak_bytes()) == (None, None)
+    assert (worker.memory_bytes("VmRSS"), worker.memory_bytes("VmHWM")) == (None, None)
 
 
 def test_the_provider_that_ran_is_that_of_the_nodes() -> None:

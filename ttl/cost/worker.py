@@ -23,6 +23,8 @@ from ttl.cost.subject import COMPILED, EAGER, ONNXRUNTIME, Inspected, ModelTimes
 
 CALLS_FOR_PEAK = 3
 STATUS, REFERENCES = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+HELD_NOW, PEAK = "VmRSS", "VmHWM"
+"""Fields of `STATUS`; the peak is since `forget_peak`, or since the process began where the kernel can't forget."""
 
 
 def timed(request: Request) -> Timed:
@@ -86,26 +88,16 @@ def inspected(request: Request) -> Inspected:
     (subject,), rng = request.subjects, np.random.default_rng(request.seed)
     _get_going(request, rng)
     forget_peak()
-    before = resident_bytes()
+    before = memory_bytes(HELD_NOW)
     caller = open_callers(subject, request.setting, rng)[0]
     if subject.runtime != ONNXRUNTIME:
         forget_peak()
     for _ in range(CALLS_FOR_PEAK):
         caller.call()
-    peak = peak_bytes()
+    peak = memory_bytes(PEAK)
     used = None if before is None or peak is None else max(peak - before, 0)
     ran = provider_that_ran(subject, request.setting) if subject.runtime == ONNXRUNTIME else request.setting.device
     return Inspected(used, ran)
-
-
-def resident_bytes() -> int | None:
-    """Memory that this process holds now; Linux only, None elsewhere."""
-    return _status("VmRSS")
-
-
-def peak_bytes() -> int | None:
-    """The most that was held since `forget_peak`, or since the process began where the kernel can't forget."""
-    return _status("VmHWM")
 
 
 def forget_peak() -> None:
@@ -117,7 +109,8 @@ def forget_peak() -> None:
         REFERENCES.write_text("5", encoding="ascii")  # the kernel's word for it
 
 
-def _status(field: str) -> int | None:
+def memory_bytes(field: str) -> int | None:
+    """What the kernel says of this process's memory; Linux only, None elsewhere."""
     with suppress(OSError):
         for line in STATUS.read_text(encoding="ascii").splitlines():
             if line.startswith(f"{field}:"):

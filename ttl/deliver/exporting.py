@@ -34,6 +34,11 @@ class Wanted:
     path: Path
     target: Target
 
+    @property
+    def precision(self) -> str:
+        """What the report calls it."""
+        return self.target.label or self.target.name
+
 
 def attempt(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) -> FileRecord:
     """Export one file, and say how it went: `state` is `passed`, `failed` or `not exported`, `why` its cause.
@@ -51,7 +56,7 @@ def attempt(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) -> F
     except ExportError as error:
         why = str(error)
     file, trial = wanted.path.name, deliverable.trial
-    return FileRecord(file=file, state=state, precision=wanted.target.label or wanted.target.name, trial=trial, why=why)
+    return FileRecord(file=file, state=state, precision=wanted.precision, trial=trial, why=why)
 
 
 def export_file(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) -> FileRecord:
@@ -119,7 +124,7 @@ def _record(deliverable: Deliverable, wanted: Wanted, result: ExportResult) -> F
     record = FileRecord(
         file=wanted.path.name,
         state="passed",
-        precision=wanted.target.label or wanted.target.name,
+        precision=wanted.precision,
         trial=deliverable.trial,
         size_bytes=result.size_bytes,
         sha256=result.sha256,

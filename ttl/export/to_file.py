@@ -32,7 +32,6 @@ class ExportResult:
     path: Path
     size_bytes: int
     sha256: str
-    precision: str
     parity: Parity
     free_sides: bool
     checks: tuple[Check, ...]
@@ -124,7 +123,6 @@ def export_model(
         path=path,
         size_bytes=size,
         sha256=digest,
-        precision=precision,
         parity=parity,
         free_sides=divisor is not None,
         checks=sound + compared + judgement.checks,
