@@ -26,13 +26,10 @@ PLAIN_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 class Segment:
     """A run of operations that a truncation point may stand behind."""
 
-    kind: str
-    """`stem`, `block` or `layer` (what stands in no block: transitions, a final conv or norm)."""
-    name: str
-    """The path of the module whose output is the segment's."""
+    kind: str  # `stem`, `block` or `layer` (what stands in no block: transitions, a final conv or norm)
+    name: str  # the path of the module whose output is the segment's
     first: int
-    last: int
-    """Positions in `BlockGraph.ops`, both included."""
+    last: int  # both positions in `BlockGraph.ops`, included
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from torch.nn import functional as F
 
 from ttl.errors import UsageError
 
-HEAD = "ttl_head"
-"""The head's module name in a truncated model; no pretrained network has one of this name."""
+HEAD = "ttl_head"  # the head's module name in a truncated model; no pretrained network has one of this name
 
 POOLS: dict[str, Callable[[torch.Tensor, list[int]], torch.Tensor]] = {
     "avg": lambda feature, positions: feature.mean(positions),

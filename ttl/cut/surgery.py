@@ -14,8 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from ttl.cut.trace import Traced, ancestors, same_branch
 
-Taken = Callable[[torch.Tensor], torch.Tensor]
-"""What is kept of a value."""
+Taken = Callable[[torch.Tensor], torch.Tensor]  # what is kept of a value
 
 
 def extract(traced: Traced, output: fx.Node, *, class_name: str, more: nn.Module | None = None) -> fx.GraphModule:

@@ -15,8 +15,7 @@ from ttl.cut.trace import Traced, output_of, trace
 from ttl.cut.unet import SEGMENTATION_HEAD, Encoder, upsamplings
 from ttl.errors import ModelError, PointError
 
-CLASSES = f"{SEGMENTATION_HEAD}.0"
-"""Of a U-Net, the convolution whose outputs are the classes."""
+CLASSES = f"{SEGMENTATION_HEAD}.0"  # of a U-Net, the convolution whose outputs are the classes
 
 
 def truncate(

@@ -12,8 +12,7 @@ from ttl.data.modality.image import quiet_readers
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Progress = Callable[[int, int], None]
-"""Called with how many are done, and of how many."""
+Progress = Callable[[int, int], None]  # called with how many are done, and of how many
 
 CHUNK = 16  # items a task, unless asked otherwise: small images take less time than handing one over
 AHEAD = 4  # tasks a thread that may wait for the consumer, so that results don't pile up in memory

@@ -16,5 +16,4 @@ class TrainingImages:
     task: Task
     images: Split
     normalise: Normalise
-    seed: int
-    """Of what is drawn."""
+    seed: int  # of what is drawn

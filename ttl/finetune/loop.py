@@ -35,8 +35,7 @@ from ttl.stats import metrics
 OnEpoch = Callable[[Epoch], None]
 OnImages = Callable[[int, int], None]
 
-COMPARED = 4
-"""Validation images that a model is compared on before and after it takes off its adapter."""
+COMPARED = 4  # validation images that a model is compared on before and after it takes off its adapter
 
 
 @dataclass(frozen=True, kw_only=True)

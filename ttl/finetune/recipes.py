@@ -200,8 +200,7 @@ _ROWS = (
 RECIPES: dict[str, Recipe] = {row.name: row for row in _ROWS}
 
 ALIASES = {"bn": "fc-then-bn"}
-CLASSIFIERS, SEGMENTATIONS = "full", "unet"
-"""The recipes of runs that name none."""
+CLASSIFIERS, SEGMENTATIONS = "full", "unet"  # the recipes of runs that name none
 
 
 def recipe(name: str) -> Recipe:

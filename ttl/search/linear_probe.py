@@ -10,8 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ttl.data.task import MISSING
 
-REGULARISATION = 0.1
-"""C of scikit-learn's logistic regression on standardised features: many channels, few images."""
+REGULARISATION = 0.1  # C of scikit-learn's logistic regression on standardised features: many channels, few images
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
 

@@ -23,8 +23,7 @@ def _per_head(logits: Tensor, labels: Tensor, batch_labels: Tensor | None) -> tu
 class ClassLoss:
     """Cross-entropy of one class a sample."""
 
-    weights: Tensor | None = None
-    """`(classes,)`: what a sample of each class counts in the loss; None counts all alike."""
+    weights: Tensor | None = None  # `(classes,)`: what a sample of each class counts in the loss; None counts all alike
 
     def loss(self, logits: Tensor, labels: Tensor, batch_labels: Tensor | None = None) -> Tensor:
         """The mean loss; of a part of a batch, its share of the batch's mean.

@@ -50,10 +50,8 @@ class Matched:
     """Images and masks of a set that belong together, in the order of their ids, before any is read."""
 
     pairs: tuple[MaskedImage, ...]
-    ids: tuple[str, ...]
-    """Of all images."""
-    bad: Mapping[str, str]
-    """Id of what has no fellow, or several -> the reason."""
+    ids: tuple[str, ...]  # of all images
+    bad: Mapping[str, str]  # id of what has no fellow, or several -> the reason
 
 
 Sound = tuple[MaskedImage, Facts, MaskFacts]  # a pair whose files can be read and fit each other

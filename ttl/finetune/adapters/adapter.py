@@ -20,8 +20,7 @@ TOLERANCE = 1e-5
 """Of the largest logit, that the undressed model's may differ by: folding a norm rounds each channel once."""
 REMEDY = "use a recipe without it, and tell its author"
 
-Piece = tuple[str, str, tuple[int, ...]]
-"""Name, type and shape of a module, a parameter or a buffer."""
+Piece = tuple[str, str, tuple[int, ...]]  # name, type and shape of a module, a parameter or a buffer
 
 
 @dataclass(frozen=True)
@@ -53,19 +52,13 @@ class Adapter(Registered):
 
 @dataclass(frozen=True)
 class Dressing:
-    """One model, dressed in place in one adapter.
-
-    Attributes:
-        plain: what the model consisted of before.
-        tensors: names of its parameters and buffers then.
-        notes: of the adapter, for the report.
-    """
+    """One model, dressed in place in one adapter."""
 
     adapter: Adapter
     model: nn.Module
-    plain: frozenset[Piece]
-    tensors: frozenset[str]
-    notes: tuple[str, ...]
+    plain: frozenset[Piece]  # what the model consisted of before
+    tensors: frozenset[str]  # names of its parameters and buffers then
+    notes: tuple[str, ...]  # of the adapter, for the report
 
     def frozen(self, names: Collection[str]) -> frozenset[str]:
         """Names of the plain model's tensors that stay as they are, and of those that the adapter added to them."""

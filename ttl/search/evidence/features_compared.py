@@ -20,10 +20,8 @@ DRAWS = 20
 MOST_CHANNELS = 64
 MOST_IMAGES = 1024
 BATCH = 64
-PLACES_PER_PATCH = 4
-"""Places that are kept of each point's maps, for one that a draw takes."""
-Pair = Callable[[], tuple[nn.Module, nn.Module]]
-"""A network before and after its fine-tune."""
+PLACES_PER_PATCH = 4  # places that are kept of each point's maps, for one that a draw takes
+Pair = Callable[[], tuple[nn.Module, nn.Module]]  # a network before and after its fine-tune
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from ttl.search.candidates import Cut, Joint
 from ttl.search.evidence.curve import Curve, Look
 from ttl.stats import metrics, paired_difference
 
-ONE_STANDARD_ERROR = 0.6827
-"""The confidence of an interval that is one standard error wide to either side."""
+ONE_STANDARD_ERROR = 0.6827  # the confidence of an interval that is one standard error wide to either side
 
 
 def heads_curve(

@@ -20,26 +20,19 @@ from ttl.data.task import IGNORE
 from ttl.data.training_images import TrainingImages
 from ttl.search.linear_probe import Floats, Numbers
 
-PIXELS = 4096
-"""In all images together."""
+PIXELS = 4096  # in all images together
 PIXEL_BATCH, IMAGE_BATCH = 16, 64
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureSamples:
-    """What a linear classifier can be fitted to at each candidate.
+    """What a linear classifier can be fitted to at each candidate."""
 
-    Attributes:
-        labels: `(n,)` or `(n, classes)`.
-        groups: what must not be torn apart by folds: the patient of each image, the image of each pixel; None where
-            unknown.
-        values: name of a map -> `(n, channels)` float32.
-        maps: candidate's name -> the maps whose channels, one after another, are its features; lowest first.
-    """
-
-    labels: Numbers
+    labels: Numbers  # `(n,)` or `(n, classes)`
+    # What must not be torn apart by folds: the patient of each image, the image of each pixel; None where unknown.
     groups: tuple[str, ...] | None
-    values: dict[str, Floats]
+    values: dict[str, Floats]  # name of a map -> `(n, channels)` float32
+    # Candidate's name -> the maps whose channels, one after another, are its features; lowest first.
     maps: dict[str, tuple[str, ...]]
 
     def at(self, name: str) -> Floats:

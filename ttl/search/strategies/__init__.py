@@ -22,17 +22,12 @@ __all__ = ["STRATEGIES", "Row", "halving", "strategy"]
 
 @dataclass(frozen=True)
 class Row:
-    """A strategy.
+    """A strategy."""
 
-    Attributes:
-        make: from candidates (lowest first), a chooser, and the evidence that it needs, in the order of `needs`.
-        needs: names of that evidence.
-        begins: what it looks at before it names a candidate, in words; empty where it names some at once.
-    """
-
+    # From candidates (lowest first), a chooser, and the evidence that it needs, in the order of `needs`.
     make: Callable[..., Strategy]
-    needs: tuple[str, ...] = ()
-    begins: str = ""
+    needs: tuple[str, ...] = ()  # names of that evidence
+    begins: str = ""  # what it looks at before it names a candidate, in words; empty where it names some at once
 
 
 STRATEGIES = {

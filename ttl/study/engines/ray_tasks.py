@@ -17,24 +17,18 @@ from ttl.study.engines.engine import Deaths, Outcome, Remote, Setup, Tell, outco
 from ttl.study.record import TrialRecord
 from ttl.study.trial import Trial
 
-POLL_SECONDS = 0.2
-"""Between looks at the events of running trials."""
+POLL_SECONDS = 0.2  # between looks at the events of running trials
 
 
 @dataclass(frozen=True)
 class Cluster:
     """Where tasks run and what each of them takes."""
 
-    address: str | None
-    """Of a cluster that runs already, or `auto`; None starts one on this machine."""
-    local_cpus: int
-    """Cores of one that is started."""
-    cpus: int
-    """Of each trial."""
-    gpus: float | None
-    """Of each trial; None is 1 where the cluster has any."""
-    most: int | None
-    """Trials at once; None is as many as there is room for."""
+    address: str | None  # of a cluster that runs already, or `auto`; None starts one on this machine
+    local_cpus: int  # cores of one that is started
+    cpus: int  # of each trial
+    gpus: float | None  # of each trial; None is 1 where the cluster has any
+    most: int | None  # trials at once; None is as many as there is room for
 
 
 class RayTasks:
