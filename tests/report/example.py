@@ -14,8 +14,7 @@ import numpy as np
 from ttl.cost.latency import Latency
 from ttl.data.describe import Description, Duplicates, Spread
 from ttl.data.kind import KINDS
-from ttl.data.modality.heat import heat
-from ttl.data.modality.overlay import picture
+from ttl.data.modality.overlay import heat, picture
 from ttl.data.task import Duplicate
 from ttl.deliver.file_record import FileRecord
 from ttl.deliver.pictures.cases import Answer, CamCase, CamCases

@@ -142,6 +142,7 @@ class BlockGraph:
         node = following.node
         axis = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
         tensors = node.args[0] if node.args else node.kwargs.get("tensors")
+        # On the channels of maps: tokens that are joined along their sequence are another thing.
         same_size = len({op.shape[2:] for op in live if op.shape is not None and len(op.shape) == 4}) == 1
         return bool(axis == 1 and same_size and tensors == [op.node for op in live])
 
@@ -152,6 +153,7 @@ def function_of(node: fx.Node) -> str:
 
 
 def _is_one_map(live: Sequence[Op]) -> bool:
+    # The image itself is no cut, and what has a batch axis alone is no map.
     return len(live) == 1 and live[0].node.op != "placeholder" and len(live[0].shape or ()) >= 2
 
 

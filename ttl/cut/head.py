@@ -39,23 +39,15 @@ class Head(nn.Module):
         shape: of the feature without the batch: `(channels, height, width)`, `(height, width, channels)`,
             `(tokens, channels)` or `(channels,)`.
         channel_axis: which axis of `shape` holds the channels.
-        num_classes: outputs.
         pool: `avg`, `max`, `avgmax` (their mean) over all positions, `token`: the first of a sequence of tokens
             (a transformer's class token), or `none`: flatten.
-        dropout: probability.
 
     Raises:
         UsageError: no such pooling, or none that this feature can be given.
     """
 
     def __init__(
-        self,
-        shape: tuple[int, ...],
-        channel_axis: int,
-        num_classes: int,
-        *,
-        pool: str = "avg",
-        dropout: float = 0.0,
+        self, shape: tuple[int, ...], channel_axis: int, num_classes: int, *, pool: str = "avg", dropout: float = 0.0
     ) -> None:
         super().__init__()
         if pool not in POOLS:

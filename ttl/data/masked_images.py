@@ -72,10 +72,8 @@ class MaskedImages:
     def overlaps(self, maps: Iterable[Maps], *, with_distance: bool = False) -> npt.NDArray[np.float64]:
         """How predictions overlap with the masks, `(n, classes, 5)` or `(n, heads, classes, 5)`: `ttl.stats.overlap`.
 
-        Args:
-            maps: of each image the probability of each class at each pixel, `(classes, h, w)`; or
-                `(heads, classes, h, w)`.
-            with_distance: whether Hausdorff distances are measured, too: that takes its time.
+        A map is the probability of each class at each pixel of an image, `(classes, h, w)` or `(heads, classes, h, w)`;
+        `with_distance` measures Hausdorff distances, too, which takes its time.
         """
         rows = []
         for each, mask, spacing in zip(maps, self.masks, self.spacing, strict=True):

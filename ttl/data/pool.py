@@ -23,12 +23,8 @@ def in_threads(
 ) -> Iterator[Result]:
     """The results in the order of `items`, computed on every core of the process's cpuset.
 
-    The first exception ends it, and what has not begun by then is dropped.
-
-    Args:
-        function: of an item; readers of images are kept quiet in it.
-        on_progress: called after each result is taken.
-        chunk: items a task: few where the results are large, since several tasks wait for whoever takes them.
+    The first exception ends it, and what has not begun by then is dropped. Readers of images are kept quiet. A task is
+    of `chunk` items: few where the results are large, since several tasks wait for whoever takes them.
     """
     with quiet_readers():
         for done, result in enumerate(_computed(function, items, chunk), start=1):

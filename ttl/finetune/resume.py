@@ -142,9 +142,7 @@ def _read(path: Path, identity: Mapping[str, str] | None = None) -> State | None
             if parts.testzip() is not None:
                 return None
         content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except (
-        Exception
-    ):  # what a single wrong byte makes zip, its decompressors and the unpickler raise has no common class
+    except Exception:  # what a wrong byte makes zip, its decompressors and the unpickler raise has no common class
         return None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         return None

@@ -31,12 +31,7 @@ class _Stage:
 
 
 def left_of(found: Sequence[TruncationPoint], encoder: BlockGraph, unet: BlockGraph) -> list[UNetPoint]:
-    """The points of a U-Net, the last one the whole of it.
-
-    Args:
-        found: the points of its encoder.
-        encoder: walked by itself.
-        unet: walked whole.
+    """The points of a U-Net, the last one the whole of it, from those `found` in its encoder, walked by itself.
 
     Raises:
         ModelError: its decoder has no stages, so it is another kind of U-Net.

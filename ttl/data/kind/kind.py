@@ -116,12 +116,10 @@ class Kind(str):
 
     @abstractmethod
     def objective(self, split: Split, *, loss: str | None, balance: str, outputs: int, device: Device) -> Objective:
-        """What to train towards.
+        """What a network with so many outputs trains towards.
 
-        Args:
-            loss: by name, where the kind has several; None is its default.
-            balance: what evens out rare classes: `none`, `loss` or `sampler`.
-            outputs: of the network.
+        `loss` names one where the kind has several, None its default; `balance` is what evens out rare classes: `none`,
+        `loss` or `sampler`.
         """
 
     def loss_name(self, asked: str | None) -> str:
@@ -134,11 +132,8 @@ class Kind(str):
     ) -> Rows:
         """What a network predicts for a split, in eval mode: a row an image, or `(n, heads, ...)` of several heads.
 
-        Args:
-            model: images to logits.
-            normalise: makes the network's input; says on which device.
-            divisor: what the sides of that input have to be multiples of.
-            with_distance: whether distances between edges are measured, too.
+        The sides of the network's input have to be multiples of `divisor`; `with_distance` measures distances between
+        edges, too.
         """
 
     def by_head(self, rows: Rows) -> list[Rows]:

@@ -48,10 +48,8 @@ class Augment:
     def __call__(self, images: Tensor, drawn: Tensor, *, nearest: bool = False) -> Tensor:
         """The images, each warped by itself; the very same where there is nothing to do.
 
-        Args:
-            images: `(b, c, h, w)` float, on any device.
-            drawn: `(b, numbers)`, from `draw`.
-            nearest: take the value of the nearest pixel, for masks, where the mean of two classes is no class.
+        Images are `(b, c, h, w)` float, on any device, and `drawn` is `(b, numbers)` of `draw`. `nearest` takes the
+        value of the nearest pixel: for masks, where the mean of two classes is no class.
         """
         if self._is_nothing:
             return images

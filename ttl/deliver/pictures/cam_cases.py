@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from ttl.cut.gradcam import grad_cam
 from ttl.data.kind import Kind, Rows
-from ttl.data.modality.heat import heat
-from ttl.data.modality.overlay import picture
+from ttl.data.modality.overlay import heat, picture
 from ttl.deliver.deliverable import Deliverable, in_turns
 from ttl.deliver.pictures.cases import Answer, CamCase, CamCases, Which, write_pictures
 from ttl.stats import THRESHOLD

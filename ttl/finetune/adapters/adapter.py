@@ -32,14 +32,9 @@ class Adapter(Registered):
 
     @abstractmethod
     def dress(self, model: nn.Module, phases: Sequence[Phase]) -> Sequence[str]:
-        """Replace modules of the plain model, or add to them.
+        """Replace modules of the plain model, or add to them, as its fine-tune in these phases begins with it.
 
-        Args:
-            model: as its fine-tune begins with it, on the CPU or not, in training mode or not.
-            phases: of the recipe.
-
-        Returns:
-            what a reader of the report should know, in sentences: which modules were left as they are, and why.
+        Back come sentences for the reader of the report: which modules were left as they are, and why.
 
         Raises:
             UsageError: the model, or how the recipe trains it, doesn't suit; the sentence says why.
@@ -77,8 +72,7 @@ class Dressing:
     def undress(self, inputs: torch.Tensor) -> None:
         """Make the model plain again, on the CPU and in eval mode.
 
-        Args:
-            inputs: `(n, channels, ...)`, real ones, that it must compute the same of before and after.
+        It must compute the same of `inputs`, real ones `(n, channels, ...)`, before and after.
 
         Raises:
             TrainingError: it doesn't, or something of the adapter is left.

@@ -81,10 +81,8 @@ def fit(model: nn.Module, content: Any, *, source: str, network: str, classifier
     some depth: what else has names in common with the model is another network.
 
     Args:
-        model: changed in place.
         content: mappings, nested or not, of names to tensors.
-        source: what the user calls the weights, for messages.
-        network: what the user calls the model, for messages.
+        source: what the user calls the weights, for messages; `network` is what they call the model.
         classifier: paths of the model's classifiers, whose width may differ.
 
     Raises:

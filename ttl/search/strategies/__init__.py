@@ -40,18 +40,12 @@ STRATEGIES = {
 
 
 def strategy(
-    name: str,
-    candidates: Sequence[Cut],
-    choose: Chooser = choose_best,
-    evidence: Mapping[str, Evidence] | None = None,
+    name: str, candidates: Sequence[Cut], choose: Chooser = choose_best, evidence: Mapping[str, Evidence] | None = None
 ) -> Strategy:
     """The search strategy of that name.
 
-    Args:
-        name: of `STRATEGIES`.
-        candidates: to search among, lowest first.
-        choose: picks among those that were tried.
-        evidence: by name; what a strategy doesn't need isn't produced.
+    Candidates are lowest first; `choose` picks among those that were tried; evidence that a strategy doesn't need isn't
+    produced.
 
     Raises:
         UsageError: there is none, or it needs evidence that isn't there.

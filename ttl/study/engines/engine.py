@@ -14,6 +14,7 @@ MOST_DEATHS = 3  # processes that one trial may cost before it is held to be the
 
 Outcome = TrialRecord | TrainingError  # a trial's record; or why it failed, which the search survives
 Work = Callable[[Trial], TrialRecord]
+Say = Callable[[str], None]  # takes a sentence on each worker that died
 Tell = Callable[[Any], None]  # takes the events of a trial in another process while it runs
 Remote = Callable[[Trial, Tell], TrialRecord]  # `Work` in another process
 Setup = Callable[[], Remote]
@@ -70,9 +71,9 @@ def outcome_or_end(result: TrialRecord | Exception) -> Outcome:
 
 
 class Deaths:
-    """Counts how often trials ended the process that they ran in; `say` takes a sentence on each."""
+    """Counts how often trials ended the process that they ran in, and says so."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Say) -> None:
         self.say = say
         self.counted: Counter[Trial] = Counter()
 
