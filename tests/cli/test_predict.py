@@ -13,12 +13,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from ttl.cli import app
-from ttl.data.kind import kind_named
+from ttl.data.kind import KINDS
 from ttl.export.contract import Contract, Decoding, Provenance, to_properties
 from ttl.export.embed.preprocessing import embed_preprocessing
 
 CONTRACT = Contract(
-    kind=kind_named("binary"),
+    kind=KINDS["binary"],
     class_names=("dark", "bright"),
     sides=(4, 4),
     channels=3,

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ttl.data.modality.heat import HUE, OPAQUE, heat, heat_colour
-from ttl.data.modality.overlay import rgb
+from ttl.data.modality.overlay import HUE, OPAQUE, heat, heat_colour, rgb
 
 
 def test_a_share_of_one_is_the_hue_and_of_nothing_the_image() -> None:

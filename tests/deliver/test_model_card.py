@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ttl.data.kind import kind_named
+from ttl.data.kind import KINDS
 from ttl.deliver.file_record import FileRecord
 from ttl.deliver.model_card import model_card, write_beside
 from ttl.export.checks import Check
@@ -17,9 +17,9 @@ from ttl.export.contract import Contract, Decoding, Provenance
 from ttl.typed import to_json
 from ttl.words.estimate import Estimate
 
-MASKS = kind_named("segmentation")
+MASKS = KINDS["segmentation"]
 CONTRACT = Contract(
-    kind=kind_named("binary"),
+    kind=KINDS["binary"],
     class_names=("normal", "pneu|monia"),
     sides=(112, 112),
     channels=1,
@@ -83,13 +83,13 @@ def test_the_card_of_a_classifier() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"kind": kind_named("multilabel")}, "a sigmoid makes probabilities"),
+        ({"kind": KINDS["multilabel"]}, "a sigmoid makes probabilities"),
         (
-            {"kind": kind_named("segmentation"), "free_sides": True, "divisor": 16},
+            {"kind": KINDS["segmentation"], "free_sides": True, "divisor": 16},
             "any height and width that are multiples of 16",
         ),
-        ({"kind": kind_named("segmentation")}, "`(batch, classes, height, width)`"),
-        ({"kind": kind_named("segmentation")}, "a sigmoid makes probabilities"),
+        ({"kind": KINDS["segmentation"]}, "`(batch, classes, height, width)`"),
+        ({"kind": KINDS["segmentation"]}, "a sigmoid makes probabilities"),
         ({"sides": (165, 342)}, "165 x 342 px (height, width), resized whole (bilinear, antialiased)"),
         (
             {"embeds_preprocessing": True},

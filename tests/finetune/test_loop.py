@@ -453,7 +453,7 @@ def test_out_of_memory_says_what_to_lower(model: nn.Module, monkeypatch: pytest.
     def full(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("ttl.data.kind.classes.predict_images", full)
+    monkeypatch.setattr("ttl.data.kind.classes.Classes.predict", full)
     with pytest.raises(
         TrainingError, match=r"too little memory on cpu for 4 images at a time: raise --accumulate, or lower"
     ):
@@ -464,7 +464,7 @@ def test_an_error_of_the_programmer_keeps_its_class(model: nn.Module, monkeypatc
     def broken(*_: object, **__: object) -> None:
         raise ValueError("something else")
 
-    monkeypatch.setattr("ttl.data.kind.classes.predict_images", broken)
+    monkeypatch.setattr("ttl.data.kind.classes.Classes.predict", broken)
     with pytest.raises(ValueError, match=r"^something else$"):
         train(model)
 
@@ -509,7 +509,7 @@ def test_an_undefined_score_still_halves_the_rate_when_the_loss_stagnates(
 ) -> None:
     scored(monkeypatch, repeat(float("nan")))
     fixed = np.full((6, 2), 0.5)
-    monkeypatch.setattr("ttl.data.kind.classes.predict_images", lambda *_, **__: fixed)
+    monkeypatch.setattr("ttl.data.kind.classes.Classes.predict", lambda *_, **__: fixed)
     lr = 2.0**-10
     phase = Phase(("head",), "eval", Adam(lr), Plateau(patience=1), Stop(below_lr=lr / 2))
     result = train(model, replace(recipe("full"), phases=(phase,)), epochs=None)

@@ -13,9 +13,8 @@ import numpy as np
 
 from ttl.cost.latency import Latency
 from ttl.data.describe import Description, Duplicates, Spread
-from ttl.data.kind import kind_named
-from ttl.data.modality.heat import heat
-from ttl.data.modality.overlay import picture
+from ttl.data.kind import KINDS
+from ttl.data.modality.overlay import heat, picture
 from ttl.data.task import Duplicate
 from ttl.deliver.file_record import FileRecord
 from ttl.deliver.pictures.cases import Answer, CamCase, CamCases
@@ -241,7 +240,7 @@ def task() -> Description:
     duplicate = Duplicate("normal/3.png", "normal/903.png", "train", "test", "identical", 0)
     return Description(
         name="chest X-rays",
-        kind=kind_named("binary"),
+        kind=KINDS["binary"],
         class_names=("normal", "pneumonia"),
         images=5854,
         channels=1,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ttl.data.kind import kind_named
+from ttl.data.kind import KINDS
 from ttl.data.modality.overlay import overlay, picture
 from ttl.deliver.pictures.cases import MaskCase, MaskCases
 from ttl.report.schema import RunReport, searched
@@ -83,7 +83,7 @@ def finished() -> RunReport:
     task = replace(
         study.task,
         name="nuclei",
-        kind=kind_named("segmentation"),
+        kind=KINDS["segmentation"],
         class_names=CLASSES,
         counts={
             "train": dict(zip(CLASSES, (76, 76, 31), strict=True)),

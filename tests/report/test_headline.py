@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ttl.data.kind import kind_named
+from ttl.data.kind import KINDS
 from ttl.report import RunReport
 from ttl.report.headline import Headline, headline
 from ttl.words.estimate import Estimate
@@ -145,7 +145,7 @@ def test_a_chosen_point_before_the_last_steps_is_unfinished() -> None:
 
 def test_many_classes_are_counted() -> None:
     content = segmented.finished()
-    many = replace(content, task=replace(content.task, kind=kind_named("multiclass")))
+    many = replace(content, task=replace(content.task, kind=KINDS["multiclass"]))
     assert "tells 3 classes apart with a test Dice" in headline(many).sentence
 
 

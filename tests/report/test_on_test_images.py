@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from ttl.data.kind import kind_named
+from ttl.data.kind import KINDS
 from ttl.report import RunReport, render
 from ttl.report.page_blocks import Figure, Section, Table
 from ttl.report.schema.on_test import Confusion, LabelConfusion
@@ -33,7 +33,7 @@ def of_classes(names: tuple[str, ...]) -> RunReport:
     """The study with other classes."""
     study = example.finished()
     counts = {split: dict.fromkeys(names, 9) for split in study.task.counts}
-    task = replace(study.task, kind=kind_named("multiclass"), class_names=names, counts=counts)
+    task = replace(study.task, kind=KINDS["multiclass"], class_names=names, counts=counts)
     return replace(study, task=task, confusion=None)
 
 
@@ -97,7 +97,7 @@ def several_labels() -> RunReport:
     study = example.finished()
     full, chosen = (((7, 2), (3, 8)), ((6, 0), (5, 1))), (((8, 1), (2, 9)), ((5, 0), (4, 1)))
     counted = LabelConfusion(split="test", threshold=0.5, full=full, chosen=chosen)
-    return replace(study, task=replace(study.task, kind=kind_named("multilabel")), confusion=counted)
+    return replace(study, task=replace(study.task, kind=KINDS["multilabel"]), confusion=counted)
 
 
 def test_several_labels_have_four_counts_each() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ttl.data.kind import kind_named
+from ttl.data.kind import KINDS
 from ttl.deliver.pictures.cases import CamCases
 from ttl.errors import RunFolderError
 from ttl.report import read_report, report_of, write_report
@@ -171,7 +171,7 @@ def test_a_report_that_cannot_be_read_is_named(tmp_path: Path, content: str | No
 def test_several_labels_are_recognised_by_their_matrices() -> None:
     study = example.finished()
     labels = on_test.LabelConfusion(split="test", threshold=0.5, full=(((7, 2), (3, 8)), ((5, 0), (4, 1))))
-    content = to_json(replace(study, task=replace(study.task, kind=kind_named("multilabel")), confusion=labels))
+    content = to_json(replace(study, task=replace(study.task, kind=KINDS["multilabel"]), confusion=labels))
     assert report_of(content, where="R").confusion == labels
     content["confusion"]["full"][0] = [[1, 2]]
     with pytest.raises(RunFolderError, match=r"the field confusion\.\w+\.full\.0"):

@@ -26,13 +26,10 @@ PLAIN_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 class Segment:
     """A run of operations that a truncation point may stand behind."""
 
-    kind: str
-    """`stem`, `block` or `layer` (what stands in no block: transitions, a final conv or norm)."""
-    name: str
-    """The path of the module whose output is the segment's."""
+    kind: str  # `stem`, `block` or `layer` (what stands in no block: transitions, a final conv or norm)
+    name: str  # the path of the module whose output is the segment's
     first: int
-    last: int
-    """Positions in `BlockGraph.ops`, both included."""
+    last: int  # both positions in `BlockGraph.ops`, included
 
 
 @dataclass(frozen=True)
@@ -65,6 +62,7 @@ class _Tree:
 
     def is_composite(self, path: str) -> bool:
         """Whether it has at least two weight layers in parts of its own."""
+        # With one, it is a layer that brings its norm and activation along.
         return bool(self.children[path]) and self.extents[path].weight_layers > 1
 
     def is_opened(self, path: str) -> bool:
@@ -130,6 +128,7 @@ class _Tree:
 
 def is_weight_layer(op: Op) -> bool:
     """A convolution or linear layer: it has a weight of two or more dimensions, and isn't an embedding's table."""
+    # A parameter that the forward reads by itself: one that is added (a class token, positions) weighs nothing.
     if op.node.op == "get_attr" and not any(_multiplies(user) for user in op.node.users):
         return False
     return any(parameter.dim() > 1 for parameter in op.parameters)
@@ -195,6 +194,7 @@ def _layers(graph: BlockGraph, positions: Iterable[int], *, after_block: bool) -
         if is_weight_layer(op) or (is_layer and after_block and not runs):
             runs.append([i])
             open_run = True
+        # What has MACs and no parameters (pooling of the same size, a product of features) is no finish of a layer.
         elif open_run and (op.parameters or (_keeps_shape(graph, i) and op.macs == 0)):
             runs[-1].append(i)
         else:
@@ -227,6 +227,7 @@ def _stem_end(tree: _Tree, block: Segment) -> int:
         if not idle or not all(block.name.startswith(f"{path}.") for path in around):
             break
         end -= 1
+    # Where nothing was permuted, what was passed over belongs to the stem.
     return end if any(graph.moves_axes(op) for op in graph.ops[end + 1 : last + 1]) else last
 
 
@@ -235,7 +236,7 @@ def _name(segment: Segment, tree: _Tree) -> str:
     ops = tree.graph.ops
     for position in range(segment.last, segment.first - 1, -1):
         modules = ops[position].modules
-        if modules and tree.graph.kinds[modules[-1]] is nn.Identity:
+        if modules and tree.graph.kinds[modules[-1]] is nn.Identity:  # something that is switched off names nothing
             continue
         for path in modules:
             extent = tree.extents[path]
@@ -257,6 +258,7 @@ def _classifier_start(graph: BlockGraph, tree: _Tree) -> int:
     start = parameterised[-1]
     op = graph.ops[start]
     weights = [parameter for parameter in op.parameters if parameter.dim() > 1]
+    # One weight for each pair of input and output channel: linear, or a 1 x 1 convolution without groups.
     linear = len(weights) == 1 and weights[0][0].numel() == weights[0].shape[1]
     owner = _owner(op, tree)
     if not linear or (owner is not None and tree.extents[owner].weight_layers > 1):

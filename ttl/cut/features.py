@@ -20,13 +20,9 @@ Look = Callable[[int, torch.Tensor], Mapping[str, torch.Tensor]]
 def in_batches(
     network: nn.Module, batches: Iterable[torch.Tensor], normalise: Normalise, look: Look
 ) -> dict[str, torch.Tensor]:
-    """What `look`, which calls the network, keeps of all batches, one after another, on the CPU.
+    """What `look`, which calls the network, keeps of all batches (pixels `(n, c, h, w)` uint8), on the CPU.
 
-    Args:
-        network: moved to the device of `normalise` meanwhile, on the CPU afterwards.
-        batches: pixels `(n, c, h, w)` uint8.
-        normalise: makes the network's input of pixels on its device.
-        look: what is kept.
+    The network is on the device of `normalise` meanwhile, and on the CPU afterwards.
     """
     network.to(normalise.device)
     try:
@@ -44,7 +40,6 @@ class Features:
 
     Args:
         model: the network that the points came from; it is left as it is.
-        points: of `truncation_points(model)`.
         reduce: makes of each feature `(n, channels, positions)` what is kept of it, `(n, channels, ...)`; the mean
             over its positions by default.
 

@@ -31,18 +31,12 @@ MOVES_AXES = frozenset({"permute", "transpose", "movedim", "view", "reshape", "f
 class Op:
     """One operation of the walked model."""
 
-    node: fx.Node
-    """Its node in `BlockGraph.graph`."""
-    modules: tuple[str, ...]
-    """The paths of the modules that it ran in, outermost first, the root left out."""
-    shape: tuple[int, ...] | None
-    """The shape of the tensor it returned, batch first; None for anything but one tensor."""
-    is_feature: bool
-    """Whether it returned tensors computed from the image."""
-    macs: int
-    """Multiply-adds for one image."""
-    parameters: tuple[nn.Parameter, ...]
-    """The parameters it uses."""
+    node: fx.Node  # its node in `BlockGraph.graph`
+    modules: tuple[str, ...]  # the paths of the modules that it ran in, outermost first, the root left out
+    shape: tuple[int, ...] | None  # the shape of the tensor it returned, batch first; None for anything but one tensor
+    is_feature: bool  # whether it returned tensors computed from the image
+    macs: int  # multiply-adds for one image
+    parameters: tuple[nn.Parameter, ...]  # the parameters it uses
 
 
 def costs(ops: Iterable[Op]) -> tuple[int, int]:
@@ -57,10 +51,8 @@ class BlockGraph:
 
     graph: fx.Graph
     ops: tuple[Op, ...]
-    kinds: dict[str, type[nn.Module]]
-    """Module path -> class, of every module that was traced."""
-    sides: Sides
-    """Of the image that it was measured for, in pixels."""
+    kinds: dict[str, type[nn.Module]]  # module path -> class, of every module that was traced
+    sides: Sides  # of the image that it was measured for, in pixels
     image_channels: int
     macs_without_formula: Counter[str] = field(default_factory=Counter)
     """Operations that cost something unknown, and how often each ran."""
@@ -150,6 +142,7 @@ class BlockGraph:
         node = following.node
         axis = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
         tensors = node.args[0] if node.args else node.kwargs.get("tensors")
+        # On the channels of maps: tokens that are joined along their sequence are another thing.
         same_size = len({op.shape[2:] for op in live if op.shape is not None and len(op.shape) == 4}) == 1
         return bool(axis == 1 and same_size and tensors == [op.node for op in live])
 
@@ -160,6 +153,7 @@ def function_of(node: fx.Node) -> str:
 
 
 def _is_one_map(live: Sequence[Op]) -> bool:
+    # The image itself is no cut, and what has a batch axis alone is no map.
     return len(live) == 1 and live[0].node.op != "placeholder" and len(live[0].shape or ()) >= 2
 
 

@@ -11,8 +11,7 @@ from torch.nn import functional as F
 
 from ttl.errors import UsageError
 
-HEAD = "ttl_head"
-"""The head's module name in a truncated model; no pretrained network has one of this name."""
+HEAD = "ttl_head"  # the head's module name in a truncated model; no pretrained network has one of this name
 
 POOLS: dict[str, Callable[[torch.Tensor, list[int]], torch.Tensor]] = {
     "avg": lambda feature, positions: feature.mean(positions),
@@ -40,23 +39,15 @@ class Head(nn.Module):
         shape: of the feature without the batch: `(channels, height, width)`, `(height, width, channels)`,
             `(tokens, channels)` or `(channels,)`.
         channel_axis: which axis of `shape` holds the channels.
-        num_classes: outputs.
         pool: `avg`, `max`, `avgmax` (their mean) over all positions, `token`: the first of a sequence of tokens
             (a transformer's class token), or `none`: flatten.
-        dropout: probability.
 
     Raises:
         UsageError: no such pooling, or none that this feature can be given.
     """
 
     def __init__(
-        self,
-        shape: tuple[int, ...],
-        channel_axis: int,
-        num_classes: int,
-        *,
-        pool: str = "avg",
-        dropout: float = 0.0,
+        self, shape: tuple[int, ...], channel_axis: int, num_classes: int, *, pool: str = "avg", dropout: float = 0.0
     ) -> None:
         super().__init__()
         if pool not in POOLS:

@@ -34,8 +34,7 @@ def with_heads(
     the points; the trunk keeps its state-dict names.
 
     Args:
-        model: the network that the points came from; it is left as it is.
-        points: of `truncation_points(model)`, lowest first.
+        model: the network that the points (lowest first) came from; it is left as it is.
         num_classes: outputs of each head; `pool`, `dropout` and `seed` are as in `truncate`.
 
     Returns:

@@ -86,9 +86,9 @@ FORMULAS: Mapping[str, Formula] = {
     "_adaptive_avg_pool2d": _per_input,
     "avg_pool2d": _per_input,
     "upsample_nearest2d": _per_output(1),
-    "upsample_bilinear2d": _per_output(4),
+    "upsample_bilinear2d": _per_output(4),  # of 2 x 2 neighbours
     "_upsample_bilinear2d_aa": _per_output(4),
-    "upsample_bicubic2d": _per_output(16),
+    "upsample_bicubic2d": _per_output(16),  # of 4 x 4 neighbours
     "_upsample_bicubic2d_aa": _per_output(16),
     "grid_sampler_2d": _per_output(4),
 }

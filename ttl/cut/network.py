@@ -21,16 +21,11 @@ from ttl.words.sides import ImageSize
 class Network:
     """A whole network, in eval mode, its classifier included."""
 
-    name: str
-    """As `load_network` takes it."""
-    model: nn.Module
-    """With the weights asked for; whoever trains copies it."""
-    spec: InputSpec
-    """What it expects of its images."""
-    weights: WeightsReport
-    """Where its weights came from, and what of it they cover."""
-    points: TruncationPoints
-    """Where it can be cut, lowest first; the last one is the whole of it."""
+    name: str  # as `load_network` takes it
+    model: nn.Module  # with the weights asked for; whoever trains copies it
+    spec: InputSpec  # what it expects of its images
+    weights: WeightsReport  # where its weights came from, and what of it they cover
+    points: TruncationPoints  # where it can be cut, lowest first; the last one is the whole of it
     begun_anew: Callable[[int], nn.Module] | None = None
     """The same, what has no weights of its own begun at random with a seed; None where nothing of it has to be."""
 

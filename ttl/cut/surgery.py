@@ -14,18 +14,14 @@ from torch.utils._pytree import tree_leaves
 
 from ttl.cut.trace import Traced, ancestors, same_branch
 
-Taken = Callable[[torch.Tensor], torch.Tensor]
-"""What is kept of a value."""
+Taken = Callable[[torch.Tensor], torch.Tensor]  # what is kept of a value
 
 
 def extract(traced: Traced, output: fx.Node, *, class_name: str, more: nn.Module | None = None) -> fx.GraphModule:
-    """A new module that computes `output`, and holds nothing that doesn't go into it.
+    """A new module that computes `output`, a node of the graph, and holds nothing that doesn't go into it.
 
-    Args:
-        traced: the model, its graph edited or not; what is kept of it is copied, under its state-dict names.
-        output: one of the graph's nodes.
-        class_name: of the new module.
-        more: what the graph names beside the model's parts, under the same paths; not copied.
+    What is kept of the model is copied, under its state-dict names. `more` holds what an edited graph names beside the
+    model's parts, under the same paths; it isn't copied.
     """
     below = _copied(traced.graph, ancestors([output]), output)
     parts: dict[str, Any] = {}

@@ -27,8 +27,7 @@ from torch.utils._pytree import tree_map_only
 from ttl.errors import ModelError
 from ttl.words.sides import ImageSize, sides_of
 
-BATCHES = (1, 3)
-"""Batch sizes that a followed branch must be the same for."""
+BATCHES = (1, 3)  # of one image, and of several: a followed branch must be the same for both
 
 
 @dataclass(frozen=True, eq=False)

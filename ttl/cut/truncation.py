@@ -15,8 +15,7 @@ from ttl.cut.trace import Traced, output_of, trace
 from ttl.cut.unet import SEGMENTATION_HEAD, Encoder, upsamplings
 from ttl.errors import ModelError, PointError
 
-CLASSES = f"{SEGMENTATION_HEAD}.0"
-"""Of a U-Net, the convolution whose outputs are the classes."""
+CLASSES = f"{SEGMENTATION_HEAD}.0"  # of a U-Net, the convolution whose outputs are the classes
 
 
 def truncate(
@@ -130,7 +129,10 @@ def _shortened(model: nn.Module, point: UNetPoint, *, num_classes: int, seed: in
 
 
 def _refit(small: fx.GraphModule, point: UNetPoint, num_classes: int) -> None:
-    """New convolutions where the width changed: of what comes from below, or of the classes."""
+    """New convolutions where the width changed: of what comes from below, or of the classes.
+
+    They begin as smp begins those of decoders and heads: Kaiming-uniform and Xavier-uniform.
+    """
     entry, last = (cast(nn.Conv2d, small.get_submodule(path)) for path in (point.entry, CLASSES))
     if entry.in_channels != point.entry_channels:
         fresh = _like(entry, point.entry_channels, entry.out_channels)
@@ -162,6 +164,7 @@ def _reference(
     model = traced.model
     like, generator = next(model.parameters()), torch.Generator().manual_seed(0)
     image = torch.randn(1, point.image_channels, *point.sides, generator=generator).to(like)
+    # Copies: a network may write into its input.
     output, taken = recorded(traced, image.clone(), dict.fromkeys(names, torch.clone))
     with eval_mode(model), torch.no_grad():
         if not same(output, model(image.clone())):

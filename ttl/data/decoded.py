@@ -1,4 +1,4 @@
-"""A decoded split: pixels in memory, and what of them an epoch shows."""
+"""A decoded split: pixels in memory, what of them an epoch shows, and what a network before its fine-tune looks at."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from ttl.data.modality.augment import Augment
-from ttl.data.task import Labels
+from ttl.data.modality.normalise import Normalise
+from ttl.data.task import Labels, Task
 
 
 class Split(Protocol):
@@ -36,13 +37,9 @@ class Split(Protocol):
     def taken(
         self, images: torch.Tensor, numbers: torch.Tensor, augment: Augment, warps: torch.Tensor, device: torch.device
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Augmented pixels `(n, 1 or 3, *sides)` float32 and targets of some images, on the device.
+        """Augmented pixels `(n, 1 or 3, *sides)` float32 and targets of the images at positions `(n,)`, on the device.
 
-        Args:
-            images: `(n,)` positions.
-            numbers: `(n, self.numbers)` in [0, 1).
-            augment: warps each.
-            warps: `(n, ...)`, of `augment.draw`.
+        `numbers` are `(n, self.numbers)` in [0, 1), `warps` are `(n, ...)`, of `augment.draw`.
         """
 
 
@@ -81,3 +78,13 @@ def part_of(n: int, rank: int, ranks: int) -> slice:
     """The positions of one of several processes; the first ones have one more where they can't have as many."""
     part = np.array_split(np.arange(n), ranks)[rank]
     return slice(int(part[0]), int(part[-1]) + 1) if len(part) else slice(0, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingImages:
+    """The training images of a task, unaugmented; `normalise` makes the network's input of them, on its device."""
+
+    task: Task
+    images: Split
+    normalise: Normalise
+    seed: int  # of what is drawn

@@ -30,45 +30,32 @@ class Duplicates:
     """How many pairs of images in different splits show the same, and the first of them."""
 
     pairs: int
-    identical: int
-    """Of the pairs, byte for byte."""
-    images: int
-    """Of a later split that an earlier one has too."""
+    identical: int  # of the pairs, byte for byte
+    images: int  # of a later split that an earlier one has too
     first: tuple[Duplicate, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """A data set in numbers.
-
-    Attributes:
-        channels: 1 grey, 3 colour.
-        groups_shared: groups (patients) in more than one split; None where there are no groups.
-        duplicates: None where nobody looked.
-        pixel_share: of masks: class -> its share of the labelled pixels.
-        unlabelled_share: of all pixels of the masks.
-        counts: split -> class -> images that are labelled with it.
-        groups: split -> groups, None where there are none.
-        distance_unit: of distances between edges of masks: `px` or `mm`.
-    """
+    """A data set in numbers."""
 
     name: str
     kind: Kind
     class_names: tuple[str, ...]
     images: int
-    channels: int
+    channels: int  # 1 grey, 3 colour
     width_px: Spread
     height_px: Spread
-    groups_shared: int | None
-    duplicates: Duplicates | None
+    groups_shared: int | None  # groups (patients) in more than one split; None where there are no groups
+    duplicates: Duplicates | None  # None where nobody looked
     fingerprint: str
     notes: tuple[str, ...]
-    pixel_share: OptionalKey[Mapping[str, float]] = None
-    unlabelled_share: OptionalKey[float] = None
-    counts: Mapping[str, Mapping[str, int]]
+    pixel_share: OptionalKey[Mapping[str, float]] = None  # of masks: class -> its share of the labelled pixels
+    unlabelled_share: OptionalKey[float] = None  # of all pixels of the masks
+    counts: Mapping[str, Mapping[str, int]]  # split -> class -> images that are labelled with it
     split_images: Mapping[str, int]
-    groups: Mapping[str, int | None]
-    distance_unit: OptionalKey[str] = None
+    groups: Mapping[str, int | None]  # split -> groups, None where there are none
+    distance_unit: OptionalKey[str] = None  # of distances between edges of masks: `px` or `mm`
 
     def __post_init__(self) -> None:
         """Refuse, as a ValueError, what lacks a split or a class."""

@@ -58,7 +58,6 @@ def find_duplicates(samples: Mapping[str, Samples], *, within: bool = False) -> 
     images of one grey level, nor copies that were shrunk below about 28 pixels.
 
     Args:
-        samples: by split.
         within: pairs inside one split too. A split that is yet to be drawn needs them: give everything as one.
 
     Raises:

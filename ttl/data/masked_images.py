@@ -24,20 +24,13 @@ MIDDLE = torch.tensor([0.5, 0.5])
 
 @dataclass(frozen=True, eq=False)
 class MaskedImages:
-    """A decoded split of a segmentation task. An epoch shows as many random crops of an image as cover it.
+    """A decoded split of a segmentation task. An epoch shows as many random crops of an image as cover it."""
 
-    Attributes:
-        pixels: of each image `(1 or 3, h, w)` uint8, at its own size.
-        masks: of each image `(h, w)` uint8: its pixels' classes, `IGNORE` where unlabelled.
-        labels: `(n, classes)` int64: whether a class is in an image.
-        sides: of crops, and of the windows that larger images are predicted in, in pixels.
-        spacing: of each image how many mm a pixel is high and wide; None where unknown.
-    """
-
-    pixels: Sequence[torch.Tensor]
-    masks: Sequence[torch.Tensor]
-    labels: Labels
-    sides: Sides
+    pixels: Sequence[torch.Tensor]  # of each image `(1 or 3, h, w)` uint8, at its own size
+    masks: Sequence[torch.Tensor]  # of each image `(h, w)` uint8: its pixels' classes, `IGNORE` where unlabelled
+    labels: Labels  # `(n, classes)` int64: whether a class is in an image
+    sides: Sides  # of crops, and of the windows that larger images are predicted in, in pixels
+    # Of each image how many mm a pixel is high and wide; None where unknown.
     spacing: Sequence[tuple[float, float] | None]
 
     numbers = 2
@@ -79,10 +72,8 @@ class MaskedImages:
     def overlaps(self, maps: Iterable[Maps], *, with_distance: bool = False) -> npt.NDArray[np.float64]:
         """How predictions overlap with the masks, `(n, classes, 5)` or `(n, heads, classes, 5)`: `ttl.stats.overlap`.
 
-        Args:
-            maps: of each image the probability of each class at each pixel, `(classes, h, w)`; or
-                `(heads, classes, h, w)`.
-            with_distance: whether Hausdorff distances are measured, too: that takes its time.
+        A map is the probability of each class at each pixel of an image, `(classes, h, w)` or `(heads, classes, h, w)`;
+        `with_distance` measures Hausdorff distances, too, which takes its time.
         """
         rows = []
         for each, mask, spacing in zip(maps, self.masks, self.spacing, strict=True):

@@ -12,8 +12,7 @@ from ttl.data.modality.image import quiet_readers
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Progress = Callable[[int, int], None]
-"""Called with how many are done, and of how many."""
+Progress = Callable[[int, int], None]  # called with how many are done, and of how many
 
 CHUNK = 16  # items a task, unless asked otherwise: small images take less time than handing one over
 AHEAD = 4  # tasks a thread that may wait for the consumer, so that results don't pile up in memory
@@ -24,12 +23,8 @@ def in_threads(
 ) -> Iterator[Result]:
     """The results in the order of `items`, computed on every core of the process's cpuset.
 
-    The first exception ends it, and what has not begun by then is dropped.
-
-    Args:
-        function: of an item; readers of images are kept quiet in it.
-        on_progress: called after each result is taken.
-        chunk: items a task: few where the results are large, since several tasks wait for whoever takes them.
+    The first exception ends it, and what has not begun by then is dropped. Readers of images are kept quiet. A task is
+    of `chunk` items: few where the results are large, since several tasks wait for whoever takes them.
     """
     with quiet_readers():
         for done, result in enumerate(_computed(function, items, chunk), start=1):

@@ -18,25 +18,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Records:
-    """All samples of a data set, in a stable order; for what isn't explained see `Samples` and `Task`.
-
-    Attributes:
-        given: the split that the data itself puts each sample in; None where it brings none.
-        groups: the group (patient) of each sample; None where unknown.
-        skipped: ids of samples that were left out because they can't be read.
-        masks: of the images, in the same order; None where the labels are all there is.
-    """
+    """All samples of a data set, in a stable order; for what isn't explained see `Samples` and `Task`."""
 
     name: str
     class_names: tuple[str, ...]
     ids: tuple[str, ...]
     labels: Labels
     source: ImageSource
+    # The split that the data itself puts each sample in; None where it brings none.
     given: tuple[str, ...] | None = None
-    groups: tuple[str, ...] | None = None
-    skipped: tuple[str, ...] = ()
+    groups: tuple[str, ...] | None = None  # the group (patient) of each sample; None where unknown
+    skipped: tuple[str, ...] = ()  # ids of samples that were left out because they can't be read
     notes: tuple[str, ...] = ()
-    masks: MaskSource | None = None
+    masks: MaskSource | None = None  # of the images, in the same order; None where the labels are all there is
 
     def __len__(self) -> int:
         return len(self.ids)

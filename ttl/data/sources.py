@@ -108,10 +108,8 @@ class MaskSource:
 
     facts: tuple[MaskFacts, ...]
     paths: tuple[Path, ...]
-    table: Pixels
-    """`(256,)` uint8: the class that each value means, or `IGNORE`."""
-    classes: int
-    """How many there are."""
+    table: Pixels  # `(256,)` uint8: the class that each value means, or `IGNORE`
+    classes: int  # how many there are
 
     def __len__(self) -> int:
         return len(self.paths)

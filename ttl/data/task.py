@@ -53,10 +53,8 @@ class Duplicate:
     b: str
     a_split: str
     b_split: str
-    kind: Literal["identical", "near"]
-    """`identical` where the stored bytes are equal, `near` where the pictures are."""
-    distance: int
-    """Bits of 256 in which their perceptual hashes differ."""
+    kind: Literal["identical", "near"]  # `identical` where the stored bytes are equal, `near` where the pictures are
+    distance: int  # bits of 256 in which their perceptual hashes differ
 
 
 @dataclass(frozen=True, eq=False)

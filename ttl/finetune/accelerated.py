@@ -21,9 +21,8 @@ T = TypeVar("T")
 def accelerator(device: str, amp: str = "no") -> Accelerator:
     """For one fine-tune in this process, or for its share of one that several processes do together.
 
-    Args:
-        device: of several processes on CUDA each takes the GPU of its local rank.
-        amp: `no`, or the type that convolutions and products compute in: `bf16` or `fp16` (with a scaled loss).
+    Of several processes on CUDA each takes the GPU of its local rank. `amp` is `no`, or the type that convolutions and
+    products compute in: `bf16` or `fp16` (with a scaled loss).
 
     Raises:
         UsageError: `fp16` without a GPU.

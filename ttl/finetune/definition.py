@@ -12,8 +12,7 @@ import pydantic
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 Count = Annotated[int, pydantic.Field(ge=1)]
 NotNegative = Annotated[float, pydantic.Field(ge=0)]
-Share = Annotated[float, pydantic.Field(ge=0, lt=1)]
-"""Checked where a recipe is read from a file."""
+Share = Annotated[float, pydantic.Field(ge=0, lt=1)]  # checked where a recipe is read from a file
 
 VERSION = "version"
 

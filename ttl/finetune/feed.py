@@ -38,13 +38,6 @@ class Feed:
 
     However many processes and parts share a batch, its samples and their warps are the same.
 
-    Attributes:
-        normalise: makes the network's input of pixels; says on which device.
-        batch_size: samples a step, all processes together; at most as many as there are.
-        generator: of the order and the warps.
-        draw: how often to draw each image; None shows each of an epoch's samples once.
-        parts: of a batch that one process computes one after another, to need less memory.
-        rank: which process this is, of the `ranks` that share a batch.
 
     Raises:
         UsageError: there are too few samples for so many processes.
@@ -52,12 +45,13 @@ class Feed:
 
     split: Split
     augment: Augment
-    normalise: Normalise
-    batch_size: int
-    generator: torch.Generator
+    normalise: Normalise  # makes the network's input of pixels; says on which device
+    batch_size: int  # samples a step, all processes together; at most as many as there are
+    generator: torch.Generator  # of the order and the warps
+    # How often to draw each image; None shows each of an epoch's samples once.
     draw: npt.NDArray[np.float64] | None = None
-    parts: int = 1
-    rank: int = 0
+    parts: int = 1  # of a batch that one process computes one after another, to need less memory
+    rank: int = 0  # which process this is, of the `ranks` that share a batch
     ranks: int = 1
 
     def __post_init__(self) -> None:

@@ -35,8 +35,7 @@ from ttl.stats import metrics
 OnEpoch = Callable[[Epoch], None]
 OnImages = Callable[[int, int], None]
 
-COMPARED = 4
-"""Validation images that a model is compared on before and after it takes off its adapter."""
+COMPARED = 4  # validation images that a model is compared on before and after it takes off its adapter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,12 +188,9 @@ class _Run:
         self.model = model.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.val, self.recipe, self.settings = val, recipe, settings
         self.frozen = dressing.frozen(settings.frozen) if dressing else settings.frozen
+        outputs = head_parameters(self.model)[-1].shape[0]
         objective = settings.kind.objective(
-            train,
-            loss=settings.loss,
-            balance=settings.balance,
-            outputs=head_parameters(self.model)[-1].shape[0],
-            device=self.device,
+            train, loss=settings.loss, balance=settings.balance, outputs=outputs, device=self.device
         )
         self.loss = objective.loss.loss
         if len(val.labels) < self.ranks:

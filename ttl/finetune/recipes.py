@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -157,6 +158,8 @@ def _kanavati(name: str, summary: str, *phases: Phase, source: str = _K, random_
     return replace(row, random_start=random_start)
 
 
+_appendix_d = partial(_kanavati, source=_KD)
+
 _ROWS = (
     Recipe("full", "everything, halving 1e-4 when validation AUPRC stagnates", f"{_TTL} (FTL)", (_ALL,)),
     Recipe(
@@ -175,19 +178,11 @@ _ROWS = (
     _kanavati("fc-bma", "the head, while BN's moving averages follow the data", _FC_BMA),
     _kanavati("fc-bn-rnd", "head and BN of a random network", _BN, random_start=True),
     _kanavati("fc-bn-rnd-bma", "head, BN and its moving averages of a random network", _BN_TRAINS, random_start=True),
-    _kanavati(
-        "fc-then-full-train-bn",
-        "the head, then everything at 1e-5 with BN in training mode",
-        _FC,
-        _FULL_TRAINS,
-        source=_KD,
+    _appendix_d(
+        "fc-then-full-train-bn", "the head, then everything at 1e-5 with BN in training mode", _FC, _FULL_TRAINS
     ),
-    _kanavati(
-        "fc-then-bn-train-bn",
-        "the head for one epoch, then head and BN, BN in training mode",
-        _FC_ONCE,
-        _BN_TRAINS,
-        source=_KD,
+    _appendix_d(
+        "fc-then-bn-train-bn", "the head for one epoch, then head and BN, BN in training mode", _FC_ONCE, _BN_TRAINS
     ),
     Recipe("lwft", "everything above --freeze-below, BN below it standing still", _LAYER_WISE, (_ABOVE,)),
     Recipe(
@@ -200,8 +195,7 @@ _ROWS = (
 RECIPES: dict[str, Recipe] = {row.name: row for row in _ROWS}
 
 ALIASES = {"bn": "fc-then-bn"}
-CLASSIFIERS, SEGMENTATIONS = "full", "unet"
-"""The recipes of runs that name none."""
+CLASSIFIERS, SEGMENTATIONS = "full", "unet"  # the recipes of runs that name none
 
 
 def recipe(name: str) -> Recipe:

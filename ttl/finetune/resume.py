@@ -21,25 +21,19 @@ LARGEST_SHARE = 0.1
 """Of the time, that saving may take: a large network with short epochs isn't saved after each of them."""
 
 Weights = Mapping[str, torch.Tensor]
-Opaque: TypeAlias = dict[str, Any]
-"""A state dict of torch's own, whose content is torch's affair."""
+Opaque: TypeAlias = dict[str, Any]  # a state dict of torch's own, whose content is torch's affair
 WITH_TENSORS = ConfigDict(arbitrary_types_allowed=True)
 
 
 @dataclass(frozen=True)
 class Best:
-    """The best epoch so far.
-
-    Attributes:
-        score: of its validation, the higher the better.
-        epoch: its number; 0 is the state before the first one.
-        weights: the model's state then; in a checkpoint nothing, if it is the last epoch, whose state is the model's.
-    """
+    """The best epoch so far."""
 
     __pydantic_config__ = WITH_TENSORS
 
-    score: float = float("-inf")
-    epoch: int = 0
+    score: float = float("-inf")  # of its validation, the higher the better
+    epoch: int = 0  # its number; 0 is the state before the first one
+    # The model's state then; in a checkpoint nothing, if it is the last epoch, whose state is the model's.
     weights: Weights | None = None
 
 
@@ -60,27 +54,20 @@ class Stage:
 
 @dataclass(frozen=True)
 class State:
-    """All that decides how a fine-tune goes on.
-
-    Attributes:
-        model: dressed, if it wears an adapter.
-        scaler: of the loss in half precision; None where there is none.
-        generator: random state of order and augmentation.
-        rng: torch's random state, of dropout; `cuda_rng` likewise on a CUDA device.
-    """
+    """All that decides how a fine-tune goes on."""
 
     __pydantic_config__ = WITH_TENSORS
 
-    model: Weights
+    model: Weights  # dressed, if it wears an adapter
     best: Best
     stage: Stage
     curve: tuple[Epoch, ...]
     notes: tuple[str, ...]
     optimizer: Opaque
     schedule: Opaque
-    scaler: Opaque | None
-    generator: torch.Tensor
-    rng: torch.Tensor
+    scaler: Opaque | None  # of the loss in half precision; None where there is none
+    generator: torch.Tensor  # random state of order and augmentation
+    rng: torch.Tensor  # torch's random state, of dropout; `cuda_rng` likewise on a CUDA device
     cuda_rng: torch.Tensor | None
 
     def plain(self) -> Opaque:
@@ -155,9 +142,7 @@ def _read(path: Path, identity: Mapping[str, str] | None = None) -> State | None
             if parts.testzip() is not None:
                 return None
         content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except (
-        Exception
-    ):  # what a single wrong byte makes zip, its decompressors and the unpickler raise has no common class
+    except Exception:  # what a wrong byte makes zip, its decompressors and the unpickler raise has no common class
         return None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         return None

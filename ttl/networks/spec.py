@@ -16,8 +16,7 @@ class InputSpec:
     sides: Sides
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    interpolation: str
-    """`bilinear` or `bicubic`."""
+    interpolation: str  # `bilinear` or `bicubic`
 
     @property
     def image_size(self) -> int | Sides:
@@ -31,8 +30,7 @@ class Built:
 
     model: nn.Module
     spec: InputSpec
-    classifier: tuple[str, ...]
-    """Paths of the modules that map features to classes."""
+    classifier: tuple[str, ...]  # paths of the modules that map features to classes
     fresh: tuple[str, ...] = ()
     """Names of the tensors that the zoo has no pretrained weights for: the decoder of a U-Net."""
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ttl.data import Task
-from ttl.data.decoded import Split
+from ttl.data.decoded import Split, TrainingImages
 from ttl.data.modality.normalise import Normalise
-from ttl.data.training_images import TrainingImages
 from ttl.run.setting import RunSetting
 from ttl.study.folder import CACHE, Study
 from ttl.words.sides import Sides

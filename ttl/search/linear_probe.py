@@ -10,8 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ttl.data.task import MISSING
 
-REGULARISATION = 0.1
-"""C of scikit-learn's logistic regression on standardised features: many channels, few images."""
+REGULARISATION = 0.1  # C of scikit-learn's logistic regression on standardised features: many channels, few images
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
 
@@ -26,14 +25,8 @@ def linear_probe(
 ) -> tuple[Floats, Floats] | None:
     """The probe's classifier as a linear layer: weight `(classes, width)` and bias `(classes,)`.
 
-    Args:
-        features: `(n, width)`.
-        labels: `(n,)`; or `(n, classes)` of 1, 0 and -1, where a sample may have several.
-        classes: how many there are.
-        regularisation: C of scikit-learn's logistic regression; the smaller, the smaller the weights.
-
-    Returns:
-        None where there is nothing to tell apart, or a class that none of the images shows.
+    Features are `(n, width)`; labels `(n,)`, or `(n, classes)` of 1, 0 and -1, where a sample may have several. None
+    where there is nothing to tell apart, or a class that none of the images shows.
     """
     if labels.ndim == 1:
         if len(np.unique(labels)) < classes:

@@ -50,11 +50,9 @@ def choose_smallest(proof: Proof) -> Chooser:
         for one in sorted(smaller, key=lambda one: (one.costs.params, one.top.index)):
             shown = proof(one, top.candidate)
             if shown is not None:
-                words = (
-                    f"is the smallest of {len(candidates)} points tried that is shown not to be inferior to the best"
-                )
+                words = f"the smallest of {len(candidates)} points tried that is shown not to be inferior to the best"
                 score = f"{top.candidate.name} ({scores[top.candidate]:.4f})"
-                return Choice(one, f"{one.name} {words}, {score}: {shown}")
+                return Choice(one, f"{one.name} is {words}, {score}: {shown}")
         if not smaller:
             return top
         return Choice(top.candidate, f"{top.reason}, and no smaller one is shown not to be inferior to it")

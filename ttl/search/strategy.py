@@ -12,22 +12,18 @@ from dataclasses import dataclass, replace
 from ttl.search.candidates import Cut
 from ttl.study.candidate import Candidate
 
-Scores = dict[Cut, float]
-"""Candidate -> score, the higher the better; NaN where the trial failed."""
+Scores = dict[Cut, float]  # candidate -> score, the higher the better; NaN where the trial failed
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Candidates to fine-tune next, in no order, and what for.
-
-    Attributes:
-        epochs: pause each fine-tune after so many; None lets it end. Asked for again with more, it goes on.
-        start: the candidate whose fine-tune they go on from; None begins with the pretrained weights.
-    """
+    """Candidates to fine-tune next, in no order, and what for."""
 
     phase: str
     candidates: tuple[Cut, ...]
+    # Pause each fine-tune after so many; None lets it end. Asked for again with more, it goes on.
     epochs: int | None = None
+    # The candidate whose fine-tune they go on from; None begins with the pretrained weights.
     start: Candidate | None = None
 
 
@@ -44,8 +40,7 @@ class Choice:
 
 
 Strategy = Generator[Batch, Scores, Choice]
-Chooser = Callable[[Sequence[Cut], Scores], Choice]
-"""Picks among candidates that were tried, by their scores."""
+Chooser = Callable[[Sequence[Cut], Scores], Choice]  # picks among candidates that were tried, by their scores
 
 
 @dataclass(frozen=True)
@@ -53,8 +48,7 @@ class SearchEnd:
     """What a search ended with."""
 
     choice: Choice
-    scores: Mapping[Cut, float]
-    """Of the fine-tunes that weren't stopped."""
+    scores: Mapping[Cut, float]  # of the fine-tunes that weren't stopped
     steps: tuple[Batch, ...]
     """The batches as they were tried; a candidate appears once, or once with each number of epochs."""
 

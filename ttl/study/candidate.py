@@ -14,12 +14,12 @@ if TYPE_CHECKING:  # engines, which know nothing of networks, import this file
     from ttl.cut.network import Network
     from ttl.cut.points import TruncationPoint
     from ttl.data import Kind, Task
+    from ttl.data.decoded import TrainingImages
     from ttl.data.kind import Rows
-    from ttl.data.training_images import TrainingImages
     from ttl.words.estimate import Estimate
 
-Definition = Mapping[str, object]
-"""JSON values that tell one thing from another of its sort."""
+Definition = Mapping[str, object]  # JSON values that tell one thing from another of its sort
+Images: TypeAlias = "Callable[[], TrainingImages]"  # decodes the training images
 Norms: TypeAlias = "Callable[[nn.Module], AbstractContextManager[None]]"
 """Has the norms of a network in eval mode behave, meanwhile, as while its head learns."""
 
@@ -36,17 +36,11 @@ class Costs:
 
 @dataclass(frozen=True)
 class Figures:
-    """How good a fine-tuned candidate is.
+    """How good a fine-tuned candidate is."""
 
-    Attributes:
-        val: metric -> value, with its interval where the candidate can be chosen.
-        test: likewise; empty where the test images are none of its business.
-        heads: names of its heads, where it has several.
-    """
-
-    val: Mapping[str, Estimate]
-    test: Mapping[str, Estimate]
-    heads: tuple[str, ...] = ()
+    val: Mapping[str, Estimate]  # metric -> value, with its interval where the candidate can be chosen
+    test: Mapping[str, Estimate]  # likewise; empty where the test images are none of its business
+    heads: tuple[str, ...] = ()  # names of its heads, where it has several
 
 
 @dataclass(frozen=True, match_args=False)
@@ -56,8 +50,7 @@ class Candidate(Protocol):
     Plain data: it travels to worker processes, so it names its network and doesn't hold it.
     """
 
-    network: str
-    """Name of the pretrained network that it is made of."""
+    network: str  # name of the pretrained network that it is made of
 
     @property
     def name(self) -> str:
@@ -97,17 +90,11 @@ class Candidate(Protocol):
         """The network as its fine-tune begins, on the CPU; the seed is of what begins at random."""
 
     def begin(
-        self,
-        model: nn.Module,
-        network: Network,
-        head: HeadSpec,
-        seed: int,
-        images: Callable[[], TrainingImages],
-        norms: Norms,
+        self, model: nn.Module, network: Network, head: HeadSpec, seed: int, images: Images, norms: Norms
     ) -> None:
         """Make `model`, as `build` made it of the same network, head and seed, ready for its first epoch, in place.
 
-        Most are ready. `images` decodes the training images, where they are needed; `norms` is the recipe's.
+        Most are ready, and ask for no `images`; `norms` is the recipe's.
         """
         return
 

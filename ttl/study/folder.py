@@ -136,12 +136,8 @@ class Study:
     def add(self, record: TrialRecord, write_model: Callable[[Path], Path]) -> TrialRecord:
         """Put a finished trial on disk: under a temporary name first, so that it is there whole or not at all.
 
-        Args:
-            record: what goes into trial.json, but for the digests.
-            write_model: writes the model's files into the folder it is given, and names that of the weights.
-
-        Returns:
-            the record with its digests.
+        `write_model` writes the model's files into the folder it is given, and names that of the weights. Back comes
+        the record with its digests.
 
         Raises:
             RunFolderError: no room, or no right to write.

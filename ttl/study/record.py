@@ -42,58 +42,38 @@ StoredRows = Annotated[Rows, PlainValidator(_rows_from_json), PlainSerializer(_r
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TrialRecord:
-    """A fine-tune of one candidate with one seed. The keys of trial.json are the names of the fields.
+    """A fine-tune of one candidate with one seed. The keys of trial.json are the names of the fields."""
 
-    Attributes:
-        id: its name: a hash of all that defines its result.
-        status: `paused` where it has come as far as its step of the search goes, without figures yet.
-        cut: the candidate's name.
-        index: of its highest truncation point.
-        params: head excluded, as are `macs`, of one image; of a U-Net beside those of its encoder.
-        score: the metric that chooses.
-        best_epoch: whose weights were kept; 0 is the state that it began with.
-        seconds: of the epochs.
-        run: of the run folder that it was made in; empty in those of version 0.1.
-        distance_unit: of Hausdorff distances; empty where there are none.
-        start: id of the trial that it went on from; None from the pretrained weights.
-        peak_memory_bytes: on a GPU; None elsewhere.
-        trainable: phase -> number of trainable parameters.
-        notes: what a person should know.
-        curve: an entry an epoch.
-        val: metric -> value on the validation images; `test` likewise.
-        heads: names of its heads, where it has several.
-        predictions: split -> what it predicts, as `ttl.stats` scores it.
-        weights_sha256: of the file of its weights.
-        predictions_sha256: split -> of its predictions.
-    """
-
-    id: str
+    id: str  # its name: a hash of all that defines its result
+    # `paused` where it has come as far as its step of the search goes, without figures yet.
     status: Literal["finished", "paused"]
-    cut: str
-    index: int
-    params: int
+    cut: str  # the candidate's name
+    index: int  # of its highest truncation point
+    params: int  # head excluded, as are `macs`, of one image; of a U-Net beside those of its encoder
     macs: int
-    score: str = "auprc"
+    score: str = "auprc"  # the metric that chooses
     recipe: str = ""
     seed: int
     epochs: int
-    best_epoch: int
-    seconds: float
-    run: str = ""
+    best_epoch: int  # whose weights were kept; 0 is the state that it began with
+    seconds: float  # of the epochs
+    run: str = ""  # of the run folder that it was made in; empty in those of version 0.1
     encoder_params: OptionalKey[int] = None
     encoder_macs: OptionalKey[int] = None
-    distance_unit: str = ""
-    start: OptionalKey[str] = None
-    peak_memory_bytes: int | None = None
-    trainable: Mapping[str, int] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    curve: tuple[Epoch, ...] = ()
+    distance_unit: str = ""  # of Hausdorff distances; empty where there are none
+    start: OptionalKey[str] = None  # id of the trial that it went on from; None from the pretrained weights
+    peak_memory_bytes: int | None = None  # on a GPU; None elsewhere
+    trainable: Mapping[str, int] = field(default_factory=dict)  # phase -> number of trainable parameters
+    notes: tuple[str, ...] = ()  # what a person should know
+    curve: tuple[Epoch, ...] = ()  # an entry an epoch
+    # Metric -> value on the validation images; `test` likewise.
     val: Mapping[str, Estimate] = field(default_factory=dict)
     test: Mapping[str, Estimate] = field(default_factory=dict)
-    heads: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()  # names of its heads, where it has several
+    # Split -> what it predicts, as `ttl.stats` scores it.
     predictions: Mapping[str, StoredRows] = field(default_factory=dict)
-    weights_sha256: str = ""
-    predictions_sha256: Mapping[str, str] = field(default_factory=dict)
+    weights_sha256: str = ""  # of the file of its weights
+    predictions_sha256: Mapping[str, str] = field(default_factory=dict)  # split -> of its predictions
 
     @property
     def value(self) -> float:

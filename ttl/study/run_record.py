@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-SCHEMA = 2
-"""1 was version 0.1, whose trials have other names: such a folder is read, and not gone on with."""
+SCHEMA = 2  # 1 was version 0.1, whose trials have other names: such a folder is read, and not gone on with
 
 
 @dataclass(frozen=True)
@@ -41,21 +40,14 @@ class RunRecord:
     """A run folder's beginning."""
 
     schema: int
-    command: str
-    """As it was typed."""
-    config: Mapping[str, object]
-    """All options, as JSON values."""
+    command: str  # as it was typed
+    config: Mapping[str, object]  # all options, as JSON values
     seed: int
-    resolved: Mapping[str, object]
-    """What became of the options: the definition that trials share."""
+    resolved: Mapping[str, object]  # what became of the options: the definition that trials share
     data: DataRecord
     weights: WeightsRecord
-    versions: Mapping[str, str]
-    """Of the libraries, by name."""
+    versions: Mapping[str, str]  # of the libraries, by name
     hardware: Machine
-    started: str
-    """ISO 8601, UTC."""
-    id: str = ""
-    """By it records of another folder are noticed; empty in folders of version 0.1."""
-    splits_sha256: str = ""
-    """Of splits.csv; empty likewise."""
+    started: str  # ISO 8601, UTC
+    id: str = ""  # by it records of another folder are noticed; empty in folders of version 0.1
+    splits_sha256: str = ""  # of splits.csv; empty likewise

@@ -11,18 +11,12 @@ from ttl.study.candidate import Candidate, Definition
 
 @dataclass(frozen=True)
 class Trial:
-    """A fine-tune of a candidate.
+    """A fine-tune of a candidate."""
 
-    Attributes:
-        candidate: what is fine-tuned.
-        seed: of the head, the order, the augmentation and dropout.
-        epochs: pause after so many; None lets it end.
-        start: the candidate whose fine-tune (with the same seed) it goes on from; None begins with pretrained weights.
-    """
-
-    candidate: Candidate
-    seed: int
-    epochs: int | None = None
+    candidate: Candidate  # what is fine-tuned
+    seed: int  # of the head, the order, the augmentation and dropout
+    epochs: int | None = None  # pause after so many; None lets it end
+    # The candidate whose fine-tune (with the same seed) it goes on from; None begins with pretrained weights.
     start: Candidate | None = None
 
     def definition(self) -> Definition:

@@ -93,6 +93,7 @@ def _finished(graph: BlockGraph, cut: Place) -> Place:
         before = {graph.ops[taken_along[-1]].node} if taken_along else {value.node for value in cut.values}
         if not before & set(op.node.all_input_nodes):
             continue
+        # Several values are concatenated before the norm reads them (DenseNet).
         joins = not taken_along and len(cut.values) > 1
         if not (joins or graph.is_norm(op) or (finished and graph.is_activation(op))):
             break

@@ -16,34 +16,25 @@ from ttl.words.sides import AXES, Sides, short
 class TruncationPoint:
     """A place where a network can be cut. Params and MACs are of everything up to it, head excluded."""
 
-    index: int
-    """1 is the lowest point."""
-    name: str
-    """The path of the module that ends here, e.g. `layer3.5`."""
-    kind: str
-    """`stem`, `block` or `layer` (a transition, a final conv or norm)."""
-    stage: int
-    """The resolution stage it lies in, 1 the first."""
-    is_stage_end: bool
-    """Whether it is the last point before the resolution drops, or the network's last."""
+    index: int  # 1 is the lowest point
+    name: str  # the path of the module that ends here, e.g. `layer3.5`
+    kind: str  # `stem`, `block` or `layer` (a transition, a final conv or norm)
+    stage: int  # the resolution stage it lies in, 1 the first
+    is_stage_end: bool  # whether it is the last point before the resolution drops, or the network's last
     channels: int
-    reduction: int
-    """The stride against the input: 16 means a feature map of 1/16 of the image's side."""
+    reduction: int  # the stride against the input: 16 means a feature map of 1/16 of the image's side
     params: int
     macs: int
     shape: tuple[int, ...]
     """The feature's shape for one image of `sides`, without the batch: `(channels, height, width)`."""
-    sides: Sides
-    """Of the image that shape and MACs are of, in pixels."""
+    sides: Sides  # of the image that shape and MACs are of, in pixels
     channel_axis: int
     """Which axis of `shape` holds the channels: 0 in a map, 2 where they come last (Swin), 1 in tokens."""
     image_channels: int
     is_finished: bool
     """Whether the norm (and activation) that the next block begins with was taken along: `finish="norm"`."""
-    is_within_weights: bool
-    """Whether none of the tensors up to here was missing from the weights that were loaded."""
-    values: tuple[str, ...]
-    """The values of the walked graph whose channel concatenation is the feature here."""
+    is_within_weights: bool  # whether none of the tensors up to here was missing from the weights that were loaded
+    values: tuple[str, ...]  # the values of the walked graph whose channel concatenation is the feature here
 
 
 @dataclass(frozen=True)
@@ -54,21 +45,16 @@ class UNetPoint(TruncationPoint):
     segmentation head excluded.
     """
 
-    encoder_params: int
-    """Of `params`, those of the encoder."""
-    encoder_macs: int
-    """Of `macs`, those of the encoder."""
+    encoder_params: int  # of `params`, those of the encoder
+    encoder_macs: int  # of `macs`, those of the encoder
     enters: int | None
     """The decoder stage that the cut's feature enters, the first that is left; None in the whole network, which has
     all."""
     skips: tuple[str, ...]
     """The values of the walked graph that the skip connections left carry, lowest resolution first."""
-    skip_channels: tuple[int, ...]
-    """Of each of them."""
-    entry: str
-    """The path of the convolution of that stage that reads the feature."""
-    entry_channels: int
-    """Its input width here."""
+    skip_channels: tuple[int, ...]  # of each of them
+    entry: str  # the path of the convolution of that stage that reads the feature
+    entry_channels: int  # its input width here
     entry_is_new: bool
     """Whether that isn't its width in the whole network: then it starts with new weights, the only one that does."""
 

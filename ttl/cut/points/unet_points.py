@@ -19,34 +19,19 @@ from ttl.words.sides import Sides
 
 @dataclass(frozen=True)
 class _Stage:
-    """A decoder stage: it doubles the resolution of what comes from below, joins a skip connection, and convolves.
+    """A decoder stage: it doubles the resolution of what comes from below, joins a skip connection, and convolves."""
 
-    Attributes:
-        entry: path of the convolution that reads what comes from below.
-        entry_channels: that it takes in all, those of the skip connection too.
-        sides: height and width of what comes from below.
-        channels: of what comes from below.
-        skip: the value of the encoder that it joins; None where it joins none.
-        costs: its params and MACs.
-        costs_per_channel: what each channel from below adds to them.
-    """
-
-    entry: str
-    entry_channels: int
-    sides: Sides
-    channels: int
-    skip: str | None
-    costs: tuple[int, int]
-    costs_per_channel: tuple[int, int]
+    entry: str  # path of the convolution that reads what comes from below
+    entry_channels: int  # that it takes in all, those of the skip connection too
+    sides: Sides  # height and width of what comes from below
+    channels: int  # of what comes from below
+    skip: str | None  # the value of the encoder that it joins; None where it joins none
+    costs: tuple[int, int]  # its params and MACs
+    costs_per_channel: tuple[int, int]  # what each channel from below adds to them
 
 
 def left_of(found: Sequence[TruncationPoint], encoder: BlockGraph, unet: BlockGraph) -> list[UNetPoint]:
-    """The points of a U-Net, the last one the whole of it.
-
-    Args:
-        found: the points of its encoder.
-        encoder: walked by itself.
-        unet: walked whole.
+    """The points of a U-Net, the last one the whole of it, from those `found` in its encoder, walked by itself.
 
     Raises:
         ModelError: its decoder has no stages, so it is another kind of U-Net.

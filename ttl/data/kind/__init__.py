@@ -10,18 +10,7 @@ from ttl.data.kind.kind import Decided, Kind, Loss, Objective, Rows
 from ttl.data.kind.labels import SeveralLabels
 from ttl.data.kind.masks import PixelClasses
 
-__all__ = ["KINDS", "Decided", "Kind", "Loss", "Objective", "Rows", "kind_named"]
+__all__ = ["KINDS", "Decided", "Kind", "Loss", "Objective", "Rows"]
 
 _ROWS = (Classes("binary"), Classes("multiclass"), SeveralLabels("multilabel"), PixelClasses("segmentation"))
 KINDS: dict[str, Kind] = {kind: kind for kind in _ROWS}
-
-
-def kind_named(name: str) -> Kind:
-    """The kind of that name.
-
-    Raises:
-        ValueError: there is none.
-    """
-    if name not in KINDS:
-        raise ValueError(f"there is no kind of task {name!r}: there are {', '.join(KINDS)}")
-    return KINDS[name]

@@ -23,16 +23,12 @@ def _per_head(logits: Tensor, labels: Tensor, batch_labels: Tensor | None) -> tu
 class ClassLoss:
     """Cross-entropy of one class a sample."""
 
-    weights: Tensor | None = None
-    """`(classes,)`: what a sample of each class counts in the loss; None counts all alike."""
+    weights: Tensor | None = None  # `(classes,)`: what a sample of each class counts in the loss; None counts all alike
 
     def loss(self, logits: Tensor, labels: Tensor, batch_labels: Tensor | None = None) -> Tensor:
-        """The mean loss; of a part of a batch, its share of the batch's mean.
+        """The mean loss; of a part of a batch, whose labels are `batch_labels`, its share of the batch's mean.
 
-        Args:
-            logits: `(n, classes)`; or `(n, heads, classes)`: the mean over the heads.
-            labels: `(n,)` int64 classes.
-            batch_labels: of the whole batch that `labels` are a part of: the parts' losses sum to the batch's.
+        Logits are `(n, classes)`, or `(n, heads, classes)`: the mean over the heads. Labels are `(n,)` int64 classes.
         """
         logits, labels, whole = _per_head(logits, labels, batch_labels)
         total = F.cross_entropy(logits, labels, weight=self.weights, reduction="sum")

@@ -82,7 +82,10 @@ class Classes(Kind):
         self, model: nn.Module, split: Split, normalise: Normalise, *, divisor: int = 1, with_distance: bool = False
     ) -> Rows:
         """See `Kind`: probabilities `(n, classes)`, or `(n, heads, classes)`."""
-        return predict_images(self, model, split, normalise)
+        model.to(normalise.device).eval()
+        with torch.inference_mode():
+            batches = (normalise(batch.to(normalise.device)) for batch in torch.split(split.crops(), BATCH))
+            return torch.cat([self.probabilities(model(batch)).cpu() for batch in batches]).numpy()
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Of each class, float64, in the logits' shape."""
@@ -95,17 +98,6 @@ class Classes(Kind):
     def changed(self, rows: Rows, reference: Rows) -> Decided | None:
         """See `Kind`: images whose most probable class is another."""
         return Decided(int((rows.argmax(1) != reference.argmax(1)).sum()), len(rows))
-
-
-def predict_images(kind: Classes, model: nn.Module, split: Split, normalise: Normalise) -> Rows:
-    """Probabilities of images as they are, in eval mode, float64 in the logits' shape."""
-    model.to(normalise.device).eval()
-    with torch.inference_mode():
-        parts = [
-            kind.probabilities(model(normalise(batch.to(normalise.device)))).cpu()
-            for batch in torch.split(split.crops(), BATCH)
-        ]
-    return torch.cat(parts).numpy()
 
 
 def mean_surprise(given_to_truth: Rows) -> float:

@@ -22,8 +22,7 @@ from ttl.stats import all_metrics, primary
 from ttl.words.sides import Sides
 
 Device = torch.device
-Rows = npt.NDArray[np.float64]
-"""Predictions as `ttl.stats` scores them, a row an image: what a row is, the kind says."""
+Rows = npt.NDArray[np.float64]  # predictions as `ttl.stats` scores them, a row an image: what a row is, the kind says
 
 
 class Loss(Protocol):
@@ -41,8 +40,7 @@ class Objective:
     """What to train towards, and how often to draw each image where a sampler evens out the classes."""
 
     loss: Loss
-    draws: npt.NDArray[np.float64] | None = None
-    """`(n,)`, sums to 1; None shows each of an epoch's samples once."""
+    draws: npt.NDArray[np.float64] | None = None  # `(n,)`, sums to 1; None shows each of an epoch's samples once
 
 
 @dataclass(frozen=True)
@@ -59,14 +57,11 @@ class Kind(str):
     A kind is one file and a row of `ttl.data.kind.KINDS`; nothing outside that room asks which one it is.
     """
 
-    margin: ClassVar[float]
-    """The loss in the primary metric that doesn't matter, unless the run says otherwise."""
-    row_axes: ClassVar[int] = 1
-    """Axes of a row of predictions."""
+    margin: ClassVar[float]  # the loss in the primary metric that doesn't matter, unless the run says otherwise
+    row_axes: ClassVar[int] = 1  # axes of a row of predictions
     one_class_each: ClassVar[bool] = False
     """Whether each image has exactly one class, so that the counts of the classes add up to images."""
-    per_pixel: ClassVar[bool] = False
-    """Whether it is pixels that are classified, so that the network draws masks."""
+    per_pixel: ClassVar[bool] = False  # whether it is pixels that are classified, so that the network draws masks
 
     @property
     def primary(self) -> str:
@@ -121,12 +116,10 @@ class Kind(str):
 
     @abstractmethod
     def objective(self, split: Split, *, loss: str | None, balance: str, outputs: int, device: Device) -> Objective:
-        """What to train towards.
+        """What a network with so many outputs trains towards.
 
-        Args:
-            loss: by name, where the kind has several; None is its default.
-            balance: what evens out rare classes: `none`, `loss` or `sampler`.
-            outputs: of the network.
+        `loss` names one where the kind has several, None its default; `balance` is what evens out rare classes: `none`,
+        `loss` or `sampler`.
         """
 
     def loss_name(self, asked: str | None) -> str:
@@ -139,11 +132,8 @@ class Kind(str):
     ) -> Rows:
         """What a network predicts for a split, in eval mode: a row an image, or `(n, heads, ...)` of several heads.
 
-        Args:
-            model: images to logits.
-            normalise: makes the network's input; says on which device.
-            divisor: what the sides of that input have to be multiples of.
-            with_distance: whether distances between edges are measured, too.
+        The sides of the network's input have to be multiples of `divisor`; `with_distance` measures distances between
+        edges, too.
         """
 
     def by_head(self, rows: Rows) -> list[Rows]:

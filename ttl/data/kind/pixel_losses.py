@@ -22,10 +22,8 @@ class PixelLoss:
     def loss(self, logits: torch.Tensor, targets: torch.Tensor, batch_labels: torch.Tensor) -> torch.Tensor:
         """The part's mean loss times its share of the batch's images. Dice is of all its pixels together.
 
-        Args:
-            logits: `(n, outputs, h, w)`; or `(n, heads, outputs, h, w)`: the mean over the heads.
-            targets: `(n, h, w)` int64 classes, `IGNORE` where unlabelled.
-            batch_labels: `(batch, classes)`.
+        Logits are `(n, outputs, h, w)`, or `(n, heads, outputs, h, w)`: the mean over the heads. Targets are
+        `(n, h, w)` int64 classes, `IGNORE` where unlabelled; `batch_labels` are `(batch, classes)`.
         """
         heads = [logits] if logits.ndim == 4 else list(logits.unbind(1))
         total = sum((self._of_one(head, targets) for head in heads), torch.zeros((), device=logits.device))

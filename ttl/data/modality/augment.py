@@ -19,15 +19,11 @@ class Augment:
     """One affine warp a sample: crop, rotation, shift, zoom and flips in one interpolation."""
 
     name: str
-    min_crop_scale: float = 1.0
-    """Smallest side of the crop, as a share of the image's; drawn from [it, 1]."""
+    min_crop_scale: float = 1.0  # smallest side of the crop, as a share of the image's; drawn from [it, 1]
     max_rotation_degrees: float = 0.0
-    max_shift: float = 0.0
-    """Along each axis, as a share of the side; drawn from [-it, it], as rotation and zoom are."""
-    max_zoom: float = 0.0
-    """Largest change of size, in or out."""
-    flips: str = ""
-    """The axes that are mirrored half of the time, of `h` (left and right) and `v` (top and bottom)."""
+    max_shift: float = 0.0  # along each axis, as a share of the side; drawn from [-it, it], as rotation and zoom are
+    max_zoom: float = 0.0  # largest change of size, in or out
+    flips: str = ""  # the axes that are mirrored half of the time, of `h` (left and right) and `v` (top and bottom)
     padding: Literal["border", "reflection"] = "border"
     """What lies outside an image: `border` repeats it, `reflection` mirrors the image."""
 
@@ -52,10 +48,8 @@ class Augment:
     def __call__(self, images: Tensor, drawn: Tensor, *, nearest: bool = False) -> Tensor:
         """The images, each warped by itself; the very same where there is nothing to do.
 
-        Args:
-            images: `(b, c, h, w)` float, on any device.
-            drawn: `(b, numbers)`, from `draw`.
-            nearest: take the value of the nearest pixel, for masks, where the mean of two classes is no class.
+        Images are `(b, c, h, w)` float, on any device, and `drawn` is `(b, numbers)` of `draw`. `nearest` takes the
+        value of the nearest pixel: for masks, where the mean of two classes is no class.
         """
         if self._is_nothing:
             return images

@@ -16,16 +16,11 @@ class Facts:
     """SHA-256 of the file's bytes, and of the window that a DICOM file is shown through: it makes another image."""
     width: int
     height: int
-    channels: int
-    """1 (grey) or 3."""
-    deep: bool = False
-    """More than 8 bits a pixel, so that `open_image` stretches it."""
-    animated: bool = False
-    """Several frames, of which `open_image` takes the first."""
-    windowed: bool = False
-    """A DICOM file, of whose values a window is shown."""
-    patient: str = ""
-    """Who a DICOM file says it is of; empty where it doesn't say."""
+    channels: int  # 1 (grey) or 3
+    deep: bool = False  # more than 8 bits a pixel, so that `open_image` stretches it
+    animated: bool = False  # several frames, of which `open_image` takes the first
+    windowed: bool = False  # a DICOM file, of whose values a window is shown
+    patient: str = ""  # who a DICOM file says it is of; empty where it doesn't say
     spacing_mm: tuple[float, float] | None = None
     """From row to row and from column to column, of a DICOM file; None where unknown."""
 
@@ -34,14 +29,11 @@ class Facts:
 class MaskFacts:
     """Of a mask."""
 
-    digest: bytes
-    """SHA-256 of its size and values."""
+    digest: bytes  # SHA-256 of its size and values
     width: int
     height: int
-    counts: npt.NDArray[np.int64]
-    """`(256,)`: pixels of each value."""
-    one_bit: bool
-    """It can only say 0 and 1, so that its 1 may mean what another mask's 255 means."""
+    counts: npt.NDArray[np.int64]  # `(256,)`: pixels of each value
+    one_bit: bool  # it can only say 0 and 1, so that its 1 may mean what another mask's 255 means
 
     @property
     def values(self) -> frozenset[int]:

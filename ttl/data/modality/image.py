@@ -64,7 +64,6 @@ def open_image(path: Path, window: Window | None = None) -> Image.Image:
     stretched from its own darkest..brightest pixel to 0..255; of several frames, the first. DICOM: see `read_dicom`.
 
     Args:
-        path: of the file.
         window: centre and width of the values of a DICOM file, in place of its own.
 
     Raises:
@@ -106,14 +105,7 @@ def _is_deep(image: Image.Image) -> bool:
 
 
 def to_pixels(image: Image.Image, *, channels: int, image_size: ImageSize, interpolation: str) -> Pixels:
-    """The whole image, squashed into a rectangle, antialiased: `(channels, height, width)` uint8.
-
-    Args:
-        image: of mode `L` or `RGB`.
-        channels: 1 or 3.
-        image_size: side of a square in pixels, or height and width.
-        interpolation: one of `INTERPOLATIONS`.
-    """
+    """The whole image (`L` or `RGB`), squashed into a rectangle, antialiased: `(channels, height, width)` uint8."""
     height, width = sides_of(image_size)
     converted = image.convert("L" if channels == 1 else "RGB")
     return channels_first(converted.resize((width, height), resampling(interpolation)), channels)

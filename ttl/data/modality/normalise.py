@@ -19,8 +19,7 @@ class Normalise:
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
         """`(n, channels, h, w)` float32, channels last in memory: convolutions are faster so.
 
-        Args:
-            pixels: `(n, c, h, w)` of 0..255 in any type, c = 1 (grey, repeated) or as many as `mean` has.
+        Of pixels `(n, c, h, w)`, 0..255 in any type, c = 1 (grey, repeated) or as many as `mean` has.
         """
         shares = pixels.float() / 255
         shape = (len(pixels), len(self.shift[0]), *pixels.shape[2:])

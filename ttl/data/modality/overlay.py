@@ -1,6 +1,8 @@
-"""Masks drawn over images, as small PNG files: a translucent fill inside an opaque outline.
+"""Masks and maps of shares drawn over images, as small PNG files.
 
-Colours are those of Okabe & Ito (2008), which people with any colour vision can tell apart.
+A mask is a translucent fill inside an opaque outline; a map is clear where it is 0, and one hue thickens towards 1: how
+much there is of it any colour vision can see, on dark and on bright images. Colours are those of Okabe & Ito (2008),
+which people with any colour vision can tell apart.
 """
 
 from __future__ import annotations
@@ -23,6 +25,10 @@ OKABE_ITO = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#D55E00", "#CC79A7", "
 HATCH, BETWEEN = 210, 110
 STEP = 8  # from one line of the hatching to the next, in pixels
 PALETTE = 160  # colours that a coloured picture is reduced to, besides those of its outlines: half the bytes
+HUE = "#D55E00"
+OPAQUE = 0.75  # of the hue where the share is 1: the image stays visible beneath
+STEPS = (0.25, 0.5, 0.75, 1.0)  # shares that a legend shows
+GREY = 150.0  # beneath the colours of a legend
 
 
 def class_colours(n: int) -> list[str]:
@@ -60,7 +66,6 @@ def overlay(pixels: Pixels, mask: npt.NDArray[np.integer], *, classes: int) -> b
     edge.
 
     Args:
-        pixels: `(c, h, w)`, as of `picture`.
         mask: `(h, w)`, class of each pixel: 0 is background and not drawn, 255 is unlabelled and hatched.
         classes: how many there are, the background not among them: `class_colours(classes)` has their colours.
 
@@ -81,6 +86,27 @@ def overlay(pixels: Pixels, mask: npt.NDArray[np.integer], *, classes: int) -> b
     image[unlabelled & ((down + right) % STEP < 2)] = HATCH
     outlined = np.where(drawn, mask, 0) * _edges(mask, 2 if max(mask.shape) > SHORTEST else 1)
     return png(reduced(image, outlined, colours))
+
+
+def heat_colour(share: float) -> str:
+    """How a share looks over mid-grey, as `#RRGGBB`."""
+    return blend((GREY,) * 3, rgb(HUE), OPAQUE * share)
+
+
+def heat(pixels: Pixels, shares: npt.NDArray[np.float32]) -> bytes:
+    """An image `(c, h, w)` with a map `(rows, columns)` of any size, in 0..1, over it, enlarged bilinearly.
+
+    Raises:
+        ValueError: another shape.
+    """
+    if shares.ndim != 2:
+        raise ValueError(f"a map is (rows, columns), and this one is {shares.shape}")
+    image = scaled(pixels)
+    size = (image.shape[1], image.shape[0])
+    grown = np.asarray(Image.fromarray(shares.astype(np.float32)).resize(size, Image.Resampling.BILINEAR))
+    share = np.clip(grown, 0, 1)[..., None].astype(np.float64)
+    drawn = image + OPAQUE * share * (np.array(rgb(HUE), np.float64) - image)
+    return png(reduced(np.round(drawn).astype(np.uint8)))
 
 
 def scaled(pixels: Pixels) -> Pixels:

@@ -33,7 +33,6 @@ def read_manifest(path: Path, columns: Columns = NO_COLUMNS, reading: Reading = 
         columns: of paths, relative to the manifest's folder or absolute; of labels: class names in one, or 1/0
             (true/false, yes/no) in several, one for each class, where empty, nan or -1 means unknown; or of masks in
             place of labels, whose class names may be in a `classes.txt` beside the manifest.
-        reading: whether images that are missing or can't be read are left out, or whose masks don't fit.
 
     Raises:
         DataError: no such column, cells that make no sense, or images that are missing or can't be read;

@@ -64,12 +64,7 @@ def classes_of(place: str, masks: Mapping[str, MaskFacts], declared: tuple[str, 
     """What the values mean, all masks seen together.
 
     Black and white masks (0 and 255) are binary, and so are those of 0 and 1. Otherwise a value is the number of its
-    class, and 255 means unlabelled.
-
-    Args:
-        place: what messages call the set.
-        masks: by id.
-        declared: the names in classes.txt; None where there is none.
+    class, and 255 means unlabelled. Messages call the set `place`, masks are by id, `declared` is of classes.txt.
 
     Raises:
         DataError: fewer than two classes occur, foreground has two values, or the values don't fit the names.

@@ -50,10 +50,8 @@ class Matched:
     """Images and masks of a set that belong together, in the order of their ids, before any is read."""
 
     pairs: tuple[MaskedImage, ...]
-    ids: tuple[str, ...]
-    """Of all images."""
-    bad: Mapping[str, str]
-    """Id of what has no fellow, or several -> the reason."""
+    ids: tuple[str, ...]  # of all images
+    bad: Mapping[str, str]  # id of what has no fellow, or several -> the reason
 
 
 Sound = tuple[MaskedImage, Facts, MaskFacts]  # a pair whose files can be read and fit each other
@@ -62,8 +60,7 @@ Sound = tuple[MaskedImage, Facts, MaskFacts]  # a pair whose files can be read a
 def read_masks(root: Path, reading: Reading = PLAIN) -> Records | None:
     """All images of a folder of images/ and masks/, or of those in train/ val/ test/, with their masks.
 
-    Returns:
-        see `mask_records`; None where it is no segmentation set.
+    See `mask_records`; None where it is no segmentation set.
 
     Raises:
         DataError: folders that contradict each other, images and masks that don't fit each other or can't be read, or
@@ -118,16 +115,10 @@ def _folders(folder: Path, folders: list[Path], split: str | None) -> MaskFolder
 def mask_records(
     place: Path, matched: Matched, reading: Reading, notes: Sequence[str], folders: Sequence[Path], *, by_header: bool
 ) -> Records:
-    """The records of the images whose masks fit them.
+    """The records of the images whose masks fit them; labels are `(n, classes)` of 1 and 0: what is in the mask.
 
-    Args:
-        place: the set's folder, or its manifest.
-        notes: on the set, beside those on its masks and images.
-        folders: where a classes.txt may be.
-        by_header: whether the headers of DICOM files group the images.
-
-    Returns:
-        records whose labels are `(n, classes)` of 1 and 0: whether the class is in the mask.
+    `place` is the set's folder or manifest, one of `folders` may hold a classes.txt, and `by_header` says whether the
+    headers of DICOM files group the images.
 
     Raises:
         DataError: others are there and not to be left out, nothing is left, or the masks' values are no classes.

@@ -35,8 +35,7 @@ class Checked:
 
     good: tuple[int, ...]
     source: FileSource
-    bad: Mapping[str, str]
-    """Id -> reason."""
+    bad: Mapping[str, str]  # id -> reason
 
     def skipped(self) -> list[str]:
         """A note on the images that can't be read; none if there are none."""

@@ -37,12 +37,10 @@ class Columns:
     """Which columns of a manifest hold what; None where it has a usual name."""
 
     image: str | None = None
-    labels: tuple[str, ...] = ()
-    """One of class names, or several of 1 and 0: a class each."""
+    labels: tuple[str, ...] = ()  # one of class names, or several of 1 and 0: a class each
     group: str | None = None
     split: str | None = None
-    mask: str | None = None
-    """In place of labels."""
+    mask: str | None = None  # in place of labels
 
     def by_content(self) -> dict[str, tuple[str, ...]]:
         """The names by what `NAMES` calls it."""
@@ -58,14 +56,11 @@ class Table:
     """The columns of a manifest that say something."""
 
     path: Path
-    rows: tuple[int, ...]
-    """The number of each row, the header of a CSV being row 1."""
-    cells: Mapping[str, tuple[str, ...]]
-    """Column -> values, without spaces around them."""
+    rows: tuple[int, ...]  # the number of each row, the header of a CSV being row 1
+    cells: Mapping[str, tuple[str, ...]]  # column -> values, without spaces around them
     columns: Mapping[str, tuple[str, ...]]
     """Their names by what they hold, see `NAMES`; several of labels at most, and none where there is one of masks."""
-    guessed: frozenset[str]
-    """What of these has its column by that one's name."""
+    guessed: frozenset[str]  # what of these has its column by that one's name
 
     def of(self, what: str) -> tuple[str, ...] | None:
         """The values of the first column of `what`; None where there is none."""

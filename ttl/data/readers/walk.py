@@ -21,8 +21,7 @@ class Content:
 
     images: tuple[Path, ...]
     others: tuple[Path, ...]
-    repeated: tuple[Path, ...]
-    """Links to a folder that is read anyway; not entered."""
+    repeated: tuple[Path, ...]  # links to a folder that is read anyway; not entered
 
 
 def content_of(folder: Path, barred: Iterable[Path] = ()) -> Content:

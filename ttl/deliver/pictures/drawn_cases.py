@@ -14,8 +14,7 @@ import numpy.typing as npt
 from ttl.cut.gradcam import grad_cam
 from ttl.data.kind import Kind, Rows
 from ttl.data.masked_images import MaskedImages
-from ttl.data.modality.heat import heat
-from ttl.data.modality.overlay import overlay, picture
+from ttl.data.modality.overlay import heat, overlay, picture
 from ttl.deliver.deliverable import Deliverable, in_turns
 from ttl.deliver.pictures.cases import Answer, CamCase, CamCases, MaskCase, MaskCases, Which, write_pictures
 from ttl.export.run import OnnxModel

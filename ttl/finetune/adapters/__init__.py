@@ -27,8 +27,7 @@ from ttl.errors import UsageError
 if TYPE_CHECKING:
     from ttl.finetune.adapters.adapter import Adapter
 
-ADAPTERS: dict[str, str] = {}
-"""Name -> `module:class`: recipes are listed without torch, and every adapter needs it."""
+ADAPTERS: dict[str, str] = {}  # name -> `module:class`: recipes are listed without torch, and every adapter needs it
 
 
 def adapter_kind(name: str) -> type[Adapter]:

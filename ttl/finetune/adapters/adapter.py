@@ -20,8 +20,7 @@ TOLERANCE = 1e-5
 """Of the largest logit, that the undressed model's may differ by: folding a norm rounds each channel once."""
 REMEDY = "use a recipe without it, and tell its author"
 
-Piece = tuple[str, str, tuple[int, ...]]
-"""Name, type and shape of a module, a parameter or a buffer."""
+Piece = tuple[str, str, tuple[int, ...]]  # name, type and shape of a module, a parameter or a buffer
 
 
 @dataclass(frozen=True)
@@ -33,14 +32,9 @@ class Adapter(Registered):
 
     @abstractmethod
     def dress(self, model: nn.Module, phases: Sequence[Phase]) -> Sequence[str]:
-        """Replace modules of the plain model, or add to them.
+        """Replace modules of the plain model, or add to them, as its fine-tune in these phases begins with it.
 
-        Args:
-            model: as its fine-tune begins with it, on the CPU or not, in training mode or not.
-            phases: of the recipe.
-
-        Returns:
-            what a reader of the report should know, in sentences: which modules were left as they are, and why.
+        Back come sentences for the reader of the report: which modules were left as they are, and why.
 
         Raises:
             UsageError: the model, or how the recipe trains it, doesn't suit; the sentence says why.
@@ -53,19 +47,13 @@ class Adapter(Registered):
 
 @dataclass(frozen=True)
 class Dressing:
-    """One model, dressed in place in one adapter.
-
-    Attributes:
-        plain: what the model consisted of before.
-        tensors: names of its parameters and buffers then.
-        notes: of the adapter, for the report.
-    """
+    """One model, dressed in place in one adapter."""
 
     adapter: Adapter
     model: nn.Module
-    plain: frozenset[Piece]
-    tensors: frozenset[str]
-    notes: tuple[str, ...]
+    plain: frozenset[Piece]  # what the model consisted of before
+    tensors: frozenset[str]  # names of its parameters and buffers then
+    notes: tuple[str, ...]  # of the adapter, for the report
 
     def frozen(self, names: Collection[str]) -> frozenset[str]:
         """Names of the plain model's tensors that stay as they are, and of those that the adapter added to them."""
@@ -84,8 +72,7 @@ class Dressing:
     def undress(self, inputs: torch.Tensor) -> None:
         """Make the model plain again, on the CPU and in eval mode.
 
-        Args:
-            inputs: `(n, channels, ...)`, real ones, that it must compute the same of before and after.
+        It must compute the same of `inputs`, real ones `(n, channels, ...)`, before and after.
 
         Raises:
             TrainingError: it doesn't, or something of the adapter is left.

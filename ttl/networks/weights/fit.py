@@ -29,17 +29,13 @@ NAMED = 3  # how many of the tensors that don't fit are named
 class WeightsReport:
     """Where a network's weights came from, and what of it they cover. Counts and names of tensors."""
 
-    source: str
-    """`pretrained`, `none` (random) or the name of a file."""
+    source: str  # `pretrained`, `none` (random) or the name of a file
     loaded: int
     missing: tuple[str, ...] = ()
     """The model's names that are not in the file and stay at random, BatchNorm's step counts left out."""
-    ignored: tuple[str, ...] = ()
-    """Names in the file that were not used, such as a classifier of another width."""
-    sha256: str | None = None
-    """Of the file."""
-    entry: str = ""
-    """Which part of the file was read, where it holds several that fit: `state_dict_ema`."""
+    ignored: tuple[str, ...] = ()  # names in the file that were not used, such as a classifier of another width
+    sha256: str | None = None  # of the file
+    entry: str = ""  # which part of the file was read, where it holds several that fit: `state_dict_ema`
 
     def summary(self) -> str:
         """One line: what was loaded, what starts at random, what was left aside."""
@@ -85,10 +81,8 @@ def fit(model: nn.Module, content: Any, *, source: str, network: str, classifier
     some depth: what else has names in common with the model is another network.
 
     Args:
-        model: changed in place.
         content: mappings, nested or not, of names to tensors.
-        source: what the user calls the weights, for messages.
-        network: what the user calls the model, for messages.
+        source: what the user calls the weights, for messages; `network` is what they call the model.
         classifier: paths of the model's classifiers, whose width may differ.
 
     Raises:

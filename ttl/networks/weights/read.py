@@ -75,16 +75,11 @@ def _why(path: Path, error: Exception) -> str:
 class Entry:
     """A part of a checkpoint under the names of a network."""
 
-    where: str
-    """The keys and the prefix that lead to it: `state_dict.module.`; empty for a bare state dict."""
-    state: State
-    """Name in the network -> tensor."""
-    beside: tuple[str, ...]
-    """Names of the same mapping that don't have the prefix."""
-    matches: int
-    """How many of its names the network has."""
-    twins: bool = False
-    """Whether another part of the file fits as well."""
+    where: str  # the keys and the prefix that lead to it: `state_dict.module.`; empty for a bare state dict
+    state: State  # name in the network -> tensor
+    beside: tuple[str, ...]  # names of the same mapping that don't have the prefix
+    matches: int  # how many of its names the network has
+    twins: bool = False  # whether another part of the file fits as well
 
 
 def find_entry(content: Any, names: set[str]) -> Entry | None:

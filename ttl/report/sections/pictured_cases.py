@@ -8,8 +8,7 @@ from dataclasses import replace
 from math import nan
 from pathlib import Path
 
-from ttl.data.modality.heat import STEPS, heat_colour
-from ttl.data.modality.overlay import class_colours
+from ttl.data.modality.overlay import STEPS, class_colours, heat_colour
 from ttl.deliver.pictures.cases import CamCase, MaskCase, MaskCases, Which
 from ttl.report.cells import MISSING, Cell, amount, metric_cell
 from ttl.report.page_blocks import Block, Case, Gallery, Picture, Prose, Section, Table, row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +14,9 @@ from ttl.cut.network import Network
 from ttl.cut.points import TruncationPoint, UNetPoint
 from ttl.data import Kind, Task
 from ttl.data.kind import Rows
-from ttl.data.training_images import TrainingImages
 from ttl.search.candidates.joint_start import begin_as_probes
 from ttl.stats import metrics
-from ttl.study.candidate import Candidate, Costs, Definition, Figures, Norms
+from ttl.study.candidate import Candidate, Costs, Definition, Figures, Images, Norms
 from ttl.words.estimate import Estimate
 
 SHARE = 0.5
@@ -70,16 +69,10 @@ class Joint(Candidate):
         return with_heads(trunk, self.points, num_classes=head.outputs, pool=head.pool, dropout=head.dropout, seed=seed)
 
     def begin(
-        self,
-        model: nn.Module,
-        network: Network,
-        head: HeadSpec,
-        seed: int,
-        images: Callable[[], TrainingImages],
-        norms: Norms,
+        self, model: nn.Module, network: Network, head: HeadSpec, seed: int, images: Images, norms: Norms
     ) -> None:
         """See `Candidate`: its heads begin as linear probes."""
-        begin_as_probes(model, self.points, network.seeded(seed), images(), norms, pool=head.pool)
+        begin_as_probes(model, self.points, network.seeded(seed), images(), norms, head.pool)
 
     def figures(self, kind: Kind, task: Task, rows: Mapping[str, Rows], *, seed: int) -> Figures:
         """The mean of the primary metric over the heads."""

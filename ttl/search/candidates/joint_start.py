@@ -12,7 +12,7 @@ from torch import nn
 from ttl.cut.features import in_batches
 from ttl.cut.head import HEAD, PixelHead
 from ttl.cut.points import TruncationPoint
-from ttl.data.training_images import TrainingImages
+from ttl.data.decoded import TrainingImages
 from ttl.search.evidence.samples import feature_samples
 from ttl.search.linear_probe import linear_probe
 from ttl.study.candidate import Norms
@@ -23,26 +23,15 @@ BATCH = 64
 
 
 def begin_as_probes(
-    model: nn.Module,
-    points: Sequence[TruncationPoint],
-    trunk: nn.Module,
-    data: TrainingImages,
-    norms: Norms,
-    *,
-    pool: str,
+    model: nn.Module, points: Sequence[TruncationPoint], trunk: nn.Module, data: TrainingImages, norms: Norms, pool: str
 ) -> None:
     """Let each head of a joint network, as it was built, begin as a linear probe of what it reads; changed in place.
 
     Random ones would need more steps than a small data set has in half the epochs, and pull the trunk about meanwhile
     (linear probing, then fine-tuning: Kumar et al., ICLR 2022).
 
-    Args:
-        model: the joint network.
-        points: where its heads are, lowest first.
-        trunk: the pretrained network that it was made of.
-        data: the training images.
-        norms: how they behave while the features are taken.
-        pool: of the heads.
+    The heads are at `points`, lowest first; `trunk` is the pretrained network that it was made of, and `norms` says how
+    norms behave while the features are taken.
     """
     heads = list(model.get_submodule(HEAD).children())
     if data.task.kind.per_pixel:

@@ -16,35 +16,25 @@ from ttl.typed import Figure
 class Look:
     """What one candidate looks like."""
 
-    cut: str
-    """The candidate's name."""
-    mean: Figure
-    """Its value; NaN where there is none."""
-    se: Figure
-    """Its standard error."""
+    cut: str  # the candidate's name
+    mean: Figure  # its value; NaN where there is none
+    se: Figure  # its standard error
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Candidate -> value ± standard error, whatever it came from.
+    """Candidate -> value ± standard error, whatever it came from."""
 
-    Attributes:
-        evidence: which look it is: `probe`, `joint`, `svcca`.
-        metric: what the values are.
-        looks: one a candidate, lowest first.
-        paired: whether the standard errors are of each candidate's difference to the best one, not of its own value.
-        start: what a candidate that the curve speaks for can go on from: the network that was trained for the look.
-    """
-
-    evidence: str
-    metric: str
-    looks: tuple[Look, ...]
+    evidence: str  # which look it is: `probe`, `joint`, `svcca`
+    metric: str  # what the values are
+    looks: tuple[Look, ...]  # one a candidate, lowest first
+    # Whether the standard errors are of each candidate's difference to the best one, not of its own value.
     paired: bool = False
+    # What a candidate that the curve speaks for can go on from: the network that was trained for the look.
     start: Candidate | None = field(default=None, compare=False)
 
 
-Evidence = Callable[[], Curve]
-"""Produces a curve; costs only when it is asked."""
+Evidence = Callable[[], Curve]  # produces a curve; costs only when it is asked
 
 
 def one_standard_error(candidates: Sequence[Cut], curve: Curve) -> Cut:

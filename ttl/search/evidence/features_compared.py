@@ -11,7 +11,7 @@ from torch import nn
 
 from ttl.cut.features import Features, in_batches
 from ttl.cut.points import TruncationPoint
-from ttl.data.training_images import TrainingImages
+from ttl.data.decoded import TrainingImages
 from ttl.errors import UsageError
 from ttl.search.evidence.overlap import Similarities, Similarity
 from ttl.stats.similarity import SAMPLES_PER_DIMENSION, draws, svcca
@@ -20,10 +20,8 @@ DRAWS = 20
 MOST_CHANNELS = 64
 MOST_IMAGES = 1024
 BATCH = 64
-PLACES_PER_PATCH = 4
-"""Places that are kept of each point's maps, for one that a draw takes."""
-Pair = Callable[[], tuple[nn.Module, nn.Module]]
-"""A network before and after its fine-tune."""
+PLACES_PER_PATCH = 4  # places that are kept of each point's maps, for one that a draw takes
+Pair = Callable[[], tuple[nn.Module, nn.Module]]  # a network before and after its fine-tune
 
 
 @dataclass(frozen=True)
@@ -53,12 +51,9 @@ def common_size(points: Sequence[TruncationPoint], images: int) -> Size:
 
 
 def similarities(points: Sequence[TruncationPoint], pairs: Iterable[Pair], data: TrainingImages) -> Similarities:
-    """SVCCA between networks before and after their fine-tunes, and between random features.
+    """SVCCA at points (lowest first) between networks before and after their fine-tunes, and between random features.
 
-    Args:
-        points: lowest first.
-        pairs: one a seed; loaded one after another.
-        data: the training images.
+    Pairs are one a seed, loaded one after another.
 
     Raises:
         UsageError: there are too few training images.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from math import isnan, nan
 from statistics import fmean
 
@@ -15,44 +16,31 @@ from ttl.search.candidates import Cut, Joint
 from ttl.search.evidence.curve import Curve, Look
 from ttl.stats import metrics, paired_difference
 
-ONE_STANDARD_ERROR = 0.6827
-"""The confidence of an interval that is one standard error wide to either side."""
+ONE_STANDARD_ERROR = 0.6827  # the confidence of an interval that is one standard error wide to either side
 
 
 def heads_curve(
     candidates: Sequence[Cut], rows: Sequence[Rows], kind: Kind, samples: Samples, *, seed: int, start: Joint | None
 ) -> Curve:
-    """What the heads of the joint networks, one a seed, say of the candidates.
+    """What the heads of the joint networks, one a seed, say of the candidates, one a head, lowest first.
+
+    It is the mean validation score over the seeds, and the standard error of its difference to the best head's, both
+    scored on the same images (bootstrap; the mean over the seeds).
 
     Args:
-        candidates: one a head, lowest first.
         rows: of each joint network: its predictions for the validation images.
-        kind: of the task.
         samples: the validation images.
-        seed: of the resampling.
         start: what a candidate can go on from; None where it can't.
-
-    Returns:
-        the mean validation score over the seeds, and the standard error of its difference to the best head's, both
-        scored on the same images (bootstrap; the mean over the seeds).
     """
     metric, labels = kind.primary, samples.labels
     by_seed = [kind.by_head(np.asarray(each, np.float64)) for each in rows]
 
+    compared = partial(
+        paired_difference, metric, kind, labels, groups=samples.groups, seed=seed, confidence=ONE_STANDARD_ERROR
+    )
+
     def error(head: int) -> float:
-        differences = (
-            paired_difference(
-                metric,
-                kind,
-                labels,
-                heads[head],
-                heads[best],
-                groups=samples.groups,
-                seed=seed,
-                confidence=ONE_STANDARD_ERROR,
-            )
-            for heads in by_seed
-        )
+        differences = (compared(heads[head], heads[best]) for heads in by_seed)
         return fmean((difference.ci_high - difference.ci_low) / 2 for difference in differences)
 
     scores = [

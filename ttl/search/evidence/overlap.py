@@ -17,28 +17,18 @@ OVERLAP = 0.1
 
 @dataclass(frozen=True)
 class Similarity:
-    """Canonical correlations at a candidate, of all draws together.
+    """Canonical correlations at a candidate, of all draws together."""
 
-    Attributes:
-        cut: the candidate's name.
-        coefficients: of the features before and after fine-tuning.
-    """
-
-    cut: str
-    coefficients: tuple[float, ...]
+    cut: str  # the candidate's name
+    coefficients: tuple[float, ...]  # of the features before and after fine-tuning
 
 
 @dataclass(frozen=True)
 class Similarities:
-    """Of all candidates, lowest first, beside what chance alone gives.
+    """Of all candidates, lowest first, beside what chance alone gives."""
 
-    Attributes:
-        points: one a candidate.
-        random: canonical correlations of independent Gaussian features of the same number and sizes.
-    """
-
-    points: tuple[Similarity, ...]
-    random: tuple[float, ...]
+    points: tuple[Similarity, ...]  # one a candidate
+    random: tuple[float, ...]  # canonical correlations of independent Gaussian features of the same number and sizes
 
     def overlap(self, similarity: Similarity) -> float:
         """The probability that a random coefficient is above one of the features' (ties half): the Mann-Whitney

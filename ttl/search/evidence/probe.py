@@ -20,16 +20,9 @@ FOLDS = 5
 
 
 def probe_curve(samples: FeatureSamples, kind: Kind, classes: int, *, seed: int) -> Curve:
-    """The cross-validated score of a linear classifier on each candidate's features.
+    """The cross-validated score of a linear classifier on each candidate's features of the training images.
 
-    Args:
-        samples: of the training images.
-        kind: of the task.
-        classes: how many there are.
-        seed: of the folds.
-
-    Returns:
-        the primary metric: mean over the folds, and its standard error; of pixels Dice, those of a fold as one image.
+    It is the primary metric: mean over the folds, and its standard error; of pixels Dice, those of a fold as one image.
     """
     folds = list(_folds(samples.labels, samples.groups, seed))
     return Curve("probe", kind.primary, tuple(_look(samples, name, kind, classes, folds) for name in samples.maps))

@@ -15,31 +15,24 @@ from ttl.cut.features import Features, in_batches
 from ttl.cut.points import TruncationPoint, UNetPoint
 from ttl.cut.surgery import recorded
 from ttl.cut.truncation import traced_for
+from ttl.data.decoded import TrainingImages
 from ttl.data.masked_images import MaskedImages
 from ttl.data.task import IGNORE
-from ttl.data.training_images import TrainingImages
 from ttl.search.linear_probe import Floats, Numbers
 
-PIXELS = 4096
-"""In all images together."""
+PIXELS = 4096  # in all images together
 PIXEL_BATCH, IMAGE_BATCH = 16, 64
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureSamples:
-    """What a linear classifier can be fitted to at each candidate.
+    """What a linear classifier can be fitted to at each candidate."""
 
-    Attributes:
-        labels: `(n,)` or `(n, classes)`.
-        groups: what must not be torn apart by folds: the patient of each image, the image of each pixel; None where
-            unknown.
-        values: name of a map -> `(n, channels)` float32.
-        maps: candidate's name -> the maps whose channels, one after another, are its features; lowest first.
-    """
-
-    labels: Numbers
+    labels: Numbers  # `(n,)` or `(n, classes)`
+    # What must not be torn apart by folds: the patient of each image, the image of each pixel; None where unknown.
     groups: tuple[str, ...] | None
-    values: dict[str, Floats]
+    values: dict[str, Floats]  # name of a map -> `(n, channels)` float32
+    # Candidate's name -> the maps whose channels, one after another, are its features; lowest first.
     maps: dict[str, tuple[str, ...]]
 
     def at(self, name: str) -> Floats:
@@ -49,24 +42,13 @@ class FeatureSamples:
 
 
 def feature_samples(network: nn.Module, points: Sequence[TruncationPoint], data: TrainingImages) -> FeatureSamples:
-    """The features of the training images, or of some of their pixels, from one pass of a network in eval mode.
-
-    Args:
-        network: that the points are of.
-        points: lowest first.
-        data: the training images.
-    """
+    """The features of the training images, or of some of their pixels, from one pass of a network in eval mode."""
     if data.task.kind.per_pixel:
         return _pixels(network, [point for point in points if isinstance(point, UNetPoint)], data)
     pooled = Features(network, points)
-    values = in_batches(
-        network,
-        torch.split(data.images.crops(), IMAGE_BATCH),
-        data.normalise,
-        lambda _, images: {name: value.float() for name, value in pooled(images).items()},
-    )
-    train = data.task.train
-    arrays = {name: value.numpy() for name, value in values.items()}
+    batches, train = torch.split(data.images.crops(), IMAGE_BATCH), data.task.train
+    values = in_batches(network, batches, data.normalise, lambda _, images: pooled(images))
+    arrays = {name: value.float().numpy() for name, value in values.items()}
     return FeatureSamples(np.asarray(train.labels), train.groups, arrays, {name: (name,) for name in arrays})
 
 

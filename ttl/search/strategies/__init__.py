@@ -22,17 +22,12 @@ __all__ = ["STRATEGIES", "Row", "halving", "strategy"]
 
 @dataclass(frozen=True)
 class Row:
-    """A strategy.
+    """A strategy."""
 
-    Attributes:
-        make: from candidates (lowest first), a chooser, and the evidence that it needs, in the order of `needs`.
-        needs: names of that evidence.
-        begins: what it looks at before it names a candidate, in words; empty where it names some at once.
-    """
-
+    # From candidates (lowest first), a chooser, and the evidence that it needs, in the order of `needs`.
     make: Callable[..., Strategy]
-    needs: tuple[str, ...] = ()
-    begins: str = ""
+    needs: tuple[str, ...] = ()  # names of that evidence
+    begins: str = ""  # what it looks at before it names a candidate, in words; empty where it names some at once
 
 
 STRATEGIES = {
@@ -45,18 +40,12 @@ STRATEGIES = {
 
 
 def strategy(
-    name: str,
-    candidates: Sequence[Cut],
-    choose: Chooser = choose_best,
-    evidence: Mapping[str, Evidence] | None = None,
+    name: str, candidates: Sequence[Cut], choose: Chooser = choose_best, evidence: Mapping[str, Evidence] | None = None
 ) -> Strategy:
     """The search strategy of that name.
 
-    Args:
-        name: of `STRATEGIES`.
-        candidates: to search among, lowest first.
-        choose: picks among those that were tried.
-        evidence: by name; what a strategy doesn't need isn't produced.
+    Candidates are lowest first; `choose` picks among those that were tried; evidence that a strategy doesn't need isn't
+    produced.
 
     Raises:
         UsageError: there is none, or it needs evidence that isn't there.

@@ -17,12 +17,8 @@ def halving(strategy: Strategy, *, first: int, cap: int | None, margin: float, s
     What lies within `margin` of the best one goes on all the same: a smaller candidate that is as good must not lose
     its place to chance. A stopped fine-tune has no score (NaN), so it is not chosen.
 
-    Args:
-        strategy: not yet started.
-        first: epochs of the first rung.
-        cap: epochs that a fine-tune has at most; None where its own rule ends it.
-        margin: a gap in the score that doesn't make a fine-tune hopeless.
-        spared: never stopped: the whole network, which others are compared with.
+    The strategy isn't started yet. A fine-tune has `cap` epochs at most; None where its own rule ends it. `spared`, the
+    whole network, which others are compared with, is never stopped.
     """
     batch = next(strategy)
     while True:

@@ -10,16 +10,13 @@ from ttl.errors import TrainingError, WorkerError
 from ttl.study.record import TrialRecord
 from ttl.study.trial import Trial
 
-MOST_DEATHS = 3
-"""Processes that one trial may cost before it is held to be the reason."""
+MOST_DEATHS = 3  # processes that one trial may cost before it is held to be the reason
 
-Outcome = TrialRecord | TrainingError
-"""A trial's record; or why it failed, which the search survives."""
+Outcome = TrialRecord | TrainingError  # a trial's record; or why it failed, which the search survives
 Work = Callable[[Trial], TrialRecord]
-Tell = Callable[[Any], None]
-"""Takes the events of a trial in another process while it runs."""
-Remote = Callable[[Trial, Tell], TrialRecord]
-"""`Work` in another process."""
+Say = Callable[[str], None]  # takes a sentence on each worker that died
+Tell = Callable[[Any], None]  # takes the events of a trial in another process while it runs
+Remote = Callable[[Trial, Tell], TrialRecord]  # `Work` in another process
 Setup = Callable[[], Remote]
 """What a process gets ready once, before its first trial: plain data that can be called there."""
 
@@ -74,9 +71,9 @@ def outcome_or_end(result: TrialRecord | Exception) -> Outcome:
 
 
 class Deaths:
-    """Counts how often trials ended the process that they ran in; `say` takes a sentence on each."""
+    """Counts how often trials ended the process that they ran in, and says so."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Say) -> None:
         self.say = say
         self.counted: Counter[Trial] = Counter()
 

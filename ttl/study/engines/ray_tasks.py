@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,28 +13,22 @@ from importlib import import_module
 from typing import Any, Self
 
 from ttl.errors import TTLError, UsageError, WorkerError
-from ttl.study.engines.engine import Deaths, Outcome, Remote, Setup, Tell, outcome_or_end, ready
+from ttl.study.engines.engine import Deaths, Outcome, Say, Setup, Tell, outcome_or_end, ready
 from ttl.study.record import TrialRecord
 from ttl.study.trial import Trial
 
-POLL_SECONDS = 0.2
-"""Between looks at the events of running trials."""
+POLL_SECONDS = 0.2  # between looks at the events of running trials
 
 
 @dataclass(frozen=True)
 class Cluster:
     """Where tasks run and what each of them takes."""
 
-    address: str | None
-    """Of a cluster that runs already, or `auto`; None starts one on this machine."""
-    local_cpus: int
-    """Cores of one that is started."""
-    cpus: int
-    """Of each trial."""
-    gpus: float | None
-    """Of each trial; None is 1 where the cluster has any."""
-    most: int | None
-    """Trials at once; None is as many as there is room for."""
+    address: str | None  # of a cluster that runs already, or `auto`; None starts one on this machine
+    local_cpus: int  # cores of one that is started
+    cpus: int  # of each trial
+    gpus: float | None  # of each trial; None is 1 where the cluster has any
+    most: int | None  # trials at once; None is as many as there is room for
 
 
 class RayTasks:
@@ -43,14 +37,10 @@ class RayTasks:
     A trial whose worker dies is handed out again here. Ray would do that too, but tells nobody, and where memory is
     short it never gives up.
 
-    Args:
-        setup: what each process gets ready; hashable, and equal for equal work.
-        cluster: where.
-        tell: takes the events of trials.
-        say: takes a sentence on each worker that died.
+    `setup`, what each process gets ready, is hashable, and equal for equal work.
     """
 
-    def __init__(self, setup: Setup, cluster: Cluster, *, tell: Tell, say: Callable[[str], None]) -> None:
+    def __init__(self, setup: Setup, cluster: Cluster, *, tell: Tell, say: Say) -> None:
         self.setup, self.cluster = setup, cluster
         self.tell, self.deaths = tell, Deaths(say)
         self.joined = ExitStack()
@@ -153,6 +143,9 @@ def _session(address: str | None, cpus: int) -> Iterator[None]:
         ray.shutdown()
 
 
+prepared = lru_cache(maxsize=1)(ready)  # what this process of the cluster got ready, for all trials that it is handed
+
+
 def fine_tune(setup: Setup, trial: Trial, events: Any) -> TrialRecord | Exception:
     """One trial, in a process of the cluster.
 
@@ -163,12 +156,6 @@ def fine_tune(setup: Setup, trial: Trial, events: Any) -> TrialRecord | Exceptio
         return prepared(setup)(trial, lambda event: events.put(pickle.dumps(event)))
     except TTLError as error:
         return error
-
-
-@lru_cache(maxsize=1)
-def prepared(setup: Setup) -> Remote:
-    """What this process of the cluster got ready, for all trials that it is handed."""
-    return ready(setup)
 
 
 def _ray() -> Any:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe, wait
@@ -17,7 +17,7 @@ from threading import Thread
 from typing import Any, Self
 
 from ttl.errors import TTLError
-from ttl.study.engines.engine import Deaths, Outcome, Remote, Setup, Tell, outcome_or_end, ready
+from ttl.study.engines.engine import Deaths, Outcome, Remote, Say, Setup, Tell, outcome_or_end, ready
 from ttl.study.trial import Trial
 
 # Not by multiprocessing's spawn: that would run the caller's script once more in every worker.
@@ -76,22 +76,11 @@ class _Worker:
 class Workers:
     """An engine of so many processes, started when the first trials are there; leave it as a context to end them.
 
-    Args:
-        setup: what each of them gets ready.
-        count: trials at once.
-        tell: takes the events of trials.
-        say: takes a sentence on each worker that died.
-        environment: variables that the processes have beside this one's.
+    `setup` is what each of them gets ready; `environment` are variables that they have beside this process's.
     """
 
     def __init__(
-        self,
-        setup: Setup,
-        count: int,
-        *,
-        tell: Tell,
-        say: Callable[[str], None],
-        environment: Mapping[str, str] | None = None,
+        self, setup: Setup, count: int, *, tell: Tell, say: Say, environment: Mapping[str, str] | None = None
     ) -> None:
         self.setup, self.count = setup, count
         self.tell, self.deaths = tell, Deaths(say)
