@@ -16,9 +16,10 @@ from toy_candidates import cuts
 from toy_work import descendants, gone, named, record_of
 from ttl.config import RunConfig
 from ttl.errors import RunFolderError, UsageError
-from ttl.run import EpochDone, Event, Note, TrialDone, TrialPaused, TrialStarted, engine_of, run
+from ttl.run import engine_of, run
+from ttl.run.engine_of import Worker
+from ttl.run.events import EpochDone, Event, Note, TrialDone, TrialPaused, TrialStarted
 from ttl.run.findings import Findings, PartialRuns
-from ttl.run.run_worker import Worker
 
 TIMELESS = ("seconds", "images_per_second", "latency", "started", "run", "content_sha256")
 BESIDE = {"local": {"jobs": 2}, "ray": {"jobs": 2, "engine": "ray"}}

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ttl.config import RunConfig
-from ttl.run import Finished, Note, Watch, finetune, run
+from ttl.run import finetune, run
+from ttl.run.events import Note, Watch
+from ttl.run.flow import Finished
 
 MODEL = "resnet18"
 IMAGE_SIZE = 32

@@ -1,23 +1,31 @@
-"""Where the trials of a run are run, as it asks."""
+"""Where the trials of a run are run, as it asks; and what a worker process does."""
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+
+import torch
 
 from ttl import processes
 from ttl.config import RunConfig
 from ttl.cost.session import available_threads
-from ttl.errors import UsageError
-from ttl.run.context import RunContext
-from ttl.run.events import Note, Watch
-from ttl.run.run_worker import Worker
+from ttl.errors import RunFolderError, UsageError
+from ttl.run.budget import within_latency
+from ttl.run.context import RunContext, context_of
+from ttl.run.events import Note, Watch, unwatched
+from ttl.run.prepare import prepare
 from ttl.run.trial_run import run_trial
-from ttl.study.engines.engine import Engine, InProcess
+from ttl.study.engines.engine import Engine, InProcess, Remote
 from ttl.study.engines.ray_tasks import Cluster, RayTasks
 from ttl.study.engines.workers import Workers
+from ttl.study.folder import Study
 
 
 def check_engine(config: RunConfig) -> None:
@@ -40,9 +48,7 @@ def check_engine(config: RunConfig) -> None:
 def engine_of(context: RunContext, watch: Watch) -> Iterator[Engine]:
     """The engine that a run asks for; its processes, if it has any, end with the context.
 
-    Args:
-        context: of the run; its folder is held, and has its run.json.
-        watch: is told what happens.
+    The run folder is held, and has its run.json.
     """
     config = context.setting.config
 
@@ -62,6 +68,38 @@ def engine_of(context: RunContext, watch: Watch) -> Iterator[Engine]:
         environment = {"OMP_NUM_THREADS": str(threads)}
         with Workers(worker, config.jobs, tell=watch, say=say, environment=environment) as workers:
             yield workers
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Prepares the run as this process did, once in each worker process; a `ttl.study.engines.engine.Setup`.
+
+    It takes no lock on the run folder: the process that started it holds that, and hands no trial to two workers.
+    """
+
+    config: RunConfig
+    folder: Path
+    place: Path
+    """What relative paths are relative to, where there is a folder of that name."""
+    threads: int
+
+    def __call__(self) -> Remote:
+        """Prepare the run.
+
+        Raises:
+            RunFolderError: there is no such run folder here.
+        """
+        with suppress(OSError):
+            os.chdir(self.place)
+        study = Study(self.folder)
+        if study.run() is None:
+            raise RunFolderError(
+                f"The run folder {self.folder} isn't there on {platform.node()}: name one with --out that all machines "
+                "of the cluster share"
+            )
+        setting = within_latency(prepare(self.config, unwatched), study, unwatched)
+        torch.set_num_threads(self.threads)
+        return partial(run_trial, context_of(setting, study))
 
 
 def _worker(context: RunContext, threads: int) -> Worker:

@@ -15,7 +15,7 @@ from ttl.config import RunConfig
 from ttl.typed import to_json
 
 if TYPE_CHECKING:
-    from ttl.run import Finished
+    from ttl.run.flow import Finished
 
 
 @verb(
