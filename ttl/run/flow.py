@@ -1,4 +1,4 @@
-"""The verbs that train: run (and search), and finetune."""
+"""The verbs that train: run (and search), finetune, and the demo of both."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) ->
     with study.held():
         setting = within_latency(prepare(config, watch), study, watch)
         context = context_of(setting, study)
-        record = open_run(setting, study)
+        opened = open_run(setting, study)
 
         def publish(findings: Findings, end: SearchEnd | None = None, delivered: Delivered | None = None) -> RunReport:
             exports = tuple(remembered(study, {record.id for record in findings.records}))
-            report = report_of_run(setting, record, findings, end, delivered, exports)
+            report = report_of_run(setting, opened, findings, end, delivered, exports)
             study.write(REPORT, report)
             return report
 
@@ -103,3 +103,24 @@ def finetune(config: RunConfig, cut: str, *, watch: Watch = unwatched) -> Tuned:
             tuple(finished_trial(context, trial, watch) or run_trial(context, trial, watch) for trial in trials)
         )
         return Tuned(study.trial_folder(runs.best.id), runs)
+
+
+def demo(out: Path, *, seed: int = 0, watch: Watch) -> Finished:
+    """Pretrain a small ResNet on the digits 0-4 in `out/pretrained`, then do the whole job on 5-9, offline."""
+    watch(Note("First a resnet18 learns the digits 0 to 4 from random weights: it stands for a pretrained network."))
+    pretraining = RunConfig(
+        data="digits:0-4",
+        model="resnet18",
+        weights="none",
+        image_size=32,
+        out=out / "pretrained",
+        epochs=6,
+        batch_size=32,
+        lr=1e-3,  # from random weights, on 8 x 8 images, 1e-4 would need many more epochs than a demo has
+        seed=seed,
+    )
+    folder = finetune(pretraining, "full", watch=watch).folder
+    watch(Note("Now the job: the smallest cut of that network which tells the digits 5 to 9 apart."))
+    weights = str(folder / "model.safetensors")
+    job = {"data": "digits:5-9", "weights": weights, "out": out, "epochs": 5}
+    return run(pretraining.model_copy(update=job), watch=watch)

@@ -14,24 +14,11 @@ from ttl.cut.points import TruncationPoint, UNetPoint
 from ttl.data import describe
 from ttl.deliver.file_record import FileRecord
 from ttl.deliver.pictures.cases import CamCases, MaskCases
-from ttl.report.schema import RunReport
+from ttl.report.schema import RunReport, searched
 from ttl.report.schema.run_report import DeliveredFiles, ModelRecord, RecipeRecord, WeightsRecord
-from ttl.report.schema.searched import (
-    CandidateResult,
-    ComparedPoint,
-    FailedFineTune,
-    PointRecord,
-    PointResult,
-    SearchRecord,
-    SearchStep,
-    StoppedFineTune,
-    StoppedFineTunes,
-    Svcca,
-    UNetPointRecord,
-)
 from ttl.run.findings import Findings, SeedRuns
 from ttl.run.setting import RunSetting
-from ttl.run.tested import on_test
+from ttl.run.tested import sections_on_test
 from ttl.search.evidence.overlap import OVERLAP, Similarities
 from ttl.search.strategy import SearchEnd
 from ttl.study.run_record import RunRecord
@@ -43,10 +30,7 @@ MACS_PER_TRAINING_STEP = 3
 
 @dataclass(frozen=True)
 class Delivered:
-    """What a run delivered: the files of the chosen and the whole network, their times, and pictures of some cases.
-
-    There are masks of a segmentation, and Grad-CAMs of a classification.
-    """
+    """What a run delivered: two files, their times, and pictures: masks of a segmentation, else Grad-CAMs."""
 
     trials: tuple[str, str]
     """The fine-tunes that were exported, the chosen one first."""
@@ -90,20 +74,20 @@ def report_of_run(
         candidates=tuple(
             _candidate(runs) for runs in sorted(findings.tried.values(), key=lambda runs: runs.best.index)
         ),
-        failed=tuple(FailedFineTune(cut=candidate.name, cause=findings.failed[candidate]) for candidate in failed),
+        failed=tuple(searched.FailedFineTune(cut=one.name, cause=findings.failed[one]) for one in failed),
         search=_search(setting, findings, end),
         probe=findings.looks("probe"),
         joint=findings.looks("joint"),
         svcca=_svcca(findings.similarities),
         latency=delivered.latency if delivered else (),
         run=run,
-        full=PointResult(**_figures(whole)) if whole else None,
-        chosen=PointResult(**_figures(chosen)) if chosen else None,
+        full=searched.PointResult(**_figures(whole)) if whole else None,
+        chosen=searched.PointResult(**_figures(chosen)) if chosen else None,
         export=delivered.files if delivered else None,
         overlays=delivered.overlays if delivered else None,
         cams=delivered.cams if delivered else None,
         exports=exports,
-        **(on_test(setting, chosen.best, whole.best) if chosen and whole else {}),
+        **(sections_on_test(setting, chosen.best, whole.best) if chosen and whole else {}),
     )
 
 
@@ -138,15 +122,15 @@ def _recipe(setting: RunSetting) -> RecipeRecord:
     )
 
 
-def _point(point: TruncationPoint) -> PointRecord:
-    kind: type[PointRecord] = UNetPointRecord if isinstance(point, UNetPoint) else PointRecord
+def _point(point: TruncationPoint) -> searched.PointRecord:
+    kind = searched.UNetPointRecord if isinstance(point, UNetPoint) else searched.PointRecord
     values: dict[str, Any] = {each.name: getattr(point, each.name, None) for each in fields(kind)}
     return kind(**values)
 
 
-def _candidate(runs: SeedRuns) -> CandidateResult:
+def _candidate(runs: SeedRuns) -> searched.CandidateResult:
     best = runs.best
-    return CandidateResult(
+    return searched.CandidateResult(
         **_figures(runs),
         trials=tuple(record.id for record in runs.records),
         epochs=best.epochs,
@@ -164,16 +148,16 @@ def _figures(runs: SeedRuns) -> dict[str, Any]:
     return {"trial": best.id, **{name: getattr(best, name) for name in names}, "spread": runs.spread}
 
 
-def _svcca(similarities: Similarities | None) -> Svcca:
+def _svcca(similarities: Similarities | None) -> searched.Svcca:
     """The distributions in five numbers a point; whole they are in svcca.json."""
     if similarities is None:
-        return Svcca()
+        return searched.Svcca()
     overlap = similarities.overlap
     points = tuple(
-        ComparedPoint(cut=one.cut, percentiles=_percentiles(one.coefficients), overlap=overlap(one))
+        searched.ComparedPoint(cut=one.cut, percentiles=_percentiles(one.coefficients), overlap=overlap(one))
         for one in similarities.points
     )
-    return Svcca(points=points, random=_percentiles(similarities.random), threshold=OVERLAP)
+    return searched.Svcca(points=points, random=_percentiles(similarities.random), threshold=OVERLAP)
 
 
 def _percentiles(values: Sequence[float]) -> tuple[float, float, float, float, float]:
@@ -182,11 +166,11 @@ def _percentiles(values: Sequence[float]) -> tuple[float, float, float, float, f
     return p5, p25, p50, p75, p95
 
 
-def _search(setting: RunSetting, findings: Findings, end: SearchEnd | None) -> SearchRecord:
+def _search(setting: RunSetting, findings: Findings, end: SearchEnd | None) -> searched.SearchRecord:
     records = findings.records
     per_mac = MACS_PER_TRAINING_STEP * setting.samples_per_epoch
     stopped = _stopped(setting, findings, per_mac) if setting.config.halving else None
-    return SearchRecord(
+    return searched.SearchRecord(
         strategy=setting.config.strategy,
         select=setting.config.select,
         reason=end.choice.reason if end else None,
@@ -195,7 +179,9 @@ def _search(setting: RunSetting, findings: Findings, end: SearchEnd | None) -> S
         train_macs=sum(per_mac * record.macs * record.epochs for record in records),
         seconds=sum(record.seconds for record in records),
         steps=tuple(
-            SearchStep(phase=step.phase, points=tuple(one.name for one in step.candidates), epochs=step.epochs or None)
+            searched.SearchStep(
+                phase=step.phase, points=tuple(one.name for one in step.candidates), epochs=step.epochs or None
+            )
             for step in (end.steps if end else ())
         ),
         stopped=stopped,
@@ -203,14 +189,14 @@ def _search(setting: RunSetting, findings: Findings, end: SearchEnd | None) -> S
     )
 
 
-def _stopped(setting: RunSetting, findings: Findings, per_mac: int) -> StoppedFineTunes:
+def _stopped(setting: RunSetting, findings: Findings, per_mac: int) -> searched.StoppedFineTunes:
     """The fine-tunes that fell behind, and what they would have cost had they gone on to the cap."""
     cap = setting.config.epochs
     cut_short = [record for runs in findings.stopped.values() for record in runs.records]
     saved = sum(per_mac * record.macs * (cap - record.epochs) for record in cut_short if cap)
-    return StoppedFineTunes(
+    return searched.StoppedFineTunes(
         points=tuple(
-            StoppedFineTune(cut=candidate.name, epochs=runs.epochs, val=runs.score)
+            searched.StoppedFineTune(cut=candidate.name, epochs=runs.epochs, val=runs.score)
             for candidate, runs in findings.stopped.items()
         ),
         train_macs_saved_at_most=saved if cap else None,
