@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ttl.config import RunConfig
-from ttl.run import Event, Note
+from ttl.run.events import Event, Note
 
 TIMELESS = ("seconds", "images_per_second", "latency", "started", "run", "content_sha256", "sha256", "id")
 SIZES = ((48, 40), (32, 32), (70, 64))

@@ -62,23 +62,8 @@ class _Package(ModuleType):
     Importing a submodule sets it as an attribute of its package; these properties keep the functions there.
     """
 
-    @property
-    def search(self) -> Any:
-        """See `ttl.run.search`."""
-        return import_module("ttl.run").search
-
-    @search.setter
-    def search(self, module: ModuleType) -> None:
-        pass
-
-    @property
-    def run(self) -> Any:
-        """See `ttl.run.run`."""
-        return import_module("ttl.run").run
-
-    @run.setter
-    def run(self, module: ModuleType) -> None:
-        pass
+    search = property(lambda package: import_module("ttl.run").search, lambda package, module: None)
+    run = property(lambda package: import_module("ttl.run").run, lambda package, module: None)
 
 
 sys.modules[__name__].__class__ = _Package

@@ -14,7 +14,6 @@ from time import time
 SUFFIX = ".part"
 STALE_SECONDS = 24 * 3600.0
 """After that nobody writes any more: a process of the same number, or one of another machine, isn't asked for ever."""
-CHUNK = 1 << 20
 
 
 def provisional_name(path: Path) -> Path:
@@ -27,10 +26,7 @@ def provisional(path: Path) -> Iterator[Path]:
     """A name in the same folder to write a file to: renamed to `path` at the end, gone after an error.
 
     What stood under `path` stays until then. What was written is on the disk before the new name is: after a power cut
-    there is the old content or the new one.
-
-    Args:
-        path: of the file; its folder is made where it is missing.
+    there is the old content or the new one. A missing folder is made.
 
     Raises:
         OSError: the file can't be written.
@@ -88,11 +84,9 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def sweep(folder: Path, *, held: bool) -> None:
-    """Remove what processes that are gone left half-written in a folder, not in those below it.
+    """Remove what processes that are gone left half-written in a folder, not in those below it; it may be missing.
 
-    Args:
-        folder: where to look; it may be missing.
-        held: whether this process alone writes there, so that no other can be at work.
+    `held` is whether this process alone writes there, so that no other can be at work.
     """
     for part in folder.glob(f".*{SUFFIX}"):
         if held or _is_abandoned(part):
@@ -106,11 +100,8 @@ def sha256(path: Path) -> str:
     Raises:
         OSError: it can't be read.
     """
-    total = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            total.update(chunk)
-    return total.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_abandoned(part: Path) -> bool:
@@ -125,10 +116,8 @@ def _is_abandoned(part: Path) -> bool:
 def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it is somebody else's
-        return True
+    except OSError as error:  # else it is somebody else's
+        return not isinstance(error, ProcessLookupError)
     return True
 
 

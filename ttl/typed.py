@@ -45,11 +45,7 @@ def to_json(value: object) -> Any:
 def from_json(kind: type[T], content: object, *, where: str, remedy: str | None = None) -> T:
     """The value that `to_json` wrote; keys that this version doesn't know are left alone.
 
-    Args:
-        kind: the dataclass.
-        content: JSON values.
-        where: the file that they come from, for the message.
-        remedy: what to do where it isn't one; `REMEDY` by default.
+    The message names the file (`where`), and what to do (`remedy`, by default `REMEDY`).
 
     Raises:
         RunFolderError: it isn't one; the sentence names the file and the field.

@@ -8,7 +8,7 @@ import pytest
 
 from ttl.cli import console, progress
 from ttl.finetune.epoch import Epoch
-from ttl.run import BatchStarted, Due, EpochDone, TrialDone, TrialPaused, TrialStarted
+from ttl.run.events import BatchStarted, Due, EpochDone, TrialDone, TrialPaused, TrialStarted
 from ttl.study.record import TrialRecord
 from ttl.words.estimate import Estimate
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 
 from ttl.cli import console
-from ttl.run import EpochProgress, Note, TrialFailed
+from ttl.run.events import EpochProgress, Note, TrialFailed
 
 from .events import Clock, batch, epoch, finished, paused, segmented, segmented_epoch, segmented_paused, started
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ttl.cli.progress import Row, RunProgress, summed
-from ttl.run import BatchStarted, Due, EpochProgress, TrialFailed
+from ttl.run.events import BatchStarted, Due, EpochProgress, TrialFailed
 
 from .events import Clock, batch, epoch, finished, paused, segmented, segmented_epoch, segmented_paused, started
 

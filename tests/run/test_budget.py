@@ -13,9 +13,10 @@ from several import together
 from toy_runs import POINTS, content_of, tiny
 from ttl.config import RunConfig
 from ttl.errors import ExportError, RunFolderError, UsageError
-from ttl.run import Event, Note, finetune, plan, run
 from ttl.run import budget as budget_room
+from ttl.run import finetune, plan, run
 from ttl.run.budget import KEPT, highest_within, within_latency
+from ttl.run.events import Event, Note
 from ttl.run.prepare import prepare
 from ttl.run.setting import RunSetting
 from ttl.search.candidates import Cut

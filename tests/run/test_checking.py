@@ -15,7 +15,7 @@ from ttl.export.options import ExportConfig
 from ttl.export.run import OnnxModel
 from ttl.report import write_report
 from ttl.run import check, export, run
-from ttl.run.timed_files import subjects_of
+from ttl.run.delivering import subjects_of
 
 
 def states(folder: Path, state: str) -> dict[str, str]:

@@ -12,7 +12,8 @@ from toy_runs import content_of, notes_in, timeless, tiny
 from ttl.errors import TTLError, UsageError
 from ttl.export.bundle import load_bundle
 from ttl.finetune import resume
-from ttl.run import EpochDone, Event, TrialStarted, finetune, plan, track
+from ttl.run import finetune, plan, track
+from ttl.run.events import EpochDone, Event, TrialStarted
 from ttl.study.folder import Study
 from ttl.typed import to_json
 

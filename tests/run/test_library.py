@@ -15,7 +15,8 @@ from toy_networks import TinyResNet
 from toy_runs import tiny
 from ttl.cut.points import TruncationPoint
 from ttl.errors import RunFolderError, UsageError
-from ttl.run import TrialDone, run
+from ttl.run import run
+from ttl.run.events import TrialDone
 
 
 def test_a_search_with_an_evaluate_of_ones_own() -> None:

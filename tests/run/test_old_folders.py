@@ -14,7 +14,7 @@ from ttl.export.bundle import load_bundle
 from ttl.export.options import ExportConfig
 from ttl.report import read_report, write_report
 from ttl.run import check, export, run
-from ttl.run.timed_files import subjects_of
+from ttl.run.delivering import subjects_of
 
 NEW_OF_TRIALS = ("run", "distance_unit", "heads", "weights_sha256", "predictions_sha256")
 

@@ -16,19 +16,8 @@ from ttl.errors import DataError, RunFolderError, TrainingError, UsageError
 from ttl.export.bundle import load_bundle
 from ttl.export.options import ExportConfig
 from ttl.export.run import OnnxModel
-from ttl.run import (
-    BatchStarted,
-    Event,
-    Note,
-    TrialDone,
-    TrialFailed,
-    TrialPaused,
-    delivering,
-    export,
-    plan,
-    run,
-    trial_run,
-)
+from ttl.run import delivering, export, plan, run, trial_run
+from ttl.run.events import BatchStarted, Event, Note, TrialDone, TrialFailed, TrialPaused
 from ttl.run.planning import plan as plan_of
 from ttl.stats import ALL_METRICS
 

@@ -11,8 +11,9 @@ import torch
 from toy_runs import POINTS, content_of, notes_in, timeless, tiny
 from ttl.cut.head import HEAD
 from ttl.errors import RunFolderError, TrainingError
-from ttl.run import EpochDone, Event, plan, produced, run
+from ttl.run import plan, produced, run
 from ttl.run.context import RunContext, context_of
+from ttl.run.events import EpochDone, Event
 from ttl.run.prepare import prepare
 from ttl.run.trial_run import beginning, predictions
 from ttl.search.candidates import Joint

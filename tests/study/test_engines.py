@@ -16,9 +16,10 @@ from toy_candidates import cuts
 from toy_work import descendants, gone, named, record_of
 from ttl.config import RunConfig
 from ttl.errors import RunFolderError, UsageError
-from ttl.run import EpochDone, Event, Note, TrialDone, TrialPaused, TrialStarted, engine_of, run
+from ttl.run import engine_of, run
+from ttl.run.engine_of import worker
+from ttl.run.events import EpochDone, Event, Note, TrialDone, TrialPaused, TrialStarted
 from ttl.run.findings import Findings, PartialRuns
-from ttl.run.run_worker import Worker
 
 TIMELESS = ("seconds", "images_per_second", "latency", "started", "run", "content_sha256")
 BESIDE = {"local": {"jobs": 2}, "ray": {"jobs": 2, "engine": "ray"}}
@@ -173,8 +174,7 @@ def test_a_cluster_that_lets_nobody_in_is_refused(tmp_path: Path, monkeypatch: p
 
 
 def test_a_run_folder_that_a_machine_doesnt_have_is_refused(tmp_path: Path) -> None:
-    worker = Worker(small(tmp_path / "run"), tmp_path / "run", tmp_path, 1)
     with pytest.raises(
         RunFolderError, match=r"isn't there on .*: name one with --out that all machines of the cluster"
     ):
-        worker()
+        worker(small(tmp_path / "run"), tmp_path / "run", tmp_path, 1)

@@ -46,10 +46,7 @@ app = typer.Typer(
 def verb(summary: str, *, example: str, cls: type[Command] = Command) -> Callable[[Work], Work]:
     """Make a function a verb: one line on stderr and the right exit status for every error a user can cause.
 
-    Args:
-        summary: its line in the list of verbs.
-        example: a command that ends its help.
-        cls: what writes its help.
+    `summary` is its line in the list of verbs; `example` ends its help, which `cls` writes.
     """
 
     def register(work: Work) -> Work:
@@ -84,8 +81,7 @@ def _exit(status: int, text: str) -> typer.Exit:
 
 @app.callback(invoke_without_command=True)
 def _root(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
 ) -> None:
     if version:
         typer.echo(f"ttl {__version__}")

@@ -59,12 +59,7 @@ def size_given(text: str | None, read: Callable[[str], ImageSize] = size) -> Ima
 
 
 def with_options(model: type[Options], *, leave_out: Sequence[Group] = ()) -> Callable[[Work], Work]:
-    """Give a verb the flags of a config, and `--config`; it gets what was given, read and checked, as `options`.
-
-    Args:
-        model: the config.
-        leave_out: groups that mean nothing to this verb.
-    """
+    """Give a verb the flags of a config but for some groups, and `--config`: it gets them checked, as `options`."""
     in_order = sorted(model.marks().items(), key=lambda mark: get_args(Group).index(mark[1].group))
     names = [name for name, option in in_order if option.group not in leave_out and not option.only_in_toml]
 
@@ -74,12 +69,14 @@ def with_options(model: type[Options], *, leave_out: Sequence[Group] = ()) -> Ca
         @wraps(work)
         def wrapped(*, config: Path | None, **values: Any) -> None:
             rest = {name: values.pop(name) for name in own}
-            options = read_options(model, config, {name: _given(value) for name, value in values.items()})
+            # None where nothing was typed: then the TOML file decides, of a switch and of a list too.
+            given = {name: (tuple(of) or None) if isinstance(of, list) else of for name, of in values.items()}
+            options = read_options(model, config, given)
             work(options=options, **rest)
 
-        given = Parameter("config", Parameter.KEYWORD_ONLY, default=None, annotation=Config)
+        of_file = Parameter("config", Parameter.KEYWORD_ONLY, default=None, annotation=Config)
         kept = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in own.values()]
-        parameters = [*kept, given, *(_parameter(model, name) for name in names)]
+        parameters = [*kept, of_file, *(_parameter(model, name) for name in names)]
         wrapped.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
         wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
         return wrapped
@@ -90,11 +87,6 @@ def with_options(model: type[Options], *, leave_out: Sequence[Group] = ()) -> Ca
 def _parameter(model: type[Options], name: str) -> Parameter:
     annotation: Any = Annotated[typed_as(model.model_fields[name]) | None, flag(model, name)]
     return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-
-
-def _given(value: object) -> object:
-    """What typer hands over, None where nothing was typed: then the TOML file decides, of a switch too."""
-    return (tuple(value) or None) if isinstance(value, list) else value
 
 
 def command_of(verb: str, options: Options) -> str:

@@ -20,16 +20,7 @@ STATES: tuple[State, ...] = get_args(State)
 
 @dataclass
 class FineTune:
-    """How far one fine-tune is, at what rate, and how long it may take yet.
-
-    Attributes:
-        macs: of its network for one image; 0 where no step has it.
-        max_epochs: None where nothing bounds them.
-        number: of those that were begun, or were on disk, in the order of that; 0 before that.
-        value: the best validation score so far; NaN where there is none.
-        samples: trained on in the running epoch.
-        seconds_per_epoch: of the last one.
-    """
+    """How far one fine-tune is, at what rate, and how long it may take yet; `macs` is 0 where no step has it."""
 
     cut: str
     seed: int
@@ -37,9 +28,12 @@ class FineTune:
     max_epochs: int | None = None
     state: State = "waiting"
     number: int = 0
+    """Of those that were begun, or were on disk, in the order of that; 0 before that."""
     epochs: int = 0
     value: float = nan
+    """The best validation score so far."""
     samples: int = 0
+    """Trained on in the running epoch."""
     samples_per_epoch: int = 1
     seconds_per_epoch: float | None = None
     began: float = 0.0
@@ -82,19 +76,15 @@ class Row:
 
 @dataclass
 class RunProgress:
-    """All fine-tunes that a run's events are about.
-
-    Attributes:
-        fine_tunes: by cut and seed, in the order in which they were last begun; those that wait among them.
-        step: those of the step under way.
-        metric: that chooses, by its key; None until a fine-tune has named it.
-        seconds_per_mac: over all images of an epoch; one an epoch.
-    """
+    """All fine-tunes that a run's events are about."""
 
     fine_tunes: dict[tuple[str, int], FineTune] = field(default_factory=dict)
+    """By cut and seed, in the order in which they were last begun; those that wait among them."""
     step: list[FineTune] = field(default_factory=list)
     metric: str | None = None
+    """That chooses, by its key; None until a fine-tune has named it."""
     seconds_per_mac: list[float] = field(default_factory=list)
+    """Over all images of an epoch; one an epoch."""
 
     def on(self, event: events.Event) -> FineTune | None:
         """Take an event in; the fine-tune that it is about, if it is about one."""

@@ -39,10 +39,8 @@ class Option:
         help: what it decides; without its choices, its default and the full stop, which are added.
         unset: what holds where there is no value, in words.
         choices: of the values of a `Literal`, what those mean whose names aren't clear.
-        metavar: of its values, where their type isn't clear enough.
         flag: its name on the command line without the dashes, where that isn't the field's.
         is_argument: it stands on the command line without a flag.
-        only_in_toml: it has no flag.
         is_place: it names a file or folder, and is compared as one: `xray/` and `./xray` are one folder.
         version: of its default and its meaning; raise it whenever one of the two changes, so that no fine-tune made
             under the old ones passes for one under the new.

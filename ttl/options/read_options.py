@@ -17,12 +17,9 @@ Config = TypeVar("Config", bound=Options)
 
 
 def read_options(model: type[Config], path: Path | None, flags: Mapping[str, object]) -> Config:
-    """Options of one kind from a TOML file and from flags; a flag wins over the file.
+    """Options of one kind from a TOML file (kebab-case or snake_case) and from flags; a flag wins over the file.
 
-    Args:
-        model: what they are.
-        path: a TOML file of options, in kebab-case or snake_case; None where there is none.
-        flags: option name -> value; None means not given (also for switches: give None, not False).
+    A flag that is None wasn't given; also of a switch, which False turns off.
 
     Raises:
         UsageError: an unreadable file, an unknown option, a bad or a missing value.

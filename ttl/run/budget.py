@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, log2
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,23 +51,19 @@ def within_latency(setting: RunSetting, study: Study | None, watch: Watch) -> Ru
     """The run with its candidates narrowed to those within `--max-latency-ms`; as it is where none is asked for.
 
     No two measurements agree, so what was measured stays in the run folder: a run that is taken up again searches
-    the points that it began with.
-
-    Args:
-        setting: the run; its other budgets are kept first.
-        study: the run folder; None measures and keeps nothing.
-        watch: is told what was measured.
+    the points that it began with. Without a folder (`study` is None) it is measured and not kept.
 
     Raises:
         UsageError: no point is fast enough, or one can't be exported.
         RunFolderError: the folder is of another command, or can't be written.
     """
-    if setting.config.max_latency_ms is None:
-        return setting
     budget_ms = setting.config.max_latency_ms
+    if budget_ms is None:
+        return setting
     limit = _from_main(setting, lambda: _kept(setting, budget_ms, study, watch))
     watch(Note(limit.words()))
-    return setting.within(limit)
+    names = [candidate.name for candidate in setting.candidates]
+    return replace(setting, candidates=setting.candidates[: names.index(limit.highest) + 1], latency=limit)
 
 
 def _from_main(setting: RunSetting, find: Callable[[], LatencyLimit]) -> LatencyLimit:
@@ -75,17 +71,16 @@ def _from_main(setting: RunSetting, find: Callable[[], LatencyLimit]) -> Latency
     if processes.count() == 1:
         return find()
     accelerator(setting.device, setting.config.amp)  # the first word between processes settles their device
-    found = from_main(_outcome(find) if processes.is_main() else None)
-    if isinstance(found, TTLError):
-        raise found
-    return cast(LatencyLimit, found)
-
-
-def _outcome(find: Callable[[], LatencyLimit]) -> LatencyLimit | TTLError:
-    try:
-        return find()
-    except TTLError as refusal:
-        return refusal
+    outcome: LatencyLimit | TTLError | None = None
+    if processes.is_main():
+        try:
+            outcome = find()
+        except TTLError as refusal:
+            outcome = refusal
+    outcome = from_main(outcome)
+    if isinstance(outcome, TTLError):
+        raise outcome
+    return cast(LatencyLimit, outcome)
 
 
 def _kept(setting: RunSetting, budget_ms: float, study: Study | None, watch: Watch) -> LatencyLimit:
@@ -93,19 +88,9 @@ def _kept(setting: RunSetting, budget_ms: float, study: Study | None, watch: Wat
     if study is None:
         return _measured(setting, budget_ms, watch)
     known_run(setting, study)  # a folder of another command is refused before its file is replaced
-    identity = _identity(setting)
-    kept = study.read(KeptLimit, KEPT)
-    if kept is not None and kept.identity == identity:
-        return kept.limit
-    measured = _measured(setting, budget_ms, watch)
-    study.write(KEPT, KeptLimit(identity, measured, versions(), machine()))
-    return measured
-
-
-def _identity(setting: RunSetting) -> str:
-    """A hash of what was asked to be measured: the machine isn't in it, a run may be taken up again on another."""
     config = setting.config
-    return trial_id(
+    # The machine isn't in it: a run may be taken up again on another.
+    identity = trial_id(
         {
             "network": setting.network.name,
             "image_size": setting.network.spec.image_size,
@@ -117,6 +102,12 @@ def _identity(setting: RunSetting) -> str:
             "points": [candidate.name for candidate in setting.candidates],
         }
     )
+    kept = study.read(KeptLimit, KEPT)
+    if kept is not None and kept.identity == identity:
+        return kept.limit
+    measured = _measured(setting, budget_ms, watch)
+    study.write(KEPT, KeptLimit(identity, measured, versions(), machine()))
+    return measured
 
 
 def _measured(setting: RunSetting, budget_ms: float, watch: Watch) -> LatencyLimit:
@@ -145,14 +136,10 @@ def highest_within(
     Noise can move the answer by as much as it moves the measurements; what is returned was measured to be within,
     and the next point, if there is one, not to be.
 
-    Args:
-        names: of the points, lowest first.
-        budget: the most that is allowed.
-        measure: takes a name, gives what it takes; called once for each of at most log2(n + 1) points, rounded up.
+    `names` are lowest first; `measure` is called once for each of at most log2(n + 1) points, rounded up.
 
     Returns:
-        What was measured, lowest first; and the highest point within, None where there is none: then the lowest
-        was measured.
+        what was measured, lowest first, and the highest point within; None where even the lowest isn't.
     """
     found: dict[str, float] = {}
     within, beyond = 0, len(names)
@@ -182,17 +169,13 @@ def median_ms(setting: RunSetting, candidate: Cut, *, threads: int) -> float:
         path = Path(folder) / "cut.onnx"
         try:
             export_onnx(model, path, check_on=image)
-            return _time_of(Subject(point.name, path), Setting(1, threads))
+            rng = np.random.default_rng(0)
+            (caller,) = open_callers(Subject(point.name, path), Setting(1, threads), rng)
+            calls = {point.name: caller.call}
+            rounds = time_rounds(calls, runs=RUNS_PER_POINT, budget_seconds=SECONDS_PER_POINT, rng=rng)
+            return float(np.median(rounds.times_ms[point.name]))
         except ExportError as error:
             raise UsageError(
                 f"The latency of the cut at {point.name} can't be measured ({str(error).rstrip('.')}): "
                 "leave out --max-latency-ms"
             ) from error
-
-
-def _time_of(subject: Subject, setting: Setting) -> float:
-    """The median of calls in this process, in milliseconds."""
-    rng = np.random.default_rng(0)
-    (caller,) = open_callers(subject, setting, rng)
-    rounds = time_rounds({subject.name: caller.call}, runs=RUNS_PER_POINT, budget_seconds=SECONDS_PER_POINT, rng=rng)
-    return float(np.median(rounds.times_ms[subject.name]))

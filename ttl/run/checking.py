@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from ttl.study.record import TrialRecord
 from ttl.study.run_record import SCHEMA
 
 State = Literal["whole", "damaged", "missing", "not checked"]
+"""`not checked` where nothing says what a file should hold."""
 TYPED = {DELIVERED: Delivered, PROBE: KeptProbe, SVCCA: KeptSimilarities, KEPT: KeptLimit, EXPORTS: Exports}
 OTHER_IN_0_1 = (DELIVERED, PROBE, SVCCA, KEPT)
 DERIVED = {".html": "`ttl report` makes it anew", ".md": "a text for people, made from the file beside it"}
@@ -38,13 +39,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class FileState:
-    """What was found of one file.
-
-    Attributes:
-        file: relative to the run folder.
-        state: `not checked` where nothing says what it should hold.
-        why: in words; empty where it is whole.
-    """
+    """Whether one file, relative to the run folder, is whole; `why` not, in words."""
 
     file: str
     state: State
@@ -52,13 +47,9 @@ class FileState:
 
 
 def check(folder: Path) -> tuple[FileState, ...]:
-    """Look at every file of a run folder; nothing is changed.
+    """The state of every file of a run folder, in the order of their names, those that are missing among them.
 
-    Args:
-        folder: of a run, finished or under way.
-
-    Returns:
-        a state a file, in the order of their names; those that should be there and aren't among them.
+    The run may be finished or under way; nothing is changed.
 
     Raises:
         RunFolderError: it is no run folder.
@@ -94,42 +85,32 @@ def _state(study: Study, path: Path, *, is_old: bool) -> FileState:
 
 def _look(study: Study, path: Path, name: str) -> Callable[[], object] | None:
     """What raises an error where a file isn't whole; None where there is nothing to look at."""
-    looks: dict[str, Callable[[], object]] = {
+    identity = path.parent.name
+    of_run: dict[str, Callable[[], object]] = {
         RUN: study.run,
         REPORT: lambda: read_report(study.folder),
         SPLITS: lambda: _check_splits(study, path),
         **{file: partial(typed.read, kind, path) for file, kind in TYPED.items()},
     }
-    if name in looks:
-        return looks[name]
+    if name in of_run:
+        return of_run[name]
     if path.parent.parent == study.folder / TRIALS:
-        return _look_at_trial(study, path)
+        of_trial: dict[str, Callable[[], object]] = {
+            TRIAL: lambda: study.trial(identity),
+            DESCRIPTION: lambda: read_bundle(path.parent),
+            **dict.fromkeys((MODEL_WEIGHTS, JOINT_WEIGHTS), lambda: _check_weights(study.trial(identity), path)),
+        }
+        return of_trial.get(path.name)
     if path.parent == study.folder / TRIALS and path.suffix == ".state":
         return lambda: _must(is_whole(path), "no fine-tune can go on from it; it would begin anew")
     if path.parent == study.folder / CACHE:
         return lambda: _must(read_cached(path) is not None, "its bytes aren't those that were written; remove it")
-    return _look_at_file(study, path)
-
-
-def _look_at_trial(study: Study, path: Path) -> Callable[[], object] | None:
-    identity = path.parent.name
-    if path.name == TRIAL:
-        return lambda: study.trial(identity)
-    if path.name == DESCRIPTION:
-        return lambda: read_bundle(path.parent)
-    if path.name in (MODEL_WEIGHTS, JOINT_WEIGHTS):
-        return lambda: _check_weights(study.trial(identity), path)
-    return None
-
-
-def _look_at_file(study: Study, path: Path) -> Callable[[], object] | None:
-    if path.suffix == ".png":
-        return lambda: _check_picture(path)
-    if path.suffix in (".onnx", ".pt2"):
-        return lambda: _check_export(study, path)
-    if path.suffix == ".json":
-        return lambda: typed.read_sealed(path)
-    return None
+    of_suffix: dict[str, Callable[[], object]] = {
+        ".png": lambda: _check_picture(path),
+        ".json": lambda: typed.read_sealed(path),
+        **dict.fromkeys((".onnx", ".pt2"), lambda: _check_export(study, path)),
+    }
+    return of_suffix.get(path.suffix)
 
 
 def _check_picture(path: Path) -> None:
@@ -173,17 +154,12 @@ def _missing(study: Study) -> Iterator[FileState]:
     trials = {trial for candidate in (report.candidates if report else ()) for trial in candidate.trials}
     trials |= {path.parent.name for path in (study.folder / TRIALS).glob(f"*/{TRIAL}")}
     for trial in sorted(trials):
-        for file in _files_of(_or_none(partial(study.trial, trial))):
+        own = _or_none(partial(study.trial, trial))
+        weights = (JOINT_WEIGHTS,) if own and own.heads else (MODEL_WEIGHTS, DESCRIPTION)
+        for file in weights if own else (TRIAL,):
             if not (study.trial_folder(trial) / file).is_file():
                 remedy = "remove the folder, and give the same command again"
                 yield FileState(f"{TRIALS}/{trial}/{file}", "missing", remedy)
-
-
-def _files_of(trial: TrialRecord | None) -> Sequence[str]:
-    """What must lie in a trial's folder."""
-    if trial is None:
-        return [TRIAL]
-    return [JOINT_WEIGHTS] if trial.heads else [MODEL_WEIGHTS, DESCRIPTION]
 
 
 def _or_none(read: Callable[[], T | None]) -> T | None:

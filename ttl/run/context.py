@@ -14,14 +14,7 @@ from ttl.words.sides import Sides
 
 
 class Decoding:
-    """Decodes the splits of a task.
-
-    Args:
-        task: the data.
-        sides: of the network's input, in pixels.
-        interpolation: how images are resized.
-        cache_dir: where decoded images are kept; None keeps them in memory.
-    """
+    """Decodes the splits of a task to the sides of a network's input; keeps them in `cache_dir`, or else in memory."""
 
     def __init__(self, task: Task, sides: Sides, interpolation: str, cache_dir: Path | None) -> None:
         self.task, self.sides = task, sides
@@ -51,13 +44,7 @@ class Decoding:
 
 @dataclass(frozen=True, eq=False)
 class RunContext:
-    """Everything that fine-tunes, evidence and delivery share.
-
-    Attributes:
-        setting: the values.
-        images: decodes the splits when they are first asked for.
-        study: the run folder.
-    """
+    """Everything that fine-tunes, evidence and delivery share."""
 
     setting: RunSetting
     images: Decoding
@@ -76,13 +63,7 @@ class RunContext:
 
 
 def context_of(setting: RunSetting, study: Study, *, cache: bool = True) -> RunContext:
-    """The context of a run in a folder.
-
-    Args:
-        setting: of the run.
-        study: the run folder.
-        cache: whether decoded images are kept in it.
-    """
+    """The context of a run in a folder, where decoded images are kept unless `cache` is false."""
     cache_dir: Path | None = study.folder / CACHE if cache else None
     images = Decoding(setting.task, setting.sides, setting.network.spec.interpolation, cache_dir)
     return RunContext(setting, images, study)

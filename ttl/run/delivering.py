@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from ttl.cost.bench import bench
 from ttl.cost.latency import latency_rows
-from ttl.cost.subject import Subject
+from ttl.cost.subject import COMPILED, EAGER, Subject
 from ttl.deliver.exporting import Wanted, export_file
 from ttl.deliver.file_record import FileRecord, is_whole, remember
 from ttl.deliver.pictures.cases import CamCases, MaskCases, Which
 from ttl.deliver.pictures.drawn_cases import draw_cams, draw_masks_of
+from ttl.errors import RunFolderError
+from ttl.export.bundle import read_bundle
+from ttl.export.digest import check_digests
 from ttl.export.options import ExportConfig
 from ttl.export.targets import target_of
+from ttl.report.schema import REPORT, read_report
 from ttl.run.context import RunContext
 from ttl.run.events import Note, Watch
 from ttl.run.exporting_flow import CHOSEN, FULL, deliverable_of
 from ttl.run.report_writer import Delivered
 from ttl.stats import ratio_interval
+from ttl.study.folder import Study
 from ttl.study.record import TrialRecord
 
 DELIVERED = "delivered.json"
+FILES = (CHOSEN, FULL)
 LATENCY_SECONDS = 20.0
 """Wall-clock limit of timing the two files in one setting of threads."""
 
@@ -31,12 +38,6 @@ def deliver(context: RunContext, chosen: TrialRecord, whole: TrialRecord, watch:
     What an earlier call delivered of the same trials is taken as it is, where its files are the bytes that were
     checked: a latency measured again would only be another sample.
 
-    Args:
-        context: of the run.
-        chosen: the fine-tune that is delivered.
-        whole: that of the whole network; the same where that was chosen.
-        watch: is told what is being done.
-
     Raises:
         ExportError: a file can't be made.
         GateError: a file didn't pass.
@@ -44,18 +45,16 @@ def deliver(context: RunContext, chosen: TrialRecord, whole: TrialRecord, watch:
     """
     study, trials = context.study, (chosen.id, whole.id)
     earlier = study.read(Delivered, DELIVERED)
-    if earlier is not None and earlier.trials == trials and all(is_whole(study, file) for file in (CHOSEN, FULL)):
+    if earlier is not None and earlier.trials == trials and all(is_whole(study, file) for file in FILES):
         return earlier
-    records: dict[Which, TrialRecord] = {"full": whole}
-    if chosen.id != whole.id:
-        records = {"chosen": chosen, "full": whole}
+    records: dict[Which, TrialRecord] = {"full": whole} if chosen.id == whole.id else {"chosen": chosen, "full": whole}
     watch(Note(f"Exporting {CHOSEN} ({chosen.cut}) and {FULL} ({whole.cut}), and checking them"))
     files = _export(context, chosen, CHOSEN), _export(context, whole, FULL)
     remember(study, files)
     watch(Note("Timing them against each other on the CPU"))
     config = context.setting.config
     timed = bench(
-        [Subject(name, study.folder / name) for name in (CHOSEN, FULL)],
+        [Subject(name, study.folder / name) for name in FILES],
         threads=[config.threads] if config.threads else None,
         seconds=LATENCY_SECONDS,
         image_size=context.setting.sides,
@@ -88,3 +87,31 @@ def _pictures(
     except Exception as error:  # whatever goes wrong with a picture, the run is complete without
         watch(Note(f"No Grad-CAM: {error}"))
         return None, CamCases(missing=str(error))
+
+
+def subjects_of(folder: Path, *, compiled: bool = True) -> tuple[Subject, ...]:
+    """What there is to time in a run folder: both networks in onnxruntime, in PyTorch eager, and `compiled`.
+
+    Raises:
+        RunFolderError: it isn't one.
+        ExportError: a file is damaged.
+    """
+    study = Study(folder)
+    report = read_report(folder) if (folder / REPORT).is_file() else None
+    results = {CHOSEN: report.chosen, FULL: report.full} if report else {}
+    trials = {file: study.trial_folder(result.trial) for file, result in results.items() if result is not None}
+    if len(trials) < len(FILES) or not all((folder / file).is_file() for file in FILES):
+        raise RunFolderError(
+            f"{folder} is no folder of a finished run with {CHOSEN} and {FULL}: finish the run, or name ONNX files."
+        )
+    for file in FILES:
+        check_digests(folder / file)
+    files = [Subject(name, folder / name) for name in trials]
+    runtimes = (EAGER, COMPILED) if compiled else (EAGER,)
+    return (*files, *(_module(name, trial, runtime) for runtime in runtimes for name, trial in trials.items()))
+
+
+def _module(name: str, trial: Path, runtime: str) -> Subject:
+    bundle = read_bundle(trial)
+    shape = (bundle.point.image_channels, *bundle.contract.sides)
+    return Subject(name, trial, runtime, "ttl.export.bundle:load_bundle", shape)

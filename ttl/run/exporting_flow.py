@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import torch
+from torch import nn
+
 from ttl.config import RunConfig
 from ttl.data import load_task
+from ttl.data.decoded import Split
+from ttl.data.kind import Rows
+from ttl.data.modality.normalise import Normalise
 from ttl.deliver.deliverable import Deliverable
 from ttl.deliver.exporting import Wanted, attempt
 from ttl.deliver.file_record import FileRecord, remember, remembered
 from ttl.errors import DataError, ExportError, RunFolderError, UsageError
 from ttl.export.bundle import DESCRIPTION, load_bundle
+from ttl.export.contract import Contract
 from ttl.export.options import ExportConfig
 from ttl.export.targets import TARGETS, target_of
 from ttl.files import sweep
@@ -21,12 +30,18 @@ from ttl.report.schema import REPORT
 from ttl.run.context import Decoding, RunContext
 from ttl.run.events import Note, Watch, unwatched
 from ttl.run.prepare import task_of
-from ttl.run.recomputed import checked_predictions, predicted
 from ttl.study.folder import CACHE, RUN, Study
 from ttl.study.record import TrialRecord
 
 CHOSEN, FULL = "model.onnx", "full.onnx"
 """What a run exports: the chosen model, and the whole network."""
+SPLITS = ("val", "test")
+ROUNDING, SHARE_OF_PIXELS = 1e-4, 1e-3
+"""What a probability may differ by, and how many of an image's pixels may be counted otherwise; one always may."""
+ROUNDING_ON_GPU, SHARE_OF_PIXELS_ON_GPU = 1e-2, 1e-2
+"""PyTorch convolves in TF32 there, with 11 bits."""
+COUNTS = 3
+"""The first columns of a segmentation's rows: pixels hit, wrongly claimed and missed."""
 
 
 def export(
@@ -34,17 +49,11 @@ def export(
 ) -> list[FileRecord]:
     """Export the chosen model of a run folder, or a trial's folder, to files that passed every check.
 
-    In a run folder the report tells of them, too.
+    In a run folder the report has them, too. Each record's `state` is `passed`, `failed` or `not exported`.
 
     Args:
-        source: a run folder, or a folder with a saved model.
-        config: which files, and how.
         out: the file, where it is one, or the folder; `source` by default.
         data: labelled images to judge the files on; the run's own by default.
-        watch: is told what is being done.
-
-    Returns:
-        what is known of each file: `state` is `passed`, `failed` or `not exported`, and `why`.
 
     Raises:
         TTLError: nothing to export there, or no images to judge by.
@@ -62,7 +71,11 @@ def export(
             watch(Note(f"Exporting {file.path}, and checking it"))
             records.append(attempt(deliverable, file, config))
         if out is None and has_report:
-            _put_into_report(study, deliverable, records)
+            remember(study, records)
+            report = read_report(study.folder)
+            trials = {result.trial for result in (report.chosen, report.full) if result is not None}
+            study.write(REPORT, replace(report, exports=tuple(remembered(study, trials | {deliverable.trial}))))
+            write_report(study.folder)
         return records
 
 
@@ -75,14 +88,6 @@ def _wanted(config: ExportConfig, place: Path) -> list[Wanted]:
         return [Wanted(place, targets[0])]
     embedded, stem = config.embed_preprocessing, Path(CHOSEN).stem
     return [Wanted(place / each.file_name(stem, embedded=embedded), each) for each in targets]
-
-
-def _put_into_report(study: Study, deliverable: Deliverable, records: list[FileRecord]) -> None:
-    remember(study, records)
-    report = read_report(study.folder)
-    trials = {result.trial for result in (report.chosen, report.full) if result is not None}
-    study.write(REPORT, replace(report, exports=tuple(remembered(study, trials | {deliverable.trial}))))
-    write_report(study.folder)
 
 
 def deliverable_of(context: RunContext, record: TrialRecord) -> Deliverable:
@@ -100,7 +105,7 @@ def deliverable_of(context: RunContext, record: TrialRecord) -> Deliverable:
         trial=record.id,
         task=setting.task,
         splits=splits,
-        predicted=checked_predictions(model, bundle.contract, splits, record, folder),
+        predicted=_checked_predictions(model, bundle.contract, splits, record, folder),
         margin=setting.margin,
         seed=setting.config.seed,
     )
@@ -140,9 +145,9 @@ def deliverable_in(source: Path, data: str | None) -> Deliverable:
         trial=record.id if record else "",
         task=task,
         splits=splits,
-        predicted=checked_predictions(model, contract, splits, record, folder)
+        predicted=_checked_predictions(model, contract, splits, record, folder)
         if record
-        else {split: predicted(model, contract, splits[split]) for split in ("val", "test")},
+        else {split: _predicted(model, contract, splits[split]) for split in SPLITS},
         margin=(config.margin if config else None) or task.kind.margin,
         seed=config.seed if config else 0,
     )
@@ -155,3 +160,48 @@ def _chosen_trial(run_folder: Path) -> Path:
             f"{run_folder} holds neither a finished run nor a saved model: give a run folder or one of its trials"
         )
     return Study(run_folder).trial_folder(report.chosen.trial)
+
+
+def _checked_predictions(
+    model: nn.Module, contract: Contract, splits: Mapping[str, Split], record: TrialRecord, folder: Path
+) -> dict[str, Rows]:
+    """A trial's predictions of val and test, once its weights gave them again; `folder` is for the message.
+
+    It takes one pass over the images of both splits, on the kind of device that the trial ran on where there is one.
+
+    Raises:
+        RunFolderError: they differ by more than rounding.
+    """
+    on_gpu = record.peak_memory_bytes is not None  # it is measured there alone
+    device = "cuda" if on_gpu and torch.cuda.is_available() else "cpu"
+    allowed = (ROUNDING_ON_GPU, SHARE_OF_PIXELS_ON_GPU) if on_gpu else (ROUNDING, SHARE_OF_PIXELS)
+    stored = {split: record.predictions[split] for split in SPLITS}
+    for split, rows in stored.items():
+        difference = _difference(contract, rows, _predicted(model, contract, splits[split], device))
+        if not difference <= allowed[contract.per_pixel]:
+            what = "{:.1%} of an image's pixels" if contract.per_pixel else "a probability by {:.2g}"
+            raise RunFolderError(
+                f"{folder} holds predictions of the {split} images that its weights don't give (they differ in "
+                f"{what.format(difference)}): it is damaged, or the images were changed; remove it and run again"
+            )
+    return stored
+
+
+def _predicted(model: nn.Module, contract: Contract, images: Split, device: str = "cpu") -> Rows:
+    """What a model gives for a split, as `ttl.stats` scores it."""
+    normalise = Normalise(contract.mean, contract.std, device)
+    rows = contract.kind.predict(model, images, normalise, divisor=contract.divisor)
+    model.to("cpu")
+    return rows
+
+
+def _difference(contract: Contract, stored: Rows, again: Rows) -> float:
+    """The largest one of a probability, or of the share of an image's pixels that is counted otherwise."""
+    if stored.shape != again.shape:
+        return np.inf
+    if not contract.per_pixel:
+        return float(np.abs(stored - again).max(initial=0.0))
+    counts = again[..., :COUNTS]
+    pixels = (counts[..., 0] + counts[..., 2]).sum(axis=1)  # hit and missed, of all classes: the labelled ones
+    apart = np.abs(stored[..., :COUNTS] - counts).max(axis=(1, 2))
+    return float((np.where(apart > 1, apart, 0) / np.maximum(pixels, 1)).max(initial=0.0))

@@ -67,23 +67,17 @@ class PartialRuns:
 
 @dataclass
 class Findings:
-    """Of one run.
-
-    Attributes:
-        tried: the finished fine-tunes.
-        paused: those that were stopped early, or are to go on.
-        failed: candidate -> why its fine-tune failed.
-        joints: records of the joint fine-tunes, one a seed.
-        curves: name of the evidence -> what it says.
-        similarities: behind the curve of SVCCA, where that was asked for.
-    """
+    """Of one run: its fine-tunes and its evidence."""
 
     tried: dict[Cut, SeedRuns] = field(default_factory=dict)
     paused: dict[Cut, PartialRuns] = field(default_factory=dict)
+    """Those that were stopped early, or are to go on."""
     failed: dict[Cut, str] = field(default_factory=dict)
+    """With the cause."""
     joints: tuple[TrialRecord, ...] = ()
     curves: dict[str, Curve] = field(default_factory=dict)
     similarities: Similarities | None = None
+    """Behind the curve of SVCCA."""
 
     @property
     def stopped(self) -> dict[Cut, PartialRuns]:

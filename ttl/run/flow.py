@@ -1,4 +1,4 @@
-"""The verbs that train: run (and search), and finetune."""
+"""The verbs that train: run (and search), finetune, and the demo of both."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ from ttl.report import RunReport, write_report
 from ttl.report.schema import REPORT
 from ttl.run import delivering
 from ttl.run.budget import within_latency
-from ttl.run.context import RunContext, context_of
+from ttl.run.context import context_of
 from ttl.run.engine_of import check_engine, engine_of
 from ttl.run.events import Note, Watch, unwatched
 from ttl.run.findings import Findings, SeedRuns
 from ttl.run.prepare import prepare
 from ttl.run.provenance import open_run
-from ttl.run.report_writer import Delivered, Progress, report_of_run
+from ttl.run.report_writer import Delivered, report_of_run
 from ttl.run.search_job import SearchJob
 from ttl.run.trial_run import finished_trial, run_trial
 from ttl.search.strategy import SearchEnd
 from ttl.study.folder import Study
 from ttl.study.record import TrialRecord
-from ttl.study.run_record import RunRecord
 from ttl.study.trial import Trial
 
 DEFAULT_FOLDER = Path("ttl-run")
@@ -32,26 +31,18 @@ DEFAULT_FOLDER = Path("ttl-run")
 
 @dataclass(frozen=True)
 class Finished:
-    """What a run left behind.
-
-    Attributes:
-        folder: the run folder.
-        report: the content of its report.json.
-        trained: fine-tunes done by this call; 0 where all were on disk already.
-    """
+    """What a run left behind."""
 
     folder: Path
     report: RunReport
     trained: int
+    """Fine-tunes done by this call; 0 where all were on disk already."""
 
 
 def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) -> Finished:
-    """Search, fine-tune, test, export, report.
+    """Search, fine-tune, test, report, and unless `deliver` is false export and time the result.
 
-    Args:
-        config: what is asked for; `config.out` defaults to `ttl-run`.
-        deliver: whether to export and time the result after the search.
-        watch: is told what happens.
+    `config.out` defaults to `ttl-run`.
 
     Raises:
         TTLError: with all that was computed until then kept in the run folder.
@@ -61,47 +52,30 @@ def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) ->
     with study.held():
         setting = within_latency(prepare(config, watch), study, watch)
         context = context_of(setting, study)
-        desk = _Desk(context, open_run(setting, study))
+        opened = open_run(setting, study)
+
+        def publish(findings: Findings, end: SearchEnd | None = None, delivered: Delivered | None = None) -> RunReport:
+            exports = tuple(remembered(study, {record.id for record in findings.records}))
+            report = report_of_run(setting, opened, findings, end, delivered, exports)
+            study.write(REPORT, report)
+            return report
+
         with engine_of(context, watch) as engine:
-            job = SearchJob(context, watch, engine, publish=desk.publish)
+            job = SearchJob(context, watch, engine, publish)
             end = job.run()
         watch(Note(f"Chosen: {end.choice.reason}"))
-        report = desk.publish(job.findings, end)
+        report = publish(job.findings, end)
         if processes.is_main():
             if deliver:
                 chosen, whole = job.findings.tried[end.choice.candidate].best, job.findings.tried[setting.whole].best
-                report = desk.publish(job.findings, end, delivering.deliver(context, chosen, whole, watch))
+                report = publish(job.findings, end, delivering.deliver(context, chosen, whole, watch))
             write_report(study.folder)
         return Finished(study.folder, report, job.trained)
 
 
-@dataclass(frozen=True, eq=False)
-class _Desk:
-    """Where the report of a run under way is written."""
-
-    context: RunContext
-    run: RunRecord
-
-    def publish(
-        self, findings: Findings, end: SearchEnd | None = None, delivered: Delivered | None = None
-    ) -> RunReport:
-        """Write report.json from what is there so far."""
-        study = self.context.study
-        exports = remembered(study, {record.id for record in findings.records})
-        progress = Progress(findings, end, delivered, tuple(exports))
-        report = report_of_run(self.context.setting, self.run, progress)
-        study.write(REPORT, report)
-        return report
-
-
 @dataclass(frozen=True)
 class Tuned:
-    """What fine-tuning at one point left behind.
-
-    Attributes:
-        folder: of the trial that validates best.
-        runs: one a seed.
-    """
+    """What fine-tuning at one point left behind: the folder of the trial that validates best, and a run a seed."""
 
     folder: Path
     runs: SeedRuns = field(repr=False)
@@ -129,3 +103,24 @@ def finetune(config: RunConfig, cut: str, *, watch: Watch = unwatched) -> Tuned:
             tuple(finished_trial(context, trial, watch) or run_trial(context, trial, watch) for trial in trials)
         )
         return Tuned(study.trial_folder(runs.best.id), runs)
+
+
+def demo(out: Path, *, seed: int = 0, watch: Watch) -> Finished:
+    """Pretrain a small ResNet on the digits 0-4 in `out/pretrained`, then do the whole job on 5-9, offline."""
+    watch(Note("First a resnet18 learns the digits 0 to 4 from random weights: it stands for a pretrained network."))
+    pretraining = RunConfig(
+        data="digits:0-4",
+        model="resnet18",
+        weights="none",
+        image_size=32,
+        out=out / "pretrained",
+        epochs=6,
+        batch_size=32,
+        lr=1e-3,  # from random weights, on 8 x 8 images, 1e-4 would need many more epochs than a demo has
+        seed=seed,
+    )
+    folder = finetune(pretraining, "full", watch=watch).folder
+    watch(Note("Now the job: the smallest cut of that network which tells the digits 5 to 9 apart."))
+    weights = str(folder / "model.safetensors")
+    job = {"data": "digits:5-9", "weights": weights, "out": out, "epochs": 5}
+    return run(pretraining.model_copy(update=job), watch=watch)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
 from torch import nn
 
 from ttl.config import RunConfig
 from ttl.cut.network import Network
-from ttl.cut.points import TruncationPoint, TruncationPoints, truncation_points
+from ttl.cut.points import TruncationPoint, truncation_points
 from ttl.data import Task
 from ttl.errors import UsageError
 from ttl.finetune.accelerated import resolve_device
@@ -38,8 +37,6 @@ from ttl.words.sides import ImageSize, sides_of
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-BY_SCORES = "two-stage"
-"""The strategy where there is nothing but an `evaluate`: it needs no look at images."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +83,9 @@ def search(
         points: those to search among; all of the model's by default. The last of the model's points stays the whole
             network that is compared with.
         image_size: side of the square input in pixels, or height and width.
-        mean: of the input's channels, for pixels in 0..1.
-        std: likewise.
+        mean: of the input's channels, for pixels in 0..1; `std` likewise.
         interpolation: how images are resized: `bilinear` or `bicubic`.
         out: the run folder, where a search that was stopped goes on; by default nothing is kept.
-        watch: is told what happens.
         options: those of `ttl search`, in Python's spelling (`recipe="bn"`, `epochs=10`, `margin=0.02`, ...); those of
             the data, the model and the engine aren't to be had.
 
@@ -102,32 +97,31 @@ def search(
         if options or out is not None:
             given = ", ".join([*options, *(["out"] if out is not None else [])])
             raise UsageError(f"With an evaluate of your own nothing is fine-tuned here: leave out {given}")
-        return _by_scores(strategy or BY_SCORES, points or available, evaluate)
+        candidates = tuple(Cut("", point) for point in points or available)
+        named = strategy_named(strategy or "two-stage", candidates)  # it needs no look at images
+        return _result(drive(named, one_by_one(lambda cut: evaluate(cut.point))))
     if task is None:
         raise UsageError("ttl.search needs a task (ttl.load_task), or an evaluate of your own")
+    digests = {
+        name: hashlib.sha256(value.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+        for name, value in model.state_dict().items()
+    }
+    weights = WeightsReport("the model as it was given", len(digests), sha256=digest_of(digests))
     spec = InputSpec(sides_of(image_size), mean, std, interpolation)
-    network = _network(model, spec, available)
-    return _by_fine_tunes(task, network, strategy, points, out, watch, options)
-
-
-def _by_scores(
-    strategy: str, points: Sequence[TruncationPoint], evaluate: Callable[[TruncationPoint], float]
-) -> SearchResult:
-    candidates = tuple(Cut("", point) for point in points)
-    return _result(drive(strategy_named(strategy, candidates), one_by_one(lambda cut: evaluate(cut.point))))
+    network = Network(type(model).__name__, model, spec, weights, available)
+    asked = options | ({"strategy": strategy} if strategy else {})
+    return _by_fine_tunes(task, network, asked, points, out, watch)
 
 
 def _by_fine_tunes(
     task: Task,
     network: Network,
-    strategy: str | None,
+    options: Mapping[str, object],
     points: Sequence[TruncationPoint] | None,
     out: str | Path | None,
     watch: Watch,
-    options: Mapping[str, object],
 ) -> SearchResult:
-    asked = {"strategy": strategy} if strategy else {}
-    config = python_options(RunConfig, {"data": task.name, "model": network.name, **asked, **options})
+    config = python_options(RunConfig, {"data": task.name, "model": network.name, **options})
     recipe = recipe_of(config, per_pixel=network.draws_masks)
     if recipe.random_start:
         raise UsageError(f"The recipe {recipe.name} begins with random weights: give a model that has them")
@@ -136,26 +130,18 @@ def _by_fine_tunes(
         raise UsageError(f"{task.name} is a {task.kind} task: it needs {needed}")
     setting = setting_of(config, task, network, recipe, resolve_device(config.device))
     if points is not None:
-        setting = setting.among(points)
+        names = {point.name for point in points}
+        kept = tuple(candidate for candidate in setting.candidates if candidate.name in names)
+        if not kept:
+            raise UsageError(f"None of the points given is one to search among: {', '.join(sorted(names)) or 'none'}")
+        setting = replace(setting, candidates=kept)
     with ExitStack() as stack:
-        folder = Path(out) if out is not None else Path(stack.enter_context(TemporaryDirectory(prefix="ttl-search-")))
-        study = Study(folder)
+        study = Study(Path(out or stack.enter_context(TemporaryDirectory(prefix="ttl-search-"))))
         stack.enter_context(study.held())
         context = context_of(setting, study, cache=out is not None)
         open_run(setting, study)
         engine = InProcess(lambda trial: run_trial(context, trial, watch))
         return _result(SearchJob(context, watch, engine, publish=lambda findings: None).run())
-
-
-def _network(model: nn.Module, spec: InputSpec, points: TruncationPoints) -> Network:
-    """A network that is at hand: its weights are told apart by what they are."""
-    digest = digest_of({name: _digest(value) for name, value in model.state_dict().items()})
-    weights = WeightsReport("the model as it was given", len(model.state_dict()), sha256=digest)
-    return Network(type(model).__name__, model, spec, weights, points)
-
-
-def _digest(value: torch.Tensor) -> str:
-    return hashlib.sha256(value.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
 
 
 def _result(end: SearchEnd) -> SearchResult:

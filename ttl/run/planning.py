@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 
 import torch
@@ -29,27 +31,19 @@ from ttl.search.strategy import SearchEnd, drive, one_by_one
 
 @dataclass(frozen=True)
 class Planned:
-    """What a run would do.
-
-    Attributes:
-        task: the data.
-        points: where the network can be cut.
-        coarse: the points that the search begins with; none where a look at all of them decides which.
-        begins: what the search begins with, in words.
-        most_trials: fine-tunes at most.
-        macs_per_epoch: training multiply-adds of one epoch of the whole network.
-        seconds_per_epoch: of the whole network, estimated from timed training steps on this machine.
-        weights: where the network's weights came from, in words.
-        notes: what a person should know.
-    """
+    """What a run would do."""
 
     task: Description
     points: TruncationPoints
     coarse: tuple[str, ...]
+    """The points that the search begins with; none where a look at all of them decides which."""
     begins: str
+    """The same in words."""
     most_trials: int
     macs_per_epoch: int
+    """Training multiply-adds of one epoch of the whole network."""
     seconds_per_epoch: float
+    """Likewise, estimated from timed training steps on this machine."""
     weights: str
     notes: tuple[str, ...]
 
@@ -86,14 +80,13 @@ def _rehearse(name: str, candidates: tuple[Cut, ...], winner: Cut) -> SearchEnd:
     def score(candidate: Cut) -> float:
         return -float(abs(candidate.top.index - winner.top.index))
 
-    def curve() -> Curve:
-        return Curve("", "", tuple(Look(candidate.name, score(candidate), 0.0) for candidate in candidates))
+    def overlap(candidate: Cut) -> float:
+        return 0.0 if candidate.top.index < winner.top.index else OVERLAP
 
-    def overlap() -> Curve:
-        looks = (Look(one.name, 0.0 if one.top.index < winner.top.index else OVERLAP, 0.0) for one in candidates)
-        return Curve("", "", tuple(looks))
+    def curve(value: Callable[[Cut], float]) -> Curve:
+        return Curve("", "", tuple(Look(candidate.name, value(candidate), 0.0) for candidate in candidates))
 
-    evidence = {"probe": curve, "joint": curve, "svcca": overlap}
+    evidence = {name: partial(curve, overlap if name == "svcca" else score) for name in ("probe", "joint", "svcca")}
     return drive(strategy(name, candidates, evidence=evidence), one_by_one(score))
 
 

@@ -32,7 +32,10 @@ def prepare(config: RunConfig, watch: Watch) -> RunSetting:
     device = resolve_device(config.device)
     check_tracker(config.track)
     task = task_of(config)
-    tell_of(task, watch)
+    sizes = ", ".join(f"{name} {len(samples)}" for name, samples in task.splits.items())
+    watch(Note(f"{task.name}: {len(task.class_names)} classes ({', '.join(task.class_names)}); images: {sizes}"))
+    for note in task.notes:
+        watch(Note(note))
     _check_model(config, task)
     weights = "none" if chosen_recipe.random_start else config.weights
     network = load_network(
@@ -94,14 +97,6 @@ def task_of(config: RunConfig) -> Task:
         window=config.window,
         dedupe=config.dedupe,
     )
-
-
-def tell_of(task: Task, watch: Watch) -> None:
-    """What the data holds, and what a person should know of how it was read."""
-    sizes = ", ".join(f"{name} {len(samples)}" for name, samples in task.splits.items())
-    watch(Note(f"{task.name}: {len(task.class_names)} classes ({', '.join(task.class_names)}); images: {sizes}"))
-    for note in task.notes:
-        watch(Note(note))
 
 
 def _check_model(config: RunConfig, task: Task) -> None:

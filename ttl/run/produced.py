@@ -17,7 +17,6 @@ from ttl.search.evidence.features_compared import DRAWS, Size, common_size, simi
 from ttl.search.evidence.overlap import OVERLAP, Similarities, Similarity
 from ttl.search.evidence.probe import FOLDS, probe_curve
 from ttl.search.evidence.samples import feature_samples
-from ttl.study.candidate import Definition
 from ttl.study.record import TrialRecord
 from ttl.study.trial import trial_id
 
@@ -51,10 +50,10 @@ def probe(context: RunContext) -> Curve:
     setting, study = context.setting, context.study
     without = ("recipe", "epochs", "lr")
     asked = {key: value for key, value in setting.definition().items() if key not in without}
-    identity = _identity(context, {**asked, "seed": setting.config.seed})
+    points = [candidate.point for candidate in setting.candidates]
+    identity = trial_id({**asked, "seed": setting.config.seed, "points": [point.name for point in points]})
     kept = study.read(KeptProbe, PROBE)
     if kept is None or kept.identity != identity:
-        points = [candidate.point for candidate in setting.candidates]
         samples = feature_samples(setting.network.model, points, context.training_images())
         curve = probe_curve(samples, setting.kind, len(setting.task.class_names), seed=setting.config.seed)
         kept = KeptProbe(identity, curve.metric, curve.looks)
@@ -65,27 +64,21 @@ def probe(context: RunContext) -> Curve:
 def compared_features(context: RunContext, tuned: tuple[TrialRecord, ...]) -> Similarities:
     """SVCCA between the pretrained network and its fine-tunes at every candidate: produced, or read.
 
-    Args:
-        context: of the run.
-        tuned: records of the highest candidate's fine-tunes, one a seed.
+    `tuned` are the highest candidate's fine-tunes, one a seed.
 
     Raises:
         UsageError: there are too few training images.
         RunFolderError: a fine-tune's files are gone or damaged.
     """
-    identity = _identity(context, {"trials": [record.id for record in tuned]})
+    points = [candidate.point for candidate in context.setting.candidates]
+    identity = trial_id({"trials": [record.id for record in tuned], "points": [point.name for point in points]})
     kept = context.study.read(KeptSimilarities, SVCCA)
     if kept is None or kept.identity != identity:
-        points = [candidate.point for candidate in context.setting.candidates]
         made = similarities(points, [_pair(context, record) for record in tuned], context.training_images())
         size = common_size(points, len(context.setting.task.train))
         kept = KeptSimilarities(identity, size, DRAWS, OVERLAP, made.points, made.random)
         context.study.write(SVCCA, kept)
     return Similarities(kept.points, kept.random)
-
-
-def _identity(context: RunContext, asked: Definition) -> str:
-    return trial_id({**asked, "points": [candidate.name for candidate in context.setting.candidates]})
 
 
 def _pair(context: RunContext, record: TrialRecord) -> Callable[[], tuple[nn.Module, nn.Module]]:

@@ -37,7 +37,20 @@ def open_run(setting: RunSetting, study: Study) -> RunRecord:
     known = known_run(setting, study)
     if known is not None:
         return known
-    record = new_run(setting)
+    weights = setting.network.weights
+    record = RunRecord(
+        schema=SCHEMA,
+        command=shlex.join(["ttl", *sys.argv[1:]]),
+        config=setting.config.to_json(),
+        seed=setting.config.seed,
+        resolved={**setting.definition(), "seeds": list(setting.seeds), "device": setting.device},
+        data=DataRecord(setting.task.fingerprint, setting.task.name),
+        weights=WeightsRecord(weights.sha256, weights.summary()),
+        versions=versions(),
+        hardware=machine(),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        id=uuid.uuid4().hex,
+    )
     if processes.is_main():
         write_splits(setting.task, study.folder / SPLITS)
         record = replace(record, splits_sha256=sha256(study.folder / SPLITS))
@@ -71,24 +84,6 @@ def known_run(setting: RunSetting, study: Study) -> RunRecord | None:
             "give the same ones, or another folder with --out"
         )
     return known
-
-
-def new_run(setting: RunSetting) -> RunRecord:
-    """What run.json is to hold."""
-    weights = setting.network.weights
-    return RunRecord(
-        schema=SCHEMA,
-        command=shlex.join(["ttl", *sys.argv[1:]]),
-        config=setting.config.to_json(),
-        seed=setting.config.seed,
-        resolved={**setting.definition(), "seeds": list(setting.seeds), "device": setting.device},
-        data=DataRecord(setting.task.fingerprint, setting.task.name),
-        weights=WeightsRecord(weights.sha256, weights.summary()),
-        versions=versions(),
-        hardware=machine(),
-        started=datetime.now(UTC).isoformat(timespec="seconds"),
-        id=uuid.uuid4().hex,
-    )
 
 
 def versions() -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -13,29 +13,14 @@ from ttl.cost.latency import Latency
 from ttl.cut.points import TruncationPoint, UNetPoint
 from ttl.data import describe
 from ttl.deliver.file_record import FileRecord
-from ttl.deliver.pictures.cases import CamCases, MaskCases, Which
-from ttl.report.schema import RunReport
-from ttl.report.schema.on_test import Comparison
+from ttl.deliver.pictures.cases import CamCases, MaskCases
+from ttl.report.schema import RunReport, searched
 from ttl.report.schema.run_report import DeliveredFiles, ModelRecord, RecipeRecord, WeightsRecord
-from ttl.report.schema.searched import (
-    CandidateResult,
-    ComparedPoint,
-    FailedFineTune,
-    PointRecord,
-    PointResult,
-    SearchRecord,
-    SearchStep,
-    StoppedFineTune,
-    StoppedFineTunes,
-    Svcca,
-    UNetPointRecord,
-)
 from ttl.run.findings import Findings, SeedRuns
 from ttl.run.setting import RunSetting
-from ttl.run.tested import class_values, on_test
+from ttl.run.tested import sections_on_test
 from ttl.search.evidence.overlap import OVERLAP, Similarities
 from ttl.search.strategy import SearchEnd
-from ttl.study.record import TrialRecord
 from ttl.study.run_record import RunRecord
 from ttl.words.sides import short
 
@@ -45,18 +30,10 @@ MACS_PER_TRAINING_STEP = 3
 
 @dataclass(frozen=True)
 class Delivered:
-    """What a run delivered.
-
-    Attributes:
-        trials: the fine-tunes that were exported, the chosen one first.
-        chosen: the file of the chosen network.
-        full: the file of the whole one.
-        latency: rows of the latency table.
-        overlays: of a segmentation, the pictures of some cases.
-        cams: of a classification, the Grad-CAM of some cases.
-    """
+    """What a run delivered: two files, their times, and pictures: masks of a segmentation, else Grad-CAMs."""
 
     trials: tuple[str, str]
+    """The fine-tunes that were exported, the chosen one first."""
     chosen: FileRecord
     full: FileRecord
     latency: tuple[Latency, ...] = ()
@@ -75,32 +52,15 @@ class Delivered:
         )
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is.
-
-    Attributes:
-        findings: what its fine-tunes gave.
-        end: how the search ended; None while it runs.
-        delivered: None before the export.
-        exports: what became of every file that was asked for.
-    """
-
-    findings: Findings
-    end: SearchEnd | None = None
-    delivered: Delivered | None = None
-    exports: tuple[FileRecord, ...] = field(default=())
-
-
-def report_of_run(setting: RunSetting, run: RunRecord, progress: Progress) -> RunReport:
-    """The content of report.json, from what is there so far.
-
-    Args:
-        setting: of the run.
-        run: the content of run.json.
-        progress: how far it is.
-    """
-    findings, end, delivered = progress.findings, progress.end, progress.delivered
+def report_of_run(
+    setting: RunSetting,
+    run: RunRecord,
+    findings: Findings,
+    end: SearchEnd | None,
+    delivered: Delivered | None,
+    exports: tuple[FileRecord, ...],
+) -> RunReport:
+    """The content of report.json: `end` is None while the search runs, `delivered` before the export."""
     whole = findings.tried.get(setting.whole)
     chosen = findings.tried[end.choice.candidate] if end else None
     failed = sorted(findings.failed, key=lambda candidate: candidate.top.index)
@@ -114,44 +74,21 @@ def report_of_run(setting: RunSetting, run: RunRecord, progress: Progress) -> Ru
         candidates=tuple(
             _candidate(runs) for runs in sorted(findings.tried.values(), key=lambda runs: runs.best.index)
         ),
-        failed=tuple(FailedFineTune(cut=candidate.name, cause=findings.failed[candidate]) for candidate in failed),
+        failed=tuple(searched.FailedFineTune(cut=one.name, cause=findings.failed[one]) for one in failed),
         search=_search(setting, findings, end),
         probe=findings.looks("probe"),
         joint=findings.looks("joint"),
         svcca=_svcca(findings.similarities),
         latency=delivered.latency if delivered else (),
         run=run,
-        full=_result(whole) if whole else None,
-        chosen=_result(chosen) if chosen else None,
+        full=searched.PointResult(**_figures(whole)) if whole else None,
+        chosen=searched.PointResult(**_figures(chosen)) if chosen else None,
         export=delivered.files if delivered else None,
         overlays=delivered.overlays if delivered else None,
         cams=delivered.cams if delivered else None,
-        exports=progress.exports,
-        **(_tested(setting, chosen.best, whole.best) if chosen and whole else {}),
+        exports=exports,
+        **(sections_on_test(setting, chosen.best, whole.best) if chosen and whole else {}),
     )
-
-
-def _tested(setting: RunSetting, chosen: TrialRecord, whole: TrialRecord) -> dict[str, Any]:
-    """The sections that compare both networks on the test images."""
-    found = setting.compared(chosen, whole, "test")
-    comparison = Comparison(
-        metric=setting.metric,
-        split="test",
-        margin=found.margin,
-        non_inferior=found.shown,
-        difference=found.difference,
-    )
-    networks: dict[Which, TrialRecord] = {"chosen": chosen, "full": whole}
-    if setting.kind.per_pixel:
-        per_class = {network: class_values(setting, record) for network, record in networks.items()}
-        return {"comparison": comparison, "per_class": per_class}
-    sections = on_test(setting, {"full": whole} if chosen.id == whole.id else networks)
-    return {
-        "comparison": comparison,
-        "curves": sections.curves,
-        "confusion": sections.confusion,
-        "calibration": sections.calibration,
-    }
 
 
 def _model(setting: RunSetting) -> ModelRecord:
@@ -185,20 +122,15 @@ def _recipe(setting: RunSetting) -> RecipeRecord:
     )
 
 
-def _point(point: TruncationPoint) -> PointRecord:
-    kind: type[PointRecord] = UNetPointRecord if isinstance(point, UNetPoint) else PointRecord
+def _point(point: TruncationPoint) -> searched.PointRecord:
+    kind = searched.UNetPointRecord if isinstance(point, UNetPoint) else searched.PointRecord
     values: dict[str, Any] = {each.name: getattr(point, each.name, None) for each in fields(kind)}
     return kind(**values)
 
 
-def _result(runs: SeedRuns) -> PointResult:
-    """Of the trial whose weights are delivered, and how the seeds differ where there are several."""
-    return PointResult(**_figures(runs))
-
-
-def _candidate(runs: SeedRuns) -> CandidateResult:
+def _candidate(runs: SeedRuns) -> searched.CandidateResult:
     best = runs.best
-    return CandidateResult(
+    return searched.CandidateResult(
         **_figures(runs),
         trials=tuple(record.id for record in runs.records),
         epochs=best.epochs,
@@ -210,20 +142,22 @@ def _candidate(runs: SeedRuns) -> CandidateResult:
 
 
 def _figures(runs: SeedRuns) -> dict[str, Any]:
+    """Of the trial whose weights are delivered, and how the seeds differ where there are several."""
     best = runs.best
     names = ("cut", "index", "params", "macs", "encoder_params", "encoder_macs", "val", "test")
     return {"trial": best.id, **{name: getattr(best, name) for name in names}, "spread": runs.spread}
 
 
-def _svcca(similarities: Similarities | None) -> Svcca:
+def _svcca(similarities: Similarities | None) -> searched.Svcca:
     """The distributions in five numbers a point; whole they are in svcca.json."""
     if similarities is None:
-        return Svcca()
+        return searched.Svcca()
+    overlap = similarities.overlap
     points = tuple(
-        ComparedPoint(cut=point.cut, percentiles=_percentiles(point.coefficients), overlap=similarities.overlap(point))
-        for point in similarities.points
+        searched.ComparedPoint(cut=one.cut, percentiles=_percentiles(one.coefficients), overlap=overlap(one))
+        for one in similarities.points
     )
-    return Svcca(points=points, random=_percentiles(similarities.random), threshold=OVERLAP)
+    return searched.Svcca(points=points, random=_percentiles(similarities.random), threshold=OVERLAP)
 
 
 def _percentiles(values: Sequence[float]) -> tuple[float, float, float, float, float]:
@@ -232,10 +166,11 @@ def _percentiles(values: Sequence[float]) -> tuple[float, float, float, float, f
     return p5, p25, p50, p75, p95
 
 
-def _search(setting: RunSetting, findings: Findings, end: SearchEnd | None) -> SearchRecord:
+def _search(setting: RunSetting, findings: Findings, end: SearchEnd | None) -> searched.SearchRecord:
     records = findings.records
     per_mac = MACS_PER_TRAINING_STEP * setting.samples_per_epoch
-    return SearchRecord(
+    stopped = _stopped(setting, findings, per_mac) if setting.config.halving else None
+    return searched.SearchRecord(
         strategy=setting.config.strategy,
         select=setting.config.select,
         reason=end.choice.reason if end else None,
@@ -244,23 +179,24 @@ def _search(setting: RunSetting, findings: Findings, end: SearchEnd | None) -> S
         train_macs=sum(per_mac * record.macs * record.epochs for record in records),
         seconds=sum(record.seconds for record in records),
         steps=tuple(
-            SearchStep(phase=step.phase, points=tuple(one.name for one in step.candidates), epochs=step.epochs or None)
+            searched.SearchStep(
+                phase=step.phase, points=tuple(one.name for one in step.candidates), epochs=step.epochs or None
+            )
             for step in (end.steps if end else ())
         ),
-        stopped=_stopped(setting, findings) if setting.config.halving else None,
+        stopped=stopped,
         max_latency_ms=setting.latency,
     )
 
 
-def _stopped(setting: RunSetting, findings: Findings) -> StoppedFineTunes:
+def _stopped(setting: RunSetting, findings: Findings, per_mac: int) -> searched.StoppedFineTunes:
     """The fine-tunes that fell behind, and what they would have cost had they gone on to the cap."""
     cap = setting.config.epochs
-    per_mac = MACS_PER_TRAINING_STEP * setting.samples_per_epoch
     cut_short = [record for runs in findings.stopped.values() for record in runs.records]
     saved = sum(per_mac * record.macs * (cap - record.epochs) for record in cut_short if cap)
-    return StoppedFineTunes(
+    return searched.StoppedFineTunes(
         points=tuple(
-            StoppedFineTune(cut=candidate.name, epochs=runs.epochs, val=runs.score)
+            searched.StoppedFineTune(cut=candidate.name, epochs=runs.epochs, val=runs.score)
             for candidate, runs in findings.stopped.items()
         ),
         train_macs_saved_at_most=saved if cap else None,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 
 from ttl.errors import TrainingError
 from ttl.run.context import RunContext
@@ -15,7 +16,7 @@ from ttl.search.evidence.curve import Curve, Evidence
 from ttl.search.evidence.heads import heads_curve
 from ttl.search.select import choose_best, choose_smallest
 from ttl.search.strategies import halving, strategy
-from ttl.search.strategy import Batch, Chooser, Scores, SearchEnd, Strategy, drive
+from ttl.search.strategy import Batch, Scores, SearchEnd, drive
 from ttl.study.engines.engine import Engine
 from ttl.study.record import TrialRecord
 from ttl.study.trial import Trial
@@ -23,14 +24,7 @@ from ttl.words.metric import metric
 
 
 class SearchJob:
-    """One search.
-
-    Args:
-        context: what it works on.
-        watch: is told what happens.
-        engine: runs the trials.
-        publish: writes the report of what was found out so far.
-    """
+    """One search; `publish` writes the report of what was found out so far."""
 
     def __init__(
         self, context: RunContext, watch: Watch, engine: Engine, publish: Callable[[Findings], object]
@@ -47,21 +41,16 @@ class SearchJob:
         Raises:
             TrainingError: the whole network failed: there would be nothing to compare with.
         """
-        end = drive(self._strategy(), self.evaluate)
-        self.evaluate(Batch("reference", (self.setting.whole,)))
-        return end
-
-    def _strategy(self) -> Strategy:
         setting, config = self.setting, self.setting.config
-        asked = strategy(config.strategy, setting.candidates, self._chooser(), self._evidence())
-        if config.halving is None:
-            return asked
-        spared = setting.candidates[-1]
-        return halving(asked, first=config.halving, cap=config.epochs, margin=setting.margin, spared=spared)
-
-    def _evidence(self) -> Mapping[str, Evidence]:
-        """How each kind of evidence is produced, by name."""
-        return {"probe": self._probe, "joint": self._joint, "svcca": self._overlap}
+        evidence: dict[str, Evidence] = {"probe": self._probe, "joint": self._joint, "svcca": self._overlap}
+        chooser = choose_best if config.select == "best" else choose_smallest(self._not_inferior)
+        asked = strategy(config.strategy, setting.candidates, chooser, evidence)
+        if config.halving is not None:
+            spared = setting.candidates[-1]
+            asked = halving(asked, first=config.halving, cap=config.epochs, margin=setting.margin, spared=spared)
+        end = drive(asked, self.evaluate)
+        self.evaluate(Batch("reference", (setting.whole,)))
+        return end
 
     def evaluate(self, batch: Batch) -> Scores:
         """The validation scores of the fine-tunes of a batch; NaN where they failed, and the search goes on.
@@ -69,23 +58,24 @@ class SearchJob:
         Raises:
             TrainingError: the whole network failed.
         """
-        records: dict[Cut, list[TrialRecord]] = {}
-        for trial, record in self._outcomes(batch.phase, self._trials(batch)):
-            candidate = _chosen(trial)
-            own = records.setdefault(candidate, [])
-            own.append(record)
-            if len(own) == len(self.setting.seeds):
-                self._take(candidate, own, trial.epochs)
-        return {candidate: self.findings.score(candidate, batch.epochs) for candidate in batch.candidates}
-
-    def _trials(self, batch: Batch) -> list[Trial]:
-        """What is still to be done, a trial a seed."""
-        return [
+        findings, records = self.findings, defaultdict[Cut, list[TrialRecord]](list)
+        trials = [
             Trial(candidate, seed, batch.epochs, batch.start)
             for candidate in batch.candidates
-            if candidate not in self.findings.tried and candidate not in self.findings.failed
+            if candidate not in findings.tried and candidate not in findings.failed
             for seed in self.setting.seeds
         ]
+        for trial, record in self._outcomes(batch.phase, trials):
+            candidate = _chosen(trial)
+            records[candidate].append(record)
+            if len(records[candidate]) == len(self.setting.seeds):
+                by_seed = _in_order(records[candidate])
+                if trial.epochs is None:
+                    findings.tried[candidate] = SeedRuns(by_seed)
+                else:
+                    findings.paused[candidate] = PartialRuns(by_seed, trial.epochs)
+                self.publish(findings)
+        return {candidate: findings.score(candidate, batch.epochs) for candidate in batch.candidates}
 
     def _outcomes(self, phase: str, trials: Sequence[Trial]) -> Iterator[tuple[Trial, TrialRecord]]:
         """Each trial with its record, those on disk first; what failed is left out, and remembered."""
@@ -98,35 +88,20 @@ class SearchJob:
                 yield trial, record
         if waiting:
             self.context.images.all()  # decoded here once: workers beside this process then find them in the cache
-            self._announce(phase, waiting)
+            due = tuple(Due(each.candidate.name, each.seed, each.candidate.top.macs) for each in waiting)
+            bounds = (waiting[0].epochs, waiting[0].candidate.epochs(self.setting.config.epochs))
+            self.watch(BatchStarted(phase, due, min(filter(None, bounds), default=None)))
         # With a seed missing a candidate's mean would be no fair one: its other seeds are spared.
         wanted = (trial for trial in waiting if trial.candidate not in self.findings.failed)
         for trial, outcome in self.engine.run(wanted):
             if isinstance(outcome, TrainingError):
                 self._fail(trial, outcome)
             else:
-                self._count(outcome)
+                if outcome.status == "finished":
+                    self.trained += 1
+                else:
+                    self.watch(TrialPaused(outcome))
                 yield trial, outcome
-
-    def _announce(self, phase: str, waiting: Sequence[Trial]) -> None:
-        due = tuple(Due(trial.candidate.name, trial.seed, trial.candidate.top.macs) for trial in waiting)
-        bounds = (waiting[0].epochs, waiting[0].candidate.epochs(self.setting.config.epochs))
-        self.watch(BatchStarted(phase, due, min((bound for bound in bounds if bound), default=None)))
-
-    def _count(self, record: TrialRecord) -> None:
-        if record.status == "finished":
-            self.trained += 1
-        else:
-            self.watch(TrialPaused(record))
-
-    def _take(self, candidate: Cut, records: Sequence[TrialRecord], epochs: int | None) -> None:
-        """All seeds of a candidate are there."""
-        by_seed = _in_order(records)
-        if epochs is None:
-            self.findings.tried[candidate] = SeedRuns(by_seed)
-        else:
-            self.findings.paused[candidate] = PartialRuns(by_seed, epochs)
-        self.publish(self.findings)
 
     def _fail(self, trial: Trial, error: TrainingError) -> None:
         if not trial.candidate.can_be_chosen or trial.candidate == self.setting.whole:
@@ -175,10 +150,6 @@ class SearchJob:
     def _keep(self, curve: Curve) -> Curve:
         self.findings.curves[curve.evidence] = curve
         return curve
-
-    def _chooser(self) -> Chooser:
-        """What picks among the candidates tried, as the run asks."""
-        return choose_best if self.setting.config.select == "best" else choose_smallest(self._not_inferior)
 
     def _not_inferior(self, candidate: Cut, best: Cut) -> str | None:
         """What shows, on the validation images, that `candidate` loses less than the margin against `best`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ttl.config import RunConfig
 from ttl.cut.head import HeadSpec
@@ -25,18 +25,7 @@ from ttl.words.sides import Sides
 
 @dataclass(frozen=True, eq=False)
 class RunSetting:
-    """What a run works on. Asking it decodes, builds and trains nothing.
-
-    Attributes:
-        config: what was asked for.
-        task: the data.
-        network: the pretrained one.
-        recipe: how candidates are fine-tuned.
-        device: where.
-        frozen: names of the parameters and buffers below the freeze point.
-        candidates: to search among, lowest first.
-        latency: what was measured to keep to `max_latency_ms`; None before that, and where it isn't asked for.
-    """
+    """What a run works on. Asking it decodes, builds and trains nothing."""
 
     config: RunConfig
     task: Task
@@ -44,8 +33,11 @@ class RunSetting:
     recipe: Recipe
     device: str
     frozen: frozenset[str]
+    """Names of the parameters and buffers below the freeze point."""
     candidates: tuple[Cut, ...]
+    """To search among, lowest first."""
     latency: LatencyLimit | None = None
+    """What was measured to keep to `max_latency_ms`; None before that, and where it isn't asked for."""
 
     @property
     def kind(self) -> Kind:
@@ -88,11 +80,6 @@ class RunSetting:
         """Training samples that an epoch shows: images; in segmentation as many crops as cover them."""
         return self.kind.samples_per_epoch(self.task.train, self.sides)
 
-    @property
-    def distance_unit(self) -> str:
-        """Of Hausdorff distances; empty where there are none."""
-        return self.kind.distance_unit(self.task.train)
-
     def divisor(self, point: TruncationPoint) -> int:
         """What the sides of an image must be multiples of for a network that is cut at `point`; 1 in classifiers."""
         return point.reduction if self.kind.per_pixel else 1
@@ -104,23 +91,6 @@ class RunSetting:
             PointError: there is no such point.
         """
         return Cut(self.network.name, self.network.points.find(cut))
-
-    def among(self, points: Sequence[TruncationPoint]) -> RunSetting:
-        """The same, with those candidates alone that end at some points.
-
-        Raises:
-            UsageError: none of the points is a candidate.
-        """
-        names = {point.name for point in points}
-        kept = tuple(candidate for candidate in self.candidates if candidate.name in names)
-        if not kept:
-            raise UsageError(f"None of the points given is one to search among: {', '.join(sorted(names)) or 'none'}")
-        return replace(self, candidates=kept)
-
-    def within(self, latency: LatencyLimit) -> RunSetting:
-        """The same, with the candidates up to the highest one within a measured budget."""
-        names = [candidate.name for candidate in self.candidates]
-        return replace(self, candidates=self.candidates[: names.index(latency.highest) + 1], latency=latency)
 
     def compared(self, one: TrialRecord, other: TrialRecord, split: str) -> NonInferiority:
         """`one` minus `other`, on the same images (patients) of a split resampled together."""
@@ -140,11 +110,12 @@ class RunSetting:
         """What, beside the candidate and the seed, defines a trial's result: what differs from the defaults."""
         spec, weights = self.network.spec, self.network.weights
         loss = self.kind.loss_name(self.config.loss)
+        split = json.dumps({name: sorted(samples.ids) for name, samples in self.task.splits.items()}, sort_keys=True)
         return {
             "network": self.network.name,
             "weights": weights.sha256 or weights.source,
             "data": self.task.fingerprint,
-            "split": self._split_digest(),
+            "split": hashlib.sha256(split.encode("utf-8", "surrogatepass")).hexdigest()[:16],
             "image_size": spec.image_size,
             "mean": list(spec.mean),
             "std": list(spec.std),
@@ -158,11 +129,6 @@ class RunSetting:
         """The trial's name: a hash of all that defines its result, but for how far it is to go."""
         return trial_id({**self.definition(), **trial.definition()})
 
-    def _split_digest(self) -> str:
-        """A hash of which sample is in which split."""
-        ids = {name: sorted(samples.ids) for name, samples in self.task.splits.items()}
-        return hashlib.sha256(json.dumps(ids, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
 
 def affordable(network: Network, config: RunConfig) -> tuple[Cut, ...]:
     """The candidates of a network that a run asks for: within its weights and its budgets of params and MACs.
@@ -173,7 +139,14 @@ def affordable(network: Network, config: RunConfig) -> tuple[Cut, ...]:
     """
     points: Sequence[TruncationPoint] = network.points
     if config.within_weights:
-        points = _covered(network, config)
+        if not network.weights.loaded:
+            raise UsageError("--within-weights needs weights to stay within, and nothing was loaded: give --weights")
+        points = [point for point in points if point.is_within_weights]
+        if not points:
+            raise UsageError(
+                f"--within-weights leaves no point: {network.points[0].name}, the lowest, already holds tensors that "
+                f"{config.weights} has not ({network.weights.summary()})"
+            )
     lowest = network.points.find(config.min_point).index if config.min_point else 1
     kept = [
         point
@@ -189,15 +162,3 @@ def affordable(network: Network, config: RunConfig) -> tuple[Cut, ...]:
             f"and {first.macs:,} MACs; raise --max-params or --max-macs, or lower --min-point"
         )
     return tuple(Cut(network.name, point) for point in kept)
-
-
-def _covered(network: Network, config: RunConfig) -> Sequence[TruncationPoint]:
-    if not network.weights.loaded:
-        raise UsageError("--within-weights needs weights to stay within, and nothing was loaded: give --weights")
-    covered = [point for point in network.points if point.is_within_weights]
-    if not covered:
-        raise UsageError(
-            f"--within-weights leaves no point: {network.points[0].name}, the lowest, already holds tensors that "
-            f"{config.weights} has not ({network.weights.summary()})"
-        )
-    return covered

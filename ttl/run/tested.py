@@ -1,123 +1,98 @@
-"""How the chosen and the whole network do on the test images, for the report: curves, confusion, calibration."""
+"""How the chosen and the whole network do on the test images, for the report."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from math import isfinite, nan
 from typing import Any
 
-from ttl.deliver.pictures.cases import Which
-from ttl.report.schema.on_test import (
-    Calibration,
-    ClassRecord,
-    Confidence,
-    Confusion,
-    Curves,
-    Histogram,
-    LabelConfusion,
-    OperatingPoint,
-    PerClass,
-    PrecisionRecallCurve,
-    RocCurve,
-)
+import numpy as np
+import numpy.typing as npt
+
+from ttl.report.schema import on_test
 from ttl.run.setting import RunSetting
-from ttl.stats import THRESHOLD, ClassCurves, Line, calibration, confusion, curves, per_class
+from ttl.stats import THRESHOLD, ClassCurves, calibration, confusion, curves, per_class
 from ttl.study.record import TrialRecord
 
-DIGITS = 6
-"""Of the points of a curve: more than a screen or a printer can show."""
+DIGITS = 6  # of the points of a curve: more than a screen or a printer can show
 
 
-@dataclass(frozen=True)
-class OnTest:
-    """The three sections of a classification."""
+def sections_on_test(setting: RunSetting, chosen: TrialRecord, whole: TrialRecord) -> dict[str, Any]:
+    """The sections of the report that compare both networks on the test images, under their names."""
+    found = setting.compared(chosen, whole, "test")
+    comparison = on_test.Comparison(
+        metric=setting.metric, split="test", margin=found.margin, non_inferior=found.shown, difference=found.difference
+    )
+    if setting.kind.per_pixel:
+        per_class = {"chosen": _class_values(setting, chosen), "full": _class_values(setting, whole)}
+        return {"comparison": comparison, "per_class": per_class}
+    records = {"full": whole} if chosen.id == whole.id else {"chosen": chosen, "full": whole}
+    return {"comparison": comparison, **_of_classes(setting, records)}
 
-    curves: Curves
-    confusion: Confusion | LabelConfusion
-    calibration: Calibration
 
-
-def on_test(setting: RunSetting, records: Mapping[Which, TrialRecord]) -> OnTest:
-    """How networks do on the test images.
-
-    Args:
-        setting: of the run, of a classification.
-        records: of the fine-tunes, `chosen` and `full`; `full` alone where they are the same.
-    """
+def _of_classes(setting: RunSetting, records: Mapping[str, TrialRecord]) -> dict[str, Any]:
     test, names, kind = setting.task.test, setting.task.class_names, setting.kind
     rows = {network: record.predictions["test"] for network, record in records.items()}
     by_class = {
         network: curves(kind, test.labels, predicted, groups=test.groups, seed=setting.config.seed)
         for network, predicted in rows.items()
     }
-    grouped = test.groups is not None
     drawn = len(next(iter(by_class.values())))
-    counts = {network: confusion(kind, test.labels, predicted).tolist() for network, predicted in rows.items()}
     left_out = 0 if len(names) == 2 and kind.one_class_each else len(names) - drawn
-    matrices = Confusion if kind.one_class_each else LabelConfusion
-    return OnTest(
-        Curves(
-            split="test",
-            threshold=THRESHOLD,
-            grouped=grouped,
-            left_out=left_out,
-            **{network: tuple(_class(names, of) for of in each) for network, each in by_class.items()},
+    counts = {network: confusion(kind, test.labels, predicted).tolist() for network, predicted in rows.items()}
+    matrices = on_test.Confusion if kind.one_class_each else on_test.LabelConfusion
+    lines = {network: tuple(_class(names, of) for of in each) for network, each in by_class.items()}
+    bins = {network: _confidence(setting, record) for network, record in records.items()}
+    grouped = test.groups is not None
+    return {
+        "curves": on_test.Curves(split="test", threshold=THRESHOLD, grouped=grouped, left_out=left_out, **lines),
+        "confusion": matrices(
+            split="test", threshold=THRESHOLD, **{network: _tuples(rows) for network, rows in counts.items()}
         ),
-        matrices(split="test", threshold=THRESHOLD, **{network: _tuples(rows) for network, rows in counts.items()}),
-        Calibration(
-            split="test",
-            grouped=grouped,
-            **{network: _confidence(setting, record) for network, record in records.items()},
-        ),
-    )
+        "calibration": on_test.Calibration(split="test", grouped=grouped, **bins),
+    }
 
 
-def _class(names: Sequence[str], of: ClassCurves) -> ClassRecord:
-    return ClassRecord(
+def _class(names: Sequence[str], of: ClassCurves) -> on_test.ClassRecord:
+    return on_test.ClassRecord(
         name=names[of.label],
         positives=of.positives,
         negatives=of.negatives,
         auroc=of.auroc,
         auprc=of.auprc,
-        roc=RocCurve(
-            false_positive_rate=_rounded(of.roc.x.tolist()),
-            sensitivity=_rounded(of.roc.y.tolist()),
-            threshold=_thresholds(of.roc),
+        roc=on_test.RocCurve(
+            false_positive_rate=_rounded(of.roc.x),
+            sensitivity=_rounded(of.roc.y),
+            threshold=_rounded(of.roc.thresholds),
         ),
-        precision_recall=PrecisionRecallCurve(
-            recall=_rounded(of.precision_recall.x.tolist()),
-            precision=_rounded(of.precision_recall.y.tolist()),
-            threshold=_thresholds(of.precision_recall),
+        precision_recall=on_test.PrecisionRecallCurve(
+            recall=_rounded(of.precision_recall.x),
+            precision=_rounded(of.precision_recall.y),
+            threshold=_rounded(of.precision_recall.thresholds),
         ),
-        at_threshold=OperatingPoint(sensitivity=of.sensitivity, specificity=of.specificity, precision=of.precision),
+        at_threshold=on_test.OperatingPoint(
+            sensitivity=of.sensitivity, specificity=of.specificity, precision=of.precision
+        ),
     )
 
 
-def _rounded(values: Sequence[float]) -> tuple[float, ...]:
-    return tuple(map(partial(round, ndigits=DIGITS), values))
+def _rounded(values: npt.NDArray[np.float64]) -> tuple[float, ...]:
+    """NaN for the threshold where nothing is called positive: JSON has no infinity."""
+    return tuple(round(value, DIGITS) if isfinite(value) else nan for value in values.tolist())
 
 
-def _thresholds(line: Line) -> tuple[float, ...]:
-    """NaN where nothing is called positive: JSON has no infinity."""
-    return tuple(round(value, DIGITS) if isfinite(value) else nan for value in line.thresholds.tolist())
+def _confidence(setting: RunSetting, record: TrialRecord) -> on_test.Confidence:
+    of = calibration(setting.kind, setting.task.test.labels, record.predictions["test"])
+    histogram = on_test.Histogram(edges=tuple(of.edges.tolist()), counts=tuple(of.counts.tolist()))
+    return on_test.Confidence(bins=of.bins, histogram=histogram)
 
 
-def _confidence(setting: RunSetting, record: TrialRecord) -> Confidence:
-    found = calibration(setting.kind, setting.task.test.labels, record.predictions["test"])
-    return Confidence(
-        bins=found.bins, histogram=Histogram(edges=tuple(found.edges.tolist()), counts=tuple(found.counts.tolist()))
-    )
-
-
-def class_values(setting: RunSetting, record: TrialRecord) -> PerClass:
+def _class_values(setting: RunSetting, record: TrialRecord) -> on_test.PerClass:
     """Of a segmentation: metric -> class -> its value on the test images; NaN where it is undefined."""
-    names = setting.task.class_names
-    found = per_class(setting.kind, setting.task.test.labels, record.predictions["test"])
+    values = per_class(setting.kind, setting.task.test.labels, record.predictions["test"])
     return {
-        metric: dict(zip(names, map(float, values), strict=True))
-        for metric, values in found.items()
+        metric: dict(zip(setting.task.class_names, map(float, row), strict=True))
+        for metric, row in values.items()
         if metric != "support"
     }
 

@@ -26,13 +26,9 @@ def check_tracker(kind: str) -> None:
 
 @contextmanager
 def tracker(kind: str, folder: Path, name: str, device: str) -> Iterator[Callable[[Epoch], None]]:
-    """What to give each epoch.
+    """What to give each epoch of the trial `name`; the tracker's files are under the run folder.
 
-    Args:
-        kind: `none` or `tensorboard`.
-        folder: the run folder; the tracker's files are under it.
-        name: of the trial.
-        device: of the fine-tune: accelerate wants to know before it lets anything be tracked.
+    Accelerate wants to know the device before it lets anything be tracked.
     """
     if kind == "none":
         yield lambda epoch: None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,19 +12,21 @@ import safetensors
 import safetensors.torch
 from torch import nn
 
+from ttl import __version__
 from ttl.cut.points import TruncationPoint
 from ttl.data.kind import Rows
 from ttl.errors import RunFolderError
-from ttl.export.bundle import WEIGHTS, save_bundle, save_weights
+from ttl.export.bundle import WEIGHTS, Bundle, save_bundle, save_weights
+from ttl.export.contract import Contract, Decoding, Provenance
 from ttl.finetune import Fit, Recipe, Settings, epochs_done, fit, from_main
 from ttl.finetune.epoch import Epoch
 from ttl.finetune.trainable import batch_norms, bn_momentum
-from ttl.run.bundling import bundle_of
 from ttl.run.context import RunContext
 from ttl.run.events import EpochDone, EpochProgress, TrialDone, TrialStarted, Watch
 from ttl.run.setting import RunSetting
 from ttl.run.track import tracker
 from ttl.search.candidates.joint import epochs_left
+from ttl.study.candidate import Candidate
 from ttl.study.record import TrialRecord
 from ttl.study.trial import Trial
 
@@ -54,15 +56,7 @@ def finished_trial(context: RunContext, trial: Trial, watch: Watch) -> TrialReco
 
 
 def run_trial(context: RunContext, trial: Trial, watch: Watch) -> TrialRecord:
-    """Run a trial, from where an earlier call was stopped, and return its record.
-
-    Args:
-        context: of the run.
-        trial: what to do.
-        watch: is told how it goes.
-
-    Returns:
-        what is in trial.json; of a trial that was paused without figures.
+    """Run a trial, from where an earlier call was stopped: what is in trial.json; of a paused one without figures.
 
     Raises:
         TrainingError: the loss became NaN, or there is too little memory.
@@ -99,7 +93,7 @@ def run_trial(context: RunContext, trial: Trial, watch: Watch) -> TrialRecord:
         if not trial.candidate.can_be_chosen:
             save_weights(begun.model, folder / JOINT_WEIGHTS)
             return folder / JOINT_WEIGHTS
-        save_bundle(begun.model, bundle_of(setting, trial.candidate, begun.model, record), folder)
+        save_bundle(begun.model, _bundle(setting, trial.candidate, begun.model, record), folder)
         return folder / WEIGHTS
 
     record = context.study.add(record, write)
@@ -111,16 +105,16 @@ def beginning(context: RunContext, trial: Trial) -> Beginning:
     """What a trial begins with."""
     setting, candidate = context.setting, trial.candidate
     model = candidate.build(setting.network, setting.head, trial.seed)
-    settings = settings_of(setting, trial.seed, candidate.top)
-    settings = replace(settings, epochs=candidate.epochs(setting.config.epochs))
+    epochs = candidate.epochs(setting.config.epochs)
+    settings = replace(settings_of(setting, trial.seed, candidate.top), epochs=epochs)
     if trial.start is None:
         norms = partial(_norms, setting.recipe)
         candidate.begin(model, setting.network, setting.head, trial.seed, context.training_images, norms)
         return Beginning(model, setting.recipe, settings)
-    epochs = _take_over(context, model, trial)
+    left = _take_over(context, model, trial, trial.start)
     # Earlier phases bring a new head into line with the trunk: this one has been trained with it.
     last = replace(setting.recipe, phases=setting.recipe.phases[-1:])
-    return Beginning(model, last, replace(settings, epochs=epochs, keeps_start=True))
+    return Beginning(model, last, replace(settings, epochs=left, keeps_start=True))
 
 
 def settings_of(setting: RunSetting, seed: int, point: TruncationPoint) -> Settings:
@@ -148,15 +142,9 @@ def predictions(
     context: RunContext, model: nn.Module, split: str, point: TruncationPoint, *, with_distance: bool = True
 ) -> Rows:
     """What a fine-tuned model gives for a split; of several processes what the main one has, for all."""
-    setting = context.setting
-    rows = setting.kind.predict(
-        model,
-        context.images.split(split),
-        context.normalise,
-        divisor=setting.divisor(point),
-        with_distance=with_distance,
-    )
-    return from_main(rows)
+    images, divisor = context.images.split(split), context.setting.divisor(point)
+    predict = context.setting.kind.predict
+    return from_main(predict(model, images, context.normalise, divisor=divisor, with_distance=with_distance))
 
 
 @contextmanager
@@ -168,18 +156,16 @@ def _norms(recipe: Recipe, model: nn.Module) -> Iterator[None]:
         yield
 
 
-def _take_over(context: RunContext, model: nn.Module, trial: Trial) -> int:
+def _take_over(context: RunContext, model: nn.Module, trial: Trial, start: Candidate) -> int:
     """Give `model` what the trial's start left; the epochs that are left to it."""
-    if trial.start is None:
-        raise TypeError("the trial has no start")
-    start = context.setting.trial_id(Trial(trial.start, trial.seed))
-    folder = context.study.trial_folder(start)
+    name = context.setting.trial_id(Trial(start, trial.seed))
+    folder = context.study.trial_folder(name)
     try:
-        record = context.study.trial(start)
+        record = context.study.trial(name)
         if record is None:
             raise OSError("it is gone")
         state = safetensors.torch.load_file(context.study.weights(record, JOINT_WEIGHTS))
-        trial.candidate.take_over(model, state, trial.start)
+        trial.candidate.take_over(model, state, start)
     except (OSError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
         raise RunFolderError(
             f"The joint fine-tune in {folder} can't be read ({str(error).splitlines()[0]}): remove the folder and give "
@@ -199,12 +185,9 @@ def _course(context: RunContext, trial: Trial, name: str, result: Fit) -> TrialR
         run=run.id if run else "",
         cut=trial.candidate.name,
         index=point.index,
-        params=costs.params,
-        macs=costs.macs,
-        encoder_params=costs.encoder_params,
-        encoder_macs=costs.encoder_macs,
+        **asdict(costs),
         score=setting.metric,
-        distance_unit=setting.distance_unit,
+        distance_unit=setting.kind.distance_unit(setting.task.train),
         recipe=setting.recipe.name,
         seed=trial.seed,
         start=setting.trial_id(Trial(trial.start, trial.seed)) if trial.start else None,
@@ -227,3 +210,32 @@ def _measured(context: RunContext, model: nn.Module, trial: Trial, record: Trial
     }
     figures = candidate.figures(setting.kind, setting.task, rows, seed=setting.config.seed)
     return replace(record, val=figures.val, test=figures.test, heads=figures.heads, predictions=rows)
+
+
+def _bundle(setting: RunSetting, candidate: Candidate, model: nn.Module, record: TrialRecord) -> Bundle:
+    """What is saved beside the weights: all that whoever uses the model must know, and how to rebuild it."""
+    network, task = setting.network, setting.task
+    contract = Contract(
+        kind=task.kind,
+        class_names=task.class_names,
+        sides=setting.sides,
+        channels=1 if task.train.source.channels == 1 else 3,
+        mean=network.spec.mean,
+        std=network.spec.std,
+        decoding=Decoding(network.spec.interpolation, setting.config.window),
+        provenance=Provenance(
+            network=network.name,
+            weights=network.weights.summary(),
+            cut=candidate.name,
+            index=candidate.top.index,
+            params=sum(parameter.numel() for parameter in model.parameters()),
+            macs=candidate.costs.macs,
+            data_fingerprint=task.fingerprint,
+            ttl_version=__version__,
+            recipe=setting.recipe.name,
+            data_name=task.name,
+        ),
+        divisor=setting.divisor(candidate.top),
+        metrics={"val": record.val, "test": record.test},
+    )
+    return Bundle(contract, candidate.top, setting.head.pool, setting.head.dropout)

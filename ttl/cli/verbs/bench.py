@@ -40,8 +40,7 @@ def bench(
         list[int] | None, typer.Option(help="Images a call; may be given several times. [default: 1]")
     ] = None,
     threads: Annotated[
-        list[int] | None,
-        typer.Option(help="CPU threads; may be given several times. [default: 1, and all; on CUDA 1]"),
+        list[int] | None, typer.Option(help="CPU threads; may be given several times. [default: 1, and all; on CUDA 1]")
     ] = None,
     runs: Annotated[int, typer.Option(help="Timed calls of each model, all processes together.")] = 200,
     processes: Annotated[int, typer.Option(help="Fresh processes that it is repeated in.")] = 3,
@@ -103,7 +102,7 @@ def _subjects(paths: Sequence[Path], *, compiled: bool, is_sized: bool) -> Seque
         return [Subject(str(path), path) for path in dict.fromkeys(paths)]
     if len(paths) > 1 or is_sized:
         raise UsageError(f"{folders[0]} is a run folder: give it alone, without --image-size; or name ONNX files.")
-    from ttl.run.timed_files import subjects_of
+    from ttl.run.delivering import subjects_of
 
     return subjects_of(folders[0], compiled=compiled)
 

@@ -15,7 +15,7 @@ from ttl.config import RunConfig
 from ttl.typed import to_json
 
 if TYPE_CHECKING:
-    from ttl.run import Finished
+    from ttl.run.flow import Finished
 
 
 @verb(
@@ -51,7 +51,7 @@ def demo(
 ) -> None:
     """Run the whole job on built-in data: offline, about two minutes on two cores."""
     from ttl.cli.console import watching
-    from ttl.run.demo import demo as run_demo
+    from ttl.run.flow import demo as run_demo
 
     with watching(quiet=False) as watch:
         finished = run_demo(out, seed=seed, watch=watch)
