@@ -61,3 +61,12 @@ def test_plots_follow_the_metric() -> None:
     assert "validation Dice by epoch" in plot("curve-metric", study).words
     assert "validation HD95, px" in plot("depth", replace(study, metric="hd95")).words
     assert "layer3.1: 4.68 px" in plot("depth", replace(study, metric="hd95")).words
+
+
+def test_a_fine_tune_of_one_epoch_is_a_mark_in_the_learning_curves() -> None:
+    study = example.finished()
+    (at,) = [i for i, one in enumerate(study.candidates) if one.cut == "layer3.1"]
+    begun = replace(study.candidates[at], curve=study.candidates[at].curve[:1], best_epoch=0)
+    study = replace(study, candidates=(*study.candidates[:at], begun, *study.candidates[at + 1 :]))
+    assert "dot chosen" in plot("curve-metric", study).classes("circle")
+    assert plot("curve-loss", study).classes("circle") == ["dot chosen dashed", "dot chosen"]

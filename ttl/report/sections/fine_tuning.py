@@ -82,9 +82,13 @@ def _figure(
     layers, described = [], []
     for line in drawn:
         layers.append(axes.path(range(1, len(line.ys) + 1), line.ys, line.class_))
-        if 0 < line.kept <= len(line.ys) and math.isfinite(y := line.ys[line.kept - 1]):
-            label = f"{line.label}, epoch {line.kept}: {text(y)}"
-            layers.append(axes.dot(line.kept, y, f"kept {line.class_}", label, square="full" in line.class_))
+        is_square, there = "full" in line.class_, [i for i, y in enumerate(line.ys, 1) if math.isfinite(y)]
+        kept = [line.kept] if line.kept in there else []
+        for epoch in kept or there[: len(there) == 1]:  # a line through a single point isn't to be seen
+            y, ring = line.ys[epoch - 1], "kept " if kept else ""
+            layers.append(
+                axes.dot(epoch, y, f"{ring}{line.class_}", f"{line.label}, epoch {epoch}: {text(y)}", square=is_square)
+            )
         finite = [units.significant(y) for y in line.ys if math.isfinite(y)]
         described.append(f"{line.label}: {len(line.ys)} epochs, from {finite[0]} to {finite[-1]}")
     picture = axes.plot(name, (f"{y_title} by epoch", f"{'; '.join(described)}."), ("epoch", y_title), *layers)
