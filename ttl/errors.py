@@ -47,5 +47,9 @@ class RunFolderError(TTLError):
     """A run folder that disagrees with the command, is in use, or is incomplete."""
 
 
+class DamagedError(RunFolderError):
+    """A file of a run folder whose bytes aren't those that were written."""
+
+
 class LatencyError(TTLError):
     """A latency can't be measured: no such device, or a process that timed models ended."""

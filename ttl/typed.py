@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
 
-from ttl.errors import RunFolderError
+from ttl.errors import DamagedError, RunFolderError
 from ttl.files import write_text
 
 T = TypeVar("T")
@@ -79,7 +79,7 @@ def read(kind: type[T], path: Path) -> T | None:
     """What a JSON file holds that `write` wrote; None where there is none.
 
     Raises:
-        RunFolderError: it can't be read, isn't JSON, was changed since, or isn't of that type.
+        RunFolderError: it can't be read, isn't of that type, or (a `DamagedError`) isn't JSON or was changed since.
     """
     content = read_sealed(path)
     return None if content is None else from_json(kind, content, where=str(path))
@@ -89,22 +89,23 @@ def read_sealed(path: Path) -> object | None:
     """The JSON values of a file, without its digest; None where there is none.
 
     Raises:
-        RunFolderError: it can't be read, isn't JSON, or was changed since it was written.
+        RunFolderError: it can't be read, or (a `DamagedError`) isn't JSON or was changed since it was written.
     """
     if not path.is_file():
         return None
     try:
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
         content: object = json.loads(text)
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else f"it isn't JSON ({error})"
-        raise RunFolderError(f"{path} can't be read: {why}; {REMEDY}") from error
+    except OSError as error:
+        raise RunFolderError(f"{path} can't be read: {error.strerror}; {REMEDY}") from error
+    except ValueError as error:
+        raise DamagedError(f"{path} can't be read: it isn't JSON ({error}); {REMEDY}") from error
     if content is None:  # which would pass for a file that isn't there
-        raise RunFolderError(f"{path} can't be read: it holds nothing; {REMEDY}")
+        raise DamagedError(f"{path} can't be read: it holds nothing; {REMEDY}")
     if isinstance(content, dict) and SEAL in content:
         as_written = dumps(content) == text  # a digit beyond a float's precision changes the text and no value
         if content.pop(SEAL) != digest_of(content) or not as_written:
-            raise RunFolderError(f"{path} can't be trusted: it was changed after it was written; {REMEDY}")
+            raise DamagedError(f"{path} can't be trusted: it was changed after it was written; {REMEDY}")
     return content
 
 

@@ -12,6 +12,7 @@ import onnx
 import pytest
 import torch
 
+from ttl.deliver import acceptance
 from ttl.deliver.deliverable import Deliverable
 from ttl.errors import DataError, GateError, RunFolderError, UsageError
 from ttl.export.contract import read_contract
@@ -123,6 +124,17 @@ def test_a_file_for_decoded_images_gives_the_same_probabilities(folder: Path) ->
     names = [check.name for check in record.checks]
     assert names.count("ONNX checker, full") == 1
     assert "Decoded images against the training pipeline" in names
+
+
+@pytest.mark.parametrize("embedded", [True, False])
+def test_a_metric_that_moved_says_what_embedded_preprocessing_has_to_do_with_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, embedded: bool
+) -> None:
+    monkeypatch.setattr(acceptance, "METRIC_TOLERANCE", -1.0)
+    (record,) = export(folder, ExportConfig(embed_preprocessing=embedded))
+    assert record.state == "failed"
+    assert ("leave --embed-preprocessing out; the file was removed" in record.why) is embedded
+    assert ("the exported graph isn't the model, so the file was removed" in record.why) is not embedded
 
 
 def test_what_cannot_be_exported_says_why_and_the_others_are_made(folder: Path) -> None:

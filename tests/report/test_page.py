@@ -125,6 +125,10 @@ def test_where_what_it_began_with_was_kept_no_epoch_is_marked() -> None:
     study = example.finished()
     study = replace(study, candidates=tuple(replace(candidate, best_epoch=0) for candidate in study.candidates))
     assert not any(re.search(r", epoch \d+: ", word) for word in words(study))
+    page = text(study)
+    assert "ringed epoch" not in page
+    for network in ("Chosen", "Whole network"):
+        assert f"{network}: what it began with was kept, so no epoch is ringed." in page
 
 
 def test_what_a_fine_tune_remarked_is_shown_once_with_its_points() -> None:

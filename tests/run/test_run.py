@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from PIL import Image
 
 from toy_networks import network
 from toy_runs import POINTS, content_of, notes_in, timeless, tiny
-from ttl.errors import DataError, RunFolderError, TrainingError, UsageError
+from ttl.errors import DataError, RunFolderError, TrainingError, TTLError, UsageError
 from ttl.export.bundle import load_bundle
 from ttl.export.options import ExportConfig
 from ttl.export.run import OnnxModel
@@ -20,6 +21,7 @@ from ttl.run import delivering, export, plan, run, trial_run
 from ttl.run.events import BatchStarted, Event, Note, TrialDone, TrialFailed, TrialPaused
 from ttl.run.planning import plan as plan_of
 from ttl.stats import ALL_METRICS
+from ttl.study.folder import Study
 
 
 def test_a_run_leaves_what_the_design_page_says(finished: Path) -> None:
@@ -283,6 +285,33 @@ def test_cuda_that_isnt_there_is_an_error(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(TrainingError, match="--device is cuda, and there is no CUDA device here: use --device cpu"):
         run(tiny(tmp_path, device="cuda"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"model": "test_resnett"}, "timm has no model 'test_resnett'"),
+        ({"weights": "/nowhere.pt"}, "weights file /nowhere.pt doesn't exist"),
+        ({"amp": "fp16", "device": "cpu"}, "--amp fp16 needs a CUDA device"),
+        ({"freeze_below": "layer1.0"}, "--freeze-below is for recipes that freeze"),
+        ({"recipe": "lwft", "freeze_below": "layer9"}, "layer9"),
+        ({"max_params": 10}, "No point is left to search among"),
+        ({"model": "unet:test_resnet", "pool": "max"}, "which a U-Net doesn't have"),
+        ({"out": "/dev/null/run"}, "can't be written"),
+    ],
+)
+def test_what_is_refused_without_the_data_is_refused_before_they_are_read(
+    changes: dict[str, Any], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("ttl.run.prepare"), "task_of", lambda config: pytest.fail("data were read"))
+    with pytest.raises(TTLError, match=sentence):
+        run(tiny(tmp_path / "run", **changes))
+
+
+def test_a_folder_in_use_is_refused_before_data_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("ttl.run.prepare"), "task_of", lambda config: pytest.fail("data were read"))
+    with Study(tmp_path).held(), pytest.raises(RunFolderError, match="is in use by process"):
+        run(tiny(tmp_path))
 
 
 def test_no_data_is_an_error_before_anything_is_written(tmp_path: Path) -> None:

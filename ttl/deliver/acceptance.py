@@ -11,6 +11,7 @@ import onnx
 from ttl.deliver.deliverable import Deliverable
 from ttl.errors import GateError
 from ttl.export.checks import Check, Figures, FileComparison, Judgement
+from ttl.export.contract import read_contract
 from ttl.export.quantize import Verdict
 from ttl.export.targets.target import Target
 from ttl.stats import NonInferiority, metrics
@@ -18,6 +19,10 @@ from ttl.words.metric import metric
 
 METRIC_TOLERANCE = 1e-3
 """Rounding may swap two near-equal scores; more than this in a metric is another model."""
+RESIZED_IN_FILE = "with embedded preprocessing the file resizes decoded images, and rounds otherwise than training does"
+WHOLE_IMAGES = (
+    "with embedded preprocessing the file does images larger than the training crops whole, and not in windows as ttl"
+)
 
 
 @dataclass(frozen=True)
@@ -63,10 +68,11 @@ class Acceptance:
         changes = deliverable.changed(rows, "test")
         worst = max(deltas, key=lambda name: abs(deltas[name]), default=None)
         if target.is_exact and worst is not None and not abs(deltas[worst]) <= METRIC_TOLERANCE:
-            raise GateError(
-                f"The file gives a test {worst} of {own[worst]:.4f} where the fine-tuned model gave "
-                f"{reference[worst]:.4f}: the exported graph isn't the model, so the file was removed"
-            )
+            gave = f"The file gives a test {worst} of {own[worst]:.4f} where the fine-tuned model gave "
+            why = "the exported graph isn't the model, so"
+            if read_contract(path).embeds_preprocessing:
+                why = f"{WHOLE_IMAGES if kind.per_pixel else RESIZED_IN_FILE}: leave --embed-preprocessing out;"
+            raise GateError(f"{gave}{reference[worst]:.4f}: {why} the file was removed")
         if not target.is_exact and changes and changes.changed > self.most_changed * changes.of:
             raise GateError(
                 f"The file decides {changes.changed} of {changes.of} test images otherwise than fp32, more than "

@@ -70,6 +70,17 @@ def remember(study: Study, records: Iterable[FileRecord]) -> None:
     study.write(EXPORTS, Exports({**_all(study), **{record.file: record for record in records}}))
 
 
+def forget(study: Study, trial: str) -> None:
+    """Keep no longer what became of the files of a fine-tune: it is done again.
+
+    Raises:
+        RunFolderError: what is there can't be trusted, or the folder can't be written.
+    """
+    records = _all(study)
+    if any(record.trial == trial for record in records.values()):
+        study.write(EXPORTS, Exports({name: record for name, record in records.items() if record.trial != trial}))
+
+
 def remembered(study: Study, trials: Collection[str]) -> list[FileRecord]:
     """What became of the files of some fine-tunes, but for those that somebody removed.
 

@@ -27,14 +27,19 @@ def accelerator(device: str, amp: str = "no") -> Accelerator:
     Raises:
         UsageError: `fp16` without a GPU.
     """
-    if amp == "fp16" and not device.startswith("cuda"):
-        raise UsageError(f"--amp fp16 needs a CUDA device, and --device is {device}: use --amp bf16")
+    check_amp(amp, device)
     several = processes.count() > 1
     # accelerate keeps device and precision for the whole process, but the next fine-tune may have others. The
     # process group stays.
     AcceleratorState._reset_state(reset_partial_state=not several)
     with patch_environment(**({} if several else {"ACCELERATE_TORCH_DEVICE": device})):
         return Accelerator(cpu=device == "cpu", mixed_precision=amp)
+
+
+def check_amp(amp: str, device: str) -> None:
+    """Refuse `fp16` without a GPU, by a UsageError."""
+    if amp == "fp16" and not device.startswith("cuda"):
+        raise UsageError(f"--amp fp16 needs a CUDA device, and --device is {device}: use --amp bf16")
 
 
 def resolve_device(name: str) -> str:

@@ -12,7 +12,7 @@ from ttl.cut.truncation import truncate
 from ttl.data import Columns, Task, augmentation, load_task
 from ttl.errors import UsageError
 from ttl.finetune import Recipe, recipe
-from ttl.finetune.accelerated import resolve_device
+from ttl.finetune.accelerated import check_amp, resolve_device
 from ttl.finetune.recipes import CLASSIFIERS, SEGMENTATIONS
 from ttl.networks.names import UNET
 from ttl.run.events import Note, Watch
@@ -28,33 +28,38 @@ def prepare(config: RunConfig, watch: Watch) -> RunSetting:
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    chosen_recipe = recipe_of(config, per_pixel=config.model.startswith(UNET))
+    unet = config.model.startswith(UNET)
+    chosen = recipe_of(config, per_pixel=unet)
+    if unet and (config.pool != "avg" or config.dropout is not None):
+        raise UsageError("--pool and --dropout are of a classifier's head, which a U-Net doesn't have: leave them out")
     device = resolve_device(config.device)
+    check_amp(config.amp, device)
     check_tracker(config.track)
+    # Before the data: those may take a minute to be read and searched for leaks.
+    weights = "none" if chosen.random_start else config.weights
+    network = load_network(
+        config.model, weights=weights, image_size=config.image_size, seed=config.seed, finish=config.finish
+    )
+    below, candidates = _below_freeze_point(config, network, chosen), affordable(network, config)
     task = task_of(config)
     sizes = ", ".join(f"{name} {len(samples)}" for name, samples in task.splits.items())
     watch(Note(f"{task.name}: {len(task.class_names)} classes ({', '.join(task.class_names)}); images: {sizes}"))
     for note in task.notes:
         watch(Note(note))
-    _check_model(config, task)
-    weights = "none" if chosen_recipe.random_start else config.weights
-    network = load_network(
-        config.model, weights=weights, image_size=config.image_size, seed=config.seed, finish=config.finish
-    )
+    _check_fits(config, task)
     watch(Note(f"{network.name}: {network.weights.summary()}"))
-    watch(Note(f"Recipe {chosen_recipe.name}: {chosen_recipe.words()}"))
-    return setting_of(config, task, network, chosen_recipe, device)
+    watch(Note(f"Recipe {chosen.name}: {chosen.words()}"))
+    return RunSetting(config, task, network, chosen, device, below, candidates)
 
 
 def setting_of(config: RunConfig, task: Task, network: Network, chosen: Recipe, device: str) -> RunSetting:
-    """The setting; what can be refused is refused before anything is trained.
+    """The setting of a network that is at hand; what can be refused is refused before anything is trained.
 
     Raises:
         UsageError: options that don't go together, or leave no candidate.
         PointError: a point that isn't there.
     """
-    if not task.kind.per_pixel and config.loss is not None:
-        raise UsageError(f"--loss is of segmentations, and {task.name} has classes: leave it out")
+    _check_loss(config, task)
     return RunSetting(
         config, task, network, chosen, device, _below_freeze_point(config, network, chosen), affordable(network, config)
     )
@@ -99,8 +104,8 @@ def task_of(config: RunConfig) -> Task:
     )
 
 
-def _check_model(config: RunConfig, task: Task) -> None:
-    """Refuse a network of another kind than the data, before it is loaded."""
+def _check_fits(config: RunConfig, task: Task) -> None:
+    """Refuse a network or a loss of another kind than the data."""
     unet = config.model.startswith(UNET)
     if task.kind.per_pixel and not unet:
         raise UsageError(
@@ -112,8 +117,12 @@ def _check_model(config: RunConfig, task: Task) -> None:
             f"--model {config.model} draws masks, and {task.name} has none: give a classifier, such as "
             f"--model {config.model.removeprefix(UNET)}, or a folder with images/ and masks/"
         )
-    if unet and (config.pool != "avg" or config.dropout is not None):
-        raise UsageError("--pool and --dropout are of a classifier's head, which a U-Net doesn't have: leave them out")
+    _check_loss(config, task)
+
+
+def _check_loss(config: RunConfig, task: Task) -> None:
+    if not task.kind.per_pixel and config.loss is not None:
+        raise UsageError(f"--loss is of segmentations, and {task.name} has classes: leave it out")
 
 
 def _below_freeze_point(config: RunConfig, network: Network, chosen: Recipe) -> frozenset[str]:

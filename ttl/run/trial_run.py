@@ -12,21 +12,23 @@ import safetensors
 import safetensors.torch
 from torch import nn
 
-from ttl import __version__
+from ttl import __version__, typed
 from ttl.cut.points import TruncationPoint
 from ttl.data.kind import Rows
-from ttl.errors import RunFolderError
-from ttl.export.bundle import WEIGHTS, Bundle, save_bundle, save_weights
+from ttl.deliver.file_record import forget
+from ttl.errors import DamagedError, RunFolderError
+from ttl.export.bundle import DESCRIPTION, WEIGHTS, Bundle, save_bundle, save_weights
 from ttl.export.contract import Contract, Decoding, Provenance
 from ttl.finetune import Fit, Recipe, Settings, epochs_done, fit, from_main
 from ttl.finetune.epoch import Epoch
 from ttl.finetune.trainable import batch_norms, bn_momentum
 from ttl.run.context import RunContext
-from ttl.run.events import EpochDone, EpochProgress, TrialDone, TrialStarted, Watch
+from ttl.run.events import EpochDone, EpochProgress, Note, TrialDone, TrialStarted, Watch
 from ttl.run.setting import RunSetting
 from ttl.run.track import tracker
 from ttl.search.candidates.joint import epochs_left
 from ttl.study.candidate import Candidate
+from ttl.study.folder import TRIAL
 from ttl.study.record import TrialRecord
 from ttl.study.trial import Trial
 
@@ -44,14 +46,28 @@ class Beginning:
 
 
 def finished_trial(context: RunContext, trial: Trial, watch: Watch) -> TrialRecord | None:
-    """The record of a trial that is on disk; None where it has yet to be run.
+    """The record of a trial that is on disk; None where it has yet to be run, or a file is damaged: `watch` has why.
 
     Raises:
-        RunFolderError: it is damaged.
+        RunFolderError: the record is of another trial or run folder, or can't be read.
     """
-    record = context.study.trial(context.setting.trial_id(trial))
-    if record is not None:
-        watch(TrialDone(record, reused=True))
+    study, name = context.study, context.setting.trial_id(trial)
+    path = study.trial_folder(name) / TRIAL
+    try:
+        record = study.trial(name)
+        if record is None:
+            return None
+        path = path.with_name(WEIGHTS if trial.candidate.can_be_chosen else JOINT_WEIGHTS)
+        study.weights(record, path.name)
+        if path.name == WEIGHTS:
+            path = path.with_name(DESCRIPTION)
+            if typed.read_sealed(path) is None:
+                raise FileNotFoundError(path)
+    except (DamagedError, FileNotFoundError):
+        watch(Note(f"{path} is damaged or gone: that fine-tune is done again, and files exported of it don't count"))
+        forget(study, name)
+        return None
+    watch(TrialDone(record, reused=True))
     return record
 
 

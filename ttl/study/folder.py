@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ttl import files, processes, typed
-from ttl.errors import RunFolderError
+from ttl.errors import DamagedError, RunFolderError
 from ttl.study.record import TrialRecord
 from ttl.study.run_record import RunRecord
 
@@ -98,19 +98,20 @@ class Study:
         """The record of a finished trial; None where it hasn't been run.
 
         Raises:
-            RunFolderError: it is damaged, of another trial, or of another run folder.
+            RunFolderError: it is of another trial, of another run folder, or (a `DamagedError`) damaged.
         """
         name = f"{TRIALS}/{identity}/{TRIAL}"
         record = self.read(TrialRecord, name)
         if record is None:
             return None
         if record.id != identity:
-            raise self._untrusted(name, f"it is of the trial {record.id}")
+            raise RunFolderError(self._untrusted(name, f"it is of the trial {record.id}"))
         run = self.run() if record.run else None
         if run is not None and run.id and run.id != record.run:
-            raise self._untrusted(name, "it was made in another run folder")
+            raise RunFolderError(self._untrusted(name, "it was made in another run folder"))
         if broken := record.damaged():
-            raise self._untrusted(name, f"its predictions of {' and '.join(broken)} aren't those that were written")
+            why = f"its predictions of {' and '.join(broken)} aren't those that were written"
+            raise DamagedError(self._untrusted(name, why))
         return record
 
     def trial_folder(self, identity: str) -> Path:
@@ -122,11 +123,12 @@ class Study:
 
         Raises:
             OSError: it can't be read.
-            RunFolderError: its bytes aren't those that were written.
+            DamagedError: its bytes aren't those that were written.
         """
         path = self.trial_folder(record.id) / name
         if record.weights_sha256 not in ("", files.sha256(path)):
-            raise self._untrusted(f"{TRIALS}/{record.id}/{name}", "its bytes aren't those that were written")
+            why = "its bytes aren't those that were written"
+            raise DamagedError(self._untrusted(f"{TRIALS}/{record.id}/{name}", why))
         return path
 
     def checkpoint(self, identity: str) -> Path:
@@ -156,8 +158,8 @@ class Study:
         for folder in (self.folder, self.folder / TRIALS, self.folder / CACHE):
             files.sweep(folder, held=True)
 
-    def _untrusted(self, name: str, why: str) -> RunFolderError:
-        return RunFolderError(f"{self.folder / name} can't be trusted: {why}; remove the folder of that trial")
+    def _untrusted(self, name: str, why: str) -> str:
+        return f"{self.folder / name} can't be trusted: {why}; remove the folder of that trial"
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

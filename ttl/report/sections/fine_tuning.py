@@ -31,6 +31,7 @@ RECIPE_LABELS = {
     "seeds": "Seeds",
 }
 KEPT = "The ringed epoch is the one whose weights were kept: the best by what the recipe watches."
+STARTS = "{}: what it began with was kept, so no epoch is ringed."
 LOSSES = "Dashed: training loss. Solid: validation loss."
 
 
@@ -55,9 +56,12 @@ def fine_tuning(report: RunReport) -> Section:
         scores.append(Series(name, of, values, candidate.best_epoch))
         losses.append(Series(f"{name}, training", f"{of} dashed", tuple(epoch.train_loss for epoch in curve)))
         losses.append(Series(f"{name}, validation", of, tuple(epoch.val_loss for epoch in curve)))
+    begun = [ROLES[of] for of, candidate in curved.items() if not candidate.best_epoch]
+    ringed = [KEPT] if len(begun) < len(curved) else []
+    kept = " ".join([*ringed, *(STARTS.format(name.capitalize()) for name in begun)])
     score = report.score
     figures = (
-        _figure("curve-metric", f"validation {score.titled}", KEPT, scores, score.ceiling, score.text),
+        _figure("curve-metric", f"validation {score.titled}", kept, scores, score.ceiling, score.text),
         _figure("curve-loss", "loss", LOSSES, losses, math.inf, units.significant),
     )
     blocks: list[Block] = [figure for figure in figures if figure is not None]
