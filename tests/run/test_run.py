@@ -297,7 +297,6 @@ def test_cuda_that_isnt_there_is_an_error(tmp_path: Path, monkeypatch: pytest.Mo
         ({"recipe": "lwft", "freeze_below": "layer9"}, "layer9"),
         ({"max_params": 10}, "No point is left to search among"),
         ({"model": "unet:test_resnet", "pool": "max"}, "which a U-Net doesn't have"),
-        ({"out": "/dev/null/run"}, "can't be written"),
     ],
 )
 def test_what_is_refused_without_the_data_is_refused_before_they_are_read(
@@ -308,10 +307,14 @@ def test_what_is_refused_without_the_data_is_refused_before_they_are_read(
         run(tiny(tmp_path / "run", **changes))
 
 
-def test_a_folder_in_use_is_refused_before_data_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_in_use_or_unwritable_is_refused_before_data_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(import_module("ttl.run.prepare"), "task_of", lambda config: pytest.fail("data were read"))
     with Study(tmp_path).held(), pytest.raises(RunFolderError, match="is in use by process"):
         run(tiny(tmp_path))
+    with pytest.raises(RunFolderError, match="can't be written"):
+        run(tiny(Path("/dev/null/run")))
 
 
 def test_no_data_is_an_error_before_anything_is_written(tmp_path: Path) -> None:

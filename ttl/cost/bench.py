@@ -37,21 +37,16 @@ class Way:
 
 @dataclass(frozen=True)
 class Times(Way):
-    """What was measured of it.
+    """What was measured of it."""
 
-    Attributes:
-        times_ms: `(rounds,)` float64 for each process; element i was measured in round i of that process, for every
-            model of the same runtime, device and setting.
-        cold_starts_ms: one of each process: opening the model and calling it once. The file is in the system's cache,
-            the library has called a model before; compiling is part of it, where the compiler's cache doesn't help.
-        peak_memory_bytes: see `ttl.cost.worker.inspected`; None where it isn't known.
-        failed: why there are no times; empty where there are.
-    """
-
+    # `(rounds,)` float64 for each process; element i was measured in round i of that process, for every model of the
+    # same runtime, device and setting
     times_ms: tuple[Array, ...] = field(repr=False)
+    # one of each process: opening the model and calling it once. The file is in the system's cache, the library has
+    # called a model before; compiling is part of it, where the compiler's cache doesn't help.
     cold_starts_ms: tuple[float, ...]
-    peak_memory_bytes: int | None
-    failed: str = ""
+    peak_memory_bytes: int | None  # see `ttl.cost.worker.inspected`; None where it isn't known
+    failed: str = ""  # why there are no times; empty where there are
 
     @property
     def runs(self) -> int:

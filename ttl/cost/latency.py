@@ -29,36 +29,25 @@ above the true percentile with 99 % confidence; with fewer, the figure may be th
 
 @dataclass(frozen=True)
 class Latency(Way):
-    """A row of the latency table.
+    """A row of the latency table."""
 
-    Attributes:
-        p50_ms: of a call, as the other percentiles; over all processes' runs together. None where it failed.
-        p90_ms: None, as the higher ones, below the runs of `RUNS_FOR`.
-        images_per_second: images over the total time of the calls, one caller at a time.
-        cold_start_ms: opening and first call, the median over processes; see `ttl.cost.bench.Times`.
-        peak_memory_bytes: see `ttl.cost.worker.inspected`; None where it isn't known.
-        ratio_to_full: median time over that of the reference in the same runtime and setting: below 1 is faster.
-            None where there is no reference, 1 (without an interval) for the reference itself.
-        ratio_ci: its 95 % interval.
-        runs: timed calls, all processes together.
-        load_average: of the machine, before and after; None where the system doesn't give it.
-        failed: why it wasn't measured; empty where it was.
-    """
-
+    # of a call, as the other percentiles; over all processes' runs together. None where it failed.
     p50_ms: float | None
-    p90_ms: float | None
+    p90_ms: float | None  # None, as the higher ones, below the runs of `RUNS_FOR`
     p95_ms: float | None
     p99_ms: float | None
-    images_per_second: float | None
-    cold_start_ms: float | None
-    peak_memory_bytes: int | None
+    images_per_second: float | None  # images over the total time of the calls, one caller at a time
+    cold_start_ms: float | None  # opening and first call, the median over processes; see `ttl.cost.bench.Times`
+    peak_memory_bytes: int | None  # see `ttl.cost.worker.inspected`; None where it isn't known
+    # median time over that of the reference in the same runtime and setting: below 1 is faster. None where there is no
+    # reference, 1 (without an interval) for the reference itself.
     ratio_to_full: float | None
-    ratio_ci: tuple[float, float] | None
-    runs: int
+    ratio_ci: tuple[float, float] | None  # its 95 % interval
+    runs: int  # timed calls, all processes together
     processes: int
     cpu: str
-    load_average: tuple[float, float] | None
-    failed: str = ""
+    load_average: tuple[float, float] | None  # of the machine, before and after; None where the system doesn't give it
+    failed: str = ""  # why it wasn't measured; empty where it was
 
 
 def latency_rows(bench: Bench, *, reference: str | None, ratio: Ratio) -> tuple[Latency, ...]:

@@ -51,7 +51,6 @@ def time_rounds(
 
     Args:
         runners: name → a call that does the work and returns when it is done; `rng` draws their order in each round.
-        runs: timed calls of each.
         budget_seconds: wall-clock limit; a round that has begun is finished.
         clock: nanoseconds, never going back.
     """

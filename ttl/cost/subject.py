@@ -18,21 +18,15 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Subject:
-    """A model that is timed; the same model in another runtime has the same `name`.
-
-    Attributes:
-        path: the ONNX file, or what the loader of a PyTorch module is given.
-        runtime: `onnxruntime`, or `eager` or `compiled` (`torch.compile`, its default backend).
-        loader: of a PyTorch module, `package.module:function`. It takes the path and returns the module in eval
-            mode, or a tuple that begins with it.
-        shape: of a PyTorch module, that of one image: channels, height, width.
-    """
+    """A model that is timed; the same model in another runtime has the same `name`."""
 
     name: str
-    path: Path
-    runtime: str = ONNXRUNTIME
+    path: Path  # the ONNX file, or what the loader of a PyTorch module is given
+    runtime: str = ONNXRUNTIME  # `onnxruntime`, or `eager` or `compiled` (`torch.compile`, its default backend)
+    # of a PyTorch module, `package.module:function`. It takes the path and returns the module in eval mode, or a tuple
+    # that begins with it.
     loader: str = ""
-    shape: tuple[int, ...] = ()
+    shape: tuple[int, ...] = ()  # of a PyTorch module, that of one image: channels, height, width
 
 
 @dataclass(frozen=True)

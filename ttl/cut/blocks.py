@@ -181,11 +181,9 @@ def _owner(op: Op, tree: _Tree) -> str | None:
 
 
 def _layers(graph: BlockGraph, positions: Iterable[int], *, after_block: bool) -> list[Segment]:
-    """Segments of layers outside blocks: each begins with a weight layer, or a norm right after a block.
-
-    Parameterless operations that keep the shape join what stands before them; those that change it
-    (pooling, flattening) begin what comes next, so that a segment ends before the resolution drops.
-    """
+    """Segments of layers outside blocks: each begins with a weight layer, or a norm right after a block."""
+    # Parameterless operations join what stands before them, but for those that change the shape (pooling, flattening):
+    # a segment ends before the resolution drops.
     runs: list[list[int]] = []
     open_run = False
     for i in positions:

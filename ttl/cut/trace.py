@@ -175,11 +175,7 @@ class _Tracer(fx.Tracer):
         return type(self.inside[-1]) in self.steered
 
     def decided(self, obj: fx.Proxy, question: Callable[[Any], Any]) -> Any:
-        """What the forward wants to know of a value, as it is for an image of the traced size.
-
-        Raises:
-            TypeError: it depends on more than sizes, or isn't the same for every batch size.
-        """
+        """What the forward asks of a value, at the traced size; a TypeError where more than sizes decides."""
         if not self.sizes:
             self.sizes = [_Sizes(self, torch.empty((n, *self.image_shape), device="meta")) for n in BATCHES]
         try:
@@ -307,10 +303,7 @@ def _optional(model: nn.Module) -> dict[str, Any]:
 
 @contextmanager
 def _eval_flags(read_by: list[nn.Module]) -> Iterator[None]:
-    """Every module of the process reads `training` as False meanwhile; those that ask are noted.
-
-    A data descriptor on the class goes before the attribute of the instance, so no module is changed.
-    """
+    """Every module reads `training` as False meanwhile, by a descriptor on the class; those that ask are noted."""
 
     def get(module: nn.Module) -> bool:
         read_by.append(module)

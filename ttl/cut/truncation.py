@@ -129,10 +129,7 @@ def _shortened(model: nn.Module, point: UNetPoint, *, num_classes: int, seed: in
 
 
 def _refit(small: fx.GraphModule, point: UNetPoint, num_classes: int) -> None:
-    """New convolutions where the width changed: of what comes from below, or of the classes.
-
-    They begin as smp begins those of decoders and heads: Kaiming-uniform and Xavier-uniform.
-    """
+    """New convolutions where the width changed, begun as smp begins them: Kaiming- and Xavier-uniform."""
     entry, last = (cast(nn.Conv2d, small.get_submodule(path)) for path in (point.entry, CLASSES))
     if entry.in_channels != point.entry_channels:
         fresh = _like(entry, point.entry_channels, entry.out_channels)
@@ -156,11 +153,7 @@ def _like(conv: nn.Conv2d, inputs: int, outputs: int) -> nn.Conv2d:
 def _reference(
     traced: Traced, point: TruncationPoint, names: Sequence[str]
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """A random image, and the values of these names that the whole network has for it.
-
-    Raises:
-        ModelError: the graph doesn't compute what the model computes.
-    """
+    """A random image, and the network's values of these names for it; a ModelError if graph and model differ."""
     model = traced.model
     like, generator = next(model.parameters()), torch.Generator().manual_seed(0)
     image = torch.randn(1, point.image_channels, *point.sides, generator=generator).to(like)

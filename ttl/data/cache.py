@@ -153,10 +153,7 @@ def read_cached(path: Path) -> Pixels | None:
 
 
 def _write(path: Path, shape: tuple[int, ...], pieces: Iterator[Pixels]) -> None:
-    """Writes whole or not at all: a file of the right name is a whole one.
-
-    Plainly written, not mapped: a full disk is then an error and not the end of the process.
-    """
+    """Whole or not at all; plainly written, not mapped: a full disk is then an error and not the end of the process."""
     sweep(path.parent, held=False)
     digest = hashlib.sha256()
     try:

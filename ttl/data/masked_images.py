@@ -88,10 +88,7 @@ def crops_over(image: Sides, crop: Sides) -> int:
 
 
 def _crop(image: torch.Tensor, sides: Sides, at: torch.Tensor, fill: int | None = None) -> torch.Tensor:
-    """A part of `image` `(channels, h, w)`; `at`, in [0, 1), says where of all places that it has.
-
-    What an image lacks is filled at its end: with `fill`, or by repeating its last pixels.
-    """
+    """A part of `image` `(channels, h, w)`, at a share in [0, 1) of its places; `fill` or its edge where it ends."""
     height, width = sides
     spare = [max(0, length - side) for length, side in zip(image.shape[1:], sides, strict=True)]
     top, left = (int(share * (length + 1)) for share, length in zip(at.tolist(), spare, strict=True))

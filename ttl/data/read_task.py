@@ -37,9 +37,7 @@ def load_task(
     dedupe: Dedupe | None = None,
     on_progress: Progress | None = None,
 ) -> Task:
-    """Reads, checks and splits a labelled set of images.
-
-    Every image is decoded once, so that what comes later meets no bad one.
+    """Reads, checks and splits a labelled set of images; each is decoded once, so that nothing later meets a bad one.
 
     Args:
         data: a folder of class folders, or of images/ and masks/ (both with or without train/ val/ test/), a CSV or

@@ -59,21 +59,15 @@ class Duplicate:
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """One split.
+    """One split."""
 
-    Attributes:
-        ids: stable and unique: the path relative to the data root, or `train/17` for arrays.
-        labels: `(n,)` int64, an index into the task's class names; in multi-label tasks `(n, classes)` of 1, 0 and
-            -1 (unknown), in segmentation tasks of 1 where the class is in the mask and 0 where it isn't.
-        source: holds the images of the whole data set, not of this split alone; `masks` likewise.
-        index: `(n,)` int64, the position of each sample in `source` and in `masks`.
-        groups: what must not be torn apart (the patient) for each sample; None where unknown.
-    """
-
-    ids: tuple[str, ...]
+    ids: tuple[str, ...]  # stable and unique: the path relative to the data root, or `train/17` for arrays
+    # `(n,)` int64, an index into the task's class names; in multi-label tasks `(n, classes)` of 1, 0 and -1 (unknown),
+    # in segmentation tasks of 1 where the class is in the mask and 0 where it isn't
     labels: Labels
-    source: ImageSource
-    index: Labels
+    source: ImageSource  # holds the images of the whole data set, not of this split alone; `masks` likewise
+    index: Labels  # `(n,)` int64, the position of each sample in `source` and in `masks`
+    # what must not be torn apart (the patient) for each sample; None where unknown
     groups: tuple[str, ...] | None = None
     masks: MaskSource | None = None
 
@@ -83,26 +77,18 @@ class Samples:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A data set ready for training: checked, named and split.
+    """A data set ready for training: checked, named and split."""
 
-    Attributes:
-        name: what messages call it.
-        class_names: by label; class 1 of a binary task is the positive one.
-        fingerprint: SHA-256 (hex) over ids, labels and the bytes of every image and mask, whatever the split.
-        notes: what a person should know about how the data was read, a sentence each.
-        unused: what is in none of the three splits; None where all is used.
-        duplicates: pairs of images in different splits that show the same; None where nobody looked for them.
-    """
-
-    name: str
+    name: str  # what messages call it
     kind: Kind
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...]  # by label; class 1 of a binary task is the positive one
     train: Samples
     val: Samples
     test: Samples
-    fingerprint: str
-    notes: tuple[str, ...] = ()
-    unused: Samples | None = None
+    fingerprint: str  # SHA-256 (hex) over ids, labels and the bytes of every image and mask, whatever the split
+    notes: tuple[str, ...] = ()  # what a person should know about how the data was read, a sentence each
+    unused: Samples | None = None  # what is in none of the three splits; None where all is used
+    # pairs of images in different splits that show the same; None where nobody looked for them
     duplicates: tuple[Duplicate, ...] | None = None
 
     @property

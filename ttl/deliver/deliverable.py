@@ -28,23 +28,16 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Deliverable:
-    """A fine-tuned model with its data.
+    """A fine-tuned model with its data."""
 
-    Attributes:
-        model: as `truncate` made it and `fit` trained it, in eval mode.
-        trial: the name of the fine-tune; empty where the model comes without its run.
-        splits: split name -> decoded images.
-        predicted: `val` and `test` -> what the model gives for them in PyTorch, as `ttl.stats` scores it.
-        margin: the loss in the metric that doesn't matter.
-    """
-
-    model: nn.Module
+    model: nn.Module  # as `truncate` made it and `fit` trained it, in eval mode
     contract: Contract
-    trial: str
+    trial: str  # the name of the fine-tune; empty where the model comes without its run
     task: Task
-    splits: Mapping[str, Split]
+    splits: Mapping[str, Split]  # split name -> decoded images
+    # `val` and `test` -> what the model gives for them in PyTorch, as `ttl.stats` scores it
     predicted: Mapping[str, Rows]
-    margin: float
+    margin: float  # the loss in the metric that doesn't matter
     seed: int
 
     @property

@@ -40,63 +40,50 @@ class Decoding:
 class Provenance:
     """Where a model came from: the pretrained network, the truncation point it was cut at (`index` 1 = lowest), how and
     on what it was fine-tuned.
-
-    Attributes:
-        weights: where the network's weights came from, in words.
-        params: those of the head included.
-        macs: multiply-adds of one image up to the cut.
-        data_fingerprint: SHA-256.
-        versions: of the tools that made the file, by name.
-        licence: the terms that the weights stand under, as far as they are known.
     """
 
     network: str
-    weights: str
+    weights: str  # where the network's weights came from, in words
     cut: str
     index: Annotated[int, Field(ge=1)]
-    params: Count
-    macs: Count
-    data_fingerprint: str
+    params: Count  # those of the head included
+    macs: Count  # multiply-adds of one image up to the cut
+    data_fingerprint: str  # SHA-256
     ttl_version: str
     recipe: str = ""
     data_name: str = ""
-    versions: Mapping[str, str] = field(default_factory=dict)
-    licence: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)  # of the tools that made the file, by name
+    licence: str = ""  # the terms that the weights stand under, as far as they are known
 
 
 @dataclass(frozen=True)
 class Contract:
-    """The contract of a model, saved or exported.
-
-    Attributes:
-        class_names: in the order of the outputs; of a segmentation into two classes there is one output, the second's.
-        sides: height and width in pixels that images are resized to; in segmentation they keep their size, and larger
-            ones are predicted in windows of these sides.
-        channels: 1 when the images it was trained on are grey (the model takes them repeated to 3), else 3.
-        mean: what is subtracted from pixels scaled to 0..1, for each of the 3 input channels; `std` divides afterwards.
-        divisor: of the sides of a segmentation network's input: images are padded to multiples, the logits cropped.
-        free_sides: whether it takes any such sides; else they are `sides`.
-        embeds_preprocessing: whether it takes decoded images, uint8 `(n, height, width, channels)` of any size, and
-            gives probabilities; else normalised ones of its input size, and gives logits.
-        metrics: split -> metric -> estimate, of the fine-tuned model in PyTorch. What an exported file itself gives on
-            the test images is in the JSON beside it.
-        parity: what comparing an exported file with PyTorch found: `max_abs`, `tolerance`, `float64_max_abs`.
-    """
+    """The contract of a model, saved or exported."""
 
     kind: Kind
+    # in the order of the outputs; of a segmentation into two classes there is one output, the second's
     class_names: Annotated[tuple[str, ...], Field(min_length=1)]
+    # height and width in pixels that images are resized to; in segmentation they keep their size, and larger ones are
+    # predicted in windows of these sides
     sides: Annotated[tuple[Side, ...], Field(min_length=AXES, max_length=AXES)]
-    channels: Literal[1, 3]
+    channels: Literal[1, 3]  # 1 when the images it was trained on are grey (the model takes them repeated to 3), else 3
+    # what is subtracted from pixels scaled to 0..1, for each of the 3 input channels; `std` divides afterwards
     mean: Annotated[tuple[Finite, ...], Field(min_length=INPUT_CHANNELS, max_length=INPUT_CHANNELS)]
     std: Annotated[tuple[Spread, ...], Field(min_length=INPUT_CHANNELS, max_length=INPUT_CHANNELS)]
     decoding: Decoding
     provenance: Provenance
     modality: Literal["image"] = "image"
+    # of the sides of a segmentation network's input: images are padded to multiples, the logits cropped
     divisor: Annotated[int, Field(ge=1)] = 1
-    free_sides: bool = False
+    free_sides: bool = False  # whether it takes any such sides; else they are `sides`
     precision: TargetName = "fp32"
+    # whether it takes decoded images, uint8 `(n, height, width, channels)` of any size, and gives probabilities; else
+    # normalised ones of its input size, and gives logits
     embeds_preprocessing: bool = False
+    # split -> metric -> estimate, of the fine-tuned model in PyTorch. What an exported file itself gives on the test
+    # images is in the JSON beside it.
     metrics: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
+    # what comparing an exported file with PyTorch found: `max_abs`, `tolerance`, `float64_max_abs`
     parity: Mapping[str, float | None] = field(default_factory=dict)
 
     @property

@@ -26,24 +26,15 @@ MOST_ROUNDING = 0.1
 
 @dataclass(frozen=True)
 class Parity:
-    """How far the file is from the model, in units of the logits, over all batches and ways to run it.
+    """How far the file is from the model, in units of the logits, over all batches and ways to run it."""
 
-    Attributes:
-        max_abs: largest difference from PyTorch in float32.
-        tolerance: what was allowed of it; None where the metric alone decides (int8).
-        scale: the largest |logit| of the model on the same images.
-        float64_max_abs: largest difference of the file from PyTorch in float64.
-        rounding: that of PyTorch in the file's own precision (float32 for int8) from PyTorch in float64.
-        decided: images, in segmentation pixels, of the largest batch; of them `changed` by the file.
-    """
-
-    max_abs: float
-    tolerance: float | None
-    scale: float
+    max_abs: float  # largest difference from PyTorch in float32
+    tolerance: float | None  # what was allowed of it; None where the metric alone decides (int8)
+    scale: float  # the largest |logit| of the model on the same images
     batches: tuple[int, ...]
-    float64_max_abs: float
-    rounding: float
-    decided: int
+    float64_max_abs: float  # largest difference of the file from PyTorch in float64
+    rounding: float  # that of PyTorch in the file's own precision (float32 for int8) from PyTorch in float64
+    decided: int  # images, in segmentation pixels, of the largest batch; of them `changed` by the file
     changed: int
 
     def checks(self, how_run: str) -> tuple[Check, ...]:

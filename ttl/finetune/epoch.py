@@ -16,28 +16,19 @@ PREFIX, OF_HEADS = "val_", "_of_heads"
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch. In files it is a flat row: `val_auprc`, `val_auprc_of_heads` beside `epoch`, `lr`, ...
+    """One epoch. In files it is a flat row: `val_auprc`, `val_auprc_of_heads` beside `epoch`, `lr`, ..."""
 
-    Attributes:
-        epoch: its number, from 1, over all phases.
-        lr: the learning rate of its first step.
-        train_loss: mean over the samples, while the weights moved.
-        val_loss: of the validation images; of several heads the mean.
-        val: headline metric of the kind of task -> its value on the validation images; of several heads the mean.
-        of_heads: the primary metric -> its value for each head; nothing where there is one head.
-        images_per_second: of training alone; of a segmentation, crops.
-        seconds: validation included.
-    """
-
-    epoch: int
+    epoch: int  # its number, from 1, over all phases
     phase: str
-    lr: float
-    train_loss: Figure
-    val_loss: Figure
+    lr: float  # the learning rate of its first step
+    train_loss: Figure  # mean over the samples, while the weights moved
+    val_loss: Figure  # of the validation images; of several heads the mean
+    # headline metric of the kind of task -> its value on the validation images; of several heads the mean
     val: Mapping[str, Figure]
+    # the primary metric -> its value for each head; nothing where there is one head
     of_heads: Mapping[str, tuple[Figure, ...]] = field(default_factory=dict)
-    images_per_second: Figure = field(kw_only=True)
-    seconds: float = field(kw_only=True)
+    images_per_second: Figure = field(kw_only=True)  # of training alone; of a segmentation, crops
+    seconds: float = field(kw_only=True)  # validation included
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

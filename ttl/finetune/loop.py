@@ -40,60 +40,44 @@ COMPARED = 4  # validation images that a model is compared on before and after i
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What decides a fine-tune beside its recipe.
-
-    Attributes:
-        mean: of the input's channels, for pixels in 0..1; `std` likewise.
-        seed: of the order, the augmentation and dropout.
-        epochs: at most so many in all phases together, of which the last has at least half; None leaves it to
-            the recipe's stop rule.
-        batch_size: images a step, all processes together; the recipe's by default.
-        accumulate: parts that each batch is computed in, one after another, to need less memory. The step is the
-            whole batch's; only batch norms in training mode see a part at a time.
-        lr: of the last phase; the recipe's by default.
-        frozen: names of the parameters and buffers below the freeze point, for recipes that have one.
-        balance: of classes: `none`, `loss` (rare ones count more) or `sampler` (rare ones are drawn more often).
-        amp: mixed precision while training: `no`, `bf16` or `fp16`. Validation computes in float32 always.
-        loss: by name, where the kind has several; None is its default.
-        divisor: what the network needs the sides of its images to be multiples of.
-        keeps_start: the state before the first epoch counts as epoch 0, and is kept if no epoch is better: for a
-            network that was fine-tuned already.
-    """
+    """What decides a fine-tune beside its recipe."""
 
     kind: Kind
-    mean: Sequence[float]
+    mean: Sequence[float]  # of the input's channels, for pixels in 0..1; `std` likewise
     std: Sequence[float]
-    seed: int = 0
+    seed: int = 0  # of the order, the augmentation and dropout
+    # at most so many in all phases together, of which the last has at least half; None leaves it to the recipe's stop
+    # rule
     epochs: int | None = None
-    batch_size: int | None = None
+    batch_size: int | None = None  # images a step, all processes together; the recipe's by default
+    # parts that each batch is computed in, one after another, to need less memory. The step is the whole batch's; only
+    # batch norms in training mode see a part at a time.
     accumulate: int = 1
-    lr: float | None = None
+    lr: float | None = None  # of the last phase; the recipe's by default
+    # names of the parameters and buffers below the freeze point, for recipes that have one
     frozen: frozenset[str] = frozenset()
+    # of classes: `none`, `loss` (rare ones count more) or `sampler` (rare ones are drawn more often)
     balance: str = "none"
-    amp: str = "no"
+    amp: str = "no"  # mixed precision while training: `no`, `bf16` or `fp16`. Validation computes in float32 always.
     device: str = "cpu"
-    loss: str | None = None
-    divisor: int = 1
+    loss: str | None = None  # by name, where the kind has several; None is its default
+    divisor: int = 1  # what the network needs the sides of its images to be multiples of
+    # the state before the first epoch counts as epoch 0, and is kept if no epoch is better: for a network that was
+    # fine-tuned already
     keeps_start: bool = False
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How a fine-tune went; the model itself has the weights of the best epoch.
-
-    Attributes:
-        finished: False if it was paused.
-        trainable: phase -> number of trainable parameters.
-        peak_memory_bytes: the most that tensors took on a CUDA device; None elsewhere.
-    """
+    """How a fine-tune went; the model itself has the weights of the best epoch."""
 
     curve: tuple[Epoch, ...]
     best_epoch: int
     epochs: int
-    finished: bool
+    finished: bool  # False if it was paused
     seconds: float
-    trainable: dict[str, int]
-    peak_memory_bytes: int | None
+    trainable: dict[str, int]  # phase -> number of trainable parameters
+    peak_memory_bytes: int | None  # the most that tensors took on a CUDA device; None elsewhere
     notes: tuple[str, ...] = ()
 
 

@@ -125,10 +125,7 @@ def _named(where: str, given: Json, registry: Collection[str]) -> tuple[str, Tab
 
 
 def _made(kind: type[D], where: str, table: Table, names: Mapping[str, str] | None = None, **ready: object) -> D:
-    """A dataclass of fields that are `ready`, and of a table whose values fit the other fields.
-
-    `names`: what the table calls a field -> the field; without it the table holds fields and nothing else.
-    """
+    """A dataclass of fields that are `ready`, and of a table; `names`: what it calls a field -> the field."""
     rows = fields(kind)
     if names is None:
         names = {row.name: row.name for row in rows if row.name not in ready}

@@ -31,20 +31,14 @@ PARTS: dict[Part, str] = {
 
 @dataclass(frozen=True)
 class Phase(Defined):
-    """A stretch of training with one set of trainable parameters, from the best state of the one before.
+    """A stretch of training with one set of trainable parameters, from the best state of the one before."""
 
-    Attributes:
-        train: keys of `PARTS`.
-        bn: `eval`: batch norms use their running statistics and leave them as they are.
-        stop: when the phase ends; the run's cap may end it before.
-        bn_momentum: the weight of a batch in the running statistics (torch's sense); None is the network's own.
-    """
-
-    train: tuple[Part, ...]
-    bn: Literal["train", "eval"]
+    train: tuple[Part, ...]  # keys of `PARTS`
+    bn: Literal["train", "eval"]  # `eval`: batch norms use their running statistics and leave them as they are
     optimizer: Optimizer
     schedule: Schedule = field(default_factory=Plateau)
-    stop: Stop = field(default_factory=Stop)
+    stop: Stop = field(default_factory=Stop)  # when the phase ends; the run's cap may end it before
+    # the weight of a batch in the running statistics (torch's sense); None is the network's own
     bn_momentum: Share | None = None
 
     @property
@@ -69,31 +63,22 @@ class Phase(Defined):
 
 @dataclass(frozen=True)
 class Recipe(Defined):
-    """A published fine-tuning strategy.
-
-    Attributes:
-        source: where it was published.
-        batch_size: images a step.
-        augment: a preset's name, or the fields of `ttl.data.Augment`.
-        monitor: the validation figure that decides the schedule and which epoch is kept; where the kind of task has
-            no such figure, the one that it has first: Dice of segmentations.
-        dropout: before the linear layer of the head, where the run doesn't say.
-        random_start: whether the network starts from random weights.
-        adapter: what the network wears while it trains, by its name in `ttl.finetune.adapters`; None is nothing.
-        adapter_options: fields of that adapter.
-    """
+    """A published fine-tuning strategy."""
 
     name: str
     summary: str
-    source: str
+    source: str  # where it was published
     phases: tuple[Phase, ...]
-    batch_size: Count = 64
-    augment: str | Mapping[str, Option] = "ttl"
+    batch_size: Count = 64  # images a step
+    augment: str | Mapping[str, Option] = "ttl"  # a preset's name, or the fields of `ttl.data.Augment`
+    # the validation figure that decides the schedule and which epoch is kept; where the kind of task has no such
+    # figure, the one that it has first: Dice of segmentations
     monitor: Monitor = "auprc"
-    dropout: Share = 0.0
-    random_start: bool = False
+    dropout: Share = 0.0  # before the linear layer of the head, where the run doesn't say
+    random_start: bool = False  # whether the network starts from random weights
+    # what the network wears while it trains, by its name in `ttl.finetune.adapters`; None is nothing
     adapter: str | None = None
-    adapter_options: Mapping[str, Option] = field(default_factory=dict)
+    adapter_options: Mapping[str, Option] = field(default_factory=dict)  # fields of that adapter
 
     @property
     def needs_freeze_point(self) -> bool:

@@ -56,20 +56,14 @@ class Schedule(Registered):
 
 @dataclass(frozen=True)
 class Plateau(Schedule):
-    """The learning rate falls when the validation figure stagnates.
-
-    Attributes:
-        patience: epochs without a better figure that it bears, before the next one multiplies it by `factor`.
-        min_delta: a better figure must be better by more than this.
-        floor: it never falls below this.
-    """
+    """The learning rate falls when the validation figure stagnates."""
 
     name: ClassVar[str] = "plateau"
 
-    patience: Epochs = 5
+    patience: Epochs = 5  # epochs without a better figure that it bears, before the next one multiplies it by `factor`
     factor: Share = 0.5
-    min_delta: NotNegative = 0.0
-    floor: NotNegative = 0.0
+    min_delta: NotNegative = 0.0  # a better figure must be better by more than this
+    floor: NotNegative = 0.0  # it never falls below this
 
     def make(self, optimizer: optim.Optimizer, batch: float) -> Scheduler:
         """See `Schedule`."""
@@ -102,17 +96,14 @@ class _OnPlateau:
 
 @dataclass(frozen=True)
 class Steps(Schedule):
-    """The learning rate is multiplied by `factor` after the epochs `at`, and may rise from near 0 in the first ones.
-
-    Attributes:
-        warmup_epochs: over these it rises in equal parts, a part each step, to what it would be without a warm-up
-            (Goyal et al. 2017, section 2.2, from 0).
-    """
+    """The learning rate is multiplied by `factor` after the epochs `at`, and may rise from near 0 in the first ones."""
 
     name: ClassVar[str] = "steps"
 
     at: tuple[Count, ...]
     factor: Share = 0.1
+    # over these it rises in equal parts, a part each step, to what it would be without a warm-up (Goyal et al. 2017,
+    # section 2.2, from 0).
     warmup_epochs: Epochs = 0
 
     def make(self, optimizer: optim.Optimizer, batch: float) -> Scheduler:
@@ -164,17 +155,11 @@ SCHEDULES: dict[str, type[Schedule]] = {kind.name: kind for kind in (Plateau, St
 
 @dataclass(frozen=True)
 class Stop(Defined):
-    """When a phase ends: as soon as one of these is so.
+    """When a phase ends: as soon as one of these is so."""
 
-    Attributes:
-        epochs: so many were made; None has no limit.
-        after: so many in a row brought nothing better; None bears any number.
-        below_lr: the learning rate has come down below this.
-    """
-
-    epochs: Count | None = None
-    after: Count | None = None
-    below_lr: NotNegative = 1e-7
+    epochs: Count | None = None  # so many were made; None has no limit
+    after: Count | None = None  # so many in a row brought nothing better; None bears any number
+    below_lr: NotNegative = 1e-7  # the learning rate has come down below this
 
     def is_due(self, *, epochs: int, since_best: int, lr: float) -> bool:
         """Whether a phase ends that has made so many epochs, `since_best` of them since its best one."""

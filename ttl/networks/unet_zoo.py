@@ -112,10 +112,7 @@ def _fresh(unet: nn.Module) -> tuple[str, ...]:
 
 
 def _renamed(content: Any, names: Mapping[str, str]) -> Any:
-    """A checkpoint's content with the encoder's names, given by what they are with `_` for every dot.
-
-    timm names the parts of an encoder `stages_0` where the classifier has `stages.0`.
-    """
+    """A checkpoint's content with the encoder's names: timm's `stages_0` is the classifier's `stages.0`."""
     if not isinstance(content, Mapping):
         return content
     return {names.get(str(key).replace(".", "_"), key): _renamed(value, names) for key, value in content.items()}

@@ -34,28 +34,21 @@ class Option:
     """The mark on a field: `epochs: Annotated[int, Option("At most so many", "fine-tuning")]`.
 
     Whether it is a switch, a flag that may be repeated, or one that takes two values follows from the field's type.
-
-    Attributes:
-        help: what it decides; without its choices, its default and the full stop, which are added.
-        unset: what holds where there is no value, in words.
-        choices: of the values of a `Literal`, what those mean whose names aren't clear.
-        flag: its name on the command line without the dashes, where that isn't the field's.
-        is_argument: it stands on the command line without a flag.
-        is_place: it names a file or folder, and is compared as one: `xray/` and `./xray` are one folder.
-        version: of its default and its meaning; raise it whenever one of the two changes, so that no fine-tune made
-            under the old ones passes for one under the new.
     """
 
-    help: str
+    help: str  # what it decides; without its choices, its default and the full stop, which are added
     group: Group
     affects: Affects = "run"
-    unset: str = ""
+    unset: str = ""  # what holds where there is no value, in words
+    # of the values of a `Literal`, what those mean whose names aren't clear
     choices: Mapping[str, str] = field(default_factory=dict)
     metavar: str | None = None
-    flag: str | None = None
-    is_argument: bool = False
+    flag: str | None = None  # its name on the command line without the dashes, where that isn't the field's
+    is_argument: bool = False  # it stands on the command line without a flag
     only_in_toml: bool = False
-    is_place: bool = False
+    is_place: bool = False  # it names a file or folder, and is compared as one: `xray/` and `./xray` are one folder
+    # of its default and its meaning; raise it whenever one of the two changes, so that no fine-tune made under the old
+    # ones passes for one under the new
     version: int = 1
 
 

@@ -45,10 +45,7 @@ def check_engine(config: RunConfig) -> None:
 
 @contextmanager
 def engine_of(context: RunContext, watch: Watch) -> Iterator[Engine]:
-    """The engine that a run asks for; its processes, if it has any, end with the context.
-
-    The run folder is held, and has its run.json.
-    """
+    """The engine that a run asks for; its processes end with the context. The run folder is held, has its run.json."""
     config = context.setting.config
     setup = partial(worker, config, context.study.folder.absolute(), Path.cwd())
 

@@ -165,13 +165,7 @@ def _chosen_trial(run_folder: Path) -> Path:
 def _checked_predictions(
     model: nn.Module, contract: Contract, splits: Mapping[str, Split], record: TrialRecord, folder: Path
 ) -> dict[str, Rows]:
-    """A trial's predictions of val and test, once its weights gave them again; `folder` is for the message.
-
-    It takes one pass over the images of both splits, on the kind of device that the trial ran on where there is one.
-
-    Raises:
-        RunFolderError: they differ by more than rounding.
-    """
+    """A trial's predictions of val and test; a RunFolderError where its weights don't give them again."""
     on_gpu = record.peak_memory_bytes is not None  # it is measured there alone
     device = "cuda" if on_gpu and torch.cuda.is_available() else "cpu"
     allowed = (ROUNDING_ON_GPU, SHARE_OF_PIXELS_ON_GPU) if on_gpu else (ROUNDING, SHARE_OF_PIXELS)

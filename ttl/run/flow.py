@@ -40,9 +40,7 @@ class Finished:
 
 
 def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) -> Finished:
-    """Search, fine-tune, test, report, and unless `deliver` is false export and time the result.
-
-    `config.out` defaults to `ttl-run`.
+    """Search, fine-tune, test, report, and unless `deliver` is false export and time; into `ttl-run` by default.
 
     Raises:
         TTLError: with all that was computed until then kept in the run folder.

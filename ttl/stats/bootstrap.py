@@ -33,11 +33,9 @@ def intervals(
 
     Args:
         kind: one of `KINDS`.
-        labels: as `metrics` takes them; several a sample (`multilabel`, `segmentation`) make no strata.
-        predicted: as `metrics` takes them.
+        labels, predicted: as `metrics` takes them; several labels a sample (`multilabel`, `segmentation`) make no strata.
         names: of `all_metrics(kind)`; None takes `headline(kind)`.
         groups: the group (patient) of each sample, redrawn whole; None makes each its own.
-        resamples: how many.
         seed: of the resampling; the same labels and seed give the same resamples.
         confidence: of the interval, in (0, 1).
 
@@ -84,16 +82,11 @@ def paired_difference(
 
 @dataclass(frozen=True)
 class NonInferiority:
-    """Whether `a` is shown to be worse than `b` by less than a margin.
-
-    Attributes:
-        difference: the metric of `a` minus that of `b`, with its interval.
-        margin: the largest loss that doesn't matter.
-    """
+    """Whether `a` is shown to be worse than `b` by less than a margin."""
 
     metric: str
-    difference: Estimate
-    margin: float
+    difference: Estimate  # the metric of `a` minus that of `b`, with its interval
+    margin: float  # the largest loss that doesn't matter
 
     @property
     def shown(self) -> bool:

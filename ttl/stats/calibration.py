@@ -18,32 +18,22 @@ HISTOGRAM_BINS = 10
 
 @dataclass(frozen=True)
 class Bin:
-    """`n` samples of like confidence: from `low` to `high`, `confidence` on average.
-
-    Attributes:
-        accuracy: the share that is right, with its 95% Wilson interval.
-    """
+    """`n` samples of like confidence: from `low` to `high`, `confidence` on average."""
 
     n: int
     low: float
     high: float
     confidence: float
-    accuracy: Estimate
+    accuracy: Estimate  # the share that is right, with its 95% Wilson interval
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Confidence against correctness of one network.
+    """Confidence against correctness of one network."""
 
-    Attributes:
-        bins: from the least to the most confident.
-        edges: `(HISTOGRAM_BINS + 1,)`, from the lowest confidence there can be to 1.
-        counts: `(HISTOGRAM_BINS,)` samples between the edges.
-    """
-
-    bins: tuple[Bin, ...]
-    edges: Array
-    counts: npt.NDArray[np.int64]
+    bins: tuple[Bin, ...]  # from the least to the most confident
+    edges: Array  # `(HISTOGRAM_BINS + 1,)`, from the lowest confidence there can be to 1
+    counts: npt.NDArray[np.int64]  # `(HISTOGRAM_BINS,)` samples between the edges
 
 
 def calibration(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Calibration:

@@ -20,39 +20,27 @@ MOST_CLASSES = 6
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """A curve of `(points,)` fractions, rising or level in `x`.
-
-    Attributes:
-        thresholds: from this probability on an image counts as positive; inf where none does.
-    """
+    """A curve of `(points,)` fractions, rising or level in `x`."""
 
     x: Array
     y: Array
-    thresholds: Array
+    thresholds: Array  # from this probability on an image counts as positive; inf where none does
 
 
 @dataclass(frozen=True, eq=False)
 class ClassCurves:
-    """One class, by its index, against the rest: with bootstrap intervals (95%) of the areas and Wilson's of shares.
-
-    Attributes:
-        positives: samples that are of it; negatives are those of which it is known that they aren't.
-        roc: false positive rate and sensitivity.
-        precision_recall: recall and precision.
-        sensitivity: where probabilities from `THRESHOLD` on count as positive, as the two after it.
-        precision: nan where nothing is called positive.
-    """
+    """One class, by its index, against the rest: with bootstrap intervals (95%) of the areas and Wilson's of shares."""
 
     label: int
-    positives: int
+    positives: int  # samples that are of it; negatives are those of which it is known that they aren't
     negatives: int
     auroc: Estimate
     auprc: Estimate
-    roc: Line
-    precision_recall: Line
-    sensitivity: Estimate
+    roc: Line  # false positive rate and sensitivity
+    precision_recall: Line  # recall and precision
+    sensitivity: Estimate  # where probabilities from `THRESHOLD` on count as positive, as the two after it
     specificity: Estimate
-    precision: Estimate
+    precision: Estimate  # nan where nothing is called positive
 
 
 def curves(
@@ -72,8 +60,7 @@ def curves(
         kind: `binary`, `multiclass` or `multilabel`.
         labels: as `metrics` takes them.
         probabilities: `(n, classes)`.
-        groups: as `intervals` takes them.
-        seed: of the resampling.
+        groups: as `intervals` takes them, as is `seed`.
 
     Raises:
         UsageError: shapes that don't fit.

@@ -18,17 +18,11 @@ UNDEFINED = Estimate(math.nan, math.nan, math.nan)
 
 @dataclass(frozen=True)
 class PairedAUROC:
-    """The AUROC of `a` less that of `b` on the same samples.
+    """The AUROC of `a` less that of `b` on the same samples."""
 
-    Attributes:
-        difference: with its normal 95 % interval.
-        z: the difference over its standard error; nan where that is 0 or can't be estimated.
-        p: two-sided; 1 where the two rank alike, nan where the standard error can't be estimated.
-    """
-
-    difference: Estimate
-    z: float
-    p: float
+    difference: Estimate  # with its normal 95 % interval
+    z: float  # the difference over its standard error; nan where that is 0 or can't be estimated
+    p: float  # two-sided; 1 where the two rank alike, nan where the standard error can't be estimated
 
 
 def delong(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Estimate:

@@ -104,8 +104,7 @@ def hausdorff95(truth: Mask, predicted: Mask, spacing: tuple[float, float] | Non
     counts as the worst case rather than disappearing from the mean.
 
     Args:
-        truth: `(h, w)`.
-        predicted: `(h, w)`.
+        truth: `(h, w)`, as is `predicted`.
         spacing: mm from row to row and from column to column; None measures in pixels.
 
     Raises:

@@ -35,8 +35,6 @@ def ratio_interval(
     Args:
         a: for each process `(rounds,)` positive times.
         b: as many; `a[p][i]` and `b[p][i]` are of one round of one process.
-        resamples: how many.
-        seed: of the resampling.
         confidence: of the interval, in (0, 1).
 
     Raises:

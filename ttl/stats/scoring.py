@@ -35,17 +35,11 @@ Marks = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Ranking:
-    """One class against the rest, from the highest score to the lowest.
+    """One class against the rest, from the highest score to the lowest."""
 
-    Attributes:
-        order: `(known,)` positions of the samples whose label is known, by falling score.
-        positive: `(known,)` 1 for the class and 0 for the rest, in that order.
-        ends: `(groups,)` the last position of every run of equal scores.
-    """
-
-    order: npt.NDArray[np.intp]
-    positive: Array
-    ends: npt.NDArray[np.intp]
+    order: npt.NDArray[np.intp]  # `(known,)` positions of the samples whose label is known, by falling score
+    positive: Array  # `(known,)` 1 for the class and 0 for the rest, in that order
+    ends: npt.NDArray[np.intp]  # `(groups,)` the last position of every run of equal scores
 
     @classmethod
     def of(cls, positive: Marks, scores: Array, known: Marks) -> Ranking:

@@ -1,7 +1,4 @@
-"""How alike two sets of features are: CCA and SVCCA. Knows arrays, no networks.
-
-Correlations lie in [0, 1]. Computed in float64, on the device of the features.
-"""
+"""How alike two sets of features are: CCA and SVCCA, correlations in [0, 1], in float64 on the features' device."""
 
 from __future__ import annotations
 
@@ -21,17 +18,11 @@ RELATIVE_RANK = 1e-10
 
 @dataclass(frozen=True)
 class Correlations:
-    """Canonical correlations of pairs of feature sets, one pair a batch entry.
+    """Canonical correlations of pairs of feature sets, one pair a batch entry."""
 
-    Attributes:
-        coefficients: `(..., k)` float64, descending; 0 beyond the rank.
-        rank: `(...)` int64: how many directions both sets have.
-        dropped: `(2, ...)` int64: constant channels left out, of the first and the second set.
-    """
-
-    coefficients: Tensor
-    rank: Tensor
-    dropped: Tensor
+    coefficients: Tensor  # `(..., k)` float64, descending; 0 beyond the rank
+    rank: Tensor  # `(...)` int64: how many directions both sets have
+    dropped: Tensor  # `(2, ...)` int64: constant channels left out, of the first and the second set
 
     @property
     def mean(self) -> Tensor:
@@ -68,10 +59,7 @@ def svcca(x: Tensor, y: Tensor, *, keep: float = 0.99) -> Correlations:
 
 
 def _whitening(centred: Tensor, keep: float) -> tuple[Tensor, Tensor, Tensor]:
-    """`(..., d, d)` that makes the kept directions uncorrelated and of unit variance, the others 0; rank; dead.
-
-    By the eigen-decomposition of the d x d covariance: n enters only in one product of matrices.
-    """
+    """`(..., d, d)` that whitens the kept directions (by a d x d eigen-decomposition) and drops others; rank; dead."""
     n = centred.shape[-2]
     covariance = centred.mT @ centred / (n - 1)
     deviations = covariance.diagonal(dim1=-2, dim2=-1).clamp(min=0).sqrt()
@@ -94,11 +82,9 @@ def draws(
     channels `channels`, the same in both networks; and again for each draw.
 
     Args:
-        before: `(n, c, h, w)`.
-        after: `(n, c, h, w)`, of the same images.
+        before: `(n, c, h, w)`; so is `after`, of the same images.
         patches: positions a draw.
         channels: of a draw; all where the map has fewer.
-        n_draws: how often.
         generator: on the CPU.
 
     Returns:

@@ -81,10 +81,7 @@ class Augment:
 
 
 def _grid(theta: Tensor, height: int, width: int) -> Tensor:
-    """`(b, height, width, 2)`: where in the input each output pixel comes from.
-
-    `F.affine_grid` with sums in place of its product of matrices, which takes longer than the interpolation.
-    """
+    """`F.affine_grid`, `(b, height, width, 2)`, with sums for its product of matrices, slower than interpolating."""
     x, y = (torch.linspace(-1, 1, n, device=theta.device) * ((n - 1) / n) for n in (width, height))
     along_x = theta[:, None, :, 0] * x[:, None]  # (b, width, 2)
     along_y = theta[:, None, :, 1] * y[:, None] + theta[:, None, :, 2]  # (b, height, 2)

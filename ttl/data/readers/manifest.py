@@ -90,10 +90,7 @@ def _guesses(table: Table) -> tuple[Table, list[str]]:
 
 
 def _places(table: Table, what: str) -> list[tuple[str, Path]]:
-    """The id of each image or mask, and its path.
-
-    The id is relative to the manifest's folder, unless an absolute path leads elsewhere.
-    """
+    """Path and id of each image or mask: the id is relative to the manifest's folder, if the path is in it."""
     folder = Path(os.path.abspath(table.path.parent))
     places = []
     for cell in table.of(what) or ():

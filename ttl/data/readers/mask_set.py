@@ -183,10 +183,7 @@ def _content(folder: Path, barred: Iterable[Path]) -> Content:
 def _match(
     root: Path, part: MaskFolders, images: Content, masks: Content, bad: dict[str, str]
 ) -> Iterator[MaskedImage]:
-    """Each image with the mask of its name, extensions left out; what is wrong with the others goes into `bad`.
-
-    A mask may also be called `NAME_mask`, `NAME_seg` or `NAME-mask`, where no other has the plain name.
-    """
+    """Each image with the mask of its name, or of its name and a suffix; what is wrong with others goes into `bad`."""
     named = _by_stem(part.images, images.images)
     masks_of: dict[str, list[Path]] = {stem: [] for stem in named}
     for stem, paths in _by_stem(part.masks, masks.images).items():

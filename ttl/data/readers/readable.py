@@ -68,10 +68,7 @@ def left_aside(root: Path, beside: Iterable[Path], contents: Sequence[Content], 
 
 
 def patients(facts: Sequence[Facts]) -> tuple[tuple[str, ...] | None, list[str]]:
-    """Who each image is of, where all headers say so, and a note on it.
-
-    One name for all is what anonymising leaves, and says nothing.
-    """
+    """Who each image is of, where all headers say so, and a note; one name for all, as anonymising leaves, is none."""
     named = tuple(fact.patient for fact in facts)
     if not all(named) or len(set(named)) < 2:
         return None, []

@@ -26,18 +26,13 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Quantized:
-    """An accepted graph of int8 layers, and how it came about.
+    """An accepted graph of int8 layers, and how it came about."""
 
-    Attributes:
-        graph: QDQ: float32 in and out, with the names, free dimensions and metadata of the float graph.
-        kept_in_float: names of the weighted nodes that stayed float, the most sensitive first; there are `of_nodes`.
-        calibration_images: how many images the ranges are of.
-    """
-
-    graph: onnx.ModelProto
+    graph: onnx.ModelProto  # QDQ: float32 in and out, with the names, free dimensions and metadata of the float graph
+    # names of the weighted nodes that stayed float, the most sensitive first; there are `of_nodes`
     kept_in_float: tuple[str, ...]
     of_nodes: int
-    calibration_images: int
+    calibration_images: int  # how many images the ranges are of
 
 
 def quantize(

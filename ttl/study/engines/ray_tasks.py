@@ -159,11 +159,7 @@ def fine_tune(setup: Setup, trial: Trial, events: Any) -> TrialRecord | Exceptio
 
 
 def _ray() -> Any:
-    """The library, imported only where it is used.
-
-    Raises:
-        UsageError: it isn't installed.
-    """
+    """The library, imported only where it is used; a UsageError where it isn't installed."""
     try:
         return import_module("ray")
     except ImportError as error:
