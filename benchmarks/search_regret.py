@@ -42,7 +42,7 @@ from ttl.run.prepare import prepare
 from ttl.run.produced import compared_features, probe
 from ttl.run.report_writer import MACS_PER_TRAINING_STEP
 from ttl.run.trial_run import finished_trial, run_trial
-from ttl.search.candidates import Cut, Joint
+from ttl.search.candidates import Joint
 from ttl.search.evidence.curve import Curve, one_standard_error
 from ttl.search.evidence.features_compared import common_size
 from ttl.search.evidence.heads import heads_curve
@@ -50,6 +50,7 @@ from ttl.search.evidence.samples import feature_samples
 from ttl.search.select import choose_best, choose_smallest
 from ttl.search.strategies import halving, strategy
 from ttl.search.strategy import Batch, Chooser, Scores, Strategy, drive
+from ttl.study.candidate import Candidate
 from ttl.study.folder import Study
 from ttl.study.record import TrialRecord
 from ttl.study.trial import Trial
@@ -125,7 +126,7 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def truth_of(context: RunContext, seed: int) -> Mapping[Cut, TrialRecord]:
+def truth_of(context: RunContext, seed: int) -> Mapping[Candidate, TrialRecord]:
     """Candidate -> the record of its fine-tune with that seed."""
     return {candidate: done(context, Trial(candidate, seed)) for candidate in context.setting.candidates}
 
@@ -145,7 +146,7 @@ class Follower:
     """Gives one search what it asks for, of one seed's trials, and counts what that costs."""
 
     context: RunContext
-    truth: Mapping[Cut, TrialRecord]
+    truth: Mapping[Candidate, TrialRecord]
     seed: int
     trained: dict[str, float] = field(default_factory=dict)
     """Candidate's name -> MACs per training image of what was asked for there; other keys for other looks."""
@@ -153,7 +154,7 @@ class Follower:
     """Candidate's name -> test score of its own fine-tune."""
 
     @property
-    def candidates(self) -> tuple[Cut, ...]:
+    def candidates(self) -> tuple[Candidate, ...]:
         """Lowest first."""
         return self.context.setting.candidates
 
@@ -172,7 +173,7 @@ class Follower:
         """The scores of a batch."""
         return {candidate: self._one(candidate, batch) for candidate in batch.candidates}
 
-    def _one(self, candidate: Cut, batch: Batch) -> float:
+    def _one(self, candidate: Candidate, batch: Batch) -> float:
         record = self.truth[candidate]
         if batch.start is not None:
             record = done(self.context, Trial(candidate, self.seed, start=batch.start))
@@ -189,7 +190,7 @@ class Follower:
     def joint(self) -> Curve:
         """What the joint network's heads say."""
         setting = self.context.setting
-        joint = Joint(setting.network.name, tuple(candidate.point for candidate in self.candidates))
+        joint = Joint(setting.network.name, tuple(candidate.top for candidate in self.candidates))
         record = done(self.context, Trial(joint, self.seed))
         self.trained["joint network"] = training_macs(record, record.epochs)
         return heads_curve(
@@ -204,11 +205,11 @@ class Follower:
     def overlap(self) -> Curve:
         """SVCCA at every candidate: two forward passes of some of the training images."""
         images = len(self.context.setting.task.train)
-        share = common_size([candidate.point for candidate in self.candidates], images).images / images
+        share = common_size([candidate.top for candidate in self.candidates], images).images / images
         self.trained["svcca"] = 2.0 * share * forward_macs(self.candidates[-1])
         return compared_features(self.context, (self.truth[self.candidates[-1]],)).curve()
 
-    def not_inferior(self, candidate: Cut, best: Cut) -> str | None:
+    def not_inferior(self, candidate: Candidate, best: Candidate) -> str | None:
         """The evidence that `--select smallest` asks for."""
         test = self.context.setting.compared(self.truth[candidate], self.truth[best], "val")
         return "shown" if test.shown else None
@@ -250,7 +251,7 @@ def also_tried(context: RunContext, curve: Curve) -> dict[str, Callable[[Followe
     }
     if setting.kind.per_pixel:
         return tried  # the scores are of images with one class each
-    points = [candidate.point for candidate in setting.candidates]
+    points = [candidate.top for candidate in setting.candidates]
     samples = feature_samples(setting.network.model, points, context.training_images())
     features = {point.name: samples.at(point.name) for point in points}
     labels = np.asarray(setting.task.train.labels)
@@ -261,14 +262,16 @@ def also_tried(context: RunContext, curve: Curve) -> dict[str, Callable[[Followe
     return {name: partial(by_score, setting.candidates, scores) for name, scores in found.items()} | tried
 
 
-def by_score(candidates: Sequence[Cut], scores: Mapping[str, float], follower: Follower, choose: Chooser) -> Strategy:
+def by_score(
+    candidates: Sequence[Candidate], scores: Mapping[str, float], follower: Follower, choose: Chooser
+) -> Strategy:
     """Fine-tune where the score is highest, and nowhere else."""
     follower.trained["score"] = float(candidates[-1].costs.macs)
     picked = max(candidates, key=lambda candidate: scores[candidate.name])
     return choose([picked], (yield Batch("picked", (picked,))))
 
 
-def screened(candidates: Sequence[Cut], curve: Curve, follower: Follower, choose: Chooser) -> Strategy:
+def screened(candidates: Sequence[Candidate], curve: Curve, follower: Follower, choose: Chooser) -> Strategy:
     """Short fine-tunes at what the probe speaks for, at the top, and half-way; the best of them goes on."""
     follower.trained["probe"] = float(candidates[-1].costs.macs)
     low, high = candidates.index(one_standard_error(candidates, curve)), len(candidates) - 1
@@ -279,9 +282,9 @@ def screened(candidates: Sequence[Cut], curve: Curve, follower: Follower, choose
     return choose([picked], (yield Batch("picked", (picked,))))
 
 
-def forward_macs(candidate: Cut) -> float:
+def forward_macs(candidate: Candidate) -> float:
     """MACs of one image up to a point: what a look at the features takes, which no decoder has a part in."""
-    point = candidate.point
+    point = candidate.top
     return float(point.encoder_macs if isinstance(point, UNetPoint) else point.macs)
 
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import safetensors
 import safetensors.torch
-from torch import fx, nn
+from torch import nn
 
+from ttl.cut.head import HeadSpec
 from ttl.cut.points import TruncationPoint
 from ttl.cut.points.point import point_from_json
-from ttl.cut.truncation import truncate
 from ttl.errors import PointError, RunFolderError
 from ttl.export.contract import Contract, contract_from_json, contract_to_json
 from ttl.files import sha256, write_bytes
 from ttl.networks import load_backbone
-from ttl.typed import from_json, read_sealed, to_json, write_sealed
+from ttl.search.candidates import rebuilt
+from ttl.typed import OptionalKey, from_json, read_sealed, to_json, write_sealed
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "bundle.json"
 NO_MODEL = f"{{folder}} holds no model that can be read ({{why}}): name a folder with {WEIGHTS} and {DESCRIPTION}"
@@ -30,6 +32,8 @@ class Bundle:
     point: TruncationPoint
     pool: str
     dropout: float
+    candidate: OptionalKey[Mapping[str, object]] = None
+    """As `ttl.search.candidates.described` has it."""
     sha256: str = ""
     """Of the file of the weights; empty where version 0.1 wrote it."""
 
@@ -77,7 +81,7 @@ def read_bundle(folder: Path) -> Bundle:
     return replace(whole, point=point)
 
 
-def load_bundle(folder: Path, *, backbone: nn.Module | None = None) -> tuple[fx.GraphModule, Bundle]:
+def load_bundle(folder: Path, *, backbone: nn.Module | None = None) -> tuple[nn.Module, Bundle]:
     """The model that `save_bundle` wrote, in eval mode, its weights and buffers exact.
 
     The `backbone` is the network it was cut from, with any weights; by default it is made by its name.
@@ -97,9 +101,10 @@ def load_bundle(folder: Path, *, backbone: nn.Module | None = None) -> tuple[fx.
     if backbone is None:
         backbone = load_backbone(name, weights="none", image_size=contract.sides).model
     try:
-        model = truncate(backbone, point, num_classes=contract.outputs, pool=bundle.pool, dropout=bundle.dropout)
+        candidate = rebuilt(name, point, bundle.candidate)
+        model = candidate.build_on(backbone, HeadSpec(contract.outputs, bundle.pool, bundle.dropout))
         model.load_state_dict(state)
-    except (PointError, RuntimeError) as error:
+    except (PointError, RuntimeError, KeyError, TypeError) as error:
         raise RunFolderError(
             f"{weights} doesn't fit {name} cut at {point.name}: "
             "the file was changed, or another version of timm or torchvision built the network differently"

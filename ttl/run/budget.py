@@ -24,7 +24,7 @@ from ttl.report.schema.searched import LatencyLimit, TimedPoint
 from ttl.run.events import Note, Watch
 from ttl.run.provenance import known_run, machine, versions
 from ttl.run.setting import RunSetting
-from ttl.search.candidates import Cut
+from ttl.study.candidate import Candidate
 from ttl.study.folder import Study
 from ttl.study.run_record import Machine
 from ttl.study.trial import trial_id
@@ -154,7 +154,7 @@ def highest_within(
     return in_order, names[within - 1] if within else None
 
 
-def median_ms(setting: RunSetting, candidate: Cut, *, threads: int) -> float:
+def median_ms(setting: RunSetting, candidate: Candidate, *, threads: int) -> float:
     """Milliseconds of one image through a candidate, head included, as an ONNX file on the CPU.
 
     Timed in this process and by itself: whether a point is within a budget is no question of a few percent.
@@ -162,7 +162,7 @@ def median_ms(setting: RunSetting, candidate: Cut, *, threads: int) -> float:
     Raises:
         UsageError: it can't be exported.
     """
-    model, point = candidate.build(setting.network, setting.head, setting.config.seed), candidate.point
+    model, point = candidate.build(setting.network, setting.head, setting.config.seed), candidate.top
     # Images of the task would have to be decoded first, and take the same time.
     image = torch.randn(1, point.image_channels, *point.sides, generator=torch.Generator().manual_seed(0))
     with TemporaryDirectory() as folder:

@@ -10,9 +10,9 @@ from statistics import fmean
 import numpy as np
 
 from ttl.report.schema.searched import MeanAndDeviation, SeedSpread
-from ttl.search.candidates import Cut
 from ttl.search.evidence.curve import Curve, Look
 from ttl.search.evidence.overlap import Similarities
+from ttl.study.candidate import Candidate
 from ttl.study.record import TrialRecord
 from ttl.words.estimate import Estimate
 
@@ -69,10 +69,10 @@ class PartialRuns:
 class Findings:
     """Of one run: its fine-tunes and its evidence."""
 
-    tried: dict[Cut, SeedRuns] = field(default_factory=dict)
-    paused: dict[Cut, PartialRuns] = field(default_factory=dict)
+    tried: dict[Candidate, SeedRuns] = field(default_factory=dict)
+    paused: dict[Candidate, PartialRuns] = field(default_factory=dict)
     """Those that were stopped early, or are to go on."""
-    failed: dict[Cut, str] = field(default_factory=dict)
+    failed: dict[Candidate, str] = field(default_factory=dict)
     """With the cause."""
     joints: tuple[TrialRecord, ...] = ()
     curves: dict[str, Curve] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class Findings:
     """Behind the curve of SVCCA."""
 
     @property
-    def stopped(self) -> dict[Cut, PartialRuns]:
+    def stopped(self) -> dict[Candidate, PartialRuns]:
         """Those that didn't go on, lowest first: side by side they end in any order."""
         left = {one: runs for one, runs in self.paused.items() if one not in self.tried and one not in self.failed}
         return dict(sorted(left.items(), key=lambda item: item[0].top.index))
@@ -95,7 +95,7 @@ class Findings:
         """What a kind of evidence says of each candidate; nothing where it wasn't asked."""
         return self.curves[evidence].looks if evidence in self.curves else ()
 
-    def score(self, candidate: Cut, epochs: int | None) -> float:
+    def score(self, candidate: Candidate, epochs: int | None) -> float:
         """A candidate's validation score: at its end, or after so many epochs; NaN where its fine-tune failed."""
         if candidate in self.failed:
             return float("nan")

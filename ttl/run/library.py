@@ -99,7 +99,7 @@ def search(
             raise UsageError(f"With an evaluate of your own nothing is fine-tuned here: leave out {given}")
         candidates = tuple(Cut("", point) for point in points or available)
         named = strategy_named(strategy or "two-stage", candidates)  # it needs no look at images
-        return _result(drive(named, one_by_one(lambda cut: evaluate(cut.point))))
+        return _result(drive(named, one_by_one(lambda cut: evaluate(cut.top))))
     if task is None:
         raise UsageError("ttl.search needs a task (ttl.load_task), or an evaluate of your own")
     digests = {
@@ -146,4 +146,4 @@ def _by_fine_tunes(
 
 def _result(end: SearchEnd) -> SearchResult:
     scores = {candidate.name: score for candidate, score in end.scores.items()}
-    return SearchResult(end.choice.candidate.point, end.choice.reason, scores)
+    return SearchResult(end.choice.candidate.top, end.choice.reason, scores)

@@ -22,11 +22,11 @@ from ttl.run.prepare import prepare
 from ttl.run.report_writer import MACS_PER_TRAINING_STEP
 from ttl.run.setting import RunSetting
 from ttl.run.trial_run import settings_of
-from ttl.search.candidates import Cut
 from ttl.search.evidence.curve import Curve, Look
 from ttl.search.evidence.overlap import OVERLAP
 from ttl.search.strategies import STRATEGIES, strategy
 from ttl.search.strategy import SearchEnd, drive, one_by_one
+from ttl.study.candidate import Candidate
 
 
 @dataclass(frozen=True)
@@ -74,16 +74,16 @@ def plan(config: RunConfig, *, watch: Watch = unwatched) -> Planned:
     )
 
 
-def _rehearse(name: str, candidates: tuple[Cut, ...], winner: Cut) -> SearchEnd:
+def _rehearse(name: str, candidates: tuple[Candidate, ...], winner: Candidate) -> SearchEnd:
     """The search as it would go if scores fell off with the distance to `winner`."""
 
-    def score(candidate: Cut) -> float:
+    def score(candidate: Candidate) -> float:
         return -float(abs(candidate.top.index - winner.top.index))
 
-    def overlap(candidate: Cut) -> float:
+    def overlap(candidate: Candidate) -> float:
         return 0.0 if candidate.top.index < winner.top.index else OVERLAP
 
-    def curve(value: Callable[[Cut], float]) -> Curve:
+    def curve(value: Callable[[Candidate], float]) -> Curve:
         return Curve("", "", tuple(Look(candidate.name, value(candidate), 0.0) for candidate in candidates))
 
     evidence = {name: partial(curve, overlap if name == "svcca" else score) for name in ("probe", "joint", "svcca")}

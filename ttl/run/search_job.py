@@ -11,12 +11,13 @@ from ttl.run.events import BatchStarted, Due, Note, TrialFailed, TrialPaused, Wa
 from ttl.run.findings import Findings, PartialRuns, SeedRuns
 from ttl.run.produced import compared_features, probe
 from ttl.run.trial_run import finished_trial
-from ttl.search.candidates import Cut, Joint
+from ttl.search.candidates import Joint
 from ttl.search.evidence.curve import Curve, Evidence
 from ttl.search.evidence.heads import heads_curve
 from ttl.search.select import choose_best, choose_smallest
 from ttl.search.strategies import halving, strategy
 from ttl.search.strategy import Batch, Scores, SearchEnd, drive
+from ttl.study.candidate import Candidate
 from ttl.study.engines.engine import Engine
 from ttl.study.record import TrialRecord
 from ttl.study.trial import Trial
@@ -32,7 +33,7 @@ class SearchJob:
         self.context, self.setting = context, context.setting
         self.watch, self.engine, self.publish = watch, engine, publish
         self.findings = Findings()
-        self.blamed: dict[Cut, int] = {}
+        self.blamed: dict[Candidate, int] = {}
         self.trained = 0
 
     def run(self) -> SearchEnd:
@@ -58,7 +59,7 @@ class SearchJob:
         Raises:
             TrainingError: the whole network failed.
         """
-        findings, records = self.findings, defaultdict[Cut, list[TrialRecord]](list)
+        findings, records = self.findings, defaultdict[Candidate, list[TrialRecord]](list)
         trials = [
             Trial(candidate, seed, batch.epochs, batch.start)
             for candidate in batch.candidates
@@ -66,7 +67,7 @@ class SearchJob:
             for seed in self.setting.seeds
         ]
         for trial, record in self._outcomes(batch.phase, trials):
-            candidate = _chosen(trial)
+            candidate = trial.candidate
             records[candidate].append(record)
             if len(records[candidate]) == len(self.setting.seeds):
                 by_seed = _in_order(records[candidate])
@@ -106,7 +107,7 @@ class SearchJob:
     def _fail(self, trial: Trial, error: TrainingError) -> None:
         if not trial.candidate.can_be_chosen or trial.candidate == self.setting.whole:
             raise error
-        candidate = _chosen(trial)
+        candidate = trial.candidate
         # Of seeds that fail side by side, the first is the one that would have failed alone.
         if trial.seed > self.blamed.setdefault(candidate, trial.seed):
             return
@@ -122,7 +123,7 @@ class SearchJob:
         """What the heads of the joint network say of the candidates."""
         setting = self.setting
         self.watch(Note(f"Fine-tuning heads at {len(setting.candidates)} points at once"))
-        joint = Joint(setting.network.name, tuple(candidate.point for candidate in setting.candidates))
+        joint = Joint(setting.network.name, tuple(candidate.top for candidate in setting.candidates))
         trials = [Trial(joint, seed) for seed in setting.seeds]
         records = _in_order([record for _, record in self._outcomes("heads", trials)])
         self.findings.joints = records
@@ -151,7 +152,7 @@ class SearchJob:
         self.findings.curves[curve.evidence] = curve
         return curve
 
-    def _not_inferior(self, candidate: Cut, best: Cut) -> str | None:
+    def _not_inferior(self, candidate: Candidate, best: Candidate) -> str | None:
         """What shows, on the validation images, that `candidate` loses less than the margin against `best`."""
         tried = self.findings.tried
         test = self.setting.compared(tried[candidate].best, tried[best].best, "val")
@@ -162,13 +163,6 @@ class SearchJob:
             f"the difference in validation {metric(test.metric).name} is {gap.value:+.4f} (95 % interval "
             f"{gap.ci_low:+.4f} to {gap.ci_high:+.4f}), a loss of less than {test.margin:g}"
         )
-
-
-def _chosen(trial: Trial) -> Cut:
-    """The candidate of a trial whose candidate can be chosen."""
-    if not isinstance(trial.candidate, Cut):
-        raise TypeError(f"{trial.candidate.name} can't be chosen")
-    return trial.candidate
 
 
 def _in_order(records: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:

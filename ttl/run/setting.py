@@ -17,7 +17,7 @@ from ttl.finetune import Recipe
 from ttl.report.schema.searched import LatencyLimit
 from ttl.search.candidates import Cut
 from ttl.stats import NonInferiority, non_inferior
-from ttl.study.candidate import Definition
+from ttl.study.candidate import Candidate, Definition
 from ttl.study.record import TrialRecord
 from ttl.study.trial import Trial, trial_id
 from ttl.words.sides import Sides
@@ -34,7 +34,7 @@ class RunSetting:
     device: str
     frozen: frozenset[str]
     """Names of the parameters and buffers below the freeze point."""
-    candidates: tuple[Cut, ...]
+    candidates: tuple[Candidate, ...]
     """To search among, lowest first."""
     latency: LatencyLimit | None = None
     """What was measured to keep to `max_latency_ms`; None before that, and where it isn't asked for."""

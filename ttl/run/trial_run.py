@@ -26,6 +26,7 @@ from ttl.run.context import RunContext
 from ttl.run.events import EpochDone, EpochProgress, Note, TrialDone, TrialStarted, Watch
 from ttl.run.setting import RunSetting
 from ttl.run.track import tracker
+from ttl.search.candidates import described
 from ttl.search.candidates.joint import epochs_left
 from ttl.study.candidate import Candidate
 from ttl.study.folder import TRIAL
@@ -254,4 +255,4 @@ def _bundle(setting: RunSetting, candidate: Candidate, model: nn.Module, record:
         divisor=setting.divisor(candidate.top),
         metrics={"val": record.val, "test": record.test},
     )
-    return Bundle(contract, candidate.top, setting.head.pool, setting.head.dropout)
+    return Bundle(contract, candidate.top, setting.head.pool, setting.head.dropout, described(candidate))

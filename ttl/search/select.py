@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isnan, nan
 
 from ttl.errors import TrainingError
-from ttl.search.candidates import Cut
 from ttl.search.strategy import Choice, Chooser
+from ttl.study.candidate import Candidate
 
-Proof = Callable[[Cut, Cut], str | None]
+Proof = Callable[[Candidate, Candidate], str | None]
 """Given a candidate and the best one: what shows that it is not inferior, in words; None where nothing does."""
 
 
-def best(candidates: Iterable[Cut], scores: Mapping[Cut, float]) -> Cut:
+def best(candidates: Iterable[Candidate], scores: Mapping[Candidate, float]) -> Candidate:
     """The candidate with the highest score; among equals the one with the fewest parameters.
 
     Raises:
@@ -25,7 +25,7 @@ def best(candidates: Iterable[Cut], scores: Mapping[Cut, float]) -> Cut:
     return max(scored, key=lambda one: (scores[one], -one.costs.params, -one.top.index))
 
 
-def choose_best(candidates: Sequence[Cut], scores: Mapping[Cut, float]) -> Choice:
+def choose_best(candidates: Sequence[Candidate], scores: Mapping[Candidate, float]) -> Choice:
     """The `best` candidate, and why.
 
     Raises:
@@ -43,7 +43,7 @@ def choose_best(candidates: Sequence[Cut], scores: Mapping[Cut, float]) -> Choic
 def choose_smallest(proof: Proof) -> Chooser:
     """A chooser of the smallest candidate that `proof` shows not to be inferior to the best one."""
 
-    def choose(candidates: Sequence[Cut], scores: Mapping[Cut, float]) -> Choice:
+    def choose(candidates: Sequence[Candidate], scores: Mapping[Candidate, float]) -> Choice:
         top = choose_best(candidates, scores)
         size = top.candidate.costs.params
         smaller = [one for one in candidates if one.costs.params < size and not isnan(scores.get(one, nan))]

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ttl.search.candidates import Cut
 from ttl.study.candidate import Candidate
 
-Scores = dict[Cut, float]  # candidate -> score, the higher the better; NaN where the trial failed
+Scores = dict[Candidate, float]  # candidate -> score, the higher the better; NaN where the trial failed
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,7 @@ class Batch:
     """Candidates to fine-tune next, in no order, and what for."""
 
     phase: str
-    candidates: tuple[Cut, ...]
+    candidates: tuple[Candidate, ...]
     # Pause each fine-tune after so many; None lets it end. Asked for again with more, it goes on.
     epochs: int | None = None
     # The candidate whose fine-tune they go on from; None begins with the pretrained weights.
@@ -31,16 +30,16 @@ class Batch:
 class Choice:
     """The candidate that a strategy chose, and why, in a sentence."""
 
-    candidate: Cut
+    candidate: Candidate
     reason: str
 
-    def after(self, look: str, picked: Cut, among: int) -> Choice:
+    def after(self, look: str, picked: Candidate, among: int) -> Choice:
         """The same, of few that were tried because a look at all of them spoke for one."""
         return replace(self, reason=f"{self.reason}; {look} spoke for {picked.name}, of {among} points")
 
 
 Strategy = Generator[Batch, Scores, Choice]
-Chooser = Callable[[Sequence[Cut], Scores], Choice]  # picks among candidates that were tried, by their scores
+Chooser = Callable[[Sequence[Candidate], Scores], Choice]  # picks among candidates that were tried, by their scores
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class SearchEnd:
     """What a search ended with."""
 
     choice: Choice
-    scores: Mapping[Cut, float]  # of the fine-tunes that weren't stopped
+    scores: Mapping[Candidate, float]  # of the fine-tunes that weren't stopped
     steps: tuple[Batch, ...]
     """The batches as they were tried; a candidate appears once, or once with each number of epochs."""
 
@@ -58,7 +57,7 @@ def drive(strategy: Strategy, evaluate: Callable[[Batch], Scores]) -> SearchEnd:
 
     `evaluate` fine-tunes the candidates of a batch and returns their validation scores.
     """
-    known: dict[tuple[Cut, int | None], float] = {}
+    known: dict[tuple[Candidate, int | None], float] = {}
     steps: list[Batch] = []
     batch = next(strategy)
     while True:
@@ -74,6 +73,6 @@ def drive(strategy: Strategy, evaluate: Callable[[Batch], Scores]) -> SearchEnd:
             return SearchEnd(end.value, finished, tuple(steps))
 
 
-def one_by_one(evaluate: Callable[[Cut], float]) -> Callable[[Batch], Scores]:
+def one_by_one(evaluate: Callable[[Candidate], float]) -> Callable[[Batch], Scores]:
     """For `drive`: an `evaluate` of one candidate, from the pretrained weights to the end, for those of a batch."""
     return lambda batch: {candidate: evaluate(candidate) for candidate in batch.candidates}

@@ -56,8 +56,11 @@ class Cut(Candidate):
 
     def build(self, network: Network, head: HeadSpec, seed: int) -> nn.Module:
         """See `Candidate`."""
-        made = network.seeded(seed)
-        return truncate(made, self.point, num_classes=head.outputs, pool=head.pool, dropout=head.dropout, seed=seed)
+        return self.build_on(network.seeded(seed), head, seed)
+
+    def build_on(self, backbone: nn.Module, head: HeadSpec, seed: int = 0) -> nn.Module:
+        """The same on a network that is there already, which is left as it is."""
+        return truncate(backbone, self.point, num_classes=head.outputs, pool=head.pool, dropout=head.dropout, seed=seed)
 
     def take_over(self, model: nn.Module, state: Mapping[str, Any], start: Candidate) -> None:
         """See `Candidate`: of a joint network what it learned up to the point, and the head it learned there."""

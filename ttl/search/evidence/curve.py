@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from math import isnan
 
 from ttl.errors import TrainingError
-from ttl.search.candidates import Cut
 from ttl.study.candidate import Candidate
 from ttl.typed import Figure
 
@@ -37,7 +36,7 @@ class Curve:
 Evidence = Callable[[], Curve]  # produces a curve; costs only when it is asked
 
 
-def one_standard_error(candidates: Sequence[Cut], curve: Curve) -> Cut:
+def one_standard_error(candidates: Sequence[Candidate], curve: Curve) -> Candidate:
     """The smallest candidate whose mean is within a standard error of the best one's (Breiman et al. 1984, 3.4.3).
 
     Raises:

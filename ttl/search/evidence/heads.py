@@ -12,15 +12,22 @@ import numpy as np
 from ttl.data import Kind
 from ttl.data.kind import Rows
 from ttl.data.task import Samples
-from ttl.search.candidates import Cut, Joint
+from ttl.search.candidates import Joint
 from ttl.search.evidence.curve import Curve, Look
 from ttl.stats import metrics, paired_difference
+from ttl.study.candidate import Candidate
 
 ONE_STANDARD_ERROR = 0.6827  # the confidence of an interval that is one standard error wide to either side
 
 
 def heads_curve(
-    candidates: Sequence[Cut], rows: Sequence[Rows], kind: Kind, samples: Samples, *, seed: int, start: Joint | None
+    candidates: Sequence[Candidate],
+    rows: Sequence[Rows],
+    kind: Kind,
+    samples: Samples,
+    *,
+    seed: int,
+    start: Joint | None,
 ) -> Curve:
     """What the heads of the joint networks, one a seed, say of the candidates, one a head, lowest first.
 

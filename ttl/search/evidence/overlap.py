@@ -8,8 +8,8 @@ from math import nan
 
 import numpy as np
 
-from ttl.search.candidates import Cut
 from ttl.search.evidence.curve import Curve, Look
+from ttl.study.candidate import Candidate
 
 OVERLAP = 0.1
 """From here on two distributions overlap substantially; it is 0 for distributions apart and 0.5 for equal ones."""
@@ -42,7 +42,7 @@ class Similarities:
         return Curve("svcca", "overlap", tuple(Look(point.cut, self.overlap(point), nan) for point in self.points))
 
 
-def first_overlap(candidates: Sequence[Cut], curve: Curve) -> Cut:
+def first_overlap(candidates: Sequence[Candidate], curve: Curve) -> Candidate:
     """The lowest candidate whose distributions overlap substantially; the highest one where none do: don't cut."""
     overlaps = {look.cut: look.mean for look in curve.looks}
     return next((one for one in candidates if overlaps[one.name] >= OVERLAP), candidates[-1])

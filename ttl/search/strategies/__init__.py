@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ttl.errors import UsageError
-from ttl.search.candidates import Cut
 from ttl.search.evidence.curve import Evidence
 from ttl.search.select import choose_best
 from ttl.search.strategies.by_curve import joint, probe, svcca
 from ttl.search.strategies.halving import halving
 from ttl.search.strategies.two_stage import exhaustive, two_stage
 from ttl.search.strategy import Chooser, Strategy
+from ttl.study.candidate import Candidate
 
 __all__ = ["STRATEGIES", "Row", "halving", "strategy"]
 
@@ -40,7 +40,10 @@ STRATEGIES = {
 
 
 def strategy(
-    name: str, candidates: Sequence[Cut], choose: Chooser = choose_best, evidence: Mapping[str, Evidence] | None = None
+    name: str,
+    candidates: Sequence[Candidate],
+    choose: Chooser = choose_best,
+    evidence: Mapping[str, Evidence] | None = None,
 ) -> Strategy:
     """The search strategy of that name.
 

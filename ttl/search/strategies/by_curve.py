@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ttl.search.candidates import Cut
 from ttl.search.evidence.curve import Evidence, one_standard_error
 from ttl.search.evidence.overlap import first_overlap
 from ttl.search.strategy import Batch, Chooser, Strategy
+from ttl.study.candidate import Candidate
 
 
-def joint(candidates: Sequence[Cut], choose: Chooser, evidence: Evidence) -> Strategy:
+def joint(candidates: Sequence[Candidate], choose: Chooser, evidence: Evidence) -> Strategy:
     """One fine-tune of the whole network with a head at every point gives the whole curve at once: how well each head
     does on the validation images.
 
@@ -27,7 +27,7 @@ def joint(candidates: Sequence[Cut], choose: Chooser, evidence: Evidence) -> Str
     return choose(tried, scores).after("the heads of the joint network", picked, len(candidates))
 
 
-def probe(candidates: Sequence[Cut], choose: Chooser, evidence: Evidence) -> Strategy:
+def probe(candidates: Sequence[Candidate], choose: Chooser, evidence: Evidence) -> Strategy:
     """A linear classifier on frozen features at every point, from one pass of the pretrained network.
 
     Frozen features undersell the upper blocks, which fine-tuning adapts most: the curve is a prior, no verdict.
@@ -38,7 +38,7 @@ def probe(candidates: Sequence[Cut], choose: Chooser, evidence: Evidence) -> Str
     return choose(tried, scores).after("the probe", picked, len(candidates))
 
 
-def svcca(candidates: Sequence[Cut], choose: Chooser, evidence: Evidence) -> Strategy:
+def svcca(candidates: Sequence[Candidate], choose: Chooser, evidence: Evidence) -> Strategy:
     """Fine-tune the whole network, then the cut where what it learned comes to overlap with chance: how far each
     candidate's features, before and after that fine-tune, overlap with random ones (Peng et al. 2023, C.1).
     """

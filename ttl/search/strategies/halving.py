@@ -6,11 +6,11 @@ from collections.abc import Generator
 from dataclasses import replace
 from math import isnan, nan
 
-from ttl.search.candidates import Cut
 from ttl.search.strategy import Batch, Choice, Scores, Strategy
+from ttl.study.candidate import Candidate
 
 
-def halving(strategy: Strategy, *, first: int, cap: int | None, margin: float, spared: Cut) -> Strategy:
+def halving(strategy: Strategy, *, first: int, cap: int | None, margin: float, spared: Candidate) -> Strategy:
     """`strategy`, each of its batches tried in rungs: after `first` epochs, and each time after twice as many, the
     lower half is stopped.
 
@@ -31,7 +31,7 @@ def halving(strategy: Strategy, *, first: int, cap: int | None, margin: float, s
 
 
 def _in_rungs(
-    batch: Batch, first: int, cap: int | None, margin: float, spared: Cut
+    batch: Batch, first: int, cap: int | None, margin: float, spared: Candidate
 ) -> Generator[Batch, Scores, Scores]:
     alive, epochs = list(batch.candidates), first
     for _ in range((len(alive) - 1).bit_length()):

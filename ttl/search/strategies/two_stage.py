@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ttl.search.candidates import Cut
 from ttl.search.select import best
 from ttl.search.strategy import Batch, Chooser, Scores, Strategy
+from ttl.study.candidate import Candidate
 
 
-def exhaustive(candidates: Sequence[Cut], choose: Chooser) -> Strategy:
+def exhaustive(candidates: Sequence[Candidate], choose: Chooser) -> Strategy:
     """Try every candidate: the truth that the other strategies are measured against."""
     return choose(candidates, (yield Batch("exhaustive", tuple(candidates))))
 
 
-def two_stage(candidates: Sequence[Cut], choose: Chooser) -> Strategy:
+def two_stage(candidates: Sequence[Candidate], choose: Chooser) -> Strategy:
     """Coarse: try every stage end and the whole network. Fine: every candidate between the best one's neighbours."""
     last = len(candidates) - 1
-    coarse = [i for i, candidate in enumerate(candidates) if candidate.point.is_stage_end or i == last]
+    coarse = [i for i, candidate in enumerate(candidates) if candidate.top.is_stage_end or i == last]
     scores: Scores = dict((yield Batch("coarse", tuple(candidates[i] for i in coarse))))
     place = coarse.index(candidates.index(best([candidates[i] for i in coarse], scores)))
     below = coarse[place - 1] if place else -1
