@@ -33,7 +33,7 @@ def intervals(
 
     Args:
         kind: one of `KINDS`.
-        labels, predicted: as `metrics` takes them; several labels a sample (`multilabel`, `segmentation`) make no strata.
+        labels, predicted: as `metrics` takes them; several labels a sample make no strata.
         names: of `all_metrics(kind)`; None takes `headline(kind)`.
         groups: the group (patient) of each sample, redrawn whole; None makes each its own.
         seed: of the resampling; the same labels and seed give the same resamples.
