@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,17 @@ def test_the_same_joint_search_again_trains_nothing(joint: Path) -> None:
     before = content_of(joint)
     assert run(tiny(joint, **JOINT), deliver=False).trained == 0
     assert content_of(joint) == before
+
+
+def test_a_damaged_joint_network_is_fine_tuned_again(joint: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(joint, tmp_path / "copied"))
+    (weights,) = folder.glob("trials/*/joint.safetensors")
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    events: list[Event] = []
+    assert run(tiny(folder, **JOINT), deliver=False, watch=events.append).trained == 1
+    assert any(note.startswith(f"{weights} is damaged or gone") for note in notes_in(events))
+    assert weights.read_bytes() == whole
 
 
 def test_a_joint_search_that_was_stopped_ends_the_same(tmp_path: Path, joint: Path) -> None:
