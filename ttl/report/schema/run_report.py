@@ -137,12 +137,11 @@ class RunReport:
         """
         if not all(one < other for one, other in pairwise((0, *(point.index for point in self.points)))):
             raise ValueError("the indices of the points don't rise from 1 on")
-        names = {point.index: point.name for point in self.points}
-        results = [of for of in (*self.candidates, self.chosen, self.full) if of is not None]
-        # A candidate of another kind than a cut is called after its point.
-        others = {of.cut for of in results if not of.cut.startswith(names.get(of.index, of.cut + " "))}
-        looks = {of.cut for of in (*self.probe, *self.joint)} | {of.cut for of in self.svcca.points}
-        if strangers := others | (looks - set(names.values())):
+        results = {of.cut for of in (*self.candidates, self.chosen, self.full) if of is not None}
+        cuts = results | {of.cut for of in (*self.probe, *self.joint)} | {of.cut for of in self.svcca.points}
+        names = {point.name for point in self.points}
+        # A candidate of another kind than a cut is called after its point: `layer3.1/8`.
+        if strangers := {cut for cut in cuts - names if cut.rpartition("/")[0] not in names}:
             raise ValueError(f"there is no truncation point called {min(strangers)}")
         sides = (self.confusion.full, self.confusion.chosen) if self.confusion else ()
         if any(side is not None and len(side) != len(self.task.class_names) for side in sides):
