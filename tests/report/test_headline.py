@@ -86,6 +86,22 @@ def test_non_inferiority_is_a_sentence_of_its_own(non_inferior: bool, sentence: 
     assert headline(compared(non_inferior, -0.008, 0.014)).remark.endswith(sentence)
 
 
+@pytest.mark.parametrize(
+    ("non_inferior", "low", "high", "tone", "verdict"),
+    [
+        (True, -0.008, 0.014, "cut", "As good"),
+        (False, -0.03, 0.014, "unsure", "Not shown to be as good"),
+        (False, -0.03, -0.01, "worse", "Worse: don't cut"),
+    ],
+)
+def test_the_verdict_is_a_word_with_a_colour(
+    non_inferior: bool, low: float, high: float, tone: str, verdict: str
+) -> None:
+    top = headline(compared(non_inferior, low, high))
+    assert (top.tone, top.verdict) == (tone, verdict)
+    assert headline(example.whole_network()).verdict == "Don't cut"
+
+
 def test_a_better_network_is_not_called_non_inferior_too() -> None:
     assert "inferior" not in headline(compared(True, 0.001, 0.005)).remark
 

@@ -13,28 +13,51 @@ from ttl.words.counts import counted
 from ttl.words.estimate import Estimate
 
 INTERVAL = "95% interval "
+VERDICTS = {
+    "cut": "As good",
+    "unsure": "Not shown to be as good",
+    "worse": "Worse: don't cut",
+    "keep": "Don't cut",
+    "open": "No verdict yet",
+}
+"""Of the chosen cut against the whole network, on the test images; each has its colour."""
 
 
 @dataclass(frozen=True)
 class Headline:
-    """What was chosen, how sure that is, and what it was tried on; `tone` is `cut`, `keep` or `open` (undecided)."""
+    """What was chosen, how sure that is, and what it was tried on; `tone` is a key of `VERDICTS`."""
 
     tone: str
     sentence: str
     remark: str = ""
     tried: str = ""
 
+    @property
+    def verdict(self) -> str:
+        """The same in a word or two."""
+        return VERDICTS[self.tone]
+
 
 def headline(report: RunReport) -> Headline:
     """The headline of a study, finished or not."""
     if report.chosen is None:
         return Headline("open", _so_far(report), "The same command again runs only what is missing.")
-    tone, sentence = ("keep", _keep(report)) if report.keeps_whole else ("cut", _cut(report, report.chosen))
+    tone, sentence = ("keep", _keep(report)) if report.keeps_whole else (_tone(report), _cut(report, report.chosen))
     tried = _tried_on(report) if report.chosen.test else ""
     if report.is_finished:
         return Headline(tone, sentence, _certainty(report), tried)
     missing = "Unfinished: later steps are missing, so figures may be too."
     return Headline("open", sentence, f"{missing} {_certainty(report)}".strip(), tried)
+
+
+def _tone(report: RunReport) -> str:
+    """What the test images show of a cut."""
+    compared = report.comparison
+    if compared is None:
+        return "open"
+    if compared.non_inferior:
+        return "cut"
+    return "worse" if compared.difference.ci_high < 0 else "unsure"
 
 
 def _so_far(report: RunReport) -> str:
@@ -116,6 +139,8 @@ def _certainty(report: RunReport) -> str:
     if gap.ci_low > 0:
         return f"On the {images} the truncated {noun(report)} is better than the whole one: {figures}."
     non_inferior = f"It is not shown to be non-inferior: a loss of {margin} in {name} can't be ruled out."
+    if report.comparison.power is not None:
+        non_inferior += f" {report.comparison.power.words(name, report.comparison.margin)}"
     if report.comparison.non_inferior:
         non_inferior = f"It is shown to be non-inferior: it loses less than {margin} in {name}."
     if gap.holds(0.0):

@@ -27,7 +27,7 @@ def render(report: RunReport, folder: Path | None = None) -> str:
 def summary(report: RunReport) -> tuple[str, ...]:
     """The sentences at the top of the page, for a terminal."""
     top = headline(report)
-    return tuple(filter(None, (top.sentence, top.remark, top.tried)))
+    return tuple(filter(None, (top.verdict, top.sentence, top.remark, top.tried)))
 
 
 def write_report(run_folder: Path) -> Path:
