@@ -147,6 +147,12 @@ class RunConfig(Options):
     mask_column: Text | None = option(None, "Column of a manifest with the paths of the masks", "data")
     group_column: Text | None = option(None, "Column of a manifest with the patient, who is in one split only", "data")
     split_column: Text | None = option(None, "Column of a manifest that says train, val or test", "data")
+    positive: Text | None = option(
+        None,
+        "Of two classes the finding, of which sensitivity and precision speak",
+        "data",
+        unset="the one whose name isn't normal, healthy, negative, no ...",
+    )
     window: values.Window | None = option(
         None,
         "Values of DICOM files to show, in Hounsfield units for CT",

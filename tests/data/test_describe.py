@@ -34,6 +34,7 @@ def test_it_counts_and_measures(tmp_path: Path) -> None:
         "fingerprint": task.fingerprint,
         "notes": [
             "Split 64/16/20 at random, stratified by class, seed 0.",
+            "The positive class is b, against a; --positive a makes it the other.",
             "Leak check: no image is in two splits, not even saved anew.",
         ],
     }

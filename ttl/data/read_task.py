@@ -9,6 +9,7 @@ import numpy as np
 from ttl.data.duplicates import Dedupe, checked_for_leaks, deduplicated
 from ttl.data.modality.dicom import Window
 from ttl.data.pool import Progress
+from ttl.data.positive import with_positive
 from ttl.data.readers.arrays import BUILTIN, read_builtin, read_npz
 from ttl.data.readers.class_folders import read_folder
 from ttl.data.readers.manifest import read_manifest
@@ -35,6 +36,7 @@ def load_task(
     columns: Columns = NO_COLUMNS,
     window: Window | None = None,
     dedupe: Dedupe | None = None,
+    positive: str | None = None,
     on_progress: Progress | None = None,
 ) -> Task:
     """Reads, checks and splits a labelled set of images; each is decoded once, so that nothing later meets a bad one.
@@ -54,6 +56,8 @@ def load_task(
         window: centre and width of the values of DICOM files that are shown, in place of their headers'.
         dedupe: what to do with images that show the same, byte for byte or saved anew: `together` keeps them in
             one split, `drop` keeps one of them. None leaves them, and a note names those in two splits.
+        positive: of two classes the one that is the finding; None takes the one whose name doesn't say that nothing was
+            found (normal, healthy, negative, no ...), else the second by alphabet.
         train_fraction: share of the training samples to keep, stratified; groups are kept or left out whole.
         on_progress: called with how many images are checked, and of how many.
 
@@ -74,7 +78,7 @@ def load_task(
             f"val_fraction {val_fraction:g} and test_fraction {test_fraction:g} can't both be met: both "
             "should be above 0 and their sum below 1."
         )
-    records = _read(data, columns, Reading(window, skip_bad, on_progress))
+    records = with_positive(_read(data, columns, Reading(window, skip_bad, on_progress)), positive)
     if dedupe is not None:
         records = deduplicated(records, dedupe)
     fractions = {"train": 1 - val_fraction - test_fraction, "val": val_fraction, "test": test_fraction}

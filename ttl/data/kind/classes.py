@@ -100,6 +100,12 @@ class Classes(Kind):
         return Decided(int((rows.argmax(1) != reference.argmax(1)).sum()), len(rows))
 
 
+class TwoClasses(Classes):
+    """A finding, class 1, and its absence."""
+
+    has_positive = True
+
+
 def mean_surprise(given_to_truth: Rows) -> float:
     """The mean of minus the logarithm of the probabilities that the truth was given; nan of none."""
     if not given_to_truth.size:

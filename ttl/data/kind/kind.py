@@ -61,6 +61,7 @@ class Kind(str):
     row_axes: ClassVar[int] = 1  # axes of a row of predictions
     one_class_each: ClassVar[bool] = False
     """Whether each image has exactly one class, so that the counts of the classes add up to images."""
+    has_positive: ClassVar[bool] = False  # whether it has two classes, of which class 1 is the finding
     per_pixel: ClassVar[bool] = False  # whether it is pixels that are classified, so that the network draws masks
 
     @property
