@@ -139,7 +139,7 @@ def test_every_option_has_a_flag(verb: str, config: type[Options]) -> None:
 def test_a_verb_has_no_options_that_mean_nothing_to_it() -> None:
     every = {as_typed(name, option) for name, option in RunConfig.marks().items()}
     workers = {"--jobs", "--engine", "--ray-address", "--gpus"}
-    costless = {"--out", "--lr", "--pool", "--dropout", "--select", "--margin", "--track"}
+    costless = {"--out", "--lr", "--pool", "--dropout", "--track"}
     assert every - flags_of("plan") == workers | costless
     candidates = {"--max-params", "--max-macs", "--max-latency-ms", "--min-point", "--within-weights"}
     assert every - flags_of("finetune") == workers | candidates | {"--strategy", "--halving", "--select", "--margin"}

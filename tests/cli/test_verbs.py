@@ -194,6 +194,7 @@ def test_plan_estimates_what_a_search_costs() -> None:
     assert result.exit_code == 0, result.output
     begins = "The search begins with one fine-tune with a head at every point; at most 3 fine-tunes."
     assert begins in result.output
+    assert "independent test images (patients) have a chance of" in result.output
     assert "ttl run digits:0-1 --model test_resnet --weights none" in result.output
 
 

@@ -35,7 +35,7 @@ def test_a_run_leaves_what_the_design_page_says(finished: Path) -> None:
         assert set(figures["test"]["auprc"]) == {"value", "ci_low", "ci_high"}
     assert {"strategy", "fine_tunes", "epochs", "train_macs", "seconds"} <= content["search"].keys()
     assert {"path", "precision", "parity_max_abs", "parity_metric_delta", "size_bytes"} <= content["export"].keys()
-    assert content["comparison"].keys() == {"metric", "split", "margin", "non_inferior", "difference"}
+    assert content["comparison"].keys() == {"metric", "split", "margin", "non_inferior", "difference", "power"}
     row = content["latency"][0]
     expected = {"model", "runtime", "device", "batch", "threads", "p50_ms", "p90_ms", "ratio_to_full", "ratio_ci"}
     assert expected <= row.keys()

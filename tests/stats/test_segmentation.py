@@ -27,10 +27,14 @@ from ttl.stats import (
     segmentation_log_loss,
 )
 from ttl.stats.kinds import scorer
-from ttl.stats.resampling import resample_weights
 
 KIND = "segmentation"
 NAN = math.nan
+
+
+def drawn_weights(n: int, resamples: int) -> np.ndarray:
+    """How often each of `n` samples is drawn, `(resamples, n)`."""
+    return np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=resamples).astype(float)
 
 
 def counts(n: int, classes: int = 3, *, seed: int = 0, wrong: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
@@ -91,7 +95,7 @@ def test_metrics_are_those_of_a_plain_loop(classes: int) -> None:
 
 def test_each_resample_scores_as_the_resampled_images() -> None:
     labels, predicted = counts(30)
-    weights = next(iter(resample_weights(labels, 20, 0, None)))
+    weights = drawn_weights(30, 20)
     scored = scorer(KIND, labels, predicted, SEGMENTATION_METRICS)(weights)
     for i, drawn in enumerate(weights.astype(int)):
         expected = by_a_plain_loop(np.repeat(predicted, drawn, axis=0))
@@ -130,7 +134,7 @@ def test_the_background_doesnt_count() -> None:
 def test_a_distance_that_was_never_taken_is_undefined() -> None:
     labels, predicted = counts(10)
     predicted[..., 4] = NAN
-    result = intervals(KIND, labels, predicted, names=SEGMENTATION_METRICS, resamples=20)
+    result = intervals(KIND, labels, predicted, names=SEGMENTATION_METRICS)
     assert math.isnan(result["hd95"].value)
     assert math.isnan(result["hd95"].ci_low)
     assert result["dice"].ci_low < result["dice"].value < result["dice"].ci_high
@@ -149,18 +153,18 @@ def test_figures_of_each_class() -> None:
 def test_no_images_are_no_figures() -> None:
     result = metrics(KIND, np.empty((0, 2)), np.empty((0, 2, 5)), SEGMENTATION_METRICS)
     assert all(math.isnan(value) for value in result.values())
-    assert math.isnan(intervals(KIND, np.empty((0, 2)), np.empty((0, 2, 5)), resamples=5)["dice"].ci_low)
+    assert math.isnan(intervals(KIND, np.empty((0, 2)), np.empty((0, 2, 5)))["dice"].ci_low)
 
 
 def test_each_kind_has_its_metrics() -> None:
-    assert KINDS == ("binary", "multiclass", "multilabel", "segmentation")
+    assert KINDS == ("binary", "multiclass", "multilabel", "segmentation", "decision")
     for kind in KINDS[:3]:
         assert (headline(kind), all_metrics(kind), primary(kind)) == (METRICS, ALL_METRICS, "auprc")
     assert headline(KIND) == ("dice", "jaccard")
     assert all_metrics(KIND) == SEGMENTATION_METRICS
     assert primary(KIND) == "dice"
     assert LOWER_IS_BETTER == ("ece", "hd95")
-    assert tuple(metrics(KIND, *counts(5))) == tuple(intervals(KIND, *counts(5), resamples=5)) == headline(KIND)
+    assert tuple(metrics(KIND, *counts(5))) == tuple(intervals(KIND, *counts(5))) == headline(KIND)
     for ask in (headline, all_metrics, primary):
         with pytest.raises(UsageError, match="no metrics for kind 'detection'; choose one of binary, multiclass"):
             ask("detection")
@@ -169,7 +173,7 @@ def test_each_kind_has_its_metrics() -> None:
 @pytest.mark.parametrize("metric", SEGMENTATION_METRICS)
 def test_a_model_does_not_differ_from_itself(metric: str) -> None:
     labels, predicted = counts(25)
-    assert paired_difference(metric, KIND, labels, predicted, predicted, resamples=50) == Estimate(0, 0, 0)
+    assert paired_difference(metric, KIND, labels, predicted, predicted) == Estimate(0, 0, 0)
 
 
 @pytest.mark.parametrize("metric", SEGMENTATION_METRICS)
@@ -179,29 +183,25 @@ def test_a_strictly_better_model_is_shown_not_to_be_worse(metric: str) -> None:
     taken = np.ceil(bad[..., 2] / 2)
     good[..., 0], good[..., 2] = bad[..., 0] + taken, bad[..., 2] - taken
     good[..., 1], good[..., 4] = bad[..., 1] // 2, bad[..., 4] / 2
-    assert non_inferior(metric, KIND, labels, good, bad, resamples=100).shown
-    assert not non_inferior(metric, KIND, labels, bad, good, resamples=100).shown
+    assert non_inferior(metric, KIND, labels, good, bad).shown
+    assert not non_inferior(metric, KIND, labels, bad, good).shown
 
 
-def test_groups_are_drawn_whole() -> None:
+def test_groups_are_left_out_whole() -> None:
     labels, a = counts(60)
     _, b = counts(60, seed=5, wrong=0.4)
     groups = [f"p{i // 3}" for i in range(60)]
-    weights = np.concatenate(list(resample_weights(labels, 30, 0, groups)))
-    assert all(len(set(row[3 * p : 3 * p + 3])) == 1 for row in weights for p in range(20))
-    result = paired_difference("dice", KIND, labels, a, b, groups=groups, resamples=100)
-    assert result.value == paired_difference("dice", KIND, labels, a, b, resamples=100).value
-    assert result != paired_difference("dice", KIND, labels, a, b, resamples=100)
+    result = paired_difference("dice", KIND, labels, a, b, groups=groups)
+    assert result.value == paired_difference("dice", KIND, labels, a, b).value
+    assert result != paired_difference("dice", KIND, labels, a, b)
 
 
 def test_three_copies_of_a_patient_say_no_more_than_one() -> None:
     labels, predicted = counts(40)
-    once = intervals(KIND, labels, predicted, names=["dice"], resamples=2000)["dice"]
+    once = intervals(KIND, labels, predicted, names=["dice"])["dice"]
     thrice = np.repeat(labels, 3, axis=0), np.repeat(predicted, 3, axis=0)
     groups = [str(i // 3) for i in range(120)]
-    grouped, loose = (
-        intervals(KIND, *thrice, names=["dice"], groups=given, resamples=2000)["dice"] for given in (groups, None)
-    )
+    grouped, loose = (intervals(KIND, *thrice, names=["dice"], groups=given)["dice"] for given in (groups, None))
     assert (grouped.ci_low, grouped.ci_high) == pytest.approx((once.ci_low, once.ci_high), abs=0.01)
     assert 1.5 < (grouped.ci_high - grouped.ci_low) / (loose.ci_high - loose.ci_low) < 2  # sqrt 3
 

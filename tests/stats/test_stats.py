@@ -11,8 +11,13 @@ from sklearn.metrics import accuracy_score, average_precision_score, roc_auc_sco
 from ttl import stats
 from ttl.errors import DataError, UsageError
 from ttl.stats import Estimate, NonInferiority, intervals, metrics, non_inferior, paired_difference, ratio_interval
+from ttl.stats.jackknife import MOST_UNITS
 from ttl.stats.kinds import scorer
-from ttl.stats.resampling import resample_weights
+
+
+def drawn_weights(n: int, resamples: int) -> np.ndarray:
+    """How often each of `n` samples is drawn, `(resamples, n)`."""
+    return np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=resamples).astype(float)
 
 
 def two_columns(scores: Any) -> np.ndarray:
@@ -74,7 +79,7 @@ def test_metrics_are_those_of_sklearn(decimals: int) -> None:
 @pytest.mark.parametrize("kind", ["binary", "multiclass"])
 def test_each_resample_scores_as_sklearn_scores_the_resampled_data(kind: str, decimals: int) -> None:
     labels, probabilities = binary(60, decimals=decimals) if kind == "binary" else multiclass(60, 4, decimals=decimals)
-    (weights,) = resample_weights(labels, 25, 0, None)
+    weights = drawn_weights(60, 25)
     scored = scorer(kind, labels, probabilities)(weights)
     for i, drawn in enumerate(weights.astype(int)):
         picked = np.repeat(np.arange(60), drawn)
@@ -82,19 +87,8 @@ def test_each_resample_scores_as_sklearn_scores_the_resampled_data(kind: str, de
         assert {name: values[i] for name, values in scored.items()} == pytest.approx(expected, abs=1e-12)
 
 
-def test_resamples_keep_the_size_of_every_class(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ttl.stats.resampling.CHUNK_ELEMENTS", 1000)
-    labels, _ = multiclass(90, 3)
-    chunks = list(resample_weights(labels, 40, 3, None))
-    assert [len(chunk) for chunk in chunks] == [11, 11, 11, 7]
-    weights = np.concatenate(chunks)
-    for c in range(3):
-        assert set(weights[:, labels == c].sum(axis=1)) == {(labels == c).sum()}
-    assert len(np.unique(weights, axis=0)) == 40
-
-
 def test_intervals_hold_the_value_and_narrow_with_more_samples() -> None:
-    few, many = (intervals("binary", *binary(n), resamples=400)["auroc"] for n in (100, 2500))
+    few, many = (intervals("binary", *binary(n))["auroc"] for n in (100, 2500))
     assert few.ci_low < few.value < few.ci_high
     assert many.ci_low < many.value < many.ci_high
     # Five times narrower by the square-root law.
@@ -113,10 +107,11 @@ def test_the_accuracy_interval_is_the_binomial_one() -> None:
 
 
 def test_intervals_depend_on_the_seed_alone() -> None:
-    case = binary(80)
-    first = intervals("binary", *case, resamples=100)
-    assert intervals("binary", *case, resamples=100) == first
-    assert intervals("binary", *case, resamples=100, seed=1) != first
+    few, many = binary(80), binary(2 * MOST_UNITS + 1)
+    assert intervals("binary", *few) == intervals("binary", *few, seed=1)  # each image is left out by itself
+    first = intervals("binary", *many)
+    assert intervals("binary", *many) == first
+    assert intervals("binary", *many, seed=1) != first
 
 
 def test_a_wider_confidence_gives_a_wider_interval() -> None:
@@ -126,14 +121,14 @@ def test_a_wider_confidence_gives_a_wider_interval() -> None:
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_one_class_alone_has_an_accuracy_and_no_ranking(label: int) -> None:
-    result = intervals("binary", [label] * 3, two_columns([0.2, 0.6, 0.9]), resamples=50)
+    result = intervals("binary", [label] * 3, two_columns([0.2, 0.6, 0.9]))
     for metric in ("auprc", "auroc"):
         assert result[metric].to_json() == {"value": None, "ci_low": None, "ci_high": None}
     assert result["accuracy"].value == pytest.approx(1 / 3 if label == 0 else 2 / 3)
 
 
 def test_no_samples_give_undefined_figures() -> None:
-    result = intervals("multiclass", np.empty(0, int), np.empty((0, 3)), resamples=5)
+    result = intervals("multiclass", np.empty(0, int), np.empty((0, 3)))
     assert all(math.isnan(estimate.value) for estimate in result.values())
 
 
@@ -154,15 +149,15 @@ def test_an_estimate_becomes_json_without_nan() -> None:
 
 def test_a_model_does_not_differ_from_itself() -> None:
     labels, probabilities = binary(100)
-    same = paired_difference("auroc", "binary", labels, probabilities, probabilities, resamples=50)
+    same = paired_difference("auroc", "binary", labels, probabilities, probabilities)
     assert same == Estimate(0, 0, 0)
 
 
 def test_a_paired_difference_is_narrower_than_two_intervals_apart() -> None:
     labels, a = binary(300)
     b = two_columns(a[:, 1] + 0.02 * np.random.default_rng(5).random(300))
-    result = paired_difference("auroc", "binary", labels, a, b, resamples=300)
-    alone = intervals("binary", labels, a, resamples=300)["auroc"]
+    result = paired_difference("auroc", "binary", labels, a, b)
+    alone = intervals("binary", labels, a)["auroc"]
     assert result.value == pytest.approx(stats.auroc("binary", labels, a) - stats.auroc("binary", labels, b))
     assert result.ci_low <= result.value <= result.ci_high
     assert result.ci_high - result.ci_low < (alone.ci_high - alone.ci_low) / 3
@@ -171,7 +166,7 @@ def test_a_paired_difference_is_narrower_than_two_intervals_apart() -> None:
 def test_a_paired_difference_turns_with_its_models() -> None:
     labels, a = binary(120)
     b = binary(120, seed=9)[1]
-    forth, back = (paired_difference("auprc", "binary", labels, *pair, resamples=80) for pair in ((a, b), (b, a)))
+    forth, back = (paired_difference("auprc", "binary", labels, *pair) for pair in ((a, b), (b, a)))
     assert (back.value, back.ci_low, back.ci_high) == pytest.approx((-forth.value, -forth.ci_high, -forth.ci_low))
 
 
@@ -186,9 +181,9 @@ def test_non_inferiority_needs_the_whole_interval_above_the_margin(low: float, s
 def test_non_inferiority_is_that_of_the_paired_difference() -> None:
     labels, a = binary(120)
     b = binary(120, seed=9)[1]
-    result = non_inferior("auroc", "binary", labels, a, b, margin=0.05, resamples=80)
-    assert result.difference == paired_difference("auroc", "binary", labels, a, b, resamples=80)
-    assert non_inferior("auroc", "binary", labels, a, a, resamples=80).shown
+    result = non_inferior("auroc", "binary", labels, a, b, margin=0.05)
+    assert result.difference == paired_difference("auroc", "binary", labels, a, b)
+    assert non_inferior("auroc", "binary", labels, a, a).shown
     with pytest.raises(UsageError, match="margin must be above 0, not 0"):
         non_inferior("auroc", "binary", labels, a, b, margin=0)
 
@@ -203,7 +198,7 @@ def test_a_ratio_pairs_what_slows_a_round() -> None:
 def test_a_ratio_of_noisy_times_lies_in_its_interval() -> None:
     rng = np.random.default_rng(0)
     a, b = ([rng.normal(mean, 1, 200) for _ in range(3)] for mean in (10, 20))
-    result = ratio_interval(a, b, resamples=500)
+    result = ratio_interval(a, b)
     assert 0.48 < result.ci_low < result.value < result.ci_high < 0.52
     assert result.value == pytest.approx(0.5, abs=0.01)
 
@@ -268,7 +263,5 @@ def test_bad_options_are_named() -> None:
     labels, probabilities = binary(10)
     with pytest.raises(UsageError, match="metric 'f2' is unknown; choose one of auprc, auroc, accuracy"):
         paired_difference("f2", "binary", labels, probabilities, probabilities)
-    with pytest.raises(UsageError, match="resamples must be at least 1, not 0"):
-        intervals("binary", labels, probabilities, resamples=0)
     with pytest.raises(UsageError, match="confidence must lie between 0 and 1, not 95"):
         intervals("binary", labels, probabilities, confidence=95)

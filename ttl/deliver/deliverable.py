@@ -83,7 +83,15 @@ class Deliverable:
         """`rows` minus what PyTorch gives in float32, on the same images (patients) of a split."""
         samples, kind, reference = self.task.splits[split], self.task.kind, self.predicted[split]
         return non_inferior(
-            self.metric, kind, samples.labels, rows, reference, margin=margin, groups=samples.groups, seed=self.seed
+            self.metric,
+            kind,
+            samples.labels,
+            rows,
+            reference,
+            margin=margin,
+            groups=samples.groups,
+            seed=self.seed,
+            derived=True,
         )
 
 

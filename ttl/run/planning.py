@@ -26,7 +26,9 @@ from ttl.search.evidence.curve import Curve, Look
 from ttl.search.evidence.overlap import OVERLAP
 from ttl.search.strategies import STRATEGIES, strategy
 from ttl.search.strategy import SearchEnd, drive, one_by_one
+from ttl.stats import Power
 from ttl.study.candidate import Candidate
+from ttl.words.metric import metric
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,10 @@ class Planned:
     """Likewise, estimated from timed training steps on this machine."""
     weights: str
     notes: tuple[str, ...]
+    power: Power
+    """What the test images can show."""
+    can_show: str
+    """The same in words."""
 
 
 def plan(config: RunConfig, *, watch: Watch = unwatched) -> Planned:
@@ -60,6 +66,7 @@ def plan(config: RunConfig, *, watch: Watch = unwatched) -> Planned:
     coarse = () if look else tuple(candidate.name for candidate in rehearsals[-1].steps[0].candidates)
     # The joint network is a fine-tune more, whose score isn't a candidate's.
     most = max(len(rehearsal.scores) for rehearsal in rehearsals) + (config.strategy == "joint")
+    power = setting.power()
     measured = (f"{setting.latency.words()}.",) if setting.latency else ()
     return Planned(
         task=describe(setting.task),
@@ -71,6 +78,8 @@ def plan(config: RunConfig, *, watch: Watch = unwatched) -> Planned:
         seconds_per_epoch=_seconds_per_epoch(setting),
         weights=setting.network.weights.summary(),
         notes=setting.task.notes + measured,
+        power=power,
+        can_show=power.words(metric(setting.metric).name, setting.margin),
     )
 
 

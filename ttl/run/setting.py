@@ -16,7 +16,7 @@ from ttl.errors import UsageError
 from ttl.finetune import Recipe
 from ttl.report.schema.searched import LatencyLimit
 from ttl.search.candidates import Cut
-from ttl.stats import NonInferiority, non_inferior
+from ttl.stats import NonInferiority, Power, non_inferior, power
 from ttl.study.candidate import Candidate, Definition
 from ttl.study.record import TrialRecord
 from ttl.study.trial import Trial, trial_id
@@ -93,7 +93,7 @@ class RunSetting:
         return Cut(self.network.name, self.network.points.find(cut))
 
     def compared(self, one: TrialRecord, other: TrialRecord, split: str) -> NonInferiority:
-        """`one` minus `other`, on the same images (patients) of a split resampled together."""
+        """`one` minus `other`, on the same images (patients) of a split."""
         samples = self.task.splits[split]
         return non_inferior(
             self.metric,
@@ -105,6 +105,11 @@ class RunSetting:
             groups=samples.groups,
             seed=self.config.seed,
         )
+
+    def power(self) -> Power:
+        """What the test images can show of a candidate that is as good as the whole network."""
+        test = self.task.test
+        return power(self.kind, test.labels, margin=self.margin, groups=test.groups)
 
     def definition(self) -> Definition:
         """What, beside the candidate and the seed, defines a trial's result: what differs from the defaults."""

@@ -21,7 +21,12 @@ def sections_on_test(setting: RunSetting, chosen: TrialRecord, whole: TrialRecor
     """The sections of the report that compare both networks on the test images, under their names."""
     found = setting.compared(chosen, whole, "test")
     comparison = on_test.Comparison(
-        metric=setting.metric, split="test", margin=found.margin, non_inferior=found.shown, difference=found.difference
+        metric=setting.metric,
+        split="test",
+        margin=found.margin,
+        non_inferior=found.shown,
+        difference=found.difference,
+        power=setting.power(),
     )
     if setting.kind.per_pixel:
         per_class = {"chosen": _class_values(setting, chosen), "full": _class_values(setting, whole)}

@@ -1,9 +1,5 @@
 """Metrics with confidence intervals, comparisons of two models, and ratios of latencies."""
 
-from ttl.stats.bootstrap import NonInferiority as NonInferiority
-from ttl.stats.bootstrap import intervals as intervals
-from ttl.stats.bootstrap import non_inferior as non_inferior
-from ttl.stats.bootstrap import paired_difference as paired_difference
 from ttl.stats.calibration import Bin as Bin
 from ttl.stats.calibration import Calibration as Calibration
 from ttl.stats.calibration import calibration as calibration
@@ -13,6 +9,11 @@ from ttl.stats.curves import curves as curves
 from ttl.stats.delong import PairedAUROC as PairedAUROC
 from ttl.stats.delong import delong as delong
 from ttl.stats.delong import delong_paired as delong_paired
+from ttl.stats.intervals import NonInferiority as NonInferiority
+from ttl.stats.intervals import intervals as intervals
+from ttl.stats.intervals import non_inferior as non_inferior
+from ttl.stats.intervals import paired_difference as paired_difference
+from ttl.stats.intervals import paired_error as paired_error
 from ttl.stats.kinds import KINDS as KINDS
 from ttl.stats.kinds import LOWER_IS_BETTER as LOWER_IS_BETTER
 from ttl.stats.kinds import accuracy as accuracy
@@ -29,6 +30,8 @@ from ttl.stats.mask_overlap import UNLABELLED as UNLABELLED
 from ttl.stats.mask_overlap import overlap as overlap
 from ttl.stats.ratio import ratio_interval as ratio_interval
 from ttl.stats.resampling import wilson as wilson
+from ttl.stats.sample_size import Power as Power
+from ttl.stats.sample_size import power as power
 from ttl.stats.scoring import ALL_METRICS as ALL_METRICS
 from ttl.stats.scoring import METRICS as METRICS
 from ttl.stats.scoring import THRESHOLD as THRESHOLD

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ttl.stats.bootstrap import intervals
+from ttl.stats.intervals import intervals
 from ttl.stats.kinds import classified
 from ttl.stats.resampling import Array, wilson
 from ttl.stats.scoring import THRESHOLD, Scorer
@@ -29,7 +29,7 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class ClassCurves:
-    """One class, by its index, against the rest: with bootstrap intervals (95%) of the areas and Wilson's of shares."""
+    """One class, by its index, against the rest: with 95 % intervals of the areas, and Wilson's of shares."""
 
     label: int
     positives: int  # samples that are of it; negatives are those of which it is known that they aren't

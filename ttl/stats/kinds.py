@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ttl.errors import UsageError
+from ttl.stats.decisions import DecisionScorer
 from ttl.stats.label_scoring import LabelScorer
 from ttl.stats.resampling import Array, Labels
 from ttl.stats.scoring import Scorer
@@ -15,16 +16,18 @@ from ttl.stats.segmentation import SegmentationScorer
 
 LOWER_IS_BETTER = ("ece", "hd95")
 
-SCORERS: dict[str, type[Scorer] | type[SegmentationScorer]] = {
+AnyScorer = Scorer | SegmentationScorer | DecisionScorer
+SCORERS: dict[str, type[AnyScorer]] = {
     "binary": Scorer,
     "multiclass": Scorer,
     "multilabel": LabelScorer,
     "segmentation": SegmentationScorer,
+    "decision": DecisionScorer,
 }
 KINDS = tuple(SCORERS)
 
 
-def _scorer_of(kind: str) -> type[Scorer] | type[SegmentationScorer]:
+def _scorer_of(kind: str) -> type[AnyScorer]:
     if kind not in SCORERS:
         raise UsageError(f"there are no metrics for kind {kind!r}; choose one of {', '.join(KINDS)}.")
     return SCORERS[kind]
@@ -49,9 +52,7 @@ def primary(kind: str) -> str:
     return headline(kind)[0]
 
 
-def scorer(
-    kind: str, labels: npt.ArrayLike, predicted: npt.ArrayLike, names: Iterable[str] | None = None
-) -> Scorer | SegmentationScorer:
+def scorer(kind: str, labels: npt.ArrayLike, predicted: npt.ArrayLike, names: Iterable[str] | None = None) -> AnyScorer:
     """The scorer of one set of predictions; arguments and errors as of `metrics`."""
     made = _scorer_of(kind)
     wanted = made.headline if names is None else tuple(names)
@@ -85,7 +86,8 @@ def metrics(
         kind: one of `KINDS`.
         labels: `(n,)`; `(n, classes)` of 0, 1 and -1 for `multilabel`; `(n, classes)`, whether the image holds the
             class, for `segmentation`.
-        predicted: `(n, classes)` probabilities; for `segmentation` `(n, classes, 5)`, of `overlap`.
+        predicted: `(n, classes)` probabilities; for `segmentation` `(n, classes, 5)`, of `overlap`; for `decision`
+            `(n,)` 0 or 1, of one finding.
         names: of `all_metrics(kind)`; None takes `headline(kind)`.
 
     Raises:

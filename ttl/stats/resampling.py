@@ -56,29 +56,15 @@ def chunks(resamples: int, n: int) -> Iterator[int]:
         yield min(size, resamples - start)
 
 
-def resample_weights(labels: Labels, resamples: int, seed: int, groups: Sequence[str] | None) -> Iterator[Array]:
-    """Yield `(some resamples, n)`: how often each sample is drawn.
+def units_of(labels: Labels, groups: Sequence[str] | None) -> tuple[Labels, Labels | None]:
+    """The stratum of each unit, and the unit (patient) of each sample; None where each is its own.
 
-    Samples are drawn within their class, so that classes keep their sizes. With groups, whole groups are: those
-    with the same classes in them among each other. Several labels a sample make no strata.
+    Samples of one class are a stratum; with groups, those groups are that hold the same classes. Several labels a
+    sample make no strata.
 
     Raises:
         UsageError: not one group a sample.
     """
-    strata, member_of = _units(labels, groups)
-    rng = np.random.default_rng(seed)
-    members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
-    for n in chunks(resamples, len(labels)):
-        weights = np.empty((n, len(strata)))
-        for member in members:
-            draws = rng.integers(len(member), size=(n, len(member)))
-            draws += np.arange(n)[:, None] * len(member)
-            weights[:, member] = np.bincount(draws.ravel(), minlength=draws.size).reshape(draws.shape)
-        yield weights if member_of is None else weights[:, member_of]
-
-
-def _units(labels: Labels, groups: Sequence[str] | None) -> tuple[Labels, Labels | None]:
-    """What is drawn: the stratum of each unit, and the unit of each sample (None: each is its own)."""
     flat = labels if labels.ndim == 1 else np.zeros(len(labels), np.int64)
     if groups is None:
         return flat, None

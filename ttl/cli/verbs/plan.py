@@ -45,7 +45,7 @@ def points(
 
 
 @verb("what the data holds and what a search would cost", example="ttl plan xray/ --model resnet50")
-@with_options(RunConfig, leave_out=("judging", "head and learning rate", "workers", "output"))
+@with_options(RunConfig, leave_out=("head and learning rate", "workers", "output"))
 def plan(options: RunConfig, as_json: Json = False) -> None:
     """Show what the data holds, the split, the candidates, and what a search would cost. Trains nothing."""
     from ttl.run import plan as make_plan
@@ -55,6 +55,7 @@ def plan(options: RunConfig, as_json: Json = False) -> None:
     if as_json:
         figures = ("weights", "coarse", "most_trials", "macs_per_epoch", "seconds_per_epoch", "notes")
         content = {name: getattr(planned, name) for name in figures}
+        content |= {"power": to_json(planned.power)}
         print_json({"task": to_json(planned.task), **content, "points": planned.points.to_json()})
         return
     typer.echo("\n".join([counts_table(planned.task), *planned.notes]))
@@ -67,4 +68,5 @@ def plan(options: RunConfig, as_json: Json = False) -> None:
     if options.epochs:
         most = planned.most_trials * options.epochs * planned.seconds_per_epoch
         typer.echo(f"So at most about {duration(most)} with --epochs {options.epochs}.")
+    typer.echo(planned.can_show)
     show_next(command_of("run", options))

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ttl.export.checks import FileComparison
-from ttl.stats import Bin
+from ttl.stats import Bin, Power
 from ttl.typed import Figure, OptionalKey
 from ttl.words.estimate import Estimate
 
@@ -21,6 +21,7 @@ class Comparison(FileComparison):
 
     metric: str
     split: str
+    power: OptionalKey[Power] = None  # what so many test images can show
 
 
 class _Line:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from math import isnan, nan
 from statistics import fmean
 
@@ -14,10 +13,8 @@ from ttl.data.kind import Rows
 from ttl.data.task import Samples
 from ttl.search.candidates import Joint
 from ttl.search.evidence.curve import Curve, Look
-from ttl.stats import metrics, paired_difference
+from ttl.stats import metrics, paired_error
 from ttl.study.candidate import Candidate
-
-ONE_STANDARD_ERROR = 0.6827  # the confidence of an interval that is one standard error wide to either side
 
 
 def heads_curve(
@@ -32,7 +29,7 @@ def heads_curve(
     """What the heads of the joint networks, one a seed, say of the candidates, one a head, lowest first.
 
     It is the mean validation score over the seeds, and the standard error of its difference to the best head's, both
-    scored on the same images (bootstrap; the mean over the seeds).
+    scored on the same images (jackknife; the mean over the seeds).
 
     Args:
         rows: of each joint network: its predictions for the validation images.
@@ -42,13 +39,11 @@ def heads_curve(
     metric, labels = kind.primary, samples.labels
     by_seed = [kind.by_head(np.asarray(each, np.float64)) for each in rows]
 
-    compared = partial(
-        paired_difference, metric, kind, labels, groups=samples.groups, seed=seed, confidence=ONE_STANDARD_ERROR
-    )
-
     def error(head: int) -> float:
-        differences = (compared(heads[head], heads[best]) for heads in by_seed)
-        return fmean((difference.ci_high - difference.ci_low) / 2 for difference in differences)
+        return fmean(
+            paired_error(metric, kind, labels, heads[head], heads[best], groups=samples.groups, seed=seed)
+            for heads in by_seed
+        )
 
     scores = [
         fmean(metrics(kind, labels, heads[head], (metric,))[metric] for heads in by_seed)
