@@ -284,6 +284,6 @@ def test_a_page_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, mon
 
 def test_the_summary_is_the_top_of_the_page() -> None:
     page = html_of(example.finished())
-    assert len(summary(example.finished())) == 3
+    assert len(summary(example.finished())) == 4
     assert all(sentence in html.unescape(page) for sentence in summary(example.finished()))
-    assert summary(example.unfinished())[1:] == ("The same command again runs only what is missing.",)
+    assert summary(example.unfinished())[2:] == ("The same command again runs only what is missing.",)
