@@ -61,7 +61,7 @@ def test_killed_again_and_again_it_ends_with_the_same_report(tmp_path: Path, str
     assert done.returncode == 0, done.stderr
     moments = (tmp_path / "moments").read_text().splitlines()
     assert len(moments) == kills
-    assert len(set(moments)) > 2  # it was killed at different stages of the work
+    assert len(set(moments)) > 1  # it was killed at different stages of the work
     alone = json.loads((tmp_path / "alone" / "report.json").read_text())
     assert "chosen" in alone  # what isn't finished of it is the export: the search is what is compared
     killed = sorted(tmp_path.glob("killed-*"))

@@ -76,12 +76,19 @@ def test_a_stratum_of_one_joins_another() -> None:
     assert len(set(Units.of(np.array([0, 0, 0, 1, 2]), None, 0).stratum)) == 2
 
 
-def test_few_images_that_carry_the_difference_are_few_degrees_of_freedom() -> None:
+def test_few_images_that_carry_a_difference_are_few_degrees_of_freedom() -> None:
     units = Units.of(np.zeros(100, int), None, 0)
     even, three = np.random.default_rng(0).standard_normal(100), np.zeros(100)
     three[:3] = 1, -1, 1
-    assert 60 < units.degrees_of_freedom(even) < 140
-    assert units.degrees_of_freedom(three) < 8
+    assert 60 < units.degrees_of_freedom(even, cautious=True) < 140
+    assert units.degrees_of_freedom(three, cautious=True) < 8
+    assert units.degrees_of_freedom(three) == 99
+
+
+def test_one_error_in_many_images_leaves_the_interval_narrow() -> None:
+    labels = np.arange(180) % 2
+    accuracy = intervals("binary", labels, decided(np.arange(180) > 0, labels), names=["accuracy"])["accuracy"]
+    assert 0.95 < accuracy.ci_low < 0.985
 
 
 @pytest.mark.parametrize("metric", ["auprc", "accuracy", "balanced_accuracy"])

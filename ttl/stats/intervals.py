@@ -255,7 +255,7 @@ class _Pair:
     def limits(self, scale: _Scale, tail: float, *, guarded: bool) -> tuple[float, float]:
         """The lowest and the highest difference that isn't rejected, each with an error rate of `tail`.
 
-        `guarded` has skewness make rejections rarer.
+        `guarded` has skewness, and few images that carry the difference, make rejections rarer.
         """
         value = self.a.value - self.b.value
         if scale.bounded:
@@ -270,12 +270,12 @@ class _Pair:
         return limit(ends[0], 1), limit(ends[1], -1)
 
     def _rejects(self, scale: _Scale, tail: float, difference: float, side: int, guarded: bool) -> bool:
-        t, freedom, skewness = self.distance(scale, difference, side)
+        t, freedom, skewness = self.distance(scale, difference, side, guarded)
         if guarded:
             t = min(t, t + skewness * (1 / 6 + t**2 / 3))
         return t > student(tail, freedom)
 
-    def distance(self, scale: _Scale, difference: float, side: int) -> tuple[float, float, float]:
+    def distance(self, scale: _Scale, difference: float, side: int, guarded: bool) -> tuple[float, float, float]:
         """By how many standard errors `a` is better than `b` plus a difference (side 1), or `b` than `a` less it (-1).
 
         Beside it the degrees of freedom, and the skewness.
@@ -287,7 +287,8 @@ class _Pair:
         apart = side * (first - second)
         if not error:
             return math.inf if apart > 0 else -math.inf, 1.0, 0.0
-        return apart / error, self.units.degrees_of_freedom(influence), (influence**3).sum() / error**3
+        freedom = self.units.degrees_of_freedom(influence, cautious=guarded)
+        return apart / error, freedom, (influence**3).sum() / error**3
 
 
 def claim_of(
@@ -301,8 +302,11 @@ def claim_of(
     pair = _Pair(_Jackknifed(second.value, first.influence), second, units)
     own = _Scale(-math.inf, math.inf, units.fewest)
     return tuple(
-        (*pair.distance(scale, -margin, 1)[:2], tail)
-        for scale, tail in ((_Scale.of(metric, units), TAIL), (own, TAIL / STRICTER))
+        (*pair.distance(scale, -margin, 1, guarded)[:2], tail)
+        for scale, guarded, tail in (
+            (_Scale.of(metric, units), kind == "segmentation", TAIL),
+            (own, True, TAIL / STRICTER),
+        )
     )
 
 

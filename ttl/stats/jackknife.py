@@ -71,18 +71,19 @@ class Units:
         deviations: Array = (mean[self.stratum] - without) * scale[self.stratum]
         return deviations
 
-    def degrees_of_freedom(self, influence: Array) -> float:
-        """How well the variance that `influence` gives is known itself, by whichever of two says less.
+    def degrees_of_freedom(self, influence: Array, *, cautious: bool = False) -> float:
+        """How well the variance that `influence` gives is known itself: Satterthwaite (1946) over the strata.
 
-        Satterthwaite (1946) over the strata with their independent units; and the spread of the squares: where three
-        images carry the whole difference of two models, its variance is that of three numbers, however many there are.
+        `cautious` takes the spread of the squares where that says less: where three images carry the whole difference
+        of two models, its variance is that of three numbers, however many there are.
         """
         squares = influence**2
         variance = squares.sum()
         by_stratum = np.bincount(self.stratum, squares, len(self.independent))
-        of_strata = (by_stratum**2 / np.maximum(self.independent - 1, 0.5)).sum()
-        of_squares = ((squares**2).sum() - (by_stratum**2 / np.bincount(self.stratum)).sum()) / 2
-        uncertainty = max(of_strata, of_squares)
+        uncertainty = (by_stratum**2 / np.maximum(self.independent - 1, 0.5)).sum()
+        if cautious:
+            of_squares = ((squares**2).sum() - (by_stratum**2 / np.bincount(self.stratum)).sum()) / 2
+            uncertainty = max(uncertainty, of_squares)
         if not uncertainty > 0:
             return max(1.0, self.total - len(self.independent))
         return max(1.0, float(variance**2 / uncertainty))
