@@ -190,11 +190,11 @@ class Follower:
     def joint(self) -> Curve:
         """What the joint network's heads say."""
         setting = self.context.setting
-        joint = Joint(setting.network.name, tuple(candidate.top for candidate in self.candidates))
+        joint = Joint(setting.network.name, setting.points)
         record = done(self.context, Trial(joint, self.seed))
         self.trained["joint network"] = training_macs(record, record.epochs)
         return heads_curve(
-            self.candidates,
+            joint,
             [record.predictions["val"]],
             setting.kind,
             setting.task.val,
@@ -205,7 +205,7 @@ class Follower:
     def overlap(self) -> Curve:
         """SVCCA at every candidate: two forward passes of some of the training images."""
         images = len(self.context.setting.task.train)
-        share = common_size([candidate.top for candidate in self.candidates], images).images / images
+        share = common_size(self.context.setting.points, images).images / images
         self.trained["svcca"] = 2.0 * share * forward_macs(self.candidates[-1])
         return compared_features(self.context, (self.truth[self.candidates[-1]],)).curve()
 
@@ -251,7 +251,7 @@ def also_tried(context: RunContext, curve: Curve) -> dict[str, Callable[[Followe
     }
     if setting.kind.per_pixel:
         return tried  # the scores are of images with one class each
-    points = [candidate.top for candidate in setting.candidates]
+    points = setting.points
     samples = feature_samples(setting.network.model, points, context.training_images())
     features = {point.name: samples.at(point.name) for point in points}
     labels = np.asarray(setting.task.train.labels)

@@ -33,7 +33,7 @@ def test_each_head_has_the_mean_over_the_seeds_and_the_error_of_its_difference_t
         logits = labels[:, None] - 0.5 + rng.standard_normal((80, 5)) * noise
         positive = 1 / (1 + np.exp(-logits))
         rows.append(np.stack([1 - positive, positive], axis=2))
-    curve = heads_curve(cuts(), rows, KINDS["binary"], samples(labels), seed=0, start=JOINT)
+    curve = heads_curve(JOINT, rows, KINDS["binary"], samples(labels), seed=0, start=JOINT)
     assert (curve.evidence, curve.metric, curve.paired, curve.start) == ("joint", "auprc", True, JOINT)
     for head, look in enumerate(curve.looks):
         expected = np.mean([average_precision_score(labels, each[:, head, 1]) for each in rows])
@@ -45,5 +45,5 @@ def test_each_head_has_the_mean_over_the_seeds_and_the_error_of_its_difference_t
 
 def test_without_a_class_to_score_there_is_neither() -> None:
     rows = [np.full((6, 5, 2), 0.5)]
-    curve = heads_curve(cuts(), rows, KINDS["binary"], samples(np.zeros(6, np.int64)), seed=0, start=None)
+    curve = heads_curve(JOINT, rows, KINDS["binary"], samples(np.zeros(6, np.int64)), seed=0, start=None)
     assert all(isnan(look.mean) and isnan(look.se) for look in curve.looks)

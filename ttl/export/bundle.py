@@ -22,6 +22,7 @@ from ttl.typed import OptionalKey, from_json, read_sealed, to_json, write_sealed
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "bundle.json"
 NO_MODEL = f"{{folder}} holds no model that can be read ({{why}}): name a folder with {WEIGHTS} and {DESCRIPTION}"
+NO_KIND = "{path} is of a candidate that this ttl can't make: use the ttl that wrote it"
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,7 @@ class Bundle:
     point: TruncationPoint
     pool: str
     dropout: float
-    candidate: OptionalKey[Mapping[str, object]] = None
-    """As `ttl.search.candidates.described` has it."""
+    candidate: OptionalKey[Mapping[str, object]] = None  # as `ttl.search.candidates.described` has it
     sha256: str = ""
     """Of the file of the weights; empty where version 0.1 wrote it."""
 
@@ -98,13 +98,16 @@ def load_bundle(folder: Path, *, backbone: nn.Module | None = None) -> tuple[nn.
     except (OSError, safetensors.SafetensorError) as error:
         raise RunFolderError(NO_MODEL.format(folder=folder, why=str(error).splitlines()[0])) from error
     name = contract.provenance.network
+    try:
+        candidate = rebuilt(name, point, bundle.candidate)
+    except (KeyError, TypeError) as error:
+        raise RunFolderError(NO_KIND.format(path=folder / DESCRIPTION)) from error
     if backbone is None:
         backbone = load_backbone(name, weights="none", image_size=contract.sides).model
     try:
-        candidate = rebuilt(name, point, bundle.candidate)
         model = candidate.build_on(backbone, HeadSpec(contract.outputs, bundle.pool, bundle.dropout))
         model.load_state_dict(state)
-    except (PointError, RuntimeError, KeyError, TypeError) as error:
+    except (PointError, RuntimeError) as error:
         raise RunFolderError(
             f"{weights} doesn't fit {name} cut at {point.name}: "
             "the file was changed, or another version of timm or torchvision built the network differently"

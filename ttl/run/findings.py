@@ -83,7 +83,7 @@ class Findings:
     def stopped(self) -> dict[Candidate, PartialRuns]:
         """Those that didn't go on, lowest first: side by side they end in any order."""
         left = {one: runs for one, runs in self.paused.items() if one not in self.tried and one not in self.failed}
-        return dict(sorted(left.items(), key=lambda item: item[0].top.index))
+        return dict(sorted(left.items(), key=lambda item: (item[0].top.index, item[0].name)))
 
     @property
     def records(self) -> list[TrialRecord]:

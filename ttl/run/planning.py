@@ -93,7 +93,7 @@ def _rehearse(name: str, candidates: tuple[Candidate, ...], winner: Candidate) -
         return 0.0 if candidate.top.index < winner.top.index else OVERLAP
 
     def curve(value: Callable[[Candidate], float]) -> Curve:
-        return Curve("", "", tuple(Look(candidate.name, value(candidate), 0.0) for candidate in candidates))
+        return Curve("", "", tuple(Look(candidate.top.name, value(candidate), 0.0) for candidate in candidates))
 
     evidence = {name: partial(curve, overlap if name == "svcca" else score) for name in ("probe", "joint", "svcca")}
     return drive(strategy(name, candidates, evidence=evidence), one_by_one(score))

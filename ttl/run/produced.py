@@ -50,7 +50,7 @@ def probe(context: RunContext) -> Curve:
     setting, study = context.setting, context.study
     without = ("recipe", "epochs", "lr")
     asked = {key: value for key, value in setting.definition().items() if key not in without}
-    points = [candidate.top for candidate in setting.candidates]
+    points = setting.points
     identity = trial_id({**asked, "seed": setting.config.seed, "points": [point.name for point in points]})
     kept = study.read(KeptProbe, PROBE)
     if kept is None or kept.identity != identity:
@@ -70,7 +70,7 @@ def compared_features(context: RunContext, tuned: tuple[TrialRecord, ...]) -> Si
         UsageError: there are too few training images.
         RunFolderError: a fine-tune's files are gone or damaged.
     """
-    points = [candidate.top for candidate in context.setting.candidates]
+    points = context.setting.points
     identity = trial_id({"trials": [record.id for record in tuned], "points": [point.name for point in points]})
     kept = context.study.read(KeptSimilarities, SVCCA)
     if kept is None or kept.identity != identity:

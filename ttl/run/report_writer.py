@@ -21,6 +21,7 @@ from ttl.run.setting import RunSetting
 from ttl.run.tested import sections_on_test
 from ttl.search.evidence.overlap import OVERLAP, Similarities
 from ttl.search.strategy import SearchEnd
+from ttl.study.candidate import Candidate
 from ttl.study.run_record import RunRecord
 from ttl.words.sides import short
 
@@ -63,7 +64,7 @@ def report_of_run(
     """The content of report.json: `end` is None while the search runs, `delivered` before the export."""
     whole = findings.tried.get(setting.whole)
     chosen = findings.tried[end.choice.candidate] if end else None
-    failed = sorted(findings.failed, key=lambda candidate: candidate.top.index)
+    failed = sorted(findings.failed, key=lambda one: (one.top.index, one.name))
     return RunReport(
         status="finished" if end and delivered else "unfinished",
         metric=setting.metric,
@@ -72,7 +73,8 @@ def report_of_run(
         points=tuple(map(_point, setting.network.points)),
         recipe=_recipe(setting),
         candidates=tuple(
-            _candidate(runs) for runs in sorted(findings.tried.values(), key=lambda runs: runs.best.index)
+            _candidate(findings.tried[one], one)
+            for one in sorted(findings.tried, key=lambda one: (one.top.index, one.name))
         ),
         failed=tuple(searched.FailedFineTune(cut=one.name, cause=findings.failed[one]) for one in failed),
         search=_search(setting, findings, end),
@@ -81,8 +83,8 @@ def report_of_run(
         svcca=_svcca(findings.similarities),
         latency=delivered.latency if delivered else (),
         run=run,
-        full=searched.PointResult(**_figures(whole)) if whole else None,
-        chosen=searched.PointResult(**_figures(chosen)) if chosen else None,
+        full=searched.PointResult(**_figures(whole, setting.whole)) if whole else None,
+        chosen=searched.PointResult(**_figures(chosen, end.choice.candidate)) if end and chosen else None,
         export=delivered.files if delivered else None,
         overlays=delivered.overlays if delivered else None,
         cams=delivered.cams if delivered else None,
@@ -128,10 +130,10 @@ def _point(point: TruncationPoint) -> searched.PointRecord:
     return kind(**values)
 
 
-def _candidate(runs: SeedRuns) -> searched.CandidateResult:
+def _candidate(runs: SeedRuns, candidate: Candidate) -> searched.CandidateResult:
     best = runs.best
     return searched.CandidateResult(
-        **_figures(runs),
+        **_figures(runs, candidate),
         trials=tuple(record.id for record in runs.records),
         epochs=best.epochs,
         best_epoch=best.best_epoch,
@@ -141,11 +143,12 @@ def _candidate(runs: SeedRuns) -> searched.CandidateResult:
     )
 
 
-def _figures(runs: SeedRuns) -> dict[str, Any]:
+def _figures(runs: SeedRuns, candidate: Candidate) -> dict[str, Any]:
     """Of the trial whose weights are delivered, and how the seeds differ where there are several."""
     best = runs.best
     names = ("cut", "index", "params", "macs", "encoder_params", "encoder_macs", "val", "test")
-    return {"trial": best.id, **{name: getattr(best, name) for name in names}, "spread": runs.spread}
+    point = None if candidate.name == candidate.top.name else candidate.top.name
+    return {"trial": best.id, "point": point, **{name: getattr(best, name) for name in names}, "spread": runs.spread}
 
 
 def _svcca(similarities: Similarities | None) -> searched.Svcca:

@@ -116,35 +116,29 @@ class SearchJob:
         self.watch(TrialFailed(candidate.name, trial.seed, str(error)))
 
     def _probe(self) -> Curve:
-        self.watch(Note(f"Probing {len(self.setting.candidates)} points: one pass over the training images"))
+        self.watch(Note(f"Probing {len(self.setting.points)} points: one pass over the training images"))
         return self._keep(probe(self.context))
 
     def _joint(self) -> Curve:
         """What the heads of the joint network say of the candidates."""
         setting = self.setting
-        self.watch(Note(f"Fine-tuning heads at {len(setting.candidates)} points at once"))
-        joint = Joint(setting.network.name, tuple(candidate.top for candidate in setting.candidates))
+        self.watch(Note(f"Fine-tuning heads at {len(setting.points)} points at once"))
+        joint = Joint(setting.network.name, setting.points)
         trials = [Trial(joint, seed) for seed in setting.seeds]
         records = _in_order([record for _, record in self._outcomes("heads", trials)])
         self.findings.joints = records
-        curve = heads_curve(
-            setting.candidates,
-            [record.predictions["val"] for record in records],
-            setting.kind,
-            setting.task.val,
-            seed=setting.config.seed,
-            # A U-Net's decoder has learned nothing in the joint network, and needs all of its epochs.
-            start=None if setting.network.draws_masks else joint,
-        )
+        rows = [record.predictions["val"] for record in records]
+        # A U-Net's decoder has learned nothing in the joint network, and needs all of its epochs.
+        start = None if setting.network.draws_masks else joint
+        curve = heads_curve(joint, rows, setting.kind, setting.task.val, seed=setting.config.seed, start=start)
         self._keep(curve)
         self.publish(self.findings)
         return curve
 
     def _overlap(self) -> Curve:
         """How far features before and after the fine-tune of the highest candidate overlap with random ones."""
-        candidates = self.setting.candidates
-        self.watch(Note(f"Comparing features before and after at {len(candidates)} points"))
-        tuned = self.findings.tried[candidates[-1]].records
+        self.watch(Note(f"Comparing features before and after at {len(self.setting.points)} points"))
+        tuned = self.findings.tried[self.setting.candidates[-1]].records
         self.findings.similarities = compared_features(self.context, tuned)
         return self._keep(self.findings.similarities.curve())
 

@@ -55,6 +55,11 @@ class RunSetting:
         return Cut(self.network.name, self.network.points[-1])
 
     @property
+    def points(self) -> tuple[TruncationPoint, ...]:
+        """That the candidates end at, lowest first."""
+        return tuple(dict.fromkeys(candidate.top for candidate in self.candidates))
+
+    @property
     def metric(self) -> str:
         """The validation metric that a search compares candidates by, whatever a recipe watches while it trains."""
         return self.kind.primary

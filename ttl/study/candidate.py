@@ -88,6 +88,10 @@ class Candidate(Protocol):
 
     def build(self, network: Network, head: HeadSpec, seed: int) -> nn.Module:
         """The network as its fine-tune begins, on the CPU; the seed is of what begins at random."""
+        return self.build_on(network.seeded(seed), head, seed)
+
+    def build_on(self, backbone: nn.Module, head: HeadSpec, seed: int = 0) -> nn.Module:
+        """The same made of a pretrained network that is there already, which is left as it is."""
 
     def begin(
         self, model: nn.Module, network: Network, head: HeadSpec, seed: int, images: Images, norms: Norms

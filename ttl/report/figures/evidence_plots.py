@@ -80,7 +80,7 @@ def _curve(report: RunReport, axes: svg.Axes, key: str, curve: Sequence[Look]) -
         if math.isfinite(point.mean):
             error = f", standard error {text(point.se)}" if math.isfinite(point.se) else ""
             label = f"{point.cut}: {SOURCES[key][0]} {text(point.mean)}{error}"
-            dots.append(axes.dot(x, point.mean, f"kept {key}" if report.is_chosen(point.cut) else plain, label))
+            dots.append(axes.dot(x, point.mean, f"kept {key}" if report.ends_at(point.cut) else plain, label))
     return svg.element(
         "g",
         axes.area(xs, [p.mean - p.se for p in curve], [p.mean + p.se for p in curve], key),
@@ -96,7 +96,7 @@ def _curves_table(report: RunReport, curves: Curves, caption: str) -> Table:
         if any(point.name in curve for curve in by_cut):
             values = (value for curve in by_cut for value in curve.get(point.name, (None, None)))
             cells = amount(point.index), *(metric_cell(value, report.score) for value in values)
-            rows.append(row(point.name, *cells, mark="chosen" if report.is_chosen(point.name) else ""))
+            rows.append(row(point.name, *cells, mark="chosen" if report.ends_at(point.name) else ""))
     pairs = ((f"{SOURCES[key][0].capitalize()}, {report.score.name}", "Its standard error") for key in curves)
     return Table(caption, ("Point", "Index", *(title for pair in pairs for title in pair)), tuple(rows), folded=True)
 
@@ -115,7 +115,7 @@ def svcca_figure(report: RunReport) -> Figure | None:
         f"{compared.threshold:g} it is substantial: "
         f"{f'{lowest.cut} is the lowest point where it is' if lowest else 'it is so at no point'}."
     )
-    chosen = [point.cut for point in compared.points if report.is_chosen(point.cut)]
+    chosen = [point.cut for point in compared.points if report.ends_at(point.cut)]
     key = [("other square", "before and after fine-tuning")] if len(compared.points) > len(chosen) else []
     key += [*(("chosen square", f"chosen: {cut}") for cut in chosen), ("chance square", "random features")]
     return Figure("similarity", _boxes(report, compared), caption, tuple(key), _boxes_table(report, compared))
@@ -134,7 +134,7 @@ def _boxes(report: RunReport, compared: Svcca) -> Markup:
     chance = svg.element("g", svg.element("title", f"random features: {_percentiles(random)}"), *strips)
     boxes = []
     for point in compared.points:
-        width, class_ = min(WIDEST_BOX, 0.6 * axes.step), "chosen" if report.is_chosen(point.cut) else "other"
+        width, class_ = min(WIDEST_BOX, 0.6 * axes.step), "chosen" if report.ends_at(point.cut) else "other"
         label = f"{point.cut}: {_percentiles(point.percentiles)}; overlap {units.score(point.overlap)}"
         boxes.append(axes.box(report.index_of(point.cut), point.percentiles, width, class_, label))
     layers, titles = (*chosen_guide(report, axes), *boxes), (DEPTH, "canonical correlation")
@@ -154,7 +154,7 @@ def _boxes_table(report: RunReport, compared: Svcca) -> Table:
     for point in compared.points:
         overlap = amount(point.overlap, units.score, note="substantial" if point.overlap >= compared.threshold else "")
         cells = amount(report.index_of(point.cut)), *scores(point.percentiles), overlap
-        rows.append(row(point.cut, *cells, mark="chosen" if report.is_chosen(point.cut) else ""))
+        rows.append(row(point.cut, *cells, mark="chosen" if report.ends_at(point.cut) else ""))
     rows.append(row("random features", "", *scores(compared.random), ""))
     overlap_title = f"Overlap, substantial from {compared.threshold:g}"
     columns = ("Point", "Index", "5%", "25%", "Median", "75%", "95%", overlap_title)

@@ -137,11 +137,9 @@ class RunReport:
         """
         if not all(one < other for one, other in pairwise((0, *(point.index for point in self.points)))):
             raise ValueError("the indices of the points don't rise from 1 on")
-        results = {of.cut for of in (*self.candidates, self.chosen, self.full) if of is not None}
+        results = {of.point or of.cut for of in (*self.candidates, self.chosen, self.full) if of is not None}
         cuts = results | {of.cut for of in (*self.probe, *self.joint)} | {of.cut for of in self.svcca.points}
-        names = {point.name for point in self.points}
-        # A candidate of another kind than a cut is called after its point: `layer3.1/8`.
-        if strangers := {cut for cut in cuts - names if cut.rpartition("/")[0] not in names}:
+        if strangers := cuts - {point.name for point in self.points}:
             raise ValueError(f"there is no truncation point called {min(strangers)}")
         sides = (self.confusion.full, self.confusion.chosen) if self.confusion else ()
         if any(side is not None and len(side) != len(self.task.class_names) for side in sides):
@@ -185,8 +183,12 @@ class RunReport:
         return cut == self.points[-1].name
 
     def is_chosen(self, cut: str) -> bool:
-        """Whether a point is the one that the search chose."""
+        """Whether a candidate is the one that the search chose."""
         return self.chosen is not None and cut == self.chosen.cut
+
+    def ends_at(self, point: str) -> bool:
+        """Whether the chosen candidate ends at a point."""
+        return self.chosen is not None and point == (self.chosen.point or self.chosen.cut)
 
     def index_of(self, cut: str) -> int:
         """The place of a point, 1 the lowest."""

@@ -85,6 +85,7 @@ class PointResult:
 
     trial: str
     cut: str
+    point: OptionalKey[str] = None  # that it ends at, where it isn't its name
     index: int
     params: int
     macs: int

@@ -1,10 +1,11 @@
 """The kinds of candidates, one a file: what of a pretrained network can be fine-tuned and chosen.
 
-To add one: a file with a frozen dataclass that is a `ttl.study.candidate.Candidate`. One that can be delivered is a
-`Cut` with more fields, plain values all, that is called after its point (`layer3.1/8`), and has a row in `CANDIDATES`.
+To add one: a file with a frozen dataclass that is a `ttl.study.candidate.Candidate`. One that can be delivered has a
+name of its own, the fields `network` and `point` and then plain values, and a row in `CANDIDATES`. A `Cut` with another
+head than a cut's has its own `take_over` too, or no joint network speaks for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 
 from ttl.cut.points import TruncationPoint
@@ -14,24 +15,27 @@ from ttl.study.candidate import Candidate
 
 __all__ = ["CANDIDATES", "Cut", "Joint", "described", "rebuilt"]
 
-CANDIDATES: dict[str, type[Cut]] = {"cut": Cut}
+CANDIDATES: dict[str, Callable[..., Candidate]] = {"cut": Cut}
 
 
 def described(candidate: Candidate) -> Mapping[str, object] | None:
-    """Its kind and its plain values, as JSON values; None of a plain cut, which its point describes."""
-    name = next(name for name, kind in CANDIDATES.items() if type(candidate) is kind)
-    values = {field.name: getattr(candidate, field.name) for field in fields(candidate)}
-    plain = {key: value for key, value in values.items() if key not in ("network", "point")}
-    return None if name == "cut" else {"kind": name, **plain}
+    """Its kind and its plain values, as JSON values; None of a plain cut, which its point describes.
+
+    Raises:
+        TypeError: its kind has no row in `CANDIDATES`.
+    """
+    name = next((name for name, kind in CANDIDATES.items() if type(candidate) is kind), None)
+    if name is None:
+        raise TypeError(f"{type(candidate).__name__} has no row in ttl.search.candidates.CANDIDATES")
+    _, _, *plain = fields(candidate)
+    return None if name == "cut" else {"kind": name, **{each.name: getattr(candidate, each.name) for each in plain}}
 
 
-def rebuilt(network: str, point: TruncationPoint, description: Mapping[str, object] | None) -> Cut:
+def rebuilt(network: str, point: TruncationPoint, description: Mapping[str, object] | None) -> Candidate:
     """The candidate that `described` describes.
 
     Raises:
-        KeyError: there is no such kind.
-        TypeError: its values are others.
+        KeyError, TypeError: there is no such kind, or its values are others.
     """
     values = dict(description or {"kind": "cut"})
-    kind = CANDIDATES[str(values.pop("kind"))]
-    return kind(network, point, **values)
+    return CANDIDATES[str(values.pop("kind"))](network, point, **values)

@@ -9,7 +9,6 @@ from typing import Any
 from torch import nn
 
 from ttl.cut.head import HEAD, HeadSpec
-from ttl.cut.network import Network
 from ttl.cut.points import TruncationPoint, UNetPoint
 from ttl.cut.truncation import truncate
 from ttl.data import Kind, Task
@@ -54,12 +53,8 @@ class Cut(Candidate):
         """See `Candidate`."""
         return {"cut": self.point.name, "values": list(self.point.values)}
 
-    def build(self, network: Network, head: HeadSpec, seed: int) -> nn.Module:
-        """See `Candidate`."""
-        return self.build_on(network.seeded(seed), head, seed)
-
     def build_on(self, backbone: nn.Module, head: HeadSpec, seed: int = 0) -> nn.Module:
-        """The same on a network that is there already, which is left as it is."""
+        """See `Candidate`."""
         return truncate(backbone, self.point, num_classes=head.outputs, pool=head.pool, dropout=head.dropout, seed=seed)
 
     def take_over(self, model: nn.Module, state: Mapping[str, Any], start: Candidate) -> None:

@@ -63,10 +63,10 @@ class Joint(Candidate):
         """Its share."""
         return None if cap is None else max(1, round(SHARE * cap))
 
-    def build(self, network: Network, head: HeadSpec, seed: int) -> nn.Module:
+    def build_on(self, backbone: nn.Module, head: HeadSpec, seed: int = 0) -> nn.Module:
         """See `Candidate`; every head begins at random."""
-        trunk = network.seeded(seed)
-        return with_heads(trunk, self.points, num_classes=head.outputs, pool=head.pool, dropout=head.dropout, seed=seed)
+        classes, pool, dropout = head.outputs, head.pool, head.dropout
+        return with_heads(backbone, self.points, num_classes=classes, pool=pool, dropout=dropout, seed=seed)
 
     def begin(
         self, model: nn.Module, network: Network, head: HeadSpec, seed: int, images: Images, norms: Norms

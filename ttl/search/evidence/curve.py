@@ -43,7 +43,7 @@ def one_standard_error(candidates: Sequence[Candidate], curve: Curve) -> Candida
         TrainingError: no candidate could be scored.
     """
     looks = {look.cut: look for look in curve.looks if not isnan(look.mean)}
-    scored = [(one, looks[one.name]) for one in candidates if one.name in looks]
+    scored = [(one, looks[one.top.name]) for one in candidates if one.top.name in looks]
     if not scored:
         raise TrainingError("No point could be probed: a class is absent from the folds; use --strategy two-stage")
     best = max((look for _, look in scored), key=lambda look: look.mean)

@@ -14,19 +14,12 @@ from ttl.data.task import Samples
 from ttl.search.candidates import Joint
 from ttl.search.evidence.curve import Curve, Look
 from ttl.stats import metrics, paired_error
-from ttl.study.candidate import Candidate
 
 
 def heads_curve(
-    candidates: Sequence[Candidate],
-    rows: Sequence[Rows],
-    kind: Kind,
-    samples: Samples,
-    *,
-    seed: int,
-    start: Joint | None,
+    joint: Joint, rows: Sequence[Rows], kind: Kind, samples: Samples, *, seed: int, start: Joint | None
 ) -> Curve:
-    """What the heads of the joint networks, one a seed, say of the candidates, one a head, lowest first.
+    """What the heads of the joint networks, one a seed, say of their points, one a head, lowest first.
 
     It is the mean validation score over the seeds, and the standard error of its difference to the best head's, both
     scored on the same images (jackknife; the mean over the seeds).
@@ -47,12 +40,12 @@ def heads_curve(
 
     scores = [
         fmean(metrics(kind, labels, heads[head], (metric,))[metric] for heads in by_seed)
-        for head in range(len(candidates))
+        for head in range(len(joint.points))
     ]
     scored = [head for head, value in enumerate(scores) if not isnan(value)]
     best = max(scored, key=scores.__getitem__, default=0)
     looks = (
-        Look(candidate.name, scores[head], error(head) if head in scored else nan)
-        for head, candidate in enumerate(candidates)
+        Look(point.name, scores[head], error(head) if head in scored else nan)
+        for head, point in enumerate(joint.points)
     )
     return Curve("joint", metric, tuple(looks), paired=True, start=start)

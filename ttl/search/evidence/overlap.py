@@ -17,17 +17,17 @@ OVERLAP = 0.1
 
 @dataclass(frozen=True)
 class Similarity:
-    """Canonical correlations at a candidate, of all draws together."""
+    """Canonical correlations at a point, of all draws together."""
 
-    cut: str  # the candidate's name
+    cut: str  # the point's name
     coefficients: tuple[float, ...]  # of the features before and after fine-tuning
 
 
 @dataclass(frozen=True)
 class Similarities:
-    """Of all candidates, lowest first, beside what chance alone gives."""
+    """Of all points, lowest first, beside what chance alone gives."""
 
-    points: tuple[Similarity, ...]  # one a candidate
+    points: tuple[Similarity, ...]  # one a point
     random: tuple[float, ...]  # canonical correlations of independent Gaussian features of the same number and sizes
 
     def overlap(self, similarity: Similarity) -> float:
@@ -38,11 +38,11 @@ class Similarities:
         return float((twice - sum(below)) / twice)
 
     def curve(self) -> Curve:
-        """The overlap of each candidate."""
+        """The overlap at each point."""
         return Curve("svcca", "overlap", tuple(Look(point.cut, self.overlap(point), nan) for point in self.points))
 
 
 def first_overlap(candidates: Sequence[Candidate], curve: Curve) -> Candidate:
     """The lowest candidate whose distributions overlap substantially; the highest one where none do: don't cut."""
     overlaps = {look.cut: look.mean for look in curve.looks}
-    return next((one for one in candidates if overlaps[one.name] >= OVERLAP), candidates[-1])
+    return next((one for one in candidates if overlaps[one.top.name] >= OVERLAP), candidates[-1])
