@@ -105,23 +105,7 @@ def paired_difference(
     `all_metrics(kind)`; `derived` says that `a` is `b` in another form, such as its quantised file: how far the two lie
     from each other is known then, however good both are, and log odds aren't needed. For all else see `intervals`.
     """
-    tail = _tail(confidence)
-    first, second, units = _both(metric, kind, labels, a, b, groups, seed)
-    value = first.value - second.value
-    if kind != "decision" and np.array_equal(np.asarray(a), np.asarray(b), equal_nan=True) and not math.isnan(value):
-        return Estimate(0.0, 0.0, 0.0)  # one model; equal decisions may be those of two
-    if math.isnan(first.error + second.error):
-        return Estimate(value, math.nan, math.nan)
-    pair = _Pair(first, second, units)
-    scale, own = _Scale.of(metric, units), _Scale(-math.inf, math.inf, units.fewest)
-    if derived or not scale.bounded:
-        low, high = pair.limits(own, tail, guarded=True)
-    else:
-        low, high = pair.limits(scale, tail, guarded=kind == "segmentation")
-        if pair.error:
-            near = pair.limits(own, tail / STRICTER, guarded=True)
-            low, high = max(low, near[0]), min(high, near[1])
-    return Estimate(value, min(low, value), max(high, value))
+    return _compared(metric, kind, labels, a, b, groups, seed, confidence, derived)[0]
 
 
 def paired_error(
@@ -198,10 +182,7 @@ def non_inferior(
     """
     if not margin > 0:
         raise UsageError(f"margin must be above 0, not {margin}.")
-    difference = paired_difference(
-        metric, kind, labels, a, b, groups=groups, seed=seed, confidence=confidence, derived=derived
-    )
-    units = Units.of(scorer(kind, labels, b, (metric,)).labels, groups, seed)
+    difference, units = _compared(metric, kind, labels, a, b, groups, seed, confidence, derived)
     return NonInferiority(metric, difference, margin, math.inf if derived else units.total)
 
 
@@ -353,6 +334,37 @@ def _jackknifed(score: AnyScorer, units: Units) -> dict[str, _Jackknifed]:
         name: _Jackknifed(float(whole[name][0]), units.influence(np.concatenate([part[name] for part in without])))
         for name in score.names
     }
+
+
+def _compared(
+    metric: str,
+    kind: str,
+    labels: npt.ArrayLike,
+    a: npt.ArrayLike,
+    b: npt.ArrayLike,
+    groups: Sequence[str] | None,
+    seed: int,
+    confidence: float,
+    derived: bool,
+) -> tuple[Estimate, Units]:
+    """The paired difference, and the units that it rests on."""
+    tail = _tail(confidence)
+    first, second, units = _both(metric, kind, labels, a, b, groups, seed)
+    value = first.value - second.value
+    if kind != "decision" and np.array_equal(np.asarray(a), np.asarray(b), equal_nan=True) and not math.isnan(value):
+        return Estimate(0.0, 0.0, 0.0), units  # one model; equal decisions may be those of two
+    if math.isnan(first.error + second.error):
+        return Estimate(value, math.nan, math.nan), units
+    pair = _Pair(first, second, units)
+    scale, own = _Scale.of(metric, units), _Scale(-math.inf, math.inf, units.fewest)
+    if derived or not scale.bounded:
+        low, high = pair.limits(own, tail, guarded=True)
+    else:
+        low, high = pair.limits(scale, tail, guarded=kind == "segmentation")
+        if pair.error:
+            near = pair.limits(own, tail / STRICTER, guarded=True)
+            low, high = max(low, near[0]), min(high, near[1])
+    return Estimate(value, min(low, value), max(high, value)), units
 
 
 def _both(
