@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean, median, stdev
@@ -20,13 +19,14 @@ from typing import Any
 from shared import context_in, measured_on, study_config, study_parser
 
 from ttl.config import RunConfig
+from ttl.data.kind import Rows
 from ttl.finetune import RECIPES, fit
 from ttl.run import finetune
 from ttl.run.context import RunContext
+from ttl.run.flow import Tuned
 from ttl.run.setting import RunSetting
 from ttl.run.trial_run import settings_of
 from ttl.stats import paired_difference
-from ttl.study.record import TrialRecord
 
 RESULTS = Path(__file__).parent / "results" / "recipes.json"
 SHOWN = ("auroc", "auprc")
@@ -40,8 +40,8 @@ def main() -> None:
     rows: dict[str, dict[str, Any]] = {}
     for name in names:
         config = configured(told, name)
-        tuned = finetune(config, "full")
-        rows[name] = summarised(name, tuned.runs.records)
+        tuned = finetune(config, "full", test=True)
+        rows[name] = summarised(name, tuned)
         print(line(name, rows[name]), flush=True)
     prepared = {name: context_in(configured(told, name), told.out / name) for name in names}
     for name, seconds in epoch_seconds(prepared, told.rounds).items():
@@ -82,12 +82,13 @@ def configured(told: argparse.Namespace, name: str) -> RunConfig:
     )
 
 
-def summarised(name: str, records: Sequence[TrialRecord]) -> dict[str, Any]:
+def summarised(name: str, tuned: Tuned) -> dict[str, Any]:
     """Test metrics over the seeds, epochs, and the trainable parameters of each phase."""
+    records = tuned.runs.records
     row: dict[str, Any] = {"source": RECIPES[name].source, "trainable": dict(records[0].trainable)}
     row["epochs"] = [record.epochs for record in records]
     for metric in SHOWN:
-        values = [record.test[metric].value for record in records]
+        values = [tuned.tested[record.id].figures[metric].value for record in records]
         sd = stdev(values) if len(values) > 1 else None
         row[metric] = {"mean": mean(values), "sd": sd, "seeds": values}
     return row
@@ -123,16 +124,19 @@ def claims(told: argparse.Namespace, setting: RunSetting, pairs: list[tuple[str,
     test = setting.task.test
     found = []
     for a, b in pairs:
-        first, second = (finetune(configured(told, name), "full").runs.records for name in (a, b))
+        first, second = (test_rows(finetune(configured(told, name), "full", test=True)) for name in (a, b))
         for metric in SHOWN:
             differences = [
-                paired_difference(
-                    metric, setting.kind, test.labels, x.predictions["test"], y.predictions["test"]
-                ).to_json()
+                paired_difference(metric, setting.kind, test.labels, x, y).to_json()
                 for x, y in zip(first, second, strict=True)
             ]
             found.append({"a": a, "b": b, "metric": metric, "seeds": differences, "words": in_words(differences)})
     return found
+
+
+def test_rows(tuned: Tuned) -> list[Rows]:
+    """What each seed's model gives for the test images."""
+    return [tuned.tested[record.id].rows for record in tuned.runs.records]
 
 
 def in_words(differences: list[dict[str, Any]]) -> str:

@@ -41,6 +41,7 @@ from ttl.run.findings import PartialRuns
 from ttl.run.prepare import prepare
 from ttl.run.produced import compared_features, probe
 from ttl.run.report_writer import MACS_PER_TRAINING_STEP
+from ttl.run.testing import predict_test
 from ttl.run.trial_run import finished_trial, run_trial
 from ttl.search.candidates import Joint
 from ttl.search.evidence.curve import Curve, one_standard_error
@@ -74,7 +75,7 @@ def main() -> None:
         context = context_of(setting, study)
         truth = {seed: truth_of(context, seed) for seed in setting.seeds}
         test = {
-            candidate.name: [test_score(records[candidate]) for records in truth.values()]
+            candidate.name: [test_score(context, records[candidate]) for records in truth.values()]
             for candidate in setting.candidates
         }
         rows = [
@@ -136,9 +137,9 @@ def done(context: RunContext, trial: Trial) -> TrialRecord:
     return finished_trial(context, trial, unwatched) or run_trial(context, trial, unwatched)
 
 
-def test_score(record: TrialRecord) -> float:
-    """The test score of one fine-tune."""
-    return record.test[record.score].value
+def test_score(context: RunContext, record: TrialRecord) -> float:
+    """The test score of one fine-tune: here the truth of every point is asked for, which no search sees."""
+    return predict_test(context, [record], "finetune --test", unwatched)[record.id].figures[record.score].value
 
 
 @dataclass
@@ -179,7 +180,7 @@ class Follower:
             record = done(self.context, Trial(candidate, self.seed, start=batch.start))
         epochs = min(batch.epochs or record.epochs, record.epochs)
         self.trained[candidate.name] = max(self.trained.get(candidate.name, 0.0), training_macs(record, epochs))
-        self.delivered[candidate.name] = test_score(record)
+        self.delivered[candidate.name] = test_score(self.context, record)
         return PartialRuns((record,), epochs).score if batch.epochs else record.value
 
     def probe(self) -> Curve:
@@ -211,7 +212,8 @@ class Follower:
 
     def not_inferior(self, candidate: Candidate, best: Candidate) -> str | None:
         """The evidence that `--select smallest` asks for."""
-        test = self.context.setting.compared(self.truth[candidate], self.truth[best], "val")
+        one, other = (self.truth[each].predictions["val"] for each in (candidate, best))
+        test = self.context.setting.compared(one, other, "val")
         return "shown" if test.shown else None
 
 

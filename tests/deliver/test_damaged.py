@@ -113,11 +113,12 @@ def test_predictions_that_the_weights_do_not_give_refuse_the_export(folder: Path
 
     def change(by: float) -> None:
         def shift(record: Any) -> None:
-            row = record["predictions"][split][3]
+            row = record["rows" if split == "test" else "predictions"]
+            row = (row if split == "test" else row[split])[3]
             row[:] = [row[0] - by, row[1] + by]
             record["predictions_sha256"] = {}
 
-        edit(trial / "trial.json", shift)
+        edit(trial / ("test.json" if split == "test" else "trial.json"), shift)
 
     change(0.00008)  # rounding of another machine
     assert deliverable_in(folder, None).trial == trial.name
@@ -139,8 +140,8 @@ def test_predictions_of_fewer_images_refuse_the_export(folder: Path) -> None:
 
 
 def test_predictions_that_were_changed_afterwards_refuse_the_export(folder: Path) -> None:
-    edit(chosen(folder) / "trial.json", lambda record: record["predictions"]["test"].pop())
-    with pytest.raises(RunFolderError, match="its predictions of test aren't those that were written"):
+    edit(chosen(folder) / "trial.json", lambda record: record["predictions"]["val"].pop())
+    with pytest.raises(RunFolderError, match="its predictions of val aren't those that were written"):
         export(folder, ExportConfig())
 
 

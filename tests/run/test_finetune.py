@@ -70,15 +70,15 @@ def test_an_augmentation_wins_over_the_recipes(tmp_path: Path) -> None:
 
 
 def test_seeds_repeat_the_fine_tune_on_one_split(tmp_path: Path) -> None:
-    tuned = finetune(tiny(tmp_path, seed=4, seeds=3), "layer1.0")
+    tuned = finetune(tiny(tmp_path, seed=4, seeds=3), "layer1.0", test=True)
     records = tuned.runs.records
     assert [record.seed for record in records] == [4, 5, 6]
     assert len({record.id for record in records}) == 3
     losses = [record.curve[0].train_loss for record in records]
     assert len(set(losses)) == 3
-    spread = tuned.runs.spread
+    spread = tuned.runs.spread(tuned.tested)
     assert spread is not None
-    values = [record.test["ece"].value for record in records]
+    values = [tuned.tested[record.id].figures["ece"].value for record in records]
     assert spread.seeds == (4, 5, 6)
     assert spread.test["ece"].mean == pytest.approx(np.mean(values))
     assert spread.test["ece"].sd == pytest.approx(np.std(values, ddof=1))

@@ -49,8 +49,8 @@ def test_every_trial_is_tried_once_and_kept_with_its_predictions(finished: Path)
     for candidate in content["candidates"]:
         trial = content_of(finished / "trials" / candidate["trials"][0], "trial.json")
         assert trial["status"] == "finished"
-        assert np.shape(trial["predictions"]["test"]) == (sum(content["task"]["counts"]["test"].values()), 2)
-        assert set(trial["predictions_sha256"]) == {"val", "test"}
+        assert np.shape(trial["predictions"]["val"]) == (sum(content["task"]["counts"]["val"].values()), 2)
+        assert set(trial["predictions_sha256"]) == {"val"}
         assert len(trial["weights_sha256"]) == 64
 
 
@@ -103,7 +103,7 @@ def test_the_same_command_again_trains_nothing_and_says_the_same(finished: Path)
 
 
 def test_the_same_seed_gives_the_same_figures(finished: Path, tmp_path: Path) -> None:
-    run(tiny(tmp_path / "second"), deliver=False)
+    run(tiny(tmp_path / "second"))
     searched = ("chosen", "full", "candidates", "comparison", "curves", "search", "confusion", "calibration")
     first, second = content_of(finished), content_of(tmp_path / "second")
     assert timeless({key: second[key] for key in searched}) == timeless({key: first[key] for key in searched})

@@ -47,8 +47,8 @@ def test_a_run_leaves_figures_files_and_pictures(segmented: Path) -> None:
 
 def test_the_predictions_on_disk_give_the_reported_dice(segmented: Path) -> None:
     content = content_of(segmented)
-    record = content_of(segmented / "trials" / content["chosen"]["trial"], "trial.json")
-    rows = np.asarray(record["predictions"]["test"], dtype=np.float64)
+    record = content_of(segmented / "trials" / content["chosen"]["trial"], "test.json")
+    rows = np.asarray(record["rows"], dtype=np.float64)
     assert rows.shape == (3, 2, 5)
     own = metrics("segmentation", np.ones((3, 2)), rows, SEGMENTATION_METRICS)
     assert own == pytest.approx({name: figure["value"] for name, figure in content["chosen"]["test"].items()})

@@ -45,7 +45,6 @@ def test_a_cut_is_its_point() -> None:
     point = CUT.point
     assert (CUT.name, CUT.top, CUT.costs) == (point.name, point, Costs(point.params, point.macs))
     assert CUT.can_be_chosen
-    assert CUT.splits == ("val", "test")
     assert (CUT.epochs(7), CUT.epochs(None)) == (7, None)
 
 
@@ -53,7 +52,6 @@ def test_the_joint_network_only_looks_and_has_half_of_the_epochs() -> None:
     top = cuts()[-1].point
     assert (JOINT.top, JOINT.costs) == (top, Costs(top.params, top.macs))
     assert not JOINT.can_be_chosen
-    assert JOINT.splits == ("val",)
     assert [JOINT.epochs(cap) for cap in (None, 1, 7, 8)] == [None, 1, 4, 4]
     assert [epochs_left(done, cap) for done, cap in ((4, 7), (4, 4), (5, None), (1, None))] == [3, 1, 2, 1]
 
@@ -104,6 +102,6 @@ def test_another_kind_needs_no_more_than_what_is_its_own() -> None:
             return f"tail at {self.width}"
 
     tail = Tail("tiny", 0.5)
-    assert (tail.notes, tail.splits, tail.can_be_chosen, tail.epochs(3)) == ((), ("val", "test"), True, 3)
+    assert (tail.notes, tail.can_be_chosen, tail.epochs(3)) == ((), True, 3)
     with pytest.raises(TypeError, match="Tail goes on from no other candidate"):
         tail.take_over(nn.Identity(), {}, CUT)

@@ -40,13 +40,17 @@ def candidates_table(report: RunReport) -> str:
     chooses = report.score
     width = max(len(row.cut) for row in report.candidates)
     val = f"val {chooses.name} (95 % interval)"
-    lines = [f"{'point':<{width}}   params     MACs  epochs  {val:<25}   test {chooses.name}"]
+    test = f"   test {chooses.name}" if any(row.test for row in report.candidates) else ""
+    lines = [f"{'point':<{width}}   params     MACs  epochs  {val:<25}{test}"]
     for row in report.candidates:
         costs = f"{row.params / 1e6:>7.3f}M {row.macs / 1e9:>7.3f}G {row.epochs:>6}"
-        scores = f"{estimate(report.validation(row), chooses):<25} {estimate(report.tested(row), chooses)}"
+        scores = f"{estimate(report.validation(row), chooses):<25}"
+        if row.test:
+            scores += f" {estimate(report.tested(row), chooses)}"
         lines.append(f"{row.cut:<{width}} {costs}  {scores}{'  <- chosen' if report.is_chosen(row.cut) else ''}")
         if row.spread:
-            means = (f"{split} {over_seeds(row.spread, split, report.metric, chooses)}" for split in ("val", "test"))
+            splits = [split for split, of in (("val", row.spread.val), ("test", row.spread.test)) if of]
+            means = (f"{split} {over_seeds(row.spread, split, report.metric, chooses)}" for split in splits)
             lines.append(f"{'':<{width}} {'; '.join(means)}")
     return "\n".join(lines)
 

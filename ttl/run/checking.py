@@ -26,12 +26,16 @@ from ttl.run.provenance import SPLITS
 from ttl.run.report_writer import Delivered
 from ttl.run.trial_run import JOINT_WEIGHTS
 from ttl.study.folder import CACHE, LOCK, RUN, TRIAL, TRIALS, Study
+from ttl.study.ledger import LEDGER, Ledger
 from ttl.study.record import TrialRecord
 from ttl.study.run_record import SCHEMA
+from ttl.study.tested import TEST, Tested
 
 State = Literal["whole", "damaged", "missing", "not checked"]
 """`not checked` where nothing says what a file should hold."""
-TYPED = {DELIVERED: Delivered, PROBE: KeptProbe, SVCCA: KeptSimilarities, KEPT: KeptLimit, EXPORTS: Exports}
+TYPED = {
+    DELIVERED: Delivered, PROBE: KeptProbe, SVCCA: KeptSimilarities, KEPT: KeptLimit, EXPORTS: Exports, LEDGER: Ledger,
+}  # fmt: skip
 OTHER_IN_0_1 = (DELIVERED, PROBE, SVCCA, KEPT)
 DERIVED = {".html": "`ttl report` makes it anew", ".md": "a text for people, made from the file beside it"}
 T = TypeVar("T")
@@ -98,6 +102,7 @@ def _look(study: Study, path: Path, name: str) -> Callable[[], object] | None:
         of_trial: dict[str, Callable[[], object]] = {
             TRIAL: lambda: study.trial(identity),
             DESCRIPTION: lambda: read_bundle(path.parent),
+            TEST: partial(typed.read, Tested, path),
             **dict.fromkeys((MODEL_WEIGHTS, JOINT_WEIGHTS), lambda: _check_weights(study.trial(identity), path)),
         }
         return of_trial.get(path.name)

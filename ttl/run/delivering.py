@@ -24,6 +24,7 @@ from ttl.run.exporting_flow import CHOSEN, FULL, deliverable_of
 from ttl.run.report_writer import Delivered
 from ttl.stats import ratio_interval
 from ttl.study.folder import Study
+from ttl.study.ledger import Look, enter
 from ttl.study.record import TrialRecord
 
 DELIVERED = "delivered.json"
@@ -69,6 +70,8 @@ def deliver(context: RunContext, chosen: TrialRecord, whole: TrialRecord, watch:
 def _export(context: RunContext, record: TrialRecord, name: str) -> FileRecord:
     path = context.study.folder / name
     path.unlink(missing_ok=True)
+    images = len(context.setting.task.test)
+    enter(context.study, Look(occasion="run", trial=record.id, images=images, file=name))
     return export_file(deliverable_of(context, record), Wanted(path, target_of("fp32")), ExportConfig())
 
 

@@ -31,7 +31,9 @@ from ttl.run.context import Decoding, RunContext
 from ttl.run.events import Note, Watch, unwatched
 from ttl.run.prepare import task_of
 from ttl.study.folder import CACHE, RUN, Study
+from ttl.study.ledger import Look, enter
 from ttl.study.record import TrialRecord
+from ttl.study.tested import tested
 
 CHOSEN, FULL = "model.onnx", "full.onnx"
 """What a run exports: the chosen model, and the whole network."""
@@ -66,9 +68,13 @@ def export(
             sweep(folder, held=False)
         watch(Note("Loading the model and its images, and computing its predictions again"))
         deliverable = deliverable_in(source, data)
-        records = []
+        ledger = study_of(source) if data is None else None
+        images, records = len(deliverable.task.test), []
         for file in wanted:
             watch(Note(f"Exporting {file.path}, and checking it"))
+            if ledger is not None:
+                look = Look(occasion="export", trial=deliverable.trial, images=images, file=file.path.name)
+                enter(ledger, look, again=True)
             records.append(attempt(deliverable, file, config))
         if out is None and has_report:
             remember(study, records)
@@ -96,16 +102,16 @@ def deliverable_of(context: RunContext, record: TrialRecord) -> Deliverable:
     Raises:
         RunFolderError: its weights can't be read, or don't give its predictions.
     """
-    setting, folder = context.setting, context.study.trial_folder(record.id)
-    model, bundle = load_bundle(folder, backbone=setting.network.model)
+    setting, study = context.setting, context.study
+    model, bundle = load_bundle(study.trial_folder(record.id), backbone=setting.network.model)
     splits = context.images.all()
     return Deliverable(
         model=model,
-        contract=bundle.contract,
+        contract=_as_tested(study, bundle.contract, record),
         trial=record.id,
         task=setting.task,
         splits=splits,
-        predicted=_checked_predictions(model, bundle.contract, splits, record, folder),
+        predicted=_checked_predictions(study, model, bundle.contract, splits, record),
         margin=setting.margin,
         seed=setting.config.seed,
     )
@@ -122,7 +128,7 @@ def deliverable_in(source: Path, data: str | None) -> Deliverable:
     folder = source if (source / DESCRIPTION).is_file() else _chosen_trial(source)
     model, bundle = load_bundle(folder)
     contract = bundle.contract
-    study = next((Study(place) for place in (folder, *folder.parents[:2]) if (place / RUN).is_file()), None)
+    study = study_of(folder)
     run = study.run() if study else None
     config = RunConfig.from_json(run.config) if run else None
     if data is None and config is None:
@@ -141,16 +147,21 @@ def deliverable_in(source: Path, data: str | None) -> Deliverable:
     record = study.trial(folder.name) if study and own else None
     return Deliverable(
         model=model,
-        contract=contract,
+        contract=_as_tested(study, contract, record) if study and record else contract,
         trial=record.id if record else "",
         task=task,
         splits=splits,
-        predicted=_checked_predictions(model, contract, splits, record, folder)
-        if record
+        predicted=_checked_predictions(study, model, contract, splits, record)
+        if study and record
         else {split: _predicted(model, contract, splits[split]) for split in SPLITS},
         margin=(config.margin if config else None) or task.kind.margin,
         seed=config.seed if config else 0,
     )
+
+
+def study_of(folder: Path) -> Study | None:
+    """The run folder that a folder is, or is within as a trial; None where it is of none."""
+    return next((Study(place) for place in (folder, *folder.parents[:2]) if (place / RUN).is_file()), None)
 
 
 def _chosen_trial(run_folder: Path) -> Path:
@@ -162,16 +173,24 @@ def _chosen_trial(run_folder: Path) -> Path:
     return Study(run_folder).trial_folder(report.chosen.trial)
 
 
+def _as_tested(study: Study, contract: Contract, record: TrialRecord) -> Contract:
+    """The contract with what became of the model since it was fine-tuned."""
+    of_test = tested(study, record.id)
+    return replace(contract, metrics={**contract.metrics, "test": of_test.figures}) if of_test else contract
+
+
 def _checked_predictions(
-    model: nn.Module, contract: Contract, splits: Mapping[str, Split], record: TrialRecord, folder: Path
+    study: Study, model: nn.Module, contract: Contract, splits: Mapping[str, Split], record: TrialRecord
 ) -> dict[str, Rows]:
     """A trial's predictions of val and test; a RunFolderError where its weights don't give them again."""
+    folder, of_test = study.trial_folder(record.id), tested(study, record.id)
     on_gpu = record.peak_memory_bytes is not None  # it is measured there alone
     device = "cuda" if on_gpu and torch.cuda.is_available() else "cpu"
     allowed = (ROUNDING_ON_GPU, SHARE_OF_PIXELS_ON_GPU) if on_gpu else (ROUNDING, SHARE_OF_PIXELS)
-    stored = {split: record.predictions[split] for split in SPLITS}
-    for split, rows in stored.items():
-        difference = _difference(contract, rows, _predicted(model, contract, splits[split], device))
+    stored = dict(record.predictions) | ({"test": of_test.rows} if of_test else {})
+    for split in SPLITS:
+        again = _predicted(model, contract, splits[split], device)
+        difference = _difference(contract, stored.setdefault(split, again), again)
         if not difference <= allowed[contract.per_pixel]:
             what = "{:.1%} of an image's pixels" if contract.per_pixel else "a probability by {:.2g}"
             raise RunFolderError(

@@ -14,6 +14,7 @@ from ttl.search.evidence.curve import Curve, Look
 from ttl.search.evidence.overlap import Similarities
 from ttl.study.candidate import Candidate
 from ttl.study.record import TrialRecord
+from ttl.study.tested import Tested
 from ttl.words.estimate import Estimate
 
 
@@ -34,13 +35,16 @@ class SeedRuns:
         """The one with the highest validation score, the earliest among equals: whose weights are delivered."""
         return max(self.records, key=lambda record: -inf if isnan(record.value) else record.value)
 
-    @property
-    def spread(self) -> SeedSpread | None:
-        """How the seeds differ, of every metric; None of one seed."""
+    def spread(self, tested: Mapping[str, Tested]) -> SeedSpread | None:
+        """How the seeds differ, of every metric; None of one seed. `tested`: trial -> what it gives for test."""
         if len(self.records) < 2:
             return None
-        val, test = [record.val for record in self.records], [record.test for record in self.records]
-        return SeedSpread(seeds=tuple(record.seed for record in self.records), val=_over(val), test=_over(test))
+        test = [tested[record.id].figures for record in self.records if record.id in tested]
+        return SeedSpread(
+            seeds=tuple(record.seed for record in self.records),
+            val=_over([record.val for record in self.records]),
+            test=_over(test) if len(test) == len(self.records) else {},
+        )
 
 
 def _over(figures: Sequence[Mapping[str, Estimate]]) -> dict[str, MeanAndDeviation]:
@@ -76,6 +80,8 @@ class Findings:
     """With the cause."""
     joints: tuple[TrialRecord, ...] = ()
     curves: dict[str, Curve] = field(default_factory=dict)
+    tested: Mapping[str, Tested] = field(default_factory=dict)
+    """Trial -> what it gives for the test images: of the chosen and the whole network, after the choice."""
     similarities: Similarities | None = None
     """Behind the curve of SVCCA."""
 

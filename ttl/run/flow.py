@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,10 +21,12 @@ from ttl.run.prepare import prepare
 from ttl.run.provenance import open_run
 from ttl.run.report_writer import Delivered, report_of_run
 from ttl.run.search_job import SearchJob
+from ttl.run.testing import predict_test
 from ttl.run.trial_run import finished_trial, run_trial
 from ttl.search.strategy import SearchEnd
 from ttl.study.folder import Study
 from ttl.study.record import TrialRecord
+from ttl.study.tested import Tested
 from ttl.study.trial import Trial
 
 DEFAULT_FOLDER = Path("ttl-run")
@@ -40,7 +43,9 @@ class Finished:
 
 
 def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) -> Finished:
-    """Search, fine-tune, test, report, and unless `deliver` is false export and time; into `ttl-run` by default.
+    """Search, fine-tune, test, export, time and report; into `ttl-run` by default.
+
+    Where `deliver` is false it ends with the choice, and no test image was looked at.
 
     Raises:
         TTLError: with all that was computed until then kept in the run folder.
@@ -62,11 +67,14 @@ def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) ->
             job = SearchJob(context, watch, engine, publish)
             end = job.run()
         watch(Note(f"Chosen: {end.choice.reason}"))
+        chosen, whole = job.findings.tried[end.choice.candidate], job.findings.tried[setting.whole]
+        if deliver:
+            job.findings.tested = predict_test(context, (*chosen.records, *whole.records), "run", watch)
         report = publish(job.findings, end)
         if processes.is_main():
             if deliver:
-                chosen, whole = job.findings.tried[end.choice.candidate].best, job.findings.tried[setting.whole].best
-                report = publish(job.findings, end, delivering.deliver(context, chosen, whole, watch))
+                delivered = delivering.deliver(context, chosen.best, whole.best, watch)
+                report = publish(job.findings, end, delivered)
             write_report(study.folder)
         return Finished(study.folder, report, job.trained)
 
@@ -77,6 +85,8 @@ class Tuned:
 
     folder: Path
     runs: SeedRuns = field(repr=False)
+    tested: Mapping[str, Tested] = field(default_factory=dict, repr=False)
+    """Trial -> what it gives for the test images, where that was asked for."""
 
     @property
     def record(self) -> TrialRecord:
@@ -84,8 +94,8 @@ class Tuned:
         return self.runs.best
 
 
-def finetune(config: RunConfig, cut: str, *, watch: Watch = unwatched) -> Tuned:
-    """Fine-tune at one point, once for each seed.
+def finetune(config: RunConfig, cut: str, *, test: bool = False, watch: Watch = unwatched) -> Tuned:
+    """Fine-tune at one point, once for each seed; with `test` look at the test images, too: the ledger has it.
 
     Raises:
         TTLError: a bad option, bad data, or a fine-tune that failed.
@@ -100,7 +110,8 @@ def finetune(config: RunConfig, cut: str, *, watch: Watch = unwatched) -> Tuned:
         runs = SeedRuns(
             tuple(finished_trial(context, trial, watch) or run_trial(context, trial, watch) for trial in trials)
         )
-        return Tuned(study.trial_folder(runs.best.id), runs)
+        tested = predict_test(context, runs.records, "finetune --test", watch) if test else {}
+        return Tuned(study.trial_folder(runs.best.id), runs, tested)
 
 
 def demo(out: Path, *, seed: int = 0, watch: Watch) -> Finished:

@@ -16,9 +16,9 @@ from ttl.deliver.file_record import FileRecord
 from ttl.deliver.pictures.cases import CamCases, MaskCases
 from ttl.report.schema import RunReport, searched
 from ttl.report.schema.run_report import DeliveredFiles, ModelRecord, RecipeRecord, WeightsRecord
+from ttl.run.comparing import sections_on_test
 from ttl.run.findings import Findings, SeedRuns
 from ttl.run.setting import RunSetting
-from ttl.run.tested import sections_on_test
 from ttl.search.evidence.overlap import OVERLAP, Similarities
 from ttl.search.strategy import SearchEnd
 from ttl.study.candidate import Candidate
@@ -73,8 +73,7 @@ def report_of_run(
         points=tuple(map(_point, setting.network.points)),
         recipe=_recipe(setting),
         candidates=tuple(
-            _candidate(findings.tried[one], one)
-            for one in sorted(findings.tried, key=lambda one: (one.top.index, one.name))
+            _candidate(findings, one) for one in sorted(findings.tried, key=lambda one: (one.top.index, one.name))
         ),
         failed=tuple(searched.FailedFineTune(cut=one.name, cause=findings.failed[one]) for one in failed),
         search=_search(setting, findings, end),
@@ -83,13 +82,13 @@ def report_of_run(
         svcca=_svcca(findings.similarities),
         latency=delivered.latency if delivered else (),
         run=run,
-        full=searched.PointResult(**_figures(whole, setting.whole)) if whole else None,
-        chosen=searched.PointResult(**_figures(chosen, end.choice.candidate)) if end and chosen else None,
+        full=searched.PointResult(**_figures(findings, setting.whole)) if whole else None,
+        chosen=searched.PointResult(**_figures(findings, end.choice.candidate)) if end else None,
         export=delivered.files if delivered else None,
         overlays=delivered.overlays if delivered else None,
         cams=delivered.cams if delivered else None,
         exports=exports,
-        **(sections_on_test(setting, chosen.best, whole.best) if chosen and whole else {}),
+        **_sections_on_test(setting, findings, chosen, whole),
     )
 
 
@@ -130,10 +129,11 @@ def _point(point: TruncationPoint) -> searched.PointRecord:
     return kind(**values)
 
 
-def _candidate(runs: SeedRuns, candidate: Candidate) -> searched.CandidateResult:
+def _candidate(findings: Findings, candidate: Candidate) -> searched.CandidateResult:
+    runs = findings.tried[candidate]
     best = runs.best
     return searched.CandidateResult(
-        **_figures(runs, candidate),
+        **_figures(findings, candidate),
         trials=tuple(record.id for record in runs.records),
         epochs=best.epochs,
         best_epoch=best.best_epoch,
@@ -143,12 +143,26 @@ def _candidate(runs: SeedRuns, candidate: Candidate) -> searched.CandidateResult
     )
 
 
-def _figures(runs: SeedRuns, candidate: Candidate) -> dict[str, Any]:
+def _figures(findings: Findings, candidate: Candidate) -> dict[str, Any]:
     """Of the trial whose weights are delivered, and how the seeds differ where there are several."""
+    runs, tested = findings.tried[candidate], findings.tested
     best = runs.best
-    names = ("cut", "index", "params", "macs", "encoder_params", "encoder_macs", "val", "test")
-    point = None if candidate.name == candidate.top.name else candidate.top.name
-    return {"trial": best.id, "point": point, **{name: getattr(best, name) for name in names}, "spread": runs.spread}
+    names = ("cut", "index", "params", "macs", "encoder_params", "encoder_macs", "val")
+    return {
+        "trial": best.id,
+        "point": None if candidate.name == candidate.top.name else candidate.top.name,
+        **{name: getattr(best, name) for name in names},
+        "test": tested[best.id].figures if best.id in tested else {},
+        "spread": runs.spread(tested),
+    }
+
+
+def _sections_on_test(
+    setting: RunSetting, findings: Findings, chosen: SeedRuns | None, whole: SeedRuns | None
+) -> dict[str, Any]:
+    """What compares both networks on the test images; nothing before they were looked at."""
+    one, other = (findings.tested.get(runs.best.id) if runs else None for runs in (chosen, whole))
+    return sections_on_test(setting, one, other) if one and other else {}
 
 
 def _svcca(similarities: Similarities | None) -> searched.Svcca:

@@ -149,7 +149,8 @@ class SearchJob:
     def _not_inferior(self, candidate: Candidate, best: Candidate) -> str | None:
         """What shows, on the validation images, that `candidate` loses less than the margin against `best`."""
         tried = self.findings.tried
-        test = self.setting.compared(tried[candidate].best, tried[best].best, "val")
+        one, other = (tried[each].best.predictions["val"] for each in (candidate, best))
+        test = self.setting.compared(one, other, "val")
         if not test.shown:
             return None
         gap = test.difference

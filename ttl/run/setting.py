@@ -12,13 +12,13 @@ from ttl.cut.head import HeadSpec
 from ttl.cut.network import Network
 from ttl.cut.points import TruncationPoint
 from ttl.data import Kind, Task
+from ttl.data.kind import Rows
 from ttl.errors import UsageError
 from ttl.finetune import Recipe
 from ttl.report.schema.searched import LatencyLimit
 from ttl.search.candidates import Cut
 from ttl.stats import NonInferiority, Power, non_inferior, power
 from ttl.study.candidate import Candidate, Definition
-from ttl.study.record import TrialRecord
 from ttl.study.trial import Trial, trial_id
 from ttl.words.sides import Sides
 
@@ -97,15 +97,15 @@ class RunSetting:
         """
         return Cut(self.network.name, self.network.points.find(cut))
 
-    def compared(self, one: TrialRecord, other: TrialRecord, split: str) -> NonInferiority:
-        """`one` minus `other`, on the same images (patients) of a split."""
+    def compared(self, one: Rows, other: Rows, split: str) -> NonInferiority:
+        """Predictions `one` minus `other`, on the same images (patients) of a split."""
         samples = self.task.splits[split]
         return non_inferior(
             self.metric,
             self.kind,
             samples.labels,
-            one.predictions[split],
-            other.predictions[split],
+            one,
+            other,
             margin=self.margin,
             groups=samples.groups,
             seed=self.config.seed,

@@ -219,14 +219,11 @@ def _course(context: RunContext, trial: Trial, name: str, result: Fit) -> TrialR
 
 
 def _measured(context: RunContext, model: nn.Module, trial: Trial, record: TrialRecord) -> TrialRecord:
-    """The record with what the candidate is predicted to be worth."""
+    """The record with what it gives for the validation images; those of test nobody sees before the choice."""
     setting, candidate = context.setting, trial.candidate
-    rows = {
-        split: predictions(context, model, split, candidate.top, with_distance=candidate.can_be_chosen)
-        for split in candidate.splits
-    }
-    figures = candidate.figures(setting.kind, setting.task, rows, seed=setting.config.seed)
-    return replace(record, val=figures.val, test=figures.test, heads=figures.heads, predictions=rows)
+    rows = predictions(context, model, "val", candidate.top, with_distance=candidate.can_be_chosen)
+    figures = candidate.figures(setting.kind, setting.task.val, rows, seed=setting.config.seed)
+    return replace(record, val=figures.val, heads=figures.heads, predictions={"val": rows})
 
 
 def _bundle(setting: RunSetting, candidate: Candidate, model: nn.Module, record: TrialRecord) -> Bundle:
@@ -253,6 +250,6 @@ def _bundle(setting: RunSetting, candidate: Candidate, model: nn.Module, record:
             data_name=task.name,
         ),
         divisor=setting.divisor(candidate.top),
-        metrics={"val": record.val, "test": record.test},
+        metrics={"val": record.val},
     )
     return Bundle(contract, candidate.top, setting.head.pool, setting.head.dropout, described(candidate))

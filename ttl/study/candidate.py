@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # engines, which know nothing of networks, import this file
     from ttl.cut.head import HeadSpec
     from ttl.cut.network import Network
     from ttl.cut.points import TruncationPoint
-    from ttl.data import Kind, Task
+    from ttl.data import Kind, Samples
     from ttl.data.decoded import TrainingImages
     from ttl.data.kind import Rows
     from ttl.words.estimate import Estimate
@@ -39,7 +39,6 @@ class Figures:
     """How good a fine-tuned candidate is."""
 
     val: Mapping[str, Estimate]  # metric -> value, with its interval where the candidate can be chosen
-    test: Mapping[str, Estimate]  # likewise; empty where the test images are none of its business
     heads: tuple[str, ...] = ()  # names of its heads, where it has several
 
 
@@ -74,11 +73,6 @@ class Candidate(Protocol):
         """Whether it can be delivered; else it is fine-tuned only to see something."""
         return True
 
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The splits that it is predicted on when it is fine-tuned: it is chosen by one, and tested on the other."""
-        return ("val", "test") if self.can_be_chosen else ("val",)
-
     def definition(self) -> Definition:
         """What tells it from the other candidates of a study, for the names of trials."""
 
@@ -111,5 +105,5 @@ class Candidate(Protocol):
         """
         raise TypeError(f"{type(self).__name__} goes on from no other candidate, and not from {type(start).__name__}")
 
-    def figures(self, kind: Kind, task: Task, rows: Mapping[str, Rows], *, seed: int) -> Figures:
-        """How good its predictions are, split -> rows, of each of `splits`; the seed is of the resampling."""
+    def figures(self, kind: Kind, samples: Samples, rows: Rows, *, seed: int) -> Figures:
+        """How good its predictions of some samples are; the seed is that of `ttl.stats.intervals`."""

@@ -66,11 +66,9 @@ class TrialRecord:
     trainable: Mapping[str, int] = field(default_factory=dict)  # phase -> number of trainable parameters
     notes: tuple[str, ...] = ()  # what a person should know
     curve: tuple[Epoch, ...] = ()  # an entry an epoch
-    # Metric -> value on the validation images; `test` likewise.
-    val: Mapping[str, Estimate] = field(default_factory=dict)
-    test: Mapping[str, Estimate] = field(default_factory=dict)
+    val: Mapping[str, Estimate] = field(default_factory=dict)  # metric -> value on the validation images
     heads: tuple[str, ...] = ()  # names of its heads, where it has several
-    # Split -> what it predicts, as `ttl.stats` scores it.
+    # `val` -> what it predicts, as `ttl.stats` scores it; of a trial that version 0.2 made also `test`.
     predictions: Mapping[str, StoredRows] = field(default_factory=dict)
     weights_sha256: str = ""  # of the file of its weights
     predictions_sha256: Mapping[str, str] = field(default_factory=dict)  # split -> of its predictions

@@ -17,6 +17,8 @@ from ttl.typed import to_json
 if TYPE_CHECKING:
     from ttl.run.flow import Finished
 
+SPLITS = {"val": "validation", "test": "test"}
+
 
 @verb(
     "all of it: search, fine-tune, test, export, report",
@@ -106,23 +108,26 @@ class _WithRecipes(Command):
 def finetune(
     options: RunConfig,
     cut: Annotated[str, typer.Option(help="A point's name, its index from 1, or full.")] = "full",
+    test: Annotated[bool, typer.Option("--test", help="Look at the test images, too.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Fine-tune at one truncation point."""
+    """Fine-tune at one truncation point; the test images are left alone unless `--test` asks for them."""
     from ttl.cli.console import watching
     from ttl.run import finetune as tune
 
     with watching(as_json) as watch:
-        tuned = tune(options, cut, watch=watch)
-    record, spread = tuned.record, tuned.runs.spread
+        tuned = tune(options, cut, test=test, watch=watch)
+    record, spread = tuned.record, tuned.runs.spread(tuned.tested)
+    of_test = {"test": tuned.tested[record.id].figures} if test else {}
     if as_json:
         content = to_json(record)
         del content["predictions"]  # as long as the data
+        content |= {name: to_json(figures) for name, figures in of_test.items()}
         print_json(content | {"folder": str(tuned.folder)} | ({"spread": to_json(spread)} if spread else {}))
         return
     which = f" of seed {record.seed}" if spread else ""
-    for split, words, figures in (("val", "validation", record.val), ("test", "test", record.test)):
+    for split, figures in {"val": record.val, **of_test}.items():
         table = metrics(figures, spread, split, record.distance_unit)
-        typer.echo(f"{record.cut}, {words}{which} (95 % interval):\n{table}")
+        typer.echo(f"{record.cut}, {SPLITS[split]}{which} (95 % interval):\n{table}")
     typer.echo("\n".join([*record.notes, f"Saved in {tuned.folder}"]))
     show_next(f"ttl export {tuned.folder}")

@@ -12,14 +12,14 @@ import numpy.typing as npt
 from ttl.report.schema import on_test
 from ttl.run.setting import RunSetting
 from ttl.stats import THRESHOLD, ClassCurves, calibration, confusion, curves, per_class
-from ttl.study.record import TrialRecord
+from ttl.study.tested import Tested
 
 DIGITS = 6  # of the points of a curve: more than a screen or a printer can show
 
 
-def sections_on_test(setting: RunSetting, chosen: TrialRecord, whole: TrialRecord) -> dict[str, Any]:
+def sections_on_test(setting: RunSetting, chosen: Tested, whole: Tested) -> dict[str, Any]:
     """The sections of the report that compare both networks on the test images, under their names."""
-    found = setting.compared(chosen, whole, "test")
+    found = setting.compared(chosen.rows, whole.rows, "test")
     comparison = on_test.Comparison(
         metric=setting.metric,
         split="test",
@@ -31,13 +31,13 @@ def sections_on_test(setting: RunSetting, chosen: TrialRecord, whole: TrialRecor
     if setting.kind.per_pixel:
         per_class = {"chosen": _class_values(setting, chosen), "full": _class_values(setting, whole)}
         return {"comparison": comparison, "per_class": per_class}
-    records = {"full": whole} if chosen.id == whole.id else {"chosen": chosen, "full": whole}
-    return {"comparison": comparison, **_of_classes(setting, records)}
+    tested = {"full": whole} if chosen.trial == whole.trial else {"chosen": chosen, "full": whole}
+    return {"comparison": comparison, **_of_classes(setting, tested)}
 
 
-def _of_classes(setting: RunSetting, records: Mapping[str, TrialRecord]) -> dict[str, Any]:
+def _of_classes(setting: RunSetting, tested: Mapping[str, Tested]) -> dict[str, Any]:
     test, names, kind = setting.task.test, setting.task.class_names, setting.kind
-    rows = {network: record.predictions["test"] for network, record in records.items()}
+    rows = {network: of.rows for network, of in tested.items()}
     by_class = {
         network: curves(kind, test.labels, predicted, groups=test.groups, seed=setting.config.seed)
         for network, predicted in rows.items()
@@ -47,7 +47,7 @@ def _of_classes(setting: RunSetting, records: Mapping[str, TrialRecord]) -> dict
     counts = {network: confusion(kind, test.labels, predicted).tolist() for network, predicted in rows.items()}
     matrices = on_test.Confusion if kind.one_class_each else on_test.LabelConfusion
     lines = {network: tuple(_class(names, of) for of in each) for network, each in by_class.items()}
-    bins = {network: _confidence(setting, record) for network, record in records.items()}
+    bins = {network: _confidence(setting, of) for network, of in tested.items()}
     grouped = test.groups is not None
     return {
         "curves": on_test.Curves(split="test", threshold=THRESHOLD, grouped=grouped, left_out=left_out, **lines),
@@ -86,15 +86,15 @@ def _rounded(values: npt.NDArray[np.float64]) -> tuple[float, ...]:
     return tuple(round(value, DIGITS) if isfinite(value) else nan for value in values.tolist())
 
 
-def _confidence(setting: RunSetting, record: TrialRecord) -> on_test.Confidence:
-    of = calibration(setting.kind, setting.task.test.labels, record.predictions["test"])
+def _confidence(setting: RunSetting, tested: Tested) -> on_test.Confidence:
+    of = calibration(setting.kind, setting.task.test.labels, tested.rows)
     histogram = on_test.Histogram(edges=tuple(of.edges.tolist()), counts=tuple(of.counts.tolist()))
     return on_test.Confidence(bins=of.bins, histogram=histogram)
 
 
-def _class_values(setting: RunSetting, record: TrialRecord) -> on_test.PerClass:
+def _class_values(setting: RunSetting, tested: Tested) -> on_test.PerClass:
     """Of a segmentation: metric -> class -> its value on the test images; NaN where it is undefined."""
-    values = per_class(setting.kind, setting.task.test.labels, record.predictions["test"])
+    values = per_class(setting.kind, setting.task.test.labels, tested.rows)
     return {
         metric: dict(zip(setting.task.class_names, map(float, row), strict=True))
         for metric, row in values.items()
