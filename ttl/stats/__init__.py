@@ -29,6 +29,7 @@ from ttl.stats.mask_overlap import COLUMNS as COLUMNS
 from ttl.stats.mask_overlap import UNLABELLED as UNLABELLED
 from ttl.stats.mask_overlap import overlap as overlap
 from ttl.stats.ratio import ratio_interval as ratio_interval
+from ttl.stats.recalibration import Recalibration as Recalibration
 from ttl.stats.resampling import wilson as wilson
 from ttl.stats.sample_size import Power as Power
 from ttl.stats.sample_size import power as power
