@@ -14,7 +14,9 @@ from ttl.data.kind import Kind
 from ttl.errors import ExportError, RunFolderError
 from ttl.export.digest import check_digests
 from ttl.export.targets import TargetName
-from ttl.typed import REMEDY, from_json, to_json
+from ttl.stats import Recalibration
+from ttl.stats.recalibration import Activation
+from ttl.typed import REMEDY, OptionalKey, from_json, to_json
 from ttl.words.estimate import Estimate
 from ttl.words.sides import AXES
 
@@ -80,6 +82,8 @@ class Contract:
     # whether it takes decoded images, uint8 `(n, height, width, channels)` of any size, and gives probabilities; else
     # normalised ones of its input size, and gives logits
     embeds_preprocessing: bool = False
+    # how the logits that training left were changed, which is in the weights; None where nobody looked
+    recalibration: OptionalKey[Recalibration] = None
     # split -> metric -> estimate, of the fine-tuned model in PyTorch. What an exported file itself gives on the test
     # images is in the JSON beside it.
     metrics: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
@@ -97,7 +101,7 @@ class Contract:
         return self.kind.outputs(len(self.class_names))
 
     @property
-    def activation(self) -> str:
+    def activation(self) -> Activation:
         """What makes probabilities of the logits: `softmax` over the outputs, or a `sigmoid` of each."""
         return self.kind.activation(self.outputs)
 

@@ -22,6 +22,9 @@ from ttl.study.candidate import Candidate, Definition
 from ttl.study.trial import Trial, trial_id
 from ttl.words.sides import Sides
 
+RECALIBRATION = 1
+"""The version of what is done to a model at the end of its fine-tune; a change in it makes other trials."""
+
 
 @dataclass(frozen=True, eq=False)
 class RunSetting:
@@ -131,6 +134,7 @@ class RunSetting:
             "std": list(spec.std),
             "interpolation": spec.interpolation,
             "recipe": self.recipe.definition(),
+            "recalibration": RECALIBRATION,
             **self.config.trial_definition(),
             **({"loss": loss} if loss != self.kind.loss_name(None) else {}),
         }

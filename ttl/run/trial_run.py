@@ -24,6 +24,7 @@ from ttl.finetune.epoch import Epoch
 from ttl.finetune.trainable import batch_norms, bn_momentum
 from ttl.run.context import RunContext
 from ttl.run.events import EpochDone, EpochProgress, Note, TrialDone, TrialStarted, Watch
+from ttl.run.recalibrating import recalibrated
 from ttl.run.setting import RunSetting
 from ttl.run.track import tracker
 from ttl.search.candidates import described
@@ -104,6 +105,8 @@ def run_trial(context: RunContext, trial: Trial, watch: Watch) -> TrialRecord:
     record = _course(context, trial, name, result)
     if not result.finished:
         return replace(record, status="paused")
+    if trial.candidate.can_be_chosen:
+        record = recalibrated(context, begun.model, trial.candidate, record)
     record = _measured(context, begun.model, trial, record)
 
     def write(folder: Path) -> Path:
@@ -250,6 +253,7 @@ def _bundle(setting: RunSetting, candidate: Candidate, model: nn.Module, record:
             data_name=task.name,
         ),
         divisor=setting.divisor(candidate.top),
+        recalibration=record.recalibration,
         metrics={"val": record.val},
     )
     return Bundle(contract, candidate.top, setting.head.pool, setting.head.dropout, described(candidate))

@@ -13,6 +13,8 @@ import numpy.typing as npt
 from pydantic import PlainSerializer, PlainValidator
 
 from ttl.finetune.epoch import Epoch
+from ttl.stats import Recalibration
+from ttl.study.undertrained import Undertrained
 from ttl.typed import OptionalKey
 from ttl.words.estimate import Estimate
 
@@ -67,6 +69,9 @@ class TrialRecord:
     notes: tuple[str, ...] = ()  # what a person should know
     curve: tuple[Epoch, ...] = ()  # an entry an epoch
     val: Mapping[str, Estimate] = field(default_factory=dict)  # metric -> value on the validation images
+    # Of what can be chosen: how its logits were recalibrated on the validation images before all that follows.
+    recalibration: OptionalKey[Recalibration] = None
+    undertrained: OptionalKey[Undertrained] = None  # None where it isn't
     heads: tuple[str, ...] = ()  # names of its heads, where it has several
     # `val` -> what it predicts, as `ttl.stats` scores it; of a trial that version 0.2 made also `test`.
     predictions: Mapping[str, StoredRows] = field(default_factory=dict)

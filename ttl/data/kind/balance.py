@@ -27,6 +27,17 @@ def inverse_frequency(counts: Labels) -> Weights:
     return np.where(counts > 0, counts.sum() / (present * np.maximum(counts, 1)), 1.0)
 
 
+def log_odds_of_labels(labels: Labels, draws: Weights | None = None) -> Weights:
+    """`(classes,)`: log odds of positive over negative of the labels `(n, classes)`, drawn so often `(n,)` or alike.
+
+    0 for a class that is all positive, or all negative.
+    """
+    drawn = np.ones(len(labels)) if draws is None else draws
+    positives, negatives = drawn @ (labels == 1), drawn @ (labels == 0)
+    both = (positives > 0) & (negatives > 0)
+    return np.where(both, np.log(np.where(both, positives, 1) / np.where(both, negatives, 1)), 0.0)
+
+
 def draws_of_classes(labels: Labels, classes: int) -> Weights:
     """`(n,)`: how often to draw each sample `(n,)` so that every class is seen alike; sums to 1."""
     weights = class_weights(labels, classes)[labels]

@@ -14,11 +14,12 @@ from ttl.data.cache import decode
 from ttl.data.decoded import Images, Split
 from ttl.data.kind.balance import class_weights, draws_of_classes
 from ttl.data.kind.class_losses import ClassLoss
-from ttl.data.kind.kind import Decided, Device, Kind, Objective, Rows
+from ttl.data.kind.kind import Decided, Device, Kind, Logits, Objective, Prior, Rows
 from ttl.data.modality.normalise import Normalise
 from ttl.data.records import Records
 from ttl.data.task import SPLITS, Labels, Samples, class_counts
 from ttl.errors import DataError
+from ttl.stats.recalibration import Activation
 from ttl.words.counts import counted, listed
 from ttl.words.sides import Sides
 
@@ -36,7 +37,7 @@ class Classes(Kind):
         """One a class."""
         return classes
 
-    def activation(self, outputs: int) -> str:
+    def activation(self, outputs: int) -> Activation:
         """The classes share out the probability."""
         return "softmax"
 
@@ -82,10 +83,17 @@ class Classes(Kind):
         self, model: nn.Module, split: Split, normalise: Normalise, *, divisor: int = 1, with_distance: bool = False
     ) -> Rows:
         """See `Kind`: probabilities `(n, classes)`, or `(n, heads, classes)`."""
-        model.to(normalise.device).eval()
-        with torch.inference_mode():
-            batches = (normalise(batch.to(normalise.device)) for batch in torch.split(split.crops(), BATCH))
-            return torch.cat([self.probabilities(model(batch)).cpu() for batch in batches]).numpy()
+        return self.probabilities(_outputs(model, split, normalise)).numpy()
+
+    def logits(self, model: nn.Module, split: Split, normalise: Normalise, *, divisor: int = 1) -> Logits:
+        """See `Kind`: a row an image."""
+        values = _outputs(model, split, normalise).double().numpy()
+        return Logits(values, split.labels, np.arange(len(values)))
+
+    def prior_shift(self, split: Split, *, loss: str | None, balance: str, outputs: int) -> Prior:
+        """See `Kind`."""
+        weights = class_weights(split.labels, outputs) if balance != "none" else np.ones(outputs)
+        return np.asarray(-np.log(weights))
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Of each class, float64, in the logits' shape."""
@@ -98,6 +106,14 @@ class Classes(Kind):
     def changed(self, rows: Rows, reference: Rows) -> Decided | None:
         """See `Kind`: images whose most probable class is another."""
         return Decided(int((rows.argmax(1) != reference.argmax(1)).sum()), len(rows))
+
+
+def _outputs(model: nn.Module, split: Split, normalise: Normalise) -> torch.Tensor:
+    """Logits `(n, ...)` on the CPU."""
+    model.to(normalise.device).eval()
+    with torch.inference_mode():
+        batches = (normalise(batch.to(normalise.device)) for batch in torch.split(split.crops(), BATCH))
+        return torch.cat([model(batch).cpu() for batch in batches])
 
 
 class TwoClasses(Classes):

@@ -19,9 +19,11 @@ from ttl.data.modality.normalise import Normalise
 from ttl.data.records import Records
 from ttl.data.task import Labels, Samples
 from ttl.stats import all_metrics, primary
+from ttl.stats.recalibration import Activation
 from ttl.words.sides import Sides
 
 Device = torch.device
+Prior = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.float64]  # predictions as `ttl.stats` scores them, a row an image: what a row is, the kind says
 
 
@@ -49,6 +51,15 @@ class Decided:
 
     changed: int
     of: int
+
+
+@dataclass(frozen=True, eq=False)
+class Logits:
+    """What a network gives before anything makes probabilities of it, beside what it should say."""
+
+    values: npt.NDArray[np.float64]  # `(m, outputs)`
+    labels: Labels  # `(m,)` classes where the activation is a softmax, `(m, outputs)` of 1, 0 and -1 elsewhere
+    units: Labels  # `(m,)` the image of each row
 
 
 class Kind(str):
@@ -84,7 +95,7 @@ class Kind(str):
         """Outputs of a network for so many classes."""
 
     @abstractmethod
-    def activation(self, outputs: int) -> str:
+    def activation(self, outputs: int) -> Activation:
         """What makes probabilities of so many logits: `softmax` over the outputs, or a `sigmoid` of each."""
 
     @abstractmethod
@@ -140,6 +151,18 @@ class Kind(str):
     def by_head(self, rows: Rows) -> list[Rows]:
         """Predictions of several heads taken apart, one where there are no several."""
         return [rows] if rows.ndim == self.row_axes + 1 else list(rows.swapaxes(0, 1))
+
+    @abstractmethod
+    def logits(self, model: nn.Module, split: Split, normalise: Normalise, *, divisor: int = 1) -> Logits:
+        """The logits of a network with one head for a split, in eval mode; of pixels so many of each image."""
+
+    @abstractmethod
+    def prior_shift(self, split: Split, *, loss: str | None, balance: str, outputs: int) -> Prior:
+        """What to add to logits `(outputs,)` that were trained with rare classes evened out, see `objective`.
+
+        Weights in the loss, and draws, change the shares of the classes that the probabilities are of; this gives them
+        those of the split again. Zeros where nothing was evened out.
+        """
 
     @abstractmethod
     def log_loss(self, labels: Labels, rows: Rows) -> float:

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 
 from ttl.data.decoded import Split
-from ttl.data.kind.balance import draws_of_labels, positive_weights
+from ttl.data.kind.balance import draws_of_labels, log_odds_of_labels, positive_weights
 from ttl.data.kind.class_losses import LabelLoss
 from ttl.data.kind.classes import Classes, mean_surprise
-from ttl.data.kind.kind import Decided, Device, Objective, Rows
+from ttl.data.kind.kind import Decided, Device, Objective, Prior, Rows
 from ttl.data.records import Records
 from ttl.data.task import MISSING, Labels
+from ttl.stats.recalibration import Activation
 
 PRESENT_FROM = 0.5
 
@@ -24,7 +25,7 @@ class SeveralLabels(Classes):
     one_class_each = False
     fewest_classes = 1
 
-    def activation(self, outputs: int) -> str:
+    def activation(self, outputs: int) -> Activation:
         """Each label has a probability of its own."""
         return "sigmoid"
 
@@ -41,6 +42,12 @@ class SeveralLabels(Classes):
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Of each label, float64, in the logits' shape."""
         return logits.double().sigmoid()
+
+    def prior_shift(self, split: Split, *, loss: str | None, balance: str, outputs: int) -> Prior:
+        """See `Kind`."""
+        if balance == "sampler":
+            return log_odds_of_labels(split.labels) - log_odds_of_labels(split.labels, draws_of_labels(split.labels))
+        return np.asarray(-np.log(positive_weights(split.labels))) if balance == "loss" else np.zeros(outputs)
 
     def log_loss(self, labels: Labels, rows: Rows) -> float:
         """See `Kind`: over the labels that aren't missing."""

@@ -15,7 +15,7 @@ from torch import nn
 from ttl.data.cache import decode_pairs
 from ttl.data.decoded import Split
 from ttl.data.kind.balance import draws_of_labels, inverse_frequency
-from ttl.data.kind.kind import Decided, Device, Kind, Objective, Rows
+from ttl.data.kind.kind import Decided, Device, Kind, Logits, Objective, Prior, Rows
 from ttl.data.masked_images import Maps, MaskedImages, crops_over
 from ttl.data.modality.normalise import Normalise
 from ttl.data.modality.windows import segment
@@ -23,10 +23,12 @@ from ttl.data.records import Records
 from ttl.data.task import IGNORE, SPLITS, Labels, Samples
 from ttl.errors import DataError
 from ttl.stats import headline, segmentation_log_loss
+from ttl.stats.recalibration import Activation
 from ttl.words.counts import counted, listed
 from ttl.words.sides import Sides
 
 DEFAULT_LOSS = "dice+ce"
+PIXELS = 500  # of an image, to calibrate by: neighbours say much the same
 
 
 class PixelClasses(Kind):
@@ -48,7 +50,7 @@ class PixelClasses(Kind):
         """One a class; of two classes the second one's alone."""
         return 1 if classes == 2 else classes
 
-    def activation(self, outputs: int) -> str:
+    def activation(self, outputs: int) -> Activation:
         """One output is the foreground's."""
         return "sigmoid" if outputs == 1 else "softmax"
 
@@ -104,8 +106,7 @@ class PixelClasses(Kind):
 
         masked, weights = _masked(split), None
         if balance == "loss":
-            counts = sum(np.bincount(mask.numpy().ravel(), minlength=IGNORE + 1) for mask in masked.masks)
-            weights = torch.from_numpy(inverse_frequency(np.asarray(counts)[: masked.classes])).float().to(device)
+            weights = torch.from_numpy(inverse_frequency(_pixels(masked).sum(axis=0))).float().to(device)
         draws = draws_of_labels(masked.labels) if balance == "sampler" else None
         return Objective(PixelLoss(self.loss_name(loss), weights), draws)
 
@@ -119,6 +120,37 @@ class PixelClasses(Kind):
         """See `Kind`: overlaps `(n, classes, 5)`, or `(n, heads, classes, 5)`."""
         masked = _masked(split)
         return masked.overlaps(predicted_maps(model, masked, normalise, divisor=divisor), with_distance=with_distance)
+
+    def logits(self, model: nn.Module, split: Split, normalise: Normalise, *, divisor: int = 1) -> Logits:
+        """See `Kind`: of `PIXELS` labelled pixels of each image, drawn alike each time."""
+        masked = _masked(split)
+        values, labels, units = [], [], []
+        maps = _logit_maps(model, masked, normalise, divisor=divisor)
+        for number, (of_image, mask) in enumerate(zip(maps, masked.masks, strict=True)):
+            truth = mask.numpy().ravel()
+            labelled = np.flatnonzero(truth != IGNORE)
+            rng = np.random.default_rng(number)
+            drawn = rng.choice(labelled, PIXELS, replace=False) if len(labelled) > PIXELS else labelled
+            values.append(of_image.flatten(1)[:, torch.from_numpy(drawn)].T.double().numpy())
+            labels.append(truth[drawn].astype(np.int64))
+            units.append(np.full(len(drawn), number))
+        stacked = np.concatenate(labels)
+        one = values[0].shape[1] == 1
+        return Logits(np.concatenate(values), stacked[:, None] if one else stacked, np.concatenate(units))
+
+    def prior_shift(self, split: Split, *, loss: str | None, balance: str, outputs: int) -> Prior:
+        """See `Kind`: of what the cross-entropy was given; Dice knows no shares."""
+        masked = _masked(split)
+        shift = np.zeros(masked.classes)
+        if balance == "loss" and "ce" in self.loss_name(loss).split("+"):
+            shift = -np.log(inverse_frequency(_pixels(masked).sum(axis=0)))
+        elif balance == "sampler":
+            counts = _pixels(masked)
+            shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+            alike, drawn = shares.mean(axis=0), draws_of_labels(masked.labels) @ shares
+            both = (alike > 0) & (drawn > 0)
+            shift = np.where(both, np.log(np.where(both, alike, 1) / np.where(both, drawn, 1)), 0.0)
+        return shift[1:] - shift[:1] if outputs == 1 else shift
 
     def log_loss(self, labels: Labels, rows: Rows) -> float:
         """See `Kind`."""
@@ -134,6 +166,12 @@ def predicted_maps(model: nn.Module, split: MaskedImages, normalise: Normalise, 
 
     The model gives logits `(n, outputs, h, w)`, or `(n, heads, outputs, h, w)`; one output for two classes.
     """
+    for logits in _logit_maps(model, split, normalise, divisor=divisor):
+        yield pixel_probabilities(logits).numpy()
+
+
+def _logit_maps(model: nn.Module, split: MaskedImages, normalise: Normalise, *, divisor: int) -> Iterator[torch.Tensor]:
+    """Of each image `(outputs, h, w)`, or `(heads, outputs, h, w)`."""
     model.to(normalise.device).eval()
     outputs: tuple[int, ...] = ()
 
@@ -147,7 +185,7 @@ def predicted_maps(model: nn.Module, split: MaskedImages, normalise: Normalise, 
     for image in split.pixels:
         pixels = normalise(image[None].to(normalise.device))[0].cpu().numpy()
         logits = torch.from_numpy(segment(pixels, run, window=split.sides, divisor=divisor))
-        yield pixel_probabilities(logits.reshape(*outputs, *logits.shape[1:])).numpy()
+        yield logits.reshape(*outputs, *logits.shape[1:])
 
 
 def pixel_probabilities(logits: torch.Tensor) -> torch.Tensor:
@@ -155,6 +193,12 @@ def pixel_probabilities(logits: torch.Tensor) -> torch.Tensor:
     if logits.shape[-3] > 1:
         return logits.softmax(-3)
     return torch.cat([(-logits).sigmoid(), logits.sigmoid()], -3)
+
+
+def _pixels(masked: MaskedImages) -> Labels:
+    """`(n, classes)` labelled pixels of each class in each image."""
+    counts = [np.bincount(mask.numpy().ravel(), minlength=IGNORE + 1)[: masked.classes] for mask in masked.masks]
+    return np.stack(counts)
 
 
 def _masked(split: Split) -> MaskedImages:
