@@ -6,6 +6,8 @@ from ttl.stats.calibration import calibration as calibration
 from ttl.stats.curves import ClassCurves as ClassCurves
 from ttl.stats.curves import Line as Line
 from ttl.stats.curves import curves as curves
+from ttl.stats.decision_rule import DecisionRule as DecisionRule
+from ttl.stats.decision_rule import combined as combined
 from ttl.stats.delong import PairedAUROC as PairedAUROC
 from ttl.stats.delong import delong as delong
 from ttl.stats.delong import delong_paired as delong_paired
@@ -28,6 +30,9 @@ from ttl.stats.kinds import primary as primary
 from ttl.stats.mask_overlap import COLUMNS as COLUMNS
 from ttl.stats.mask_overlap import UNLABELLED as UNLABELLED
 from ttl.stats.mask_overlap import overlap as overlap
+from ttl.stats.operating import Aim as Aim
+from ttl.stats.operating import Threshold as Threshold
+from ttl.stats.operating import threshold as threshold
 from ttl.stats.ratio import ratio_interval as ratio_interval
 from ttl.stats.recalibration import Recalibration as Recalibration
 from ttl.stats.resampling import wilson as wilson

@@ -222,24 +222,22 @@ class _Rows:
 
     def losses(self, logits: Array) -> Array:
         """`(units,)` log losses."""
-        summed: Array = np.bincount(self.unit, (self.weights * self._each(logits)).sum(axis=1), self.counted)
-        return summed
+        of_row = (self.weights * self._each(logits)).sum(axis=1)
+        return np.bincount(self.unit, of_row, self.counted).astype(np.float64)
 
     def _each(self, logits: Array) -> Array:
         """`(m, 1)` of softmax, `(m, outputs)` of sigmoid."""
         if self.activation == "softmax":
-            each: Array = (np.logaddexp.reduce(logits, axis=1) - (self.truth * logits).sum(axis=1))[:, None]
-        else:
-            each = np.logaddexp(0, logits) - self.truth * logits
-        return each
+            surprise = np.logaddexp.reduce(logits, axis=1) - (self.truth * logits).sum(axis=1)
+            return np.asarray(surprise, np.float64)[:, None]
+        return np.asarray(np.logaddexp(0, logits) - self.truth * logits, np.float64)
 
     def constant_loss(self) -> float:
         """The mean log loss of the best constant prediction."""
         from scipy.special import entr
 
         weights, total = self.weights.sum(axis=0), self.present.sum()
-        positive = (self.weights * self.truth).sum(axis=0)
-        share = positive / np.maximum(weights, TINY)
+        share = (self.weights * self.truth).sum(axis=0) / np.maximum(weights, TINY)
         spread = entr(share) if self.activation == "softmax" else entr(share) + entr(1 - share)
         return float((weights * spread).sum() / total) if total else math.nan
 
