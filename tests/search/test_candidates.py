@@ -17,7 +17,6 @@ from ttl.cut.points import truncation_points
 from ttl.networks.spec import InputSpec
 from ttl.networks.weights import WeightsReport
 from ttl.search.candidates import Joint
-from ttl.search.candidates.joint import epochs_left
 from ttl.study.candidate import Candidate, Costs
 from ttl.study.trial import Trial, trial_id
 
@@ -53,7 +52,6 @@ def test_the_joint_network_only_looks_and_has_half_of_the_epochs() -> None:
     assert (JOINT.top, JOINT.costs) == (top, Costs(top.params, top.macs))
     assert not JOINT.can_be_chosen
     assert [JOINT.epochs(cap) for cap in (None, 1, 7, 8)] == [None, 1, 4, 4]
-    assert [epochs_left(done, cap) for done, cap in ((4, 7), (4, 4), (5, None), (1, None))] == [3, 1, 2, 1]
 
 
 def test_the_names_of_their_trials_never_change() -> None:

@@ -35,6 +35,12 @@ class SeedRuns:
         """The one with the highest validation score, the earliest among equals: whose weights are delivered."""
         return max(self.records, key=lambda record: -inf if isnan(record.value) else record.value)
 
+    @property
+    def undertrained(self) -> bool:
+        """Whether what would be delivered is under-trained, so that it must not be delivered as a cut."""
+        found = self.best.undertrained
+        return found is not None and found.blocks
+
     def spread(self, tested: Mapping[str, Tested]) -> SeedSpread | None:
         """How the seeds differ, of every metric; None of one seed. `tested`: trial -> what it gives for test."""
         if len(self.records) < 2:

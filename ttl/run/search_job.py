@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from math import nan
 
 from ttl.errors import TrainingError
 from ttl.run.context import RunContext
@@ -14,13 +16,14 @@ from ttl.run.trial_run import finished_trial
 from ttl.search.candidates import Joint
 from ttl.search.evidence.curve import Curve, Evidence
 from ttl.search.evidence.heads import heads_curve
-from ttl.search.select import choose_best, choose_smallest
+from ttl.search.select import NothingToChooseError, choose_best, choose_smallest
 from ttl.search.strategies import halving, strategy
-from ttl.search.strategy import Batch, Scores, SearchEnd, drive
+from ttl.search.strategy import Batch, Choice, Scores, SearchEnd, drive
 from ttl.study.candidate import Candidate
 from ttl.study.engines.engine import Engine
 from ttl.study.record import TrialRecord
 from ttl.study.trial import Trial
+from ttl.words.counts import listed
 from ttl.words.metric import metric
 
 
@@ -49,9 +52,27 @@ class SearchJob:
         if config.halving is not None:
             spared = setting.candidates[-1]
             asked = halving(asked, first=config.halving, cap=config.epochs, margin=setting.margin, spared=spared)
-        end = drive(asked, self.evaluate)
+        try:
+            end = drive(asked, self.evaluate)
+        except NothingToChooseError:
+            if not self._undertrained():
+                raise
+            end = SearchEnd(Choice(setting.whole, "no point that was tried is trained enough to be chosen"), {}, ())
         self.evaluate(Batch("reference", (setting.whole,)))
-        return end
+        return self._explained(end)
+
+    def _undertrained(self) -> list[Candidate]:
+        """Those that can't be chosen because they are under-trained."""
+        tried = self.findings.tried
+        return [one for one, runs in tried.items() if runs.undertrained and one != self.setting.whole]
+
+    def _explained(self, end: SearchEnd) -> SearchEnd:
+        """The same, its reason naming what could not be chosen."""
+        names = listed(one.name for one in self._undertrained())
+        if not names:
+            return end
+        reason = f"{end.choice.reason}; {names} could not be chosen, being under-trained: give more --epochs"
+        return replace(end, choice=replace(end.choice, reason=reason))
 
     def evaluate(self, batch: Batch) -> Scores:
         """The validation scores of the fine-tunes of a batch; NaN where they failed, and the search goes on.
@@ -76,7 +97,11 @@ class SearchJob:
                 else:
                     findings.paused[candidate] = PartialRuns(by_seed, trial.epochs)
                 self.publish(findings)
-        return {candidate: findings.score(candidate, batch.epochs) for candidate in batch.candidates}
+        blocked = self._undertrained()  # without a score they are never chosen
+        return {
+            candidate: nan if candidate in blocked else findings.score(candidate, batch.epochs)
+            for candidate in batch.candidates
+        }
 
     def _outcomes(self, phase: str, trials: Sequence[Trial]) -> Iterator[tuple[Trial, TrialRecord]]:
         """Each trial with its record, those on disk first; what failed is left out, and remembered."""

@@ -28,7 +28,6 @@ from ttl.run.recalibrating import recalibrated
 from ttl.run.setting import RunSetting
 from ttl.run.track import tracker
 from ttl.search.candidates import described
-from ttl.search.candidates.joint import epochs_left
 from ttl.study.candidate import Candidate
 from ttl.study.folder import TRIAL
 from ttl.study.record import TrialRecord
@@ -131,10 +130,10 @@ def beginning(context: RunContext, trial: Trial) -> Beginning:
         norms = partial(_norms, setting.recipe)
         candidate.begin(model, setting.network, setting.head, trial.seed, context.training_images, norms)
         return Beginning(model, setting.recipe, settings)
-    left = _take_over(context, model, trial, trial.start)
+    _take_over(context, model, trial, trial.start)
     # Earlier phases bring a new head into line with the trunk: this one has been trained with it.
     last = replace(setting.recipe, phases=setting.recipe.phases[-1:])
-    return Beginning(model, last, replace(settings, epochs=left, keeps_start=True))
+    return Beginning(model, last, replace(settings, keeps_start=True))
 
 
 def settings_of(setting: RunSetting, seed: int, point: TruncationPoint) -> Settings:
@@ -176,8 +175,8 @@ def _norms(recipe: Recipe, model: nn.Module) -> Iterator[None]:
         yield
 
 
-def _take_over(context: RunContext, model: nn.Module, trial: Trial, start: Candidate) -> int:
-    """Give `model` what the trial's start left; the epochs that are left to it."""
+def _take_over(context: RunContext, model: nn.Module, trial: Trial, start: Candidate) -> None:
+    """Give `model` what the trial's start left."""
     name = context.setting.trial_id(Trial(start, trial.seed))
     folder = context.study.trial_folder(name)
     try:
@@ -191,7 +190,6 @@ def _take_over(context: RunContext, model: nn.Module, trial: Trial, start: Candi
             f"The joint fine-tune in {folder} can't be read ({str(error).splitlines()[0]}): remove the folder and give "
             "the same command again"
         ) from error
-    return epochs_left(record.epochs, context.setting.config.epochs)
 
 
 def _course(context: RunContext, trial: Trial, name: str, result: Fit) -> TrialRecord:

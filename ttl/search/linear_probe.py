@@ -5,12 +5,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ttl.data.task import MISSING
+from ttl.stats.recalibration import fit
 
 REGULARISATION = 0.1  # C of scikit-learn's logistic regression on standardised features: many channels, few images
+HALVES = 2
+Exact = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
 
@@ -48,7 +52,27 @@ def linear_probe(
 
 def _linear(features: Floats, labels: Numbers, regularisation: float) -> tuple[Floats, Floats]:
     """Weight and bias of the classifier, of features as they are: the scaling is within them."""
-    scaler, model = (step for _, step in classifier(regularisation).fit(features.astype(np.float64), labels).steps)
+    exact = features.astype(np.float64)
+    scaler, model = (step for _, step in classifier(regularisation).fit(exact, labels).steps)
     weight = model.coef_ / scaler.scale_
     bias = model.intercept_ - weight @ scaler.mean_
-    return weight.astype(np.float32), bias.astype(np.float32)
+    factor, shift = _scale(exact, labels, regularisation)
+    return (weight * factor).astype(np.float32), (bias * factor + shift).astype(np.float32)
+
+
+def _scale(features: Exact, labels: Numbers, regularisation: float) -> tuple[float, float]:
+    """What the classifier's scores must be multiplied by, and shifted, to mean probabilities.
+
+    A strong penalty leaves them near 0; by how much, scores of images that it wasn't fitted to say.
+    """
+    if np.bincount(labels).min() < HALVES:
+        return 1.0, 0.0
+    halves = StratifiedKFold(HALVES, shuffle=True, random_state=0)
+    scores = cross_val_predict(classifier(regularisation), features, labels, cv=halves, method="decision_function")
+    two = scores.ndim == 1
+    made = fit(
+        scores[:, None] if two else scores,
+        labels[:, None] if two else labels,
+        activation="sigmoid" if two else "softmax",
+    )
+    return made.scale[0], made.shift[0]

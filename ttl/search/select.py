@@ -13,6 +13,10 @@ Proof = Callable[[Candidate, Candidate], str | None]
 """Given a candidate and the best one: what shows that it is not inferior, in words; None where nothing does."""
 
 
+class NothingToChooseError(TrainingError):
+    """No candidate has a score."""
+
+
 def best(candidates: Iterable[Candidate], scores: Mapping[Candidate, float]) -> Candidate:
     """The candidate with the highest score; among equals the one with the fewest parameters.
 
@@ -21,7 +25,9 @@ def best(candidates: Iterable[Candidate], scores: Mapping[Candidate, float]) -> 
     """
     scored = [one for one in candidates if not isnan(scores.get(one, nan))]
     if not scored:
-        raise TrainingError("No truncation point could be fine-tuned, so none can be chosen: see the trials' causes")
+        raise NothingToChooseError(
+            "No truncation point could be fine-tuned, so none can be chosen: see the trials' causes"
+        )
     return max(scored, key=lambda one: (scores[one], -one.costs.params, -one.top.index))
 
 

@@ -19,8 +19,8 @@ from ttl.study.candidate import Candidate, Costs, Definition, Figures, Images, N
 from ttl.words.estimate import Estimate
 
 SHARE = 0.5
-"""Of the epochs that a fine-tune may have, for the joint network; the rest is left to the point that it speaks for."""
-VERSION = 1
+"""Of the epochs that a fine-tune may have, for the joint network."""
+VERSION = 2
 """Rises when what a joint fine-tune begins with, or its share of the epochs, changes: old ones aren't taken for new."""
 
 
@@ -55,8 +55,7 @@ class Joint(Candidate):
 
     def definition(self) -> Definition:
         """See `Candidate`."""
-        version = {"version": VERSION} if VERSION > 1 else {}
-        return {"joint": [list(point.values) for point in self.points], **version}
+        return {"joint": [list(point.values) for point in self.points], "version": VERSION}
 
     def epochs(self, cap: int | None) -> int | None:
         """Its share."""
@@ -78,9 +77,3 @@ class Joint(Candidate):
         metric = kind.primary
         scores = [metrics(kind, samples.labels, head, (metric,))[metric] for head in kind.by_head(rows)]
         return Figures({metric: Estimate(float(np.mean(scores)))}, tuple(point.name for point in self.points))
-
-
-def epochs_left(epochs: int, cap: int | None) -> int:
-    """What a point's own fine-tune may have after the joint network's `epochs`: the rest of the run's cap, or without
-    one its share of what the joint network's stop rule let that have."""
-    return max(1, round((1 - SHARE) * epochs) if cap is None else cap - epochs)
