@@ -19,9 +19,10 @@ POINTS = ["maxpool", "layer1.0", "layer2.0", "layer3.0", "layer4.0"]
 
 
 def tiny(out: Path, **changes: object) -> RunConfig:
-    """Two digits, a ResNet of half a million parameters, one epoch on one thread."""
+    """Two digits, a ResNet of half a million parameters, one epoch on one thread, of steps that train it enough."""
     options = {"data": "digits:0-1", "model": "test_resnet", "weights": "none", "image_size": 32, "epochs": 1}
-    return RunConfig.model_validate({**options, "strategy": "two-stage", "threads": 1, "out": out, **changes})
+    steps = {"batch_size": 8, "lr": 3e-3}
+    return RunConfig.model_validate({**options, **steps, "strategy": "two-stage", "threads": 1, "out": out, **changes})
 
 
 def tiny_unet(data: Path, out: Path, **changes: object) -> RunConfig:

@@ -49,14 +49,14 @@ def test_the_joint_network_says_something_of_every_point(joint: Path) -> None:
     assert content["search"]["steps"][0]["points"] == within[:1]  # ResNet's points grow with their depth
 
 
-def test_the_epochs_of_one_fine_tune_are_shared_between_the_joint_network_and_its_cut(joint: Path) -> None:
+def test_a_cut_has_as_many_epochs_as_the_whole_network_whatever_the_joint_network_had(joint: Path) -> None:
     content = content_of(joint)
     picked, *_ = [one for one in content["candidates"] if one["cut"] != content["full"]["cut"]]
     own = content_of(joint / "trials" / picked["trial"], "trial.json")
     parent = content_of(joint / "trials" / own["start"], "trial.json")
-    assert (parent["cut"], parent["epochs"], own["epochs"]) == ("joint network", 2, 1)
+    assert (parent["cut"], parent["epochs"], own["epochs"]) == ("joint network", 2, 3)
     assert content["search"]["fine_tunes"] == 3
-    assert content["search"]["epochs"] == 2 + 1 + 3
+    assert content["search"]["epochs"] == 2 + 3 + 3
 
 
 def test_the_same_joint_search_again_trains_nothing(joint: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_cut_starts_with_what_its_head_of_the_joint_network_says(joint: Path) 
     assert record is not None
     for number, candidate in enumerate(own.setting.candidates):
         begun = beginning(own, Trial(candidate, 0, start=start))
-        assert begun.settings.epochs == 1
+        assert begun.settings.epochs == 3
         assert begun.settings.keeps_start
         rows = predictions(own, begun.model, "val", candidate.top)
         torch.testing.assert_close(

@@ -12,8 +12,9 @@ from ttl.cut.truncation import CLASSES
 
 
 def last_layer(model: nn.Module) -> nn.Module:
-    """The linear layer of its head; of a U-Net the convolution whose outputs are the classes."""
-    return model.get_submodule(f"{HEAD}.fc" if HEAD in dict(model.named_children()) else CLASSES)
+    """The (last) linear layer of its head; of a U-Net the convolution whose outputs are the classes."""
+    end = model.get_submodule(f"{HEAD}.fc" if HEAD in dict(model.named_children()) else CLASSES)
+    return [module for module in end.modules() if isinstance(module, nn.Linear | nn.Conv2d)][-1]
 
 
 @torch.no_grad()

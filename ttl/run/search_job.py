@@ -27,6 +27,9 @@ from ttl.words.counts import listed
 from ttl.words.metric import metric
 
 
+NONE_TRAINED = "no point that was tried is trained enough to be chosen"
+
+
 class SearchJob:
     """One search; `publish` writes the report of what was found out so far."""
 
@@ -38,6 +41,7 @@ class SearchJob:
         self.findings = Findings()
         self.blamed: dict[Candidate, int] = {}
         self.trained = 0
+        self.steps: list[Batch] = []
 
     def run(self) -> SearchEnd:
         """Drive the strategy to its end, then fine-tune the whole network if that is still to be done.
@@ -57,7 +61,7 @@ class SearchJob:
         except NothingToChooseError:
             if not self._undertrained():
                 raise
-            end = SearchEnd(Choice(setting.whole, "no point that was tried is trained enough to be chosen"), {}, ())
+            end = SearchEnd(Choice(setting.whole, NONE_TRAINED), {}, tuple(self.steps))
         self.evaluate(Batch("reference", (setting.whole,)))
         return self._explained(end)
 
@@ -81,6 +85,7 @@ class SearchJob:
             TrainingError: the whole network failed.
         """
         findings, records = self.findings, defaultdict[Candidate, list[TrialRecord]](list)
+        self.steps.append(batch)
         trials = [
             Trial(candidate, seed, batch.epochs, batch.start)
             for candidate in batch.candidates
