@@ -22,6 +22,7 @@ def test_it_counts_and_measures(tmp_path: Path) -> None:
         "name": "set",
         "kind": "binary",
         "class_names": ["a", "b"],
+        "finding": ["b"],
         "images": 9,
         "channels": 1,
         "counts": {"train": {"a": 4, "b": 1}, "val": {"a": 1, "b": 1}, "test": {"a": 1, "b": 1}},

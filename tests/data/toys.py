@@ -41,3 +41,16 @@ def truncate_file(path: Path, keep: float = 0.5) -> Path:
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * keep)])
     return path
+
+
+def manifest(folder: Path, *, several: bool = False, patients: int = 10) -> Path:
+    """Forty images of ten patients; labels of two classes, or three labels each with gaps."""
+    rng = np.random.default_rng(0)
+    rows = ["path,patient,grade" if not several else "path,patient,edema,mass,nodule"]
+    for i in range(40):
+        save(folder / "img" / f"{i}.png", noise(i, (40, 40)))
+        labels = [("", "-1", "0", "1")[k] for k in rng.choice(4, 3, p=[0.1, 0.1, 0.4, 0.4])] if several else "ab"[i % 2]
+        rows.append(f"img/{i}.png,P{i % patients},{','.join(labels)}")
+    path = folder / "set.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path

@@ -42,6 +42,7 @@ class Description:
     name: str
     kind: Kind
     class_names: tuple[str, ...]
+    finding: tuple[str, ...] = ()  # the classes that are one finding; none where that isn't known
     images: int
     channels: int  # 1 grey, 3 colour
     width_px: Spread
@@ -78,6 +79,7 @@ def describe(task: Task) -> Description:
         name=task.name,
         kind=task.kind,
         class_names=task.class_names,
+        finding=task.finding,
         images=sum(len(samples) for _, samples in splits),
         channels=task.train.source.channels,
         width_px=_spread(sizes[:, 0]),

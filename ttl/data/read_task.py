@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def load_task(
     columns: Columns = NO_COLUMNS,
     window: Window | None = None,
     dedupe: Dedupe | None = None,
-    positive: str | None = None,
+    positive: str | Sequence[str] = (),
     on_progress: Progress | None = None,
 ) -> Task:
     """Reads, checks and splits a labelled set of images; each is decoded once, so that nothing later meets a bad one.
@@ -56,8 +57,9 @@ def load_task(
         window: centre and width of the values of DICOM files that are shown, in place of their headers'.
         dedupe: what to do with images that show the same, byte for byte or saved anew: `together` keeps them in
             one split, `drop` keeps one of them. None leaves them, and a note names those in two splits.
-        positive: of two classes the one that is the finding; None takes the one whose name doesn't say that nothing was
-            found (normal, healthy, negative, no ...), else the second by alphabet.
+        positive: of two classes the one that is the finding, by default the one whose name doesn't say that nothing was
+            found (normal, healthy, negative, no ...), else the second by alphabet; of more than two those that are one
+            finding together (grades from 3 on), by default none.
         train_fraction: share of the training samples to keep, stratified; groups are kept or left out whole.
         on_progress: called with how many images are checked, and of how many.
 
@@ -78,7 +80,8 @@ def load_task(
             f"val_fraction {val_fraction:g} and test_fraction {test_fraction:g} can't both be met: both "
             "should be above 0 and their sum below 1."
         )
-    records = with_positive(_read(data, columns, Reading(window, skip_bad, on_progress)), positive)
+    asked = (positive,) if isinstance(positive, str) else tuple(positive)
+    records = with_positive(_read(data, columns, Reading(window, skip_bad, on_progress)), asked)
     if dedupe is not None:
         records = deduplicated(records, dedupe)
     fractions = {"train": 1 - val_fraction - test_fraction, "val": val_fraction, "test": test_fraction}
@@ -87,10 +90,19 @@ def load_task(
         assignment = thinned(records, assignment, train_fraction, seed=seed)
     train, val, test = (_samples(records, assignment, split) for split in SPLITS)
     unused = _samples(records, assignment, UNUSED) if UNUSED in assignment.splits else None
-    notes = (assignment.note, *records.notes)
-    return checked_for_leaks(
-        Task(records.name, records.kind, records.class_names, train, val, test, records.fingerprint(), notes, unused)
+    task = Task(
+        name=records.name,
+        kind=records.kind,
+        class_names=records.class_names,
+        train=train,
+        val=val,
+        test=test,
+        fingerprint=records.fingerprint(),
+        finding=records.finding,
+        notes=(assignment.note, *records.notes),
+        unused=unused,
     )
+    return checked_for_leaks(task)
 
 
 def _read(data: str | Path, columns: Columns, reading: Reading) -> Records:

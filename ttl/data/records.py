@@ -31,6 +31,8 @@ class Records:
     skipped: tuple[str, ...] = ()  # ids of samples that were left out because they can't be read
     notes: tuple[str, ...] = ()
     masks: MaskSource | None = None  # of the images, in the same order; None where the labels are all there is
+    finding: tuple[str, ...] = ()  # the classes that are one finding, see `Task`
+    swapped: bool = False  # whether the two classes are in another order than the reader gave them
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -62,8 +64,11 @@ class Records:
         )
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) over ids, class names, the bytes of every image and what every mask says."""
-        total = hashlib.sha256()
+        """SHA-256 (hex) over ids, class names, the bytes of every image and what every mask says.
+
+        Classes that were swapped make it another: what a network learned of one order is read wrongly in the other.
+        """
+        total = hashlib.sha256(b"swapped" if self.swapped else b"")
         masks = [b""] * len(self) if self.masks is None else self.masks.digests
         for sample, label, digest, mask in zip(self.ids, self.labels, self.source.digests, masks, strict=True):
             line = f"{sample}\0{label_words(self.class_names, label)}\0"

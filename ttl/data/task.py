@@ -86,6 +86,8 @@ class Task:
     val: Samples
     test: Samples
     fingerprint: str  # SHA-256 (hex) over ids, labels and the bytes of every image and mask, whatever the split
+    # the classes that are one finding: the positive one of two; of more those that were asked for, if any
+    finding: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()  # what a person should know about how the data was read, a sentence each
     unused: Samples | None = None  # what is in none of the three splits; None where all is used
     # pairs of images in different splits that show the same; None where nobody looked for them
