@@ -184,6 +184,9 @@ def test_differences_name_options_as_they_are_typed() -> None:
     b = read_run(None, LEAST | {"image_size": 64, "seed": 1})
     assert a.differences(b) == ["image-size", "seed"]
     assert a.differences(a) == []
+    graded = read_run(None, LEAST | {"ordinal": True, "positive": ("3", "4")})
+    assert a.differences(graded) == ["positive", "ordinal"]
+    assert graded.trial_definition() == a.trial_definition()
 
 
 def test_where_a_run_lands_and_what_computes_it_are_no_difference() -> None:

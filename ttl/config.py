@@ -153,6 +153,9 @@ class RunConfig(Options):
         "data",
         unset="of two the one whose name isn't normal, healthy, negative, no ...",
     )
+    ordinal: bool = option(
+        False, "The classes are grades, ordered as their names are: report the quadratic kappa, too", "data"
+    )
     window: values.Window | None = option(
         None,
         "Values of DICOM files to show, in Hounsfield units for CT",

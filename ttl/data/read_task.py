@@ -9,6 +9,7 @@ import numpy as np
 
 from ttl.data.duplicates import Dedupe, checked_for_leaks, deduplicated
 from ttl.data.modality.dicom import Window
+from ttl.data.ordinal import ordered
 from ttl.data.pool import Progress
 from ttl.data.positive import with_positive
 from ttl.data.readers.arrays import BUILTIN, read_builtin, read_npz
@@ -38,6 +39,7 @@ def load_task(
     window: Window | None = None,
     dedupe: Dedupe | None = None,
     positive: str | Sequence[str] = (),
+    ordinal: bool = False,
     on_progress: Progress | None = None,
 ) -> Task:
     """Reads, checks and splits a labelled set of images; each is decoded once, so that nothing later meets a bad one.
@@ -60,6 +62,7 @@ def load_task(
         positive: of two classes the one that is the finding, by default the one whose name doesn't say that nothing was
             found (normal, healthy, negative, no ...), else the second by alphabet; of more than two those that are one
             finding together (grades from 3 on), by default none.
+        ordinal: the classes are grades, ordered as their names are; the quadratic kappa is then one of the metrics.
         train_fraction: share of the training samples to keep, stratified; groups are kept or left out whole.
         on_progress: called with how many images are checked, and of how many.
 
@@ -82,6 +85,8 @@ def load_task(
         )
     asked = (positive,) if isinstance(positive, str) else tuple(positive)
     records = with_positive(_read(data, columns, Reading(window, skip_bad, on_progress)), asked)
+    if ordinal:
+        records = ordered(records)
     if dedupe is not None:
         records = deduplicated(records, dedupe)
     fractions = {"train": 1 - val_fraction - test_fraction, "val": val_fraction, "test": test_fraction}
@@ -99,6 +104,7 @@ def load_task(
         test=test,
         fingerprint=records.fingerprint(),
         finding=records.finding,
+        ordinal=records.ordinal,
         notes=(assignment.note, *records.notes),
         unused=unused,
     )

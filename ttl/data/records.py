@@ -32,6 +32,7 @@ class Records:
     notes: tuple[str, ...] = ()
     masks: MaskSource | None = None  # of the images, in the same order; None where the labels are all there is
     finding: tuple[str, ...] = ()  # the classes that are one finding, see `Task`
+    ordinal: bool = False  # whether the classes are ordered as their names are
     swapped: bool = False  # whether the two classes are in another order than the reader gave them
 
     def __len__(self) -> int:

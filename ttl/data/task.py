@@ -23,6 +23,9 @@ UNUSED = "unused"  # where samples go that are in no split: what a smaller share
 
 MISSING = -1  # a label of unknown value, in multi-label tasks: it counts in neither loss nor metric
 
+ORDINAL_METRICS = ("kappa",)
+"""Metrics that mean something only where the classes are ordered."""
+
 IGNORE = UNLABELLED
 """A pixel of unknown class, in the masks of segmentation tasks: it counts in neither loss nor metric."""
 
@@ -88,6 +91,7 @@ class Task:
     fingerprint: str  # SHA-256 (hex) over ids, labels and the bytes of every image and mask, whatever the split
     # the classes that are one finding: the positive one of two; of more those that were asked for, if any
     finding: tuple[str, ...] = ()
+    ordinal: bool = False  # whether the classes are ordered as their names are
     notes: tuple[str, ...] = ()  # what a person should know about how the data was read, a sentence each
     unused: Samples | None = None  # what is in none of the three splits; None where all is used
     # pairs of images in different splits that show the same; None where nobody looked for them
@@ -97,3 +101,16 @@ class Task:
     def splits(self) -> dict[str, Samples]:
         """The three splits by name."""
         return {"train": self.train, "val": self.val, "test": self.test}
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Every metric of its kind that means something for its classes."""
+        return self._meaning_something(self.kind.metrics)
+
+    @property
+    def file_metrics(self) -> tuple[str, ...]:
+        """Those of them that are computed again from an exported file."""
+        return self._meaning_something(self.kind.file_metrics)
+
+    def _meaning_something(self, metrics: tuple[str, ...]) -> tuple[str, ...]:
+        return metrics if self.ordinal else tuple(name for name in metrics if name not in ORDINAL_METRICS)

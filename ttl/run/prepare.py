@@ -102,6 +102,7 @@ def task_of(config: RunConfig) -> Task:
         window=config.window,
         dedupe=config.dedupe,
         positive=config.positive,
+        ordinal=config.ordinal,
     )
 
 

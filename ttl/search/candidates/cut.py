@@ -68,7 +68,7 @@ class Cut(Candidate):
     def figures(self, kind: Kind, task: Task, rows: Mapping[str, Rows], *, seed: int) -> Figures:
         """Every metric with its interval, on validation and test images."""
         estimates = {
-            split: intervals(kind, samples.labels, rows[split], names=kind.metrics, groups=samples.groups, seed=seed)
+            split: intervals(kind, samples.labels, rows[split], names=task.metrics, groups=samples.groups, seed=seed)
             for split, samples in task.splits.items()
             if split in rows
         }
