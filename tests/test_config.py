@@ -184,8 +184,8 @@ def test_differences_name_options_as_they_are_typed() -> None:
     b = read_run(None, LEAST | {"image_size": 64, "seed": 1})
     assert a.differences(b) == ["image-size", "seed"]
     assert a.differences(a) == []
-    graded = read_run(None, LEAST | {"ordinal": True, "positive": ("3", "4")})
-    assert a.differences(graded) == ["positive", "ordinal"]
+    graded = read_run(None, LEAST | {"ordinal": True, "positive": ("3", "4"), "subgroup_columns": ("sex",)})
+    assert a.differences(graded) == ["subgroup-column", "positive", "ordinal"]
     assert graded.trial_definition() == a.trial_definition()
 
 

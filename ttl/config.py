@@ -147,6 +147,12 @@ class RunConfig(Options):
     mask_column: Text | None = option(None, "Column of a manifest with the paths of the masks", "data")
     group_column: Text | None = option(None, "Column of a manifest with the patient, who is in one split only", "data")
     split_column: Text | None = option(None, "Column of a manifest that says train, val or test", "data")
+    subgroup_columns: values.Texts = option(
+        (),
+        "Column of a manifest with sex, site, scanner ...: figures of each of its values by itself",
+        "data",
+        flag="subgroup-column",
+    )
     positive: values.Texts = option(
         (),
         "The finding, of which sensitivity and precision speak: one of two classes; of more than two one or several",

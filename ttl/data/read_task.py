@@ -116,10 +116,15 @@ def _read(data: str | Path, columns: Columns, reading: Reading) -> Records:
     is_table = path.is_file() and path.suffix.lower() in TABLES
     if reading.window is not None and not (path.is_dir() or path.suffix.lower() in TABLES):
         raise UsageError(f"--window is for DICOM files, and {data} holds none: leave it out.")
-    if isinstance(data, str) and data.partition(":")[0] in BUILTIN:
-        return read_builtin(data)
+    if columns.attributes and not is_table:
+        raise UsageError(
+            f"--subgroup-column names a column of a CSV or Parquet manifest, and {data} is none: list the images in "
+            "one, or leave it out."
+        )
     if columns != NO_COLUMNS and not is_table:
         raise UsageError(f"{path} is no CSV or Parquet manifest: --image-column and the like are for those.")
+    if isinstance(data, str) and data.partition(":")[0] in BUILTIN:
+        return read_builtin(data)
     if is_table:
         return read_manifest(path, columns, reading)
     if path.is_dir():
@@ -141,4 +146,12 @@ def _read(data: str | Path, columns: Columns, reading: Reading) -> Records:
 def _samples(records: Records, assignment: Assignment, split: str) -> Samples:
     index = np.flatnonzero(np.array(assignment.splits) == split)
     groups = assignment.groups and picked(assignment.groups, index)
-    return Samples(picked(records.ids, index), records.labels[index], records.source, index, groups, records.masks)
+    return Samples(
+        ids=picked(records.ids, index),
+        labels=records.labels[index],
+        source=records.source,
+        index=index,
+        groups=groups,
+        masks=records.masks,
+        attributes={name: picked(values, index) for name, values in records.attributes.items()},
+    )

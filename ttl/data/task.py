@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Labels = npt.NDArray[np.int64]
 Value = TypeVar("Value")
+Attributes = Mapping[str, tuple[str, ...]]
+"""Name (sex, site) -> the value of each sample, empty where it is unknown; of no name where there are none."""
 
 SPLITS = ("train", "val", "test")
 UNUSED = "unused"  # where samples go that are in no split: what a smaller share of train leaves out
@@ -73,6 +75,7 @@ class Samples:
     # what must not be torn apart (the patient) for each sample; None where unknown
     groups: tuple[str, ...] | None = None
     masks: MaskSource | None = None
+    attributes: Attributes = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)

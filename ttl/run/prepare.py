@@ -98,6 +98,7 @@ def task_of(config: RunConfig) -> Task:
             mask=config.mask_column,
             group=config.group_column,
             split=config.split_column,
+            attributes=config.subgroup_columns,
         ),
         window=config.window,
         dedupe=config.dedupe,
