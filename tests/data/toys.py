@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+Pixels = npt.NDArray[np.uint8]
+
 
 def noise(seed: int, size: tuple[int, int] = (12, 10), channels: int = 1) -> npt.NDArray[np.uint8]:
     """`(h, w)` or `(h, w, 3)` uint8; `size` is width, height."""
@@ -54,3 +56,12 @@ def manifest(folder: Path, *, several: bool = False, patients: int = 10) -> Path
     path = folder / "set.csv"
     path.write_text("\n".join(rows) + "\n")
     return path
+
+
+def picture(seed: int, size: tuple[int, int] = (160, 120)) -> Pixels:
+    """`(h, w)` uint8 with detail from coarse to fine, as photographs have it; `size` is width, height."""
+    total = np.zeros((size[1], size[0]))
+    for octave, cells in enumerate((3, 6, 12, 24)):
+        coarse = Image.fromarray(noise(100 * seed + octave, (cells, cells)))
+        total += np.asarray(coarse.resize(size, Image.Resampling.BICUBIC)) / 2**octave
+    return np.rint(total * 255 / total.max()).astype(np.uint8)
