@@ -51,6 +51,12 @@ def test_a_file_may_use_kebab_case_or_snake_case(tmp_path: Path, key: str) -> No
     assert read_run(path, {}).image_size == 112
 
 
+@pytest.mark.parametrize("value", ['"3"', '["3"]'])
+def test_one_value_in_a_file_needs_no_list(tmp_path: Path, value: str) -> None:
+    path = toml(tmp_path, f'data = "xray"\nmodel = "resnet18"\npositive = {value}\n')
+    assert read_run(path, {}).positive == ("3",)
+
+
 def test_paths_in_a_file_stay_as_written(tmp_path: Path) -> None:
     path = toml(tmp_path, 'data = "xray"\nmodel = "resnet18"\nout = "runs/a"\nsplits = "splits.csv"\n')
     config = read_run(path, {})
@@ -178,6 +184,9 @@ def test_differences_name_options_as_they_are_typed() -> None:
     b = read_run(None, LEAST | {"image_size": 64, "seed": 1})
     assert a.differences(b) == ["image-size", "seed"]
     assert a.differences(a) == []
+    graded = read_run(None, LEAST | {"ordinal": True, "positive": ("3", "4"), "subgroup_columns": ("sex",)})
+    assert a.differences(graded) == ["subgroup-column", "positive", "ordinal"]
+    assert graded.trial_definition() == a.trial_definition()
 
 
 def test_where_a_run_lands_and_what_computes_it_are_no_difference() -> None:

@@ -13,6 +13,8 @@ from ttl.config import RunConfig
 from ttl.run.events import Event, Note
 
 TIMELESS = ("seconds", "images_per_second", "latency", "started", "run", "content_sha256", "sha256", "id")
+STEPS = {"batch_size": 8, "lr": 3e-3}
+"""Of an epoch that trains the toys enough."""
 SIZES = ((48, 40), (32, 32), (70, 64))
 POINTS = ["maxpool", "layer1.0", "layer2.0", "layer3.0", "layer4.0"]
 """Of the network that `tiny` cuts."""
@@ -21,8 +23,7 @@ POINTS = ["maxpool", "layer1.0", "layer2.0", "layer3.0", "layer4.0"]
 def tiny(out: Path, **changes: object) -> RunConfig:
     """Two digits, a ResNet of half a million parameters, one epoch on one thread, of steps that train it enough."""
     options = {"data": "digits:0-1", "model": "test_resnet", "weights": "none", "image_size": 32, "epochs": 1}
-    steps = {"batch_size": 8, "lr": 3e-3}
-    return RunConfig.model_validate({**options, **steps, "strategy": "two-stage", "threads": 1, "out": out, **changes})
+    return RunConfig.model_validate({**options, **STEPS, "strategy": "two-stage", "threads": 1, "out": out, **changes})
 
 
 def tiny_unet(data: Path, out: Path, **changes: object) -> RunConfig:

@@ -147,11 +147,20 @@ class RunConfig(Options):
     mask_column: Text | None = option(None, "Column of a manifest with the paths of the masks", "data")
     group_column: Text | None = option(None, "Column of a manifest with the patient, who is in one split only", "data")
     split_column: Text | None = option(None, "Column of a manifest that says train, val or test", "data")
-    positive: Text | None = option(
-        None,
-        "Of two classes the finding, of which sensitivity and precision speak",
+    subgroup_columns: values.Texts = option(
+        (),
+        "Column of a manifest with sex, site, scanner ...: figures of each of its values by itself",
         "data",
-        unset="the one whose name isn't normal, healthy, negative, no ...",
+        flag="subgroup-column",
+    )
+    positive: values.Texts = option(
+        (),
+        "The finding, of which sensitivity and precision speak: one of two classes; of more than two one or several",
+        "data",
+        unset="of two the one whose name isn't normal, healthy, negative, no ...",
+    )
+    ordinal: bool = option(
+        False, "The classes are grades, ordered as their names are: report the quadratic kappa, too", "data"
     )
     window: values.Window | None = option(
         None,

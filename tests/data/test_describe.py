@@ -22,6 +22,7 @@ def test_it_counts_and_measures(tmp_path: Path) -> None:
         "name": "set",
         "kind": "binary",
         "class_names": ["a", "b"],
+        "finding": ["b"],
         "images": 9,
         "channels": 1,
         "counts": {"train": {"a": 4, "b": 1}, "val": {"a": 1, "b": 1}, "test": {"a": 1, "b": 1}},
@@ -30,6 +31,7 @@ def test_it_counts_and_measures(tmp_path: Path) -> None:
         "width_px": {"min": 12, "median": 12.0, "max": 40},
         "height_px": {"min": 10, "median": 10.0, "max": 30},
         "groups_shared": None,
+        "attributes": {},
         "duplicates": {"pairs": 0, "identical": 0, "images": 0, "first": []},
         "fingerprint": task.fingerprint,
         "notes": [

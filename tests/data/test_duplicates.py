@@ -4,36 +4,18 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from PIL import Image
 
 from ttl.data import Samples, load_task
-from ttl.data.duplicates import (
-    MAX_DISTANCE,
-    MIN_CORRELATION,
-    find_duplicates,
-    fine_detail,
-    keep_together,
-    perceptual_hash,
-)
+from ttl.data.duplicates import find_duplicates, keep_together
+from ttl.data.likeness import MAX_DISTANCE, MIN_CORRELATION, fine_detail, perceptual_hash
 from ttl.data.readers.class_folders import read_folder
 from ttl.data.sources import ArraySource
 from ttl.data.task import Duplicate
 from ttl.errors import DataError
 
-from .toys import class_folders, noise
-
-Pixels = npt.NDArray[np.uint8]
-
-
-def picture(seed: int, size: tuple[int, int] = (160, 120)) -> Pixels:
-    """`(h, w)` uint8 with detail from coarse to fine, as photographs have it; `size` is width, height."""
-    total = np.zeros((size[1], size[0]))
-    for octave, cells in enumerate((3, 6, 12, 24)):
-        coarse = Image.fromarray(noise(100 * seed + octave, (cells, cells)))
-        total += np.asarray(coarse.resize(size, Image.Resampling.BICUBIC)) / 2**octave
-    return np.rint(total * 255 / total.max()).astype(np.uint8)
+from .toys import Pixels, class_folders, picture
 
 
 def arrays(*pixels: Pixels, name: str = "x") -> Samples:
@@ -173,10 +155,10 @@ def test_half_of_the_bits_are_set_and_detail_has_length_one() -> None:
 def test_many_images_go_through_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = [picture(i, (32, 32)) for i in range(10)]
     splits = {"a": arrays(*pixels, name="a"), "b": arrays(*pixels[::-1], name="b")}
-    monkeypatch.setattr("ttl.data.duplicates.MAX_DISTANCE", 256)
+    monkeypatch.setattr("ttl.data.likeness.MAX_DISTANCE", 256)
     expected = find_duplicates(splits)
-    monkeypatch.setattr("ttl.data.duplicates.CELLS", 25)
-    monkeypatch.setattr("ttl.data.duplicates.CONFIRMED", 3)
+    monkeypatch.setattr("ttl.data.likeness.CELLS", 25)
+    monkeypatch.setattr("ttl.data.likeness.CONFIRMED", 3)
     assert find_duplicates(splits) == expected
     assert pairs(expected) == [(f"a/{i}", f"b/{9 - i}", "identical") for i in range(10)]
 

@@ -10,21 +10,7 @@ import pytest
 from ttl.data import Columns, describe, load_task, write_splits
 from ttl.errors import DataError, UsageError
 
-from .toys import class_folders, noise, save
-
-
-def manifest(folder: Path, *, several: bool = False, patients: int = 10) -> Path:
-    """Forty images of ten patients; labels of two classes, or three labels each with gaps."""
-    rng = np.random.default_rng(0)
-    rows = ["path,patient,grade" if not several else "path,patient,edema,mass,nodule"]
-    for i in range(40):
-        save(folder / "img" / f"{i}.png", noise(i, (40, 40)))
-        labels = [("", "-1", "0", "1")[k] for k in rng.choice(4, 3, p=[0.1, 0.1, 0.4, 0.4])] if several else "ab"[i % 2]
-        rows.append(f"img/{i}.png,P{i % patients},{','.join(labels)}")
-    path = folder / "set.csv"
-    path.write_text("\n".join(rows) + "\n")
-    return path
-
+from .toys import class_folders, manifest, noise, save
 
 LABELS = Columns(labels=("edema", "mass", "nodule"))
 

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+Pixels = npt.NDArray[np.uint8]
+
 
 def noise(seed: int, size: tuple[int, int] = (12, 10), channels: int = 1) -> npt.NDArray[np.uint8]:
     """`(h, w)` or `(h, w, 3)` uint8; `size` is width, height."""
@@ -41,3 +43,25 @@ def truncate_file(path: Path, keep: float = 0.5) -> Path:
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * keep)])
     return path
+
+
+def manifest(folder: Path, *, several: bool = False, patients: int = 10) -> Path:
+    """Forty images of ten patients; labels of two classes, or three labels each with gaps."""
+    rng = np.random.default_rng(0)
+    rows = ["path,patient,grade" if not several else "path,patient,edema,mass,nodule"]
+    for i in range(40):
+        save(folder / "img" / f"{i}.png", noise(i, (40, 40)))
+        labels = [("", "-1", "0", "1")[k] for k in rng.choice(4, 3, p=[0.1, 0.1, 0.4, 0.4])] if several else "ab"[i % 2]
+        rows.append(f"img/{i}.png,P{i % patients},{','.join(labels)}")
+    path = folder / "set.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def picture(seed: int, size: tuple[int, int] = (160, 120)) -> Pixels:
+    """`(h, w)` uint8 with detail from coarse to fine, as photographs have it; `size` is width, height."""
+    total = np.zeros((size[1], size[0]))
+    for octave, cells in enumerate((3, 6, 12, 24)):
+        coarse = Image.fromarray(noise(100 * seed + octave, (cells, cells)))
+        total += np.asarray(coarse.resize(size, Image.Resampling.BICUBIC)) / 2**octave
+    return np.rint(total * 255 / total.max()).astype(np.uint8)

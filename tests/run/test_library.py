@@ -12,7 +12,7 @@ import torch
 
 import ttl
 from toy_networks import TinyResNet
-from toy_runs import tiny
+from toy_runs import STEPS, tiny
 from ttl.cut.points import TruncationPoint
 from ttl.errors import RunFolderError, UsageError
 from ttl.run import run
@@ -45,6 +45,7 @@ def test_a_search_on_a_task_is_that_of_the_command_line(tmp_path: Path, strategy
         std=spec.std,
         interpolation=spec.interpolation,
         epochs=1,
+        **STEPS,
         threads=1,
         **asked,
     )
@@ -69,7 +70,7 @@ def test_a_search_goes_on_in_its_folder(tmp_path: Path) -> None:
 
 def test_points_may_be_left_out(tmp_path: Path) -> None:
     points = ttl.truncation_points(TinyResNet(), image_size=16)
-    options = {"image_size": 16, "epochs": 1, "strategy": "exhaustive"}
+    options = {"image_size": 16, "epochs": 1, "strategy": "exhaustive", **STEPS}
     result = ttl.search(ttl.load_task("digits:0-1"), TinyResNet(), points=points[:2], **options)
     assert set(result.scores) == {points[0].name, points[1].name}
 

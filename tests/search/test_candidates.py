@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -14,9 +15,15 @@ from toy_networks import TinyResNet
 from ttl.cut.head import HEAD, HeadSpec
 from ttl.cut.network import Network
 from ttl.cut.points import truncation_points
+from ttl.data import load_task
 from ttl.networks.spec import InputSpec
 from ttl.networks.weights import WeightsReport
 from ttl.search.candidates import Joint
+<<<<<<< HEAD
+=======
+from ttl.search.candidates.joint import epochs_left
+from ttl.stats import ALL_METRICS
+>>>>>>> data16
 from ttl.study.candidate import Candidate, Costs
 from ttl.study.trial import Trial, trial_id
 
@@ -45,6 +52,14 @@ def test_a_cut_is_its_point() -> None:
     assert (CUT.name, CUT.top, CUT.costs) == (point.name, point, Costs(point.params, point.macs))
     assert CUT.can_be_chosen
     assert (CUT.epochs(7), CUT.epochs(None)) == (7, None)
+
+
+@pytest.mark.parametrize("ordinal", [True, False])
+def test_its_figures_hold_a_kappa_where_the_classes_are_ordered(ordinal: bool) -> None:
+    task = load_task("digits:0-2", ordinal=ordinal)
+    rows = np.eye(3)[task.val.labels] * 0.7 + 0.1
+    figures = CUT.figures(task, rows, seed=0)
+    assert set(figures.val) == {*ALL_METRICS} - (set() if ordinal else {"kappa"})
 
 
 def test_the_joint_network_only_looks_and_has_half_of_the_epochs() -> None:

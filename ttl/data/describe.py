@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from ttl.data.kind import Kind
 from ttl.data.splits_file import groups_across
-from ttl.data.task import SPLITS, Duplicate, Task, class_counts
+from ttl.data.task import SPLITS, Duplicate, Samples, Task, class_counts
 from ttl.typed import OptionalKey
 
 DUPLICATES_NAMED = 20
@@ -42,6 +43,7 @@ class Description:
     name: str
     kind: Kind
     class_names: tuple[str, ...]
+    finding: tuple[str, ...] = ()  # the classes that are one finding; none where that isn't known
     images: int
     channels: int  # 1 grey, 3 colour
     width_px: Spread
@@ -55,6 +57,8 @@ class Description:
     counts: Mapping[str, Mapping[str, int]]  # split -> class -> images that are labelled with it
     split_images: Mapping[str, int]
     groups: Mapping[str, int | None]  # split -> groups, None where there are none
+    # split -> attribute (sex, site) -> value, empty where unknown -> images; of no attribute where there are none
+    attributes: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
     distance_unit: OptionalKey[str] = None  # of distances between edges of masks: `px` or `mm`
 
     def __post_init__(self) -> None:
@@ -78,6 +82,7 @@ def describe(task: Task) -> Description:
         name=task.name,
         kind=task.kind,
         class_names=task.class_names,
+        finding=task.finding,
         images=sum(len(samples) for _, samples in splits),
         channels=task.train.source.channels,
         width_px=_spread(sizes[:, 0]),
@@ -91,6 +96,7 @@ def describe(task: Task) -> Description:
         counts={split: class_counts(task.class_names, samples.labels) for split, samples in splits},
         split_images={split: len(samples) for split, samples in splits},
         groups={split: None if samples.groups is None else len(set(samples.groups)) for split, samples in splits},
+        attributes={split: _values(samples) for split, samples in splits} if task.train.attributes else {},
         distance_unit=task.kind.distance_unit(task.train) or None,
     )
 
@@ -102,6 +108,10 @@ def _pixel_shares(task: Task) -> tuple[Mapping[str, float] | None, float | None]
     *pixels, unlabelled = task.train.masks.pixel_counts.sum(axis=0).tolist()
     shares = {name: count / sum(pixels) for name, count in zip(task.class_names, pixels, strict=True)}
     return shares, unlabelled / (sum(pixels) + unlabelled)
+
+
+def _values(samples: Samples) -> dict[str, dict[str, int]]:
+    return {name: dict(sorted(Counter(values).items())) for name, values in samples.attributes.items()}
 
 
 def _spread(values: npt.NDArray[np.int64]) -> Spread:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ttl.data.duplicates import Dedupe, checked_for_leaks, deduplicated
 from ttl.data.modality.dicom import Window
+from ttl.data.ordinal import ordered
 from ttl.data.pool import Progress
 from ttl.data.positive import with_positive
 from ttl.data.readers.arrays import BUILTIN, read_builtin, read_npz
@@ -36,7 +38,8 @@ def load_task(
     columns: Columns = NO_COLUMNS,
     window: Window | None = None,
     dedupe: Dedupe | None = None,
-    positive: str | None = None,
+    positive: str | Sequence[str] = (),
+    ordinal: bool = False,
     on_progress: Progress | None = None,
 ) -> Task:
     """Reads, checks and splits a labelled set of images; each is decoded once, so that nothing later meets a bad one.
@@ -56,8 +59,10 @@ def load_task(
         window: centre and width of the values of DICOM files that are shown, in place of their headers'.
         dedupe: what to do with images that show the same, byte for byte or saved anew: `together` keeps them in
             one split, `drop` keeps one of them. None leaves them, and a note names those in two splits.
-        positive: of two classes the one that is the finding; None takes the one whose name doesn't say that nothing was
-            found (normal, healthy, negative, no ...), else the second by alphabet.
+        positive: of two classes the one that is the finding, by default the one whose name doesn't say that nothing was
+            found (normal, healthy, negative, no ...), else the second by alphabet; of more than two those that are one
+            finding together (grades from 3 on), by default none.
+        ordinal: the classes are grades, ordered as their names are; the quadratic kappa is then one of the metrics.
         train_fraction: share of the training samples to keep, stratified; groups are kept or left out whole.
         on_progress: called with how many images are checked, and of how many.
 
@@ -78,7 +83,10 @@ def load_task(
             f"val_fraction {val_fraction:g} and test_fraction {test_fraction:g} can't both be met: both "
             "should be above 0 and their sum below 1."
         )
-    records = with_positive(_read(data, columns, Reading(window, skip_bad, on_progress)), positive)
+    asked = (positive,) if isinstance(positive, str) else tuple(positive)
+    records = with_positive(_read(data, columns, Reading(window, skip_bad, on_progress)), asked)
+    if ordinal:
+        records = ordered(records)
     if dedupe is not None:
         records = deduplicated(records, dedupe)
     fractions = {"train": 1 - val_fraction - test_fraction, "val": val_fraction, "test": test_fraction}
@@ -87,10 +95,20 @@ def load_task(
         assignment = thinned(records, assignment, train_fraction, seed=seed)
     train, val, test = (_samples(records, assignment, split) for split in SPLITS)
     unused = _samples(records, assignment, UNUSED) if UNUSED in assignment.splits else None
-    notes = (assignment.note, *records.notes)
-    return checked_for_leaks(
-        Task(records.name, records.kind, records.class_names, train, val, test, records.fingerprint(), notes, unused)
+    task = Task(
+        name=records.name,
+        kind=records.kind,
+        class_names=records.class_names,
+        train=train,
+        val=val,
+        test=test,
+        fingerprint=records.fingerprint(),
+        finding=records.finding,
+        ordinal=records.ordinal,
+        notes=(assignment.note, *records.notes),
+        unused=unused,
     )
+    return checked_for_leaks(task)
 
 
 def _read(data: str | Path, columns: Columns, reading: Reading) -> Records:
@@ -98,10 +116,15 @@ def _read(data: str | Path, columns: Columns, reading: Reading) -> Records:
     is_table = path.is_file() and path.suffix.lower() in TABLES
     if reading.window is not None and not (path.is_dir() or path.suffix.lower() in TABLES):
         raise UsageError(f"--window is for DICOM files, and {data} holds none: leave it out.")
-    if isinstance(data, str) and data.partition(":")[0] in BUILTIN:
-        return read_builtin(data)
+    if columns.attributes and not is_table:
+        raise UsageError(
+            f"--subgroup-column names a column of a CSV or Parquet manifest, and {data} is none: list the images in "
+            "one, or leave it out."
+        )
     if columns != NO_COLUMNS and not is_table:
         raise UsageError(f"{path} is no CSV or Parquet manifest: --image-column and the like are for those.")
+    if isinstance(data, str) and data.partition(":")[0] in BUILTIN:
+        return read_builtin(data)
     if is_table:
         return read_manifest(path, columns, reading)
     if path.is_dir():
@@ -123,4 +146,12 @@ def _read(data: str | Path, columns: Columns, reading: Reading) -> Records:
 def _samples(records: Records, assignment: Assignment, split: str) -> Samples:
     index = np.flatnonzero(np.array(assignment.splits) == split)
     groups = assignment.groups and picked(assignment.groups, index)
-    return Samples(picked(records.ids, index), records.labels[index], records.source, index, groups, records.masks)
+    return Samples(
+        ids=picked(records.ids, index),
+        labels=records.labels[index],
+        source=records.source,
+        index=index,
+        groups=groups,
+        masks=records.masks,
+        attributes={name: picked(values, index) for name, values in records.attributes.items()},
+    )

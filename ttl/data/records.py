@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ttl.data.sources import ImageSource, MaskSource
-from ttl.data.task import Labels, label_words, picked
+from ttl.data.task import Attributes, Labels, label_words, picked
 
 if TYPE_CHECKING:
     from ttl.data.kind import Kind
@@ -31,6 +31,10 @@ class Records:
     skipped: tuple[str, ...] = ()  # ids of samples that were left out because they can't be read
     notes: tuple[str, ...] = ()
     masks: MaskSource | None = None  # of the images, in the same order; None where the labels are all there is
+    attributes: Attributes = field(default_factory=dict)
+    finding: tuple[str, ...] = ()  # the classes that are one finding, see `Task`
+    ordinal: bool = False  # whether the classes are ordered as their names are
+    swapped: bool = False  # whether the two classes are in another order than the reader gave them
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -57,13 +61,17 @@ class Records:
             masks=self.masks and self.masks.pick(chosen),
             given=self.given and picked(self.given, chosen),
             groups=self.groups and picked(self.groups, chosen),
+            attributes={name: picked(values, chosen) for name, values in self.attributes.items()},
             skipped=(*self.skipped, *picked(self.ids, others)),
             notes=(*self.notes, *notes),
         )
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) over ids, class names, the bytes of every image and what every mask says."""
-        total = hashlib.sha256()
+        """SHA-256 (hex) over ids, class names, the bytes of every image and what every mask says.
+
+        Classes that were swapped make it another: what a network learned of one order is read wrongly in the other.
+        """
+        total = hashlib.sha256(b"swapped" if self.swapped else b"")
         masks = [b""] * len(self) if self.masks is None else self.masks.digests
         for sample, label, digest, mask in zip(self.ids, self.labels, self.source.digests, masks, strict=True):
             line = f"{sample}\0{label_words(self.class_names, label)}\0"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -26,6 +26,8 @@ class ImageSource(ABC):
     """All images of a data set, checked, and decoded when asked for."""
 
     facts: tuple[Facts, ...]
+    # Position -> small grey picture, filled in by who compares images: none is decoded for that twice.
+    thumbnails: dict[int, Pixels] = field(default_factory=dict, kw_only=True, repr=False)
 
     def __len__(self) -> int:
         return len(self.facts)
@@ -62,6 +64,11 @@ class ImageSource(ABC):
     def pick(self, positions: Sequence[int]) -> Self:
         """The images at these positions."""
 
+    def _thumbnails_at(self, positions: Sequence[int]) -> dict[int, Pixels]:
+        """Those that are there, at the positions that `pick` gives them."""
+        kept = self.thumbnails
+        return {new: kept[old] for new, old in enumerate(positions) if old in kept}
+
 
 @dataclass(frozen=True, eq=False)
 class FileSource(ImageSource):
@@ -76,7 +83,12 @@ class FileSource(ImageSource):
 
     def pick(self, positions: Sequence[int]) -> Self:
         """See `ImageSource`."""
-        return replace(self, facts=picked(self.facts, positions), paths=picked(self.paths, positions))
+        return replace(
+            self,
+            facts=picked(self.facts, positions),
+            paths=picked(self.paths, positions),
+            thumbnails=self._thumbnails_at(positions),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +111,12 @@ class ArraySource(ImageSource):
 
     def pick(self, positions: Sequence[int]) -> Self:
         """See `ImageSource`."""
-        return replace(self, facts=picked(self.facts, positions), pixels=self.pixels[np.array(positions, np.int64)])
+        return replace(
+            self,
+            facts=picked(self.facts, positions),
+            pixels=self.pixels[np.array(positions, np.int64)],
+            thumbnails=self._thumbnails_at(positions),
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 
 Labels = npt.NDArray[np.int64]
 Value = TypeVar("Value")
+Attributes = Mapping[str, tuple[str, ...]]
+"""Name (sex, site) -> the value of each sample, empty where it is unknown; of no name where there are none."""
 
 SPLITS = ("train", "val", "test")
 UNUSED = "unused"  # where samples go that are in no split: what a smaller share of train leaves out
 
 MISSING = -1  # a label of unknown value, in multi-label tasks: it counts in neither loss nor metric
+
+ORDINAL_METRICS = ("kappa",)
+"""Metrics that mean something only where the classes are ordered."""
 
 IGNORE = UNLABELLED
 """A pixel of unknown class, in the masks of segmentation tasks: it counts in neither loss nor metric."""
@@ -70,6 +75,7 @@ class Samples:
     # what must not be torn apart (the patient) for each sample; None where unknown
     groups: tuple[str, ...] | None = None
     masks: MaskSource | None = None
+    attributes: Attributes = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -86,6 +92,9 @@ class Task:
     val: Samples
     test: Samples
     fingerprint: str  # SHA-256 (hex) over ids, labels and the bytes of every image and mask, whatever the split
+    # the classes that are one finding: the positive one of two; of more those that were asked for, if any
+    finding: tuple[str, ...] = ()
+    ordinal: bool = False  # whether the classes are ordered as their names are
     notes: tuple[str, ...] = ()  # what a person should know about how the data was read, a sentence each
     unused: Samples | None = None  # what is in none of the three splits; None where all is used
     # pairs of images in different splits that show the same; None where nobody looked for them
@@ -95,3 +104,16 @@ class Task:
     def splits(self) -> dict[str, Samples]:
         """The three splits by name."""
         return {"train": self.train, "val": self.val, "test": self.test}
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Every metric of its kind that means something for its classes."""
+        return self._meaning_something(self.kind.metrics)
+
+    @property
+    def file_metrics(self) -> tuple[str, ...]:
+        """Those of them that are computed again from an exported file."""
+        return self._meaning_something(self.kind.file_metrics)
+
+    def _meaning_something(self, metrics: tuple[str, ...]) -> tuple[str, ...]:
+        return metrics if self.ordinal else tuple(name for name in metrics if name not in ORDINAL_METRICS)

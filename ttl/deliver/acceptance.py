@@ -60,9 +60,10 @@ class Acceptance:
         Raises:
             GateError: it isn't the model, decides too much otherwise, or isn't shown to be non-inferior.
         """
-        deliverable, kind, labels = self.deliverable, self.deliverable.task.kind, self.deliverable.task.test.labels
+        deliverable, task = self.deliverable, self.deliverable.task
+        kind, labels = task.kind, task.test.labels
         rows = deliverable.from_file(path, "test")
-        own = metrics(kind, labels, rows, kind.file_metrics)
+        own = metrics(kind, labels, rows, task.file_metrics)
         reference = metrics(kind, labels, deliverable.predicted["test"])
         deltas = {name: own[name] - value for name, value in reference.items() if value == value}
         changes = deliverable.changed(rows, "test")

@@ -55,7 +55,7 @@ def several(value: object) -> object:
 
 Text = Annotated[str, AfterValidator(_filled)]
 Place = Annotated[Path, Strict(False)]  # TOML and JSON have no path type: a string becomes one
-Texts = Annotated[tuple[Text, ...], Strict(False)]
+Texts = Annotated[tuple[Text, ...], Strict(False), BeforeValidator(several)]
 Device = Annotated[str, AfterValidator(_device)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Count = Annotated[int, Field(ge=1)]

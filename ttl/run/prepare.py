@@ -98,10 +98,12 @@ def task_of(config: RunConfig) -> Task:
             mask=config.mask_column,
             group=config.group_column,
             split=config.split_column,
+            attributes=config.subgroup_columns,
         ),
         window=config.window,
         dedupe=config.dedupe,
         positive=config.positive,
+        ordinal=config.ordinal,
     )
 
 

@@ -44,7 +44,7 @@ def _tested(context: RunContext, record: TrialRecord, occasion: Occasion) -> Tes
     model, bundle = load_bundle(study.trial_folder(record.id), backbone=setting.network.model)
     rows = predictions(context, model, "test", bundle.point)
     figures = intervals(
-        setting.kind, test.labels, rows, names=setting.kind.metrics, groups=test.groups, seed=setting.config.seed
+        setting.kind, test.labels, rows, names=setting.task.metrics, groups=test.groups, seed=setting.config.seed
     )
     made = Tested(trial=record.id, rows=rows, figures=figures)
     study.write(f"{TRIALS}/{record.id}/{TEST}", made)

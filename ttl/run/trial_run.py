@@ -223,7 +223,7 @@ def _measured(context: RunContext, model: nn.Module, trial: Trial, record: Trial
     """The record with what it gives for the validation images; those of test nobody sees before the choice."""
     setting, candidate = context.setting, trial.candidate
     rows = predictions(context, model, "val", candidate.top, with_distance=candidate.can_be_chosen)
-    figures = candidate.figures(setting.kind, setting.task.val, rows, seed=setting.config.seed)
+    figures = candidate.figures(setting.task, rows, seed=setting.config.seed)
     return replace(record, val=figures.val, heads=figures.heads, predictions={"val": rows})
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # engines, which know nothing of networks, import this file
     from ttl.cut.head import HeadSpec
     from ttl.cut.network import Network
     from ttl.cut.points import TruncationPoint
-    from ttl.data import Kind, Samples
+    from ttl.data import Task
     from ttl.data.decoded import TrainingImages
     from ttl.data.kind import Rows
     from ttl.words.estimate import Estimate
@@ -105,5 +105,5 @@ class Candidate(Protocol):
         """
         raise TypeError(f"{type(self).__name__} goes on from no other candidate, and not from {type(start).__name__}")
 
-    def figures(self, kind: Kind, samples: Samples, rows: Rows, *, seed: int) -> Figures:
-        """How good its predictions of some samples are; the seed is that of `ttl.stats.intervals`."""
+    def figures(self, task: Task, rows: Rows, *, seed: int) -> Figures:
+        """How good its predictions of the validation images are; the seed is that of `ttl.stats.intervals`."""

@@ -31,6 +31,7 @@ class Classes(Kind):
 
     margin = 0.01
     one_class_each = True
+    several_classes = True
     fewest_classes: ClassVar[int] = 2
 
     def outputs(self, classes: int) -> int:
@@ -120,6 +121,7 @@ class TwoClasses(Classes):
     """A finding, class 1, and its absence."""
 
     has_positive = True
+    several_classes = False
 
 
 def mean_surprise(given_to_truth: Rows) -> float:

@@ -73,6 +73,8 @@ class Kind(str):
     one_class_each: ClassVar[bool] = False
     """Whether each image has exactly one class, so that the counts of the classes add up to images."""
     has_positive: ClassVar[bool] = False  # whether it has two classes, of which class 1 is the finding
+    several_classes: ClassVar[bool] = False
+    """Whether each image has one of more than two classes: some may be one finding, and they may be ordered."""
     per_pixel: ClassVar[bool] = False  # whether it is pixels that are classified, so that the network draws masks
 
     @property

@@ -23,6 +23,7 @@ class SeveralLabels(Classes):
     """Each label by itself: a row is the probability of each."""
 
     one_class_each = False
+    several_classes = False
     fewest_classes = 1
 
     def activation(self, outputs: int) -> Activation:

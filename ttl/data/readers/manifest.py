@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ttl.data.readers.attribute_columns import attributes_of, with_attributes
 from ttl.data.readers.mask_set import MaskedImage, Matched, mask_records
 from ttl.data.readers.readable import PLAIN, Checked, Reading, check_images, oddities
-from ttl.data.readers.table_file import NO_COLUMNS, SHOWN, Columns, Table, read_table
+from ttl.data.readers.table_file import ATTRIBUTES, NO_COLUMNS, SHOWN, Columns, Table, read_table
 from ttl.data.records import Records
 from ttl.data.task import MISSING, Labels, picked
 from ttl.errors import DataError
@@ -19,6 +20,7 @@ from ttl.words.counts import counted, listed
 
 SPLIT_NAMES = {"train": "train training", "val": "val valid validation dev", "test": "test testing"}
 SPLIT_WORDS = {word: split for split, words in SPLIT_NAMES.items() for word in words.split()}
+COMPARED = ("labels", "masks", "groups", "splits", ATTRIBUTES)  # in rows of one image
 LABEL_WORDS = {"true": 1, "yes": 1, "false": 0, "no": 0, "": MISSING, "nan": MISSING}
 
 
@@ -32,7 +34,8 @@ def read_manifest(path: Path, columns: Columns = NO_COLUMNS, reading: Reading = 
         path: CSV (commas, semicolons or tabs) or Parquet, with one row an image.
         columns: of paths, relative to the manifest's folder or absolute; of labels: class names in one, or 1/0
             (true/false, yes/no) in several, one for each class, where empty, nan or -1 means unknown; or of masks in
-            place of labels, whose class names may be in a `classes.txt` beside the manifest.
+            place of labels, whose class names may be in a `classes.txt` beside the manifest; and of attributes, in
+            which empty, nan, unknown and the like mean that a value isn't known.
 
     Raises:
         DataError: no such column, cells that make no sense, or images that are missing or can't be read;
@@ -42,8 +45,9 @@ def read_manifest(path: Path, columns: Columns = NO_COLUMNS, reading: Reading = 
     for what in ("images", "masks", "groups"):
         table.check_filled(what)
     table, repeats = _once(table)
-    notes = [*guesses, *repeats]
-    return _of_masks(table, notes, reading) if table.columns["masks"] else _of_labels(table, notes, reading)
+    notes, attributes = [*guesses, *repeats], attributes_of(table)
+    records = _of_masks(table, notes, reading) if table.columns["masks"] else _of_labels(table, notes, reading)
+    return with_attributes(records, attributes, [name for name, _ in _places(table, "images")])
 
 
 def _of_labels(table: Table, notes: list[str], reading: Reading) -> Records:
@@ -103,7 +107,7 @@ def _places(table: Table, what: str) -> list[tuple[str, Path]]:
 def _once(table: Table) -> tuple[Table, list[str]]:
     """The first row of each image, in the order of the ids; and a note on the others."""
     places = _places(table, "images")
-    compared = [column for what in ("labels", "masks", "groups", "splits") for column in table.columns[what]]
+    compared = [column for what in COMPARED for column in table.columns[what]]
     first: dict[Path, int] = {}
     for i, (name, path) in enumerate(places):
         j = first.setdefault(path, i)

@@ -28,6 +28,7 @@ NAMES = {
     "groups": ("patient", "patientid", "subject", "group"),
     "splits": ("split", "set", "fold", "partition"),
 }
+ATTRIBUTES = "attributes"  # what has no usual names
 NEEDED = {"images": "--image-column", "labels": "--label-column"}
 SHOWN = 3  # rows that a message names
 
@@ -41,11 +42,13 @@ class Columns:
     group: str | None = None
     split: str | None = None
     mask: str | None = None  # in place of labels
+    attributes: tuple[str, ...] = ()  # what subgroups are of; a group or split column may be one too
 
     def by_content(self) -> dict[str, tuple[str, ...]]:
         """The names by what `NAMES` calls it."""
         single = {"images": self.image, "masks": self.mask, "groups": self.group, "splits": self.split}
-        return {what: () if name is None else (name,) for what, name in single.items()} | {"labels": self.labels}
+        parts = {what: () if name is None else (name,) for what, name in single.items()}
+        return {**parts, "labels": self.labels, ATTRIBUTES: tuple(dict.fromkeys(self.attributes))}
 
 
 NO_COLUMNS = Columns()
@@ -59,7 +62,8 @@ class Table:
     rows: tuple[int, ...]  # the number of each row, the header of a CSV being row 1
     cells: Mapping[str, tuple[str, ...]]  # column -> values, without spaces around them
     columns: Mapping[str, tuple[str, ...]]
-    """Their names by what they hold, see `NAMES`; several of labels at most, and none where there is one of masks."""
+    """Their names by what they hold, see `NAMES` and `ATTRIBUTES`; several of labels and attributes at most, and none
+    of labels where there is one of masks."""
     guessed: frozenset[str]  # what of these has its column by that one's name
 
     def of(self, what: str) -> tuple[str, ...] | None:
@@ -86,7 +90,9 @@ class Table:
 
 
 def read_table(path: Path, columns: Columns) -> Table:
-    """A manifest's columns of images, labels or masks, groups and splits: those given, the others by their names.
+    """A manifest's columns of images, labels or masks, groups, splits and attributes.
+
+    Those that are given, the others by their names; attributes are given only.
 
     Raises:
         DataError: it can't be read, has no rows, or hasn't these columns.
@@ -155,8 +161,8 @@ def _cells(path: Path, name: str, column: pd.Series[Any]) -> tuple[str, ...]:
 
 def _columns(path: Path, names: list[str], given: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
     """The columns that are given, and the others by their names."""
-    times = Counter(name for part in given.values() for name in part)
-    for name in times:
+    times = Counter(name for what, part in given.items() if what != ATTRIBUTES for name in part)
+    for name in (*times, *given[ATTRIBUTES]):
         if name not in names:
             small = {own.lower(): own for own in names}
             near = [small[own] for own in get_close_matches(name.lower(), small, SHOWN, 0.5)]
@@ -175,6 +181,13 @@ def _columns(path: Path, names: list[str], given: Mapping[str, tuple[str, ...]])
     # What is learned from is guessed once: a mask beside a label is no part of the task.
     unwanted = "labels" if given["masks"] or (columns["masks"] and not columns["labels"]) else "masks"
     columns[unwanted] = ()
+    for what in ("images", "labels", "masks"):
+        if both := [name for name in given[ATTRIBUTES] if name in columns[what]]:
+            raise DataError(
+                f"The column {both[0]!r} of {path} holds the {what}, which no subgroup is of: leave out "
+                f"--subgroup-column {both[0]}."
+            )
+    columns[ATTRIBUTES] = given[ATTRIBUTES]
     for what, option in NEEDED.items():
         if not columns[what] and what != unwanted:
             raise DataError(

@@ -11,7 +11,7 @@ from torch import nn
 from ttl.cut.head import HEAD, HeadSpec
 from ttl.cut.points import TruncationPoint, UNetPoint
 from ttl.cut.truncation import truncate
-from ttl.data import Kind, Samples
+from ttl.data import Task
 from ttl.data.kind import Rows
 from ttl.search.candidates.joint import Joint
 from ttl.stats import intervals
@@ -65,6 +65,7 @@ class Cut(Candidate):
         own = {name: name.replace(f"{HEAD}.", f"{HEAD}.{number}.", 1) for name in model.state_dict()}
         model.load_state_dict({name: state[source] for name, source in own.items()})
 
-    def figures(self, kind: Kind, samples: Samples, rows: Rows, *, seed: int) -> Figures:
+    def figures(self, task: Task, rows: Rows, *, seed: int) -> Figures:
         """Every metric with its interval."""
-        return Figures(intervals(kind, samples.labels, rows, names=kind.metrics, groups=samples.groups, seed=seed))
+        val = task.val
+        return Figures(intervals(task.kind, val.labels, rows, names=task.metrics, groups=val.groups, seed=seed))

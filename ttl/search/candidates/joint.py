@@ -11,7 +11,7 @@ from ttl.cut.head import HeadSpec
 from ttl.cut.joint_network import with_heads
 from ttl.cut.network import Network
 from ttl.cut.points import TruncationPoint, UNetPoint
-from ttl.data import Kind, Samples
+from ttl.data import Task
 from ttl.data.kind import Rows
 from ttl.search.candidates.joint_start import begin_as_probes
 from ttl.stats import metrics
@@ -72,8 +72,9 @@ class Joint(Candidate):
         """See `Candidate`: its heads begin as linear probes."""
         begin_as_probes(model, self.points, network.seeded(seed), images(), norms, head.pool)
 
-    def figures(self, kind: Kind, samples: Samples, rows: Rows, *, seed: int) -> Figures:
+    def figures(self, task: Task, rows: Rows, *, seed: int) -> Figures:
         """The mean of the primary metric over the heads."""
+        kind, labels = task.kind, task.val.labels
         metric = kind.primary
-        scores = [metrics(kind, samples.labels, head, (metric,))[metric] for head in kind.by_head(rows)]
+        scores = [metrics(kind, labels, head, (metric,))[metric] for head in kind.by_head(rows)]
         return Figures({metric: Estimate(float(np.mean(scores)))}, tuple(point.name for point in self.points))

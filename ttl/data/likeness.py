@@ -1,0 +1,133 @@
+"""Whether two images show the same: equal bytes, or alike both in what is coarse and in what is fine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+from scipy.ndimage import uniform_filter
+
+from ttl.data.modality.image import Pixels, to_eight_bits
+from ttl.data.pool import in_threads
+from ttl.data.sources import FileSource, ImageSource
+from ttl.data.task import Labels, picked
+
+Numbers = npt.NDArray[np.int64]
+Hashes = npt.NDArray[np.uint64]
+Details = npt.NDArray[np.float32]
+
+SIDE = 32  # of a thumbnail, in pixels
+FREQUENCIES = 16  # of the cosine transform that are kept, each way
+
+# `(16, 32)`: the lowest frequencies of the cosine transform (DCT-II), unscaled.
+COSINES = np.cos(np.pi / (2 * SIDE) * np.outer(np.arange(FREQUENCIES), 2 * np.arange(SIDE) + 1))
+
+# Measured on 1,000 chest X-rays, 120 images of nuclei and 30 of membranes: saved anew as JPEG of quality 80,
+# half or twice as large, an image stays within 12 bits of itself and correlates above 0.99 (524 X-rays of
+# 28x28: within 22, above 0.96). Two different images are at least 42 bits apart, and correlate below 0.92.
+MAX_DISTANCE = 24
+MIN_CORRELATION = 0.95
+
+CELLS = 1_000_000  # pairs that are compared at a time
+CONFIRMED = 1_000  # pairs whose details are compared at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Traits:
+    """What is compared of several images."""
+
+    digests: tuple[bytes, ...]  # equal where the stored bytes are
+    hashes: Hashes  # `(n, 4)`, see `perceptual_hash`
+    details: Details  # `(n, 1024)`, see `fine_detail`
+
+    def __len__(self) -> int:
+        return len(self.digests)
+
+
+def traits_of(source: ImageSource, index: Labels) -> Traits:
+    """Of the images at these positions; those that were looked at before are not decoded again.
+
+    Raises:
+        DataError: an image can't be read any more.
+    """
+    hashes = np.empty((len(index), FREQUENCIES**2 // 64), np.uint64)
+    details = np.empty((len(index), SIDE * SIDE), np.float32)
+    for row, (code, detail) in enumerate(in_threads(partial(_look_at, source), index.tolist())):
+        hashes[row], details[row] = code, detail
+    return Traits(picked(source.digests, index), hashes, details)
+
+
+def _look_at(source: ImageSource, index: int) -> tuple[Hashes, Details]:
+    kept = source.thumbnails
+    if index not in kept:
+        image = _small(source, index).convert("L")
+        kept[index] = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0))
+    return perceptual_hash(kept[index]), fine_detail(kept[index])
+
+
+def _small(source: ImageSource, index: int) -> Image.Image:
+    """The image, where it is a JPEG decoded at a fraction of its size."""
+    if isinstance(source, FileSource):
+        # What can't be read here can't be read below either, and there a sentence says why.
+        with suppress(Exception), Image.open(source.paths[index]) as image:
+            image.draft("L", (2 * SIDE, 2 * SIDE))
+            ImageOps.exif_transpose(image, in_place=True)
+            return to_eight_bits(image)
+    return source.load(index)
+
+
+def perceptual_hash(thumbnail: Pixels) -> Hashes:
+    """256 bits that say what is coarse in a picture: `(4,)` uint64 of a thumbnail `(32, 32)` uint8."""
+    centred = thumbnail - thumbnail.mean()  # exactly 0 where the image is flat, so that rounding sets no bit
+    low = COSINES @ centred @ COSINES.T
+    code: Hashes = np.packbits(low > np.median(low)).view(np.uint64)
+    return code
+
+
+def fine_detail(thumbnail: Pixels) -> Details:
+    """What is fine in a picture: less its 5x5 box blur, of mean 0 and length 1; all 0 where it is flat.
+
+    `(1024,)` float32 of a thumbnail `(32, 32)` uint8; the product of two is their correlation.
+    """
+    values = thumbnail.astype(np.float64)
+    fine = (values - uniform_filter(values, 5, mode="mirror")).ravel()
+    fine -= fine.mean()
+    length = float(np.linalg.norm(fine))
+    detail: Details = (fine / length if length > 1e-6 else np.zeros_like(fine)).astype(np.float32)
+    return detail
+
+
+def matches(a: Traits, b: Traits, *, one_split: bool = False) -> Iterator[tuple[int, int, bool, int]]:
+    """Pairs that show the same: position in `a`, in `b`, whether the stored bytes are equal, distance of the hashes.
+
+    Where `a` and `b` are `one_split`, each pair once.
+    """
+    number = {digest: i for i, digest in enumerate(dict.fromkeys((*a.digests, *b.digests)))}
+    a_files, b_files = (np.array([number[digest] for digest in of.digests], np.int64) for of in (a, b))
+    rows = max(1, CELLS // max(1, len(b)))
+    for start in range(0, len(a), rows):
+        words = zip(a.hashes[start : start + rows].T, b.hashes.T, strict=True)
+        distance = sum((np.bitwise_count(x[:, None] ^ y) for x, y in words), np.zeros((), np.uint16))
+        i, j = np.nonzero(distance <= MAX_DISTANCE)
+        apart = distance[i, j]
+        i += start
+        if one_split:
+            i, j, apart = i[i < j], j[i < j], apart[i < j]
+        same = a_files[i] == b_files[j]
+        kept = same.copy()
+        kept[~same] = _correlations(a.details, b.details, i[~same], j[~same]) >= MIN_CORRELATION
+        yield from zip(*(values[kept].tolist() for values in (i, j, same, apart)), strict=True)
+
+
+def _correlations(a: Details, b: Details, i: Numbers, j: Numbers) -> Details:
+    """Of row `i` of `a` with row `j` of `b`, pair by pair."""
+    products = np.empty(len(i), np.float32)
+    for start in range(0, len(i), CONFIRMED):
+        part = slice(start, start + CONFIRMED)
+        products[part] = np.einsum("nk,nk->n", a[i[part]], b[j[part]])
+    return products

@@ -1,0 +1,70 @@
+"""Columns of a manifest that say what a subgroup is of: sex, site, scanner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import isfinite
+
+from ttl.data.readers.table_file import SHOWN, Table
+from ttl.data.records import Records
+from ttl.data.task import picked
+from ttl.errors import DataError
+from ttl.words.counts import counted, listed
+
+UNKNOWN = ""
+MARKERS = frozenset({"", "nan", "na", "n/a", "<na>", "null", "unknown", "missing"})
+"""What a cell without a value holds, in small letters. Not `none`, which may be one: of earlier treatments, say."""
+
+MOST_NUMBERS = 10  # different ones: beyond, they are measured and no names of subgroups
+MOST_VALUES = 100  # of texts: beyond, hardly any subgroup has enough images for a figure
+
+
+def attributes_of(table: Table) -> Mapping[str, tuple[str, ...]]:
+    """Column -> a value for each row, `UNKNOWN` where there is none.
+
+    Raises:
+        DataError: a column has no value at all, or too many to be subgroups.
+    """
+    columns = {
+        name: tuple(UNKNOWN if cell.lower() in MARKERS else cell for cell in table.cells[name])
+        for name in table.columns["attributes"]
+    }
+    for name, cells in columns.items():
+        _check(table, name, sorted({*cells} - {UNKNOWN}))
+    return columns
+
+
+def with_attributes(records: Records, columns: Mapping[str, tuple[str, ...]], ids: Sequence[str]) -> Records:
+    """The records with their rows' attributes, and a note on those that are unknown; `ids` are the rows' own."""
+    row = {sample: i for i, sample in enumerate(ids)}
+    rows = [row[sample] for sample in records.ids]
+    attributes = {name: picked(cells, rows) for name, cells in columns.items()}
+    unknown = {name: values.count(UNKNOWN) for name, values in attributes.items()}
+    notes = [f"The {name} of {counted(number, 'image')} is unknown." for name, number in unknown.items() if number]
+    return replace(records, attributes=attributes, notes=(*records.notes, *notes))
+
+
+def _check(table: Table, name: str, values: list[str]) -> None:
+    where = f"The subgroup column {name!r} of {table.path} has"
+    if not values:
+        raise DataError(f"{where} no known value: give another one, or leave it out.")
+    numbers = [number for number in map(_number, values) if number is not None]
+    if len(numbers) == len(values) > MOST_NUMBERS:
+        raise DataError(
+            f"{where} {len(values)} different numbers from {min(numbers):g} to {max(numbers):g}: give a column of bins "
+            f"(as <40, 40-60, >60) of at most {MOST_NUMBERS}."
+        )
+    if len(values) > MOST_VALUES:
+        raise DataError(
+            f"{where} {len(values)} different values ({listed(map(repr, values), SHOWN)}): a subgroup needs images "
+            f"enough for a figure, give a column of at most {MOST_VALUES} values."
+        )
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if isfinite(number) else None
