@@ -32,8 +32,10 @@ FEWEST_UNITS = 20
 STRICTER = 25
 """By how much rarer an error is allowed on the metric's own scale. It's there for models that are nearly one (a network
 and its quantised file): how much they differ is known well, even where the level of both isn't."""
-UNBOUNDED = ("hd95", "ece")
+UNBOUNDED = ("hd95", "ece", "brier", "log_loss", "bias")
 RANGES = {"kappa": (-1.0, 1.0)}
+MIRRORED = ("cost",)
+"""Of 0 to 1, lower is better: compared as one less the metric, so that the margin is added to the reference's."""
 TAIL = 0.025
 """Of each side, at 95 %."""
 GRID = 64
@@ -50,6 +52,10 @@ class _Jackknifed:
     @property
     def error(self) -> float:
         return float(np.sqrt((self.influence**2).sum()))
+
+    def mirrored(self) -> _Jackknifed:
+        """One less the metric, of which more is better where less of the metric is."""
+        return _Jackknifed(1 - self.value, -self.influence)
 
 
 def intervals(
@@ -79,8 +85,14 @@ def intervals(
         UsageError: the kind, a name, a shape or `confidence` makes no sense.
         DataError: a prediction is not finite, or a label is outside the classes.
     """
+    return intervals_of(scorer(kind, labels, predicted, names), groups, seed, confidence)
+
+
+def intervals_of(
+    score: AnyScorer, groups: Sequence[str] | None = None, seed: int = 0, confidence: float = 0.95
+) -> dict[str, Estimate]:
+    """The metrics of a scorer made by hand (decisions at another prevalence, say); for all else see `intervals`."""
     tail = _tail(confidence)
-    score = scorer(kind, labels, predicted, names)
     units = Units.of(score.labels, groups, seed)
     return {
         name: _interval(made, _Scale.of(name, units), units, tail) for name, made in _jackknifed(score, units).items()
@@ -351,11 +363,12 @@ def _compared(
     tail = _tail(confidence)
     first, second, units = _both(metric, kind, labels, a, b, groups, seed)
     value = first.value - second.value
-    if kind != "decision" and np.array_equal(np.asarray(a), np.asarray(b), equal_nan=True) and not math.isnan(value):
-        return Estimate(0.0, 0.0, 0.0), units  # one model; equal decisions may be those of two
+    equal = np.array_equal(np.asarray(a), np.asarray(b), equal_nan=True)
+    if equal and kind not in ("decision", "values") and not math.isnan(value):
+        return Estimate(0.0, 0.0, 0.0), units  # one model; equal decisions, and what they cost, may be those of two
     if math.isnan(first.error + second.error):
         return Estimate(value, math.nan, math.nan), units
-    pair = _Pair(first, second, units)
+    pair = _Pair(first, second, units) if metric not in MIRRORED else _Pair(first.mirrored(), second.mirrored(), units)
     scale, own = _Scale.of(metric, units), _Scale(-math.inf, math.inf, units.fewest)
     if derived or not scale.bounded:
         low, high = pair.limits(own, tail, guarded=True)
@@ -364,6 +377,8 @@ def _compared(
         if pair.error:
             near = pair.limits(own, tail / STRICTER, guarded=True)
             low, high = max(low, near[0]), min(high, near[1])
+    if metric in MIRRORED:
+        low, high = -high, -low
     return Estimate(value, min(low, value), max(high, value)), units
 
 
