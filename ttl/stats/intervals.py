@@ -284,23 +284,40 @@ class _Pair:
         return apart / error, freedom, (influence**3).sum() / error**3
 
 
-def claim_of(
-    metric: str, kind: str, labels: npt.ArrayLike, a: npt.ArrayLike, b: npt.ArrayLike, margin: float
-) -> tuple[tuple[float, float, float], ...]:
-    """Of each of the tests that make the claim: standard errors to the margin, degrees of freedom, error rate.
+@dataclass(frozen=True)
+class ClaimTest:
+    """One of the tests that make a claim: standard errors to a loss of the margin, degrees of freedom, error rate."""
 
-    As if `a` and `b` were exactly equally good, which the images given are too few to be; for `ttl.stats.sample_size`.
-    """
-    first, second, units = _both(metric, kind, labels, a, b, None, 0)
+    distance: float
+    freedom: float
+    tail: float
+
+
+@dataclass(frozen=True, eq=False)
+class Claim:
+    """A claim on two equally good models: it is made where any of its tests makes it."""
+
+    tests: tuple[ClaimTest, ...]
+    influence: Array  # `(units,)` of each unit on the difference, which is better the larger it is
+
+
+def claim_of(
+    metric: str, kind: str, labels: npt.ArrayLike, a: npt.ArrayLike, b: npt.ArrayLike, margin: float, units: Units
+) -> Claim:
+    """The claim, as if `a` and `b` were exactly equally good, for `ttl.stats.sample_size`."""
+    first, second = (_jackknifed(scorer(kind, labels, rows, (metric,)), units)[metric] for rows in (a, b))
+    if metric in MIRRORED:
+        first, second = first.mirrored(), second.mirrored()
     pair = _Pair(_Jackknifed(second.value, first.influence), second, units)
     own = _Scale(-math.inf, math.inf, units.fewest)
-    return tuple(
-        (*pair.distance(scale, -margin, 1, guarded)[:2], tail)
+    tests = (
+        ClaimTest(*pair.distance(scale, -margin, 1, guarded)[:2], tail)
         for scale, guarded, tail in (
             (_Scale.of(metric, units), kind == "segmentation", TAIL),
             (own, True, TAIL / STRICTER),
         )
     )
+    return Claim(tuple(tests), first.influence - second.influence)
 
 
 def _first(rejects: Callable[[float], bool], start: float, end: float) -> float:
