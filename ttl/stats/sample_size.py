@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ttl.errors import UsageError
-from ttl.stats.intervals import FEWEST_UNITS, Claim, claim_of, student
+from ttl.stats.intervals import FEWEST_UNITS
 from ttl.stats.jackknife import Units
 from ttl.stats.kinds import primary
 from ttl.stats.mask_overlap import COLUMNS
+from ttl.stats.paired_test import Claim, claim_of, student
 from ttl.stats.resampling import Array, Labels
 from ttl.stats.sample_values import costs_of
 from ttl.words.metric import metric as named
