@@ -157,13 +157,13 @@ def test_no_images_are_no_figures() -> None:
 
 
 def test_each_kind_has_its_metrics() -> None:
-    assert KINDS == ("binary", "multiclass", "multilabel", "segmentation", "decision")
+    assert KINDS == ("binary", "multiclass", "multilabel", "segmentation", "decision", "values")
     for kind in KINDS[:3]:
         assert (headline(kind), all_metrics(kind), primary(kind)) == (METRICS, ALL_METRICS, "auprc")
     assert headline(KIND) == ("dice", "jaccard")
     assert all_metrics(KIND) == SEGMENTATION_METRICS
     assert primary(KIND) == "dice"
-    assert LOWER_IS_BETTER == ("ece", "hd95")
+    assert LOWER_IS_BETTER == ("ece", "hd95", "cost", "brier", "log_loss")
     assert tuple(metrics(KIND, *counts(5))) == tuple(intervals(KIND, *counts(5))) == headline(KIND)
     for ask in (headline, all_metrics, primary):
         with pytest.raises(UsageError, match="no metrics for kind 'detection'; choose one of binary, multiclass"):

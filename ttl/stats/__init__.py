@@ -2,17 +2,23 @@
 
 from ttl.stats.calibration import Bin as Bin
 from ttl.stats.calibration import Calibration as Calibration
+from ttl.stats.calibration import brier as brier
 from ttl.stats.calibration import calibration as calibration
+from ttl.stats.calibration import expected_error as expected_error
+from ttl.stats.calibration import log_losses as log_losses
 from ttl.stats.curves import ClassCurves as ClassCurves
 from ttl.stats.curves import Line as Line
 from ttl.stats.curves import curves as curves
 from ttl.stats.decision_rule import DecisionRule as DecisionRule
 from ttl.stats.decision_rule import combined as combined
+from ttl.stats.decisions import DECISION_METRICS as DECISION_METRICS
+from ttl.stats.decisions import DecisionScorer as DecisionScorer
 from ttl.stats.delong import PairedAUROC as PairedAUROC
 from ttl.stats.delong import delong as delong
 from ttl.stats.delong import delong_paired as delong_paired
 from ttl.stats.intervals import NonInferiority as NonInferiority
 from ttl.stats.intervals import intervals as intervals
+from ttl.stats.intervals import intervals_of as intervals_of
 from ttl.stats.intervals import non_inferior as non_inferior
 from ttl.stats.intervals import paired_difference as paired_difference
 from ttl.stats.intervals import paired_error as paired_error
@@ -38,6 +44,8 @@ from ttl.stats.recalibration import Recalibration as Recalibration
 from ttl.stats.resampling import wilson as wilson
 from ttl.stats.sample_size import Power as Power
 from ttl.stats.sample_size import power as power
+from ttl.stats.sample_values import VALUE_METRICS as VALUE_METRICS
+from ttl.stats.sample_values import costs_of as costs_of
 from ttl.stats.scoring import ALL_METRICS as ALL_METRICS
 from ttl.stats.scoring import METRICS as METRICS
 from ttl.stats.scoring import THRESHOLD as THRESHOLD

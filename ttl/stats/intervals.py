@@ -15,7 +15,7 @@ of 2.5 %. `benchmarks/coverage.py` measures what stands here instead:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,32 +24,11 @@ import numpy.typing as npt
 from ttl.errors import UsageError
 from ttl.stats.jackknife import Units
 from ttl.stats.kinds import LOWER_IS_BETTER, AnyScorer, scorer
-from ttl.stats.resampling import Array
+from ttl.stats.paired_test import MIRRORED, STRICTER, Jackknifed, Pair, Scale, jackknifed, student
 from ttl.words.estimate import Estimate
 
 FEWEST_UNITS = 20
 """No claim is made on fewer images (patients): with skewed losses no test of fewer keeps its error rate."""
-STRICTER = 25
-"""By how much rarer an error is allowed on the metric's own scale. It's there for models that are nearly one (a network
-and its quantised file): how much they differ is known well, even where the level of both isn't."""
-UNBOUNDED = ("hd95", "ece")
-RANGES = {"kappa": (-1.0, 1.0)}
-TAIL = 0.025
-"""Of each side, at 95 %."""
-GRID = 64
-BISECTIONS = 30
-
-
-@dataclass(frozen=True, eq=False)
-class _Jackknifed:
-    """A metric of one model: its value, and the influence `(units,)` of each unit on it."""
-
-    value: float
-    influence: Array
-
-    @property
-    def error(self) -> float:
-        return float(np.sqrt((self.influence**2).sum()))
 
 
 def intervals(
@@ -79,11 +58,17 @@ def intervals(
         UsageError: the kind, a name, a shape or `confidence` makes no sense.
         DataError: a prediction is not finite, or a label is outside the classes.
     """
+    return intervals_of(scorer(kind, labels, predicted, names), groups, seed, confidence)
+
+
+def intervals_of(
+    score: AnyScorer, groups: Sequence[str] | None = None, seed: int = 0, confidence: float = 0.95
+) -> dict[str, Estimate]:
+    """The metrics of a scorer made by hand (decisions at another prevalence, say); for all else see `intervals`."""
     tail = _tail(confidence)
-    score = scorer(kind, labels, predicted, names)
     units = Units.of(score.labels, groups, seed)
     return {
-        name: _interval(made, _Scale.of(name, units), units, tail) for name, made in _jackknifed(score, units).items()
+        name: _interval(made, Scale.of(name, units), units, tail) for name, made in jackknifed(score, units).items()
     }
 
 
@@ -120,7 +105,7 @@ def paired_error(
 ) -> float:
     """The standard error of the difference; arguments and errors as of `paired_difference`, nan where undefined."""
     first, second, units = _both(metric, kind, labels, a, b, groups, seed)
-    return _Pair(first, second, units).error
+    return Pair(first, second, units).error
 
 
 @dataclass(frozen=True)
@@ -186,134 +171,7 @@ def non_inferior(
     return NonInferiority(metric, difference, margin, math.inf if derived else units.total)
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """Log odds between two bounds; without bounds the metric itself.
-
-    Values nearer to a bound than half a unit of `count` are moved there, and then as uncertain as that half unit: a
-    perfect score of 40 images isn't known to be perfect.
-    """
-
-    low: float
-    high: float
-    count: int
-
-    @classmethod
-    def of(cls, metric: str, units: Units) -> _Scale:
-        bounds = (-math.inf, math.inf) if metric in UNBOUNDED else RANGES.get(metric, (0.0, 1.0))
-        return cls(*bounds, units.fewest)
-
-    @property
-    def bounded(self) -> bool:
-        return math.isfinite(self.low)
-
-    def at(self, value: float) -> tuple[float, float, float]:
-        """On this scale: the value, its slope by the metric, and the variance that it has at a bound."""
-        if not self.bounded:
-            return value, 1.0, 0.0
-        width, nearest = self.high - self.low, 0.5 / (self.count + 1)
-        share = (value - self.low) / width
-        kept = min(max(share, nearest), 1 - nearest)
-        extra = 0.0 if kept == share else 1 / (self.count * nearest)
-        return math.log(kept / (1 - kept)), 1 / (kept * (1 - kept) * width), extra
-
-    def back(self, value: float) -> float:
-        return self.low + (self.high - self.low) / (1 + math.exp(-value)) if self.bounded else value
-
-
-@dataclass(frozen=True, eq=False)
-class _Pair:
-    """Two models on the same units."""
-
-    a: _Jackknifed
-    b: _Jackknifed
-    units: Units
-
-    @property
-    def error(self) -> float:
-        return float(np.sqrt(((self.a.influence - self.b.influence) ** 2).sum()))
-
-    def limits(self, scale: _Scale, tail: float, *, guarded: bool) -> tuple[float, float]:
-        """The lowest and the highest difference that isn't rejected, each with an error rate of `tail`.
-
-        `guarded` has skewness, and few images that carry the difference, make rejections rarer.
-        """
-        value = self.a.value - self.b.value
-        if scale.bounded:
-            ends = scale.low - self.b.value, self.a.value - scale.low
-        else:
-            reach = 100 * self.error
-            ends = value - reach, value + reach
-
-        def limit(end: float, side: int) -> float:
-            return _first(lambda difference: self._rejects(scale, tail, difference, side, guarded), value, end)
-
-        return limit(ends[0], 1), limit(ends[1], -1)
-
-    def _rejects(self, scale: _Scale, tail: float, difference: float, side: int, guarded: bool) -> bool:
-        t, freedom, skewness = self.distance(scale, difference, side, guarded)
-        if guarded:
-            t = min(t, t + skewness * (1 / 6 + t**2 / 3))
-        return t > student(tail, freedom)
-
-    def distance(self, scale: _Scale, difference: float, side: int, guarded: bool) -> tuple[float, float, float]:
-        """By how many standard errors `a` is better than `b` plus a difference (side 1), or `b` than `a` less it (-1).
-
-        Beside it the degrees of freedom, and the skewness.
-        """
-        first, slope, extra = scale.at(self.a.value - (difference if side < 0 else 0))
-        second, other_slope, other_extra = scale.at(self.b.value + (difference if side > 0 else 0))
-        influence = side * (slope * self.a.influence - other_slope * self.b.influence)
-        error = math.sqrt((influence**2).sum() + extra + other_extra)
-        apart = side * (first - second)
-        if not error:
-            return math.inf if apart > 0 else -math.inf, 1.0, 0.0
-        freedom = self.units.degrees_of_freedom(influence, cautious=guarded)
-        return apart / error, freedom, (influence**3).sum() / error**3
-
-
-def claim_of(
-    metric: str, kind: str, labels: npt.ArrayLike, a: npt.ArrayLike, b: npt.ArrayLike, margin: float
-) -> tuple[tuple[float, float, float], ...]:
-    """Of each of the tests that make the claim: standard errors to the margin, degrees of freedom, error rate.
-
-    As if `a` and `b` were exactly equally good, which the images given are too few to be; for `ttl.stats.sample_size`.
-    """
-    first, second, units = _both(metric, kind, labels, a, b, None, 0)
-    pair = _Pair(_Jackknifed(second.value, first.influence), second, units)
-    own = _Scale(-math.inf, math.inf, units.fewest)
-    return tuple(
-        (*pair.distance(scale, -margin, 1, guarded)[:2], tail)
-        for scale, guarded, tail in (
-            (_Scale.of(metric, units), kind == "segmentation", TAIL),
-            (own, True, TAIL / STRICTER),
-        )
-    )
-
-
-def _first(rejects: Callable[[float], bool], start: float, end: float) -> float:
-    """The first difference from `start` towards `end` that is rejected; `end` where none is."""
-    held = start
-    for step in map(float, start + (end - start) * (np.arange(1, GRID + 1) / GRID) ** 2):  # finer near the start
-        if not rejects(step):
-            held = step
-            continue
-        rejected = step
-        for _ in range(BISECTIONS):
-            middle = (held + rejected) / 2
-            held, rejected = (held, middle) if rejects(middle) else (middle, rejected)
-        return held
-    return end
-
-
-def student(tail: float, freedom: float) -> float:
-    """The quantile of Student's t that is exceeded with the probability `tail`."""
-    from scipy.special import stdtrit  # half a second to import
-
-    return float(stdtrit(freedom, 1 - tail))
-
-
-def _interval(made: _Jackknifed, scale: _Scale, units: Units, tail: float) -> Estimate:
+def _interval(made: Jackknifed, scale: Scale, units: Units, tail: float) -> Estimate:
     if math.isnan(made.error):
         return Estimate(made.value, math.nan, math.nan)
     middle, slope, extra = scale.at(made.value)
@@ -323,17 +181,6 @@ def _interval(made: _Jackknifed, scale: _Scale, units: Units, tail: float) -> Es
     if extra:  # moved off its bound: the interval reaches it
         low, high = (low, scale.high) if middle > 0 else (scale.low, high)
     return Estimate(made.value, min(low, made.value), max(high, made.value))
-
-
-def _jackknifed(score: AnyScorer, units: Units) -> dict[str, _Jackknifed]:
-    whole = score(np.ones((1, len(score.labels))))
-    if len(units.stratum) < 2:
-        return {name: _Jackknifed(float(whole[name][0]), np.full(1, math.nan)) for name in score.names}
-    without = [score(weights) for weights in units.left_out()]
-    return {
-        name: _Jackknifed(float(whole[name][0]), units.influence(np.concatenate([part[name] for part in without])))
-        for name in score.names
-    }
 
 
 def _compared(
@@ -351,12 +198,13 @@ def _compared(
     tail = _tail(confidence)
     first, second, units = _both(metric, kind, labels, a, b, groups, seed)
     value = first.value - second.value
-    if kind != "decision" and np.array_equal(np.asarray(a), np.asarray(b), equal_nan=True) and not math.isnan(value):
-        return Estimate(0.0, 0.0, 0.0), units  # one model; equal decisions may be those of two
+    equal = np.array_equal(np.asarray(a), np.asarray(b), equal_nan=True)
+    if equal and kind not in ("decision", "values") and not math.isnan(value):
+        return Estimate(0.0, 0.0, 0.0), units  # one model; equal decisions, and what they cost, may be those of two
     if math.isnan(first.error + second.error):
         return Estimate(value, math.nan, math.nan), units
-    pair = _Pair(first, second, units)
-    scale, own = _Scale.of(metric, units), _Scale(-math.inf, math.inf, units.fewest)
+    pair = Pair(first, second, units) if metric not in MIRRORED else Pair(first.mirrored(), second.mirrored(), units)
+    scale, own = Scale.of(metric, units), Scale(-math.inf, math.inf, units.fewest)
     if derived or not scale.bounded:
         low, high = pair.limits(own, tail, guarded=True)
     else:
@@ -364,6 +212,8 @@ def _compared(
         if pair.error:
             near = pair.limits(own, tail / STRICTER, guarded=True)
             low, high = max(low, near[0]), min(high, near[1])
+    if metric in MIRRORED:
+        low, high = -high, -low
     return Estimate(value, min(low, value), max(high, value)), units
 
 
@@ -375,10 +225,10 @@ def _both(
     b: npt.ArrayLike,
     groups: Sequence[str] | None,
     seed: int,
-) -> tuple[_Jackknifed, _Jackknifed, Units]:
+) -> tuple[Jackknifed, Jackknifed, Units]:
     first, second = (scorer(kind, labels, predicted, (metric,)) for predicted in (a, b))
     units = Units.of(first.labels, groups, seed)
-    return _jackknifed(first, units)[metric], _jackknifed(second, units)[metric], units
+    return jackknifed(first, units)[metric], jackknifed(second, units)[metric], units
 
 
 def _tail(confidence: float) -> float:

@@ -11,18 +11,20 @@ from ttl.errors import UsageError
 from ttl.stats.decisions import DecisionScorer
 from ttl.stats.label_scoring import LabelScorer
 from ttl.stats.resampling import Array, Labels
+from ttl.stats.sample_values import ValueScorer
 from ttl.stats.scoring import Scorer
 from ttl.stats.segmentation import SegmentationScorer
 
-LOWER_IS_BETTER = ("ece", "hd95")
+LOWER_IS_BETTER = ("ece", "hd95", "cost", "brier", "log_loss")
 
-AnyScorer = Scorer | SegmentationScorer | DecisionScorer
+AnyScorer = Scorer | SegmentationScorer | DecisionScorer | ValueScorer
 SCORERS: dict[str, type[AnyScorer]] = {
     "binary": Scorer,
     "multiclass": Scorer,
     "multilabel": LabelScorer,
     "segmentation": SegmentationScorer,
     "decision": DecisionScorer,
+    "values": ValueScorer,
 }
 KINDS = tuple(SCORERS)
 
@@ -85,9 +87,9 @@ def metrics(
     Args:
         kind: one of `KINDS`.
         labels: `(n,)`; `(n, classes)` of 0, 1 and -1 for `multilabel`; `(n, classes)`, whether the image holds the
-            class, for `segmentation`.
-        predicted: `(n, classes)` probabilities; for `segmentation` `(n, classes, 5)`, of `overlap`; for `decision`
-            `(n,)` 0 or 1, of one finding.
+            class, for `segmentation`; any of these for `values`.
+        predicted: `(n, classes)` probabilities; for `segmentation` `(n, classes, 5)`, of `overlap`; for `decision` 0
+            or 1, `(n,)` of one finding or `(n, labels)`; for `values` `(n,)`, a value a sample.
         names: of `all_metrics(kind)`; None takes `headline(kind)`.
 
     Raises:

@@ -11,7 +11,7 @@ from ttl.words.estimate import Estimate
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric as the page writes it; a share of 1 unless it is a distance, which is from 0 up, in `unit`."""
+    """A metric as the page writes it: a number without a unit, or a distance, which is from 0 up, in `unit`."""
 
     name: str
     meaning: str = ""
@@ -19,6 +19,8 @@ class Metric:
     is_distance: bool = False
     unit: str = ""
     """Of a distance, `px` or `mm`; empty where the report has none."""
+    highest: float = 1.0
+    """The highest value there can be, of what is no distance."""
     lower_is_better: bool = False
 
     @property
@@ -34,7 +36,7 @@ class Metric:
     @property
     def ceiling(self) -> float:
         """The highest value there can be."""
-        return math.inf if self.is_distance else 1.0
+        return math.inf if self.is_distance else self.highest
 
     def text(self, value: float) -> str:
         """A value: 0.931, or 4.31 px."""
@@ -57,6 +59,15 @@ METRICS = {  # by the key in report.json
     ),
     "accuracy": Metric("accuracy"),
     "balanced_accuracy": Metric("balanced accuracy", "the mean over classes of the share that is found."),
+    "sensitivity": Metric("sensitivity"),
+    "specificity": Metric("specificity"),
+    "ppv": Metric("PPV", "positive predictive value: the share of positive decisions that is right."),
+    "npv": Metric("NPV", "negative predictive value: the share of negative decisions that is right."),
+    "cost": Metric(
+        "expected cost",
+        "the mean cost of a decision, as a share of that of the dearer error; 0 is perfect, lower is better.",
+        lower_is_better=True,
+    ),
     "f1": Metric("F1", "precision and recall in one figure."),
     "kappa": Metric(
         "quadratic kappa", "agreement beyond chance, where a guess two grades off counts four times (for grades)."
@@ -65,6 +76,21 @@ METRICS = {  # by the key in report.json
         "calibration error",
         "how far the stated probabilities are from how often they come true; 0 is perfect, lower is better.",
         lower_is_better=True,
+    ),
+    "log_loss": Metric(
+        "log loss",
+        "minus the natural log of the probability given to the truth; 0 is perfect, lower is better.",
+        highest=math.inf,
+        lower_is_better=True,
+    ),
+    "brier": Metric(
+        "Brier score",
+        "the squared difference of probability and truth; 0 is perfect, lower is better.",
+        highest=math.inf,
+        lower_is_better=True,
+    ),
+    "bias": Metric(
+        "calibration in the large", "the mean of predicted less observed; 0 where as many are predicted as there are."
     ),
     "dice": Metric(
         "Dice",
