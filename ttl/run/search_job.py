@@ -26,7 +26,6 @@ from ttl.study.trial import Trial
 from ttl.words.counts import listed
 from ttl.words.metric import metric
 
-
 NONE_TRAINED = "no point that was tried is trained enough to be chosen"
 
 
