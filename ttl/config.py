@@ -10,6 +10,9 @@ from ttl.options import values
 from ttl.options.option import Option, Options, kebab, option
 from ttl.options.values import Amount, Count, Part, Place, Positive, Share, Text
 
+AIMS = ("sensitivity", "specificity", "threshold", "costs")
+"""Options that each set the threshold."""
+
 
 class RunConfig(Options):
     """Everything that a run may be asked for.
@@ -80,6 +83,46 @@ class RunConfig(Options):
         "Loss in the metric that doesn't matter, to choose and to judge by",
         "judging",
         unset="0.01 of AUPRC, 0.02 of Dice",
+    )
+
+    sensitivity: values.Share | None = option(
+        None, "Set the threshold for this sensitivity, on the validation images", "deciding", "decision"
+    )
+    specificity: values.Share | None = option(
+        None, "Set the threshold for this specificity, on the validation images", "deciding", "decision"
+    )
+    threshold: values.Share | None = option(
+        None,
+        "The probability from which on a finding counts as present",
+        "deciding",
+        "decision",
+        unset="the best balanced accuracy on the validation images; of masks the best Dice",
+    )
+    costs: values.Costs | None = option(
+        None,
+        "Set the threshold for the lowest cost: of a missed finding, and of a false alarm, as 5:1",
+        "deciding",
+        "decision",
+        metavar="FN:FP",
+    )
+    confidence: values.Share = option(
+        0.8, "With which the sensitivity, or specificity, holds on other images of the kind", "deciding", "decision"
+    )
+    margin_decision: values.Share = option(
+        0.05, "Loss at the operating point that doesn't matter, to judge by", "deciding", "decision"
+    )
+    decide_per: Literal["image", "patient"] = option(
+        "image", "What is decided on", "deciding", "decision", choices={"patient": "by all of their images"}
+    )
+    combine: Literal["mean", "max"] = option(
+        "mean", "The probability of a patient, of those of the images", "deciding", "decision"
+    )
+    prevalence: values.Share | None = option(
+        None,
+        "Share of positives where the model will be used, for PPV and NPV",
+        "deciding",
+        "decision",
+        unset="the test images'",
     )
 
     recipe: Text | None = option(
@@ -214,6 +257,9 @@ class RunConfig(Options):
             )
         if self.seed + self.seeds - 1 > values.LARGEST_SEED:
             raise ValueError(f"seed {self.seed} with {self.seeds} seeds goes beyond {values.LARGEST_SEED}: lower it")
+        aims = [name for name in AIMS if getattr(self, name) is not None]
+        if len(aims) > 1:
+            raise ValueError(f"{' and '.join(aims)} are two ways to set one threshold: give one of them")
         for name in ("ray_address", "gpus"):
             if self.engine != "ray" and getattr(self, name) is not None:
                 raise ValueError(f"{kebab(name)} is for engine ray: add --engine ray, or leave it out")

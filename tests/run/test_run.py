@@ -326,11 +326,8 @@ def test_no_data_is_an_error_before_anything_is_written(tmp_path: Path) -> None:
 
 def test_who_watches_hears_of_steps_and_pauses(tmp_path: Path) -> None:
     events: list[Event] = []
-    run(
-        tiny(tmp_path, epochs=2, halving=1, strategy="exhaustive", lr=1e-4, margin=1e-6),
-        deliver=False,
-        watch=events.append,
-    )
+    config = tiny(tmp_path, epochs=2, halving=1, strategy="exhaustive", batch_size=None, lr=None)
+    run(config, deliver=False, watch=events.append)
     first, second = (event for event in events if isinstance(event, BatchStarted))
     assert [due.cut for due in first.due] == POINTS
     assert [due.macs for due in first.due] == sorted(due.macs for due in first.due)

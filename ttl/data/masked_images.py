@@ -69,15 +69,17 @@ class MaskedImages:
         masks = torch.stack([_crop(self.masks[i][None], self.sides, at, IGNORE) for i, at in places])
         return augment(pixels, warps), augment(masks.to(device).float(), warps, nearest=True)[:, 0].long()
 
-    def overlaps(self, maps: Iterable[Maps], *, with_distance: bool = False) -> npt.NDArray[np.float64]:
+    def overlaps(
+        self, maps: Iterable[Maps], *, with_distance: bool = False, threshold: float | None = None
+    ) -> npt.NDArray[np.float64]:
         """How predictions overlap with the masks, `(n, classes, 5)` or `(n, heads, classes, 5)`: `ttl.stats.overlap`.
 
         A map is the probability of each class at each pixel of an image, `(classes, h, w)` or `(heads, classes, h, w)`;
-        `with_distance` measures Hausdorff distances, too, which takes its time.
+        `with_distance` measures Hausdorff distances, too, which takes its time. For `threshold` see there.
         """
         rows = []
         for each, mask, spacing in zip(maps, self.masks, self.spacing, strict=True):
-            measured = partial(overlap, mask.numpy(), spacing=spacing, with_distance=with_distance)
+            measured = partial(overlap, mask.numpy(), spacing=spacing, with_distance=with_distance, threshold=threshold)
             rows.append(measured(each) if each.ndim == 3 else np.stack([measured(head) for head in each]))
         return np.stack(rows)
 

@@ -70,14 +70,15 @@ class Deliverable:
         """What a file gives for the images of a split, as `ttl.stats` scores it."""
         model, images = OnnxModel(path), self.splits[split]
         if isinstance(images, MaskedImages):
-            return images.overlaps(model.maps(images.pixels))
+            return images.overlaps(model.maps(images.pixels), threshold=self.contract.mask_threshold)
         if model.contract.embeds_preprocessing:
             return model.predict_images(_loaded(self.task.splits[split]))
         return model.predict(images.crops())
 
     def changed(self, rows: Rows, split: str) -> Decided | None:
         """How many decisions differ from those in PyTorch; None where rows hold decisions already, as of masks."""
-        return self.task.kind.changed(rows, self.predicted[split])
+        own = self.contract
+        return own.kind.changed(rows, self.predicted[split], own.rule, own.class_names)
 
     def compared(self, rows: Rows, split: str, margin: float) -> NonInferiority:
         """`rows` minus what PyTorch gives in float32, on the same images (patients) of a split."""

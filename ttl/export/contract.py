@@ -14,7 +14,7 @@ from ttl.data.kind import Kind
 from ttl.errors import ExportError, RunFolderError
 from ttl.export.digest import check_digests
 from ttl.export.targets import TargetName
-from ttl.stats import Recalibration
+from ttl.stats import DecisionRule, Recalibration
 from ttl.stats.recalibration import Activation
 from ttl.typed import REMEDY, OptionalKey, from_json, to_json
 from ttl.words.estimate import Estimate
@@ -84,6 +84,8 @@ class Contract:
     embeds_preprocessing: bool = False
     # how the logits that training left were changed, which is in the weights; None where nobody looked
     recalibration: OptionalKey[Recalibration] = None
+    # how its probabilities become decisions; None where nobody set it
+    decision: OptionalKey[DecisionRule] = None
     # split -> metric -> estimate, of the fine-tuned model in PyTorch. What an exported file itself gives on the test
     # images is in the JSON beside it.
     metrics: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
@@ -99,6 +101,16 @@ class Contract:
     def outputs(self) -> int:
         """How many the network has."""
         return self.kind.outputs(len(self.class_names))
+
+    @property
+    def rule(self) -> DecisionRule:
+        """How its probabilities become decisions."""
+        return self.decision or self.kind.default_rule(self.class_names)
+
+    @property
+    def mask_threshold(self) -> float | None:
+        """Of two classes of pixels, the probability of the second from which on a pixel is it; None elsewhere."""
+        return self.rule.thresholds[0] if self.per_pixel and self.rule.thresholds else None
 
     @property
     def activation(self) -> Activation:

@@ -15,15 +15,17 @@ from ttl.errors import RunFolderError
 Default = TypeVar("Default")
 
 Group = Literal[
-    "files", "network", "search", "candidates", "judging", "fine-tuning", "head and learning rate", "data", "machine",
-    "workers", "output",
+    "files", "network", "search", "candidates", "judging", "deciding", "fine-tuning", "head and learning rate",
+    "data", "machine", "workers", "output",
 ]  # fmt: skip
 """In the order in which a verb's help lists them. A verb takes whole groups."""
-Affects = Literal["trial", "run", "nothing"]
+Affects = Literal["trial", "run", "decision", "nothing"]
 """What another value of an option makes another one.
 
 `trial`: the result of a fine-tune depends on it, and nothing else in a trial's identity stands for it: the network, its
 weights and its input, the images in their splits, the truncation point and the seed have parts of their own there.
+`decision`: what is decided on the probabilities of a model that is there already. A finished run may be given another
+one; its ledger has it.
 `nothing`: where results go, what computes them and who watches. That moves a figure by rounding at most, so a run may
 be taken up again from another machine, or with another number of threads.
 """
@@ -115,7 +117,8 @@ class Options(BaseModel):
         return [
             option.flag or kebab(name)
             for name, option in self.marks().items()
-            if option.affects != "nothing" and self._comparable(name, option) != other._comparable(name, option)
+            if option.affects not in ("decision", "nothing")
+            and self._comparable(name, option) != other._comparable(name, option)
         ]
 
     def _comparable(self, name: str, option: Option) -> object:

@@ -53,6 +53,16 @@ def several(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+def costs(value: object) -> object:
+    """`5:1` as two numbers; what is none is left for pydantic to refuse."""
+    if isinstance(value, str) and value.count(":") == 1:
+        try:
+            return tuple(float(part) for part in value.split(":"))
+        except ValueError:
+            raise ValueError("should be two numbers above 0 with a colon between, such as 5:1") from None
+    return value
+
+
 Text = Annotated[str, AfterValidator(_filled)]
 Place = Annotated[Path, Strict(False)]  # TOML and JSON have no path type: a string becomes one
 Texts = Annotated[tuple[Text, ...], Strict(False), BeforeValidator(several)]
@@ -68,4 +78,5 @@ NotNegative = Annotated[FiniteFloat, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]  # neither none nor all
 Probability = Annotated[float, Field(ge=0, lt=1)]  # of what must not happen always
 Part = Annotated[float, Field(gt=0, le=1)]  # of something, or all of it
+Costs = Annotated[tuple[Positive, Positive], Strict(False), BeforeValidator(costs)]  # of a miss, of a false alarm
 Window = Annotated[tuple[FiniteFloat, Positive], Strict(False)]  # centre and width

@@ -20,11 +20,13 @@ from ttl.export.digest import check_digests
 from ttl.finetune.resume import is_whole
 from ttl.report.schema import REPORT, read_report
 from ttl.run.budget import KEPT, KeptLimit
+from ttl.run.deciding import DECISION
 from ttl.run.delivering import DELIVERED
 from ttl.run.produced import PROBE, SVCCA, KeptProbe, KeptSimilarities
 from ttl.run.provenance import SPLITS
 from ttl.run.report_writer import Delivered
 from ttl.run.trial_run import JOINT_WEIGHTS
+from ttl.stats import DecisionRule
 from ttl.study.folder import CACHE, LOCK, RUN, TRIAL, TRIALS, Study
 from ttl.study.ledger import LEDGER, Ledger
 from ttl.study.record import TrialRecord
@@ -103,6 +105,7 @@ def _look(study: Study, path: Path, name: str) -> Callable[[], object] | None:
             TRIAL: lambda: study.trial(identity),
             DESCRIPTION: lambda: read_bundle(path.parent),
             TEST: partial(typed.read, Tested, path),
+            DECISION: partial(typed.read, DecisionRule, path),
             **dict.fromkeys((MODEL_WEIGHTS, JOINT_WEIGHTS), lambda: _check_weights(study.trial(identity), path)),
         }
         return of_trial.get(path.name)

@@ -28,9 +28,11 @@ from ttl.files import sweep
 from ttl.report import read_report, write_report
 from ttl.report.schema import REPORT
 from ttl.run.context import Decoding, RunContext
+from ttl.run.deciding import DECISION
 from ttl.run.events import Note, Watch, unwatched
 from ttl.run.prepare import task_of
-from ttl.study.folder import CACHE, RUN, Study
+from ttl.stats import DecisionRule
+from ttl.study.folder import CACHE, RUN, TRIALS, Study
 from ttl.study.ledger import Look, enter
 from ttl.study.record import TrialRecord
 from ttl.study.tested import tested
@@ -104,14 +106,14 @@ def deliverable_of(context: RunContext, record: TrialRecord) -> Deliverable:
     """
     setting, study = context.setting, context.study
     model, bundle = load_bundle(study.trial_folder(record.id), backbone=setting.network.model)
-    splits = context.images.all()
+    splits, contract = context.images.all(), _as_tested(study, bundle.contract, record)
     return Deliverable(
         model=model,
-        contract=_as_tested(study, bundle.contract, record),
+        contract=contract,
         trial=record.id,
         task=setting.task,
         splits=splits,
-        predicted=_checked_predictions(study, model, bundle.contract, splits, record),
+        predicted=_checked_predictions(study, model, contract, splits, record),
         margin=setting.margin,
         seed=setting.config.seed,
     )
@@ -145,15 +147,17 @@ def deliverable_in(source: Path, data: str | None) -> Deliverable:
     cache = study.folder / CACHE if study and own else None
     splits = Decoding(task, contract.sides, contract.decoding.interpolation, cache).all()
     record = study.trial(folder.name) if study and own else None
+    if study and record:
+        contract = _as_tested(study, contract, record)
     return Deliverable(
         model=model,
-        contract=_as_tested(study, contract, record) if study and record else contract,
+        contract=contract,
         trial=record.id if record else "",
         task=task,
         splits=splits,
         predicted=_checked_predictions(study, model, contract, splits, record)
         if study and record
-        else {split: _predicted(model, contract, splits[split]) for split in SPLITS},
+        else {split: _predicted(model, contract, splits[split], threshold=contract.mask_threshold) for split in SPLITS},
         margin=(config.margin if config else None) or task.kind.margin,
         seed=config.seed if config else 0,
     )
@@ -175,8 +179,9 @@ def _chosen_trial(run_folder: Path) -> Path:
 
 def _as_tested(study: Study, contract: Contract, record: TrialRecord) -> Contract:
     """The contract with what became of the model since it was fine-tuned."""
-    of_test = tested(study, record.id)
-    return replace(contract, metrics={**contract.metrics, "test": of_test.figures}) if of_test else contract
+    of_test, rule = tested(study, record.id), study.read(DecisionRule, f"{TRIALS}/{record.id}/{DECISION}")
+    metrics = {**contract.metrics, "test": of_test.figures} if of_test else contract.metrics
+    return replace(contract, metrics=metrics, decision=rule)
 
 
 def _checked_predictions(
@@ -189,7 +194,9 @@ def _checked_predictions(
     allowed = (ROUNDING_ON_GPU, SHARE_OF_PIXELS_ON_GPU) if on_gpu else (ROUNDING, SHARE_OF_PIXELS)
     stored = dict(record.predictions) | ({"test": of_test.rows} if of_test else {})
     for split in SPLITS:
-        again = _predicted(model, contract, splits[split], device)
+        # A fine-tune's own validation masks are those of the most probable class.
+        threshold = None if split == "val" else contract.mask_threshold
+        again = _predicted(model, contract, splits[split], device, threshold)
         difference = _difference(contract, stored.setdefault(split, again), again)
         if not difference <= allowed[contract.per_pixel]:
             what = "{:.1%} of an image's pixels" if contract.per_pixel else "a probability by {:.2g}"
@@ -197,13 +204,17 @@ def _checked_predictions(
                 f"{folder} holds predictions of the {split} images that its weights don't give (they differ in "
                 f"{what.format(difference)}): it is damaged, or the images were changed; remove it and run again"
             )
+    if contract.mask_threshold is not None:
+        stored["val"] = _predicted(model, contract, splits["val"], device, contract.mask_threshold)
     return stored
 
 
-def _predicted(model: nn.Module, contract: Contract, images: Split, device: str = "cpu") -> Rows:
+def _predicted(
+    model: nn.Module, contract: Contract, images: Split, device: str = "cpu", threshold: float | None = None
+) -> Rows:
     """What a model gives for a split, as `ttl.stats` scores it."""
     normalise = Normalise(contract.mean, contract.std, device)
-    rows = contract.kind.predict(model, images, normalise, divisor=contract.divisor)
+    rows = contract.kind.predict(model, images, normalise, divisor=contract.divisor, threshold=threshold)
     model.to("cpu")
     return rows
 

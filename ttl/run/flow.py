@@ -14,6 +14,7 @@ from ttl.report.schema import REPORT
 from ttl.run import delivering
 from ttl.run.budget import within_latency
 from ttl.run.context import context_of
+from ttl.run.deciding import rule_of
 from ttl.run.engine_of import check_engine, engine_of
 from ttl.run.events import Note, Watch, unwatched
 from ttl.run.findings import Findings, SeedRuns
@@ -110,6 +111,8 @@ def finetune(config: RunConfig, cut: str, *, test: bool = False, watch: Watch = 
         runs = SeedRuns(
             tuple(finished_trial(context, trial, watch) or run_trial(context, trial, watch) for trial in trials)
         )
+        for record in runs.records:
+            rule_of(context, record)
         tested = predict_test(context, runs.records, "finetune --test", watch) if test else {}
         return Tuned(study.trial_folder(runs.best.id), runs, tested)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 
-from ttl.config import RunConfig
+from ttl.config import AIMS, RunConfig
 from ttl.cut.network import Network, load_network
 from ttl.cut.truncation import truncate
 from ttl.data import Columns, Task, augmentation, load_task
@@ -49,7 +50,9 @@ def prepare(config: RunConfig, watch: Watch) -> RunSetting:
     _check_fits(config, task)
     watch(Note(f"{network.name}: {network.weights.summary()}"))
     watch(Note(f"Recipe {chosen.name}: {chosen.words()}"))
-    return RunSetting(config, task, network, chosen, device, below, candidates)
+    setting = RunSetting(config, task, network, chosen, device, below, candidates)
+    check_decision(setting)
+    return setting
 
 
 def setting_of(config: RunConfig, task: Task, network: Network, chosen: Recipe, device: str) -> RunSetting:
@@ -60,9 +63,11 @@ def setting_of(config: RunConfig, task: Task, network: Network, chosen: Recipe, 
         PointError: a point that isn't there.
     """
     _check_loss(config, task)
-    return RunSetting(
+    setting = RunSetting(
         config, task, network, chosen, device, _below_freeze_point(config, network, chosen), affordable(network, config)
     )
+    check_decision(setting)
+    return setting
 
 
 def recipe_of(config: RunConfig, *, per_pixel: bool) -> Recipe:
@@ -121,6 +126,39 @@ def _check_fits(config: RunConfig, task: Task) -> None:
             f"--model {config.model.removeprefix(UNET)}, or a folder with images/ and masks/"
         )
     _check_loss(config, task)
+
+
+def check_decision(setting: RunSetting) -> None:
+    """Refuse a threshold that can't be set on this data, before anything is trained.
+
+    Raises:
+        UsageError: the aim is for other data, or there are no patients to decide on.
+        DataError: there are too few validation images for it.
+    """
+    config, task = setting.config, setting.task
+    asked = next((name for name in AIMS if getattr(config, name) is not None), None)
+    if task.kind.per_pixel and asked and (asked != "threshold" or len(task.class_names) > 2):
+        raise UsageError(
+            f"--{asked} is for findings of images, and {task.name} has masks: of two classes give --threshold, or "
+            "leave it out for the best Dice"
+        )
+    if asked and task.kind.several_classes and not task.finding:
+        raise UsageError(
+            f"--{asked} needs a finding, and {task.name} has {len(task.class_names)} classes: name those that make it "
+            "with --positive"
+        )
+    if config.decide_per == "patient":
+        if task.kind.per_pixel:
+            raise UsageError("--decide-per patient is for images with classes, and this data has masks: leave it out")
+        if any(samples.groups is None for samples in task.splits.values()):
+            raise UsageError(
+                f"--decide-per patient needs to know the patients, and {task.name} doesn't say: give --group-column"
+            )
+    if not task.kind.per_pixel:
+        # Any scores do: whether the validation images are enough depends on their labels and patients alone.
+        scores = np.random.default_rng(0).dirichlet(np.ones(len(task.class_names)), len(task.val))
+        val = setting.judged("val", scores)
+        task.kind.rule(task.class_names, task.finding, val.labels, val.rows, setting.aim, val.groups)
 
 
 def _check_loss(config: RunConfig, task: Task) -> None:

@@ -13,14 +13,25 @@ from ttl.cut.network import Network
 from ttl.cut.points import TruncationPoint
 from ttl.data import Kind, Task
 from ttl.data.kind import Rows
+from ttl.data.task import Labels
 from ttl.errors import UsageError
 from ttl.finetune import Recipe
 from ttl.report.schema.searched import LatencyLimit
 from ttl.search.candidates import Cut
-from ttl.stats import NonInferiority, Power, non_inferior, power
+from ttl.stats import Aim, NonInferiority, Power, combined, non_inferior, power
 from ttl.study.candidate import Candidate, Definition
 from ttl.study.trial import Trial, trial_id
 from ttl.words.sides import Sides
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Labels, predictions, and patients where they are known, of images; or of patients, a row each."""
+
+    labels: Labels
+    rows: Rows
+    groups: tuple[str, ...] | None
+
 
 RECALIBRATION = 1
 """The version of what is done to a model at the end of its fine-tune; a change in it makes other trials."""
@@ -100,17 +111,36 @@ class RunSetting:
         """
         return Cut(self.network.name, self.network.points.find(cut))
 
+    @property
+    def aim(self) -> Aim:
+        """What the threshold is set for."""
+        config = self.config
+        for rule in ("sensitivity", "specificity", "threshold"):
+            if (value := getattr(config, rule)) is not None:
+                return Aim(rule, value, confidence=config.confidence)
+        if config.costs is not None:
+            return Aim("costs", costs=config.costs)
+        return Aim("dice" if self.kind.per_pixel else "balanced accuracy")
+
+    def judged(self, split: str, rows: Rows) -> Judged:
+        """What predictions of a split are judged on: its images, or its patients."""
+        samples = self.task.splits[split]
+        if self.config.decide_per == "patient" and samples.groups is not None:
+            labels, combined_rows, _ = combined(samples.labels, rows, samples.groups, self.config.combine)
+            return Judged(labels, combined_rows, None)
+        return Judged(samples.labels, rows, samples.groups)
+
     def compared(self, one: Rows, other: Rows, split: str) -> NonInferiority:
         """Predictions `one` minus `other`, on the same images (patients) of a split."""
-        samples = self.task.splits[split]
+        first, second = self.judged(split, one), self.judged(split, other)
         return non_inferior(
             self.metric,
             self.kind,
-            samples.labels,
-            one,
-            other,
+            first.labels,
+            first.rows,
+            second.rows,
             margin=self.margin,
-            groups=samples.groups,
+            groups=first.groups,
             seed=self.config.seed,
         )
 

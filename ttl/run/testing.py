@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
+from ttl.data.kind import Rows
 from ttl.errors import DamagedError
 from ttl.export.bundle import load_bundle
 from ttl.run.context import RunContext
+from ttl.run.deciding import rule_of
 from ttl.run.events import Note, Watch
 from ttl.run.trial_run import predictions
-from ttl.stats import intervals
+from ttl.stats import DecisionRule, intervals
 from ttl.study.folder import TRIALS
 from ttl.study.ledger import Look, Occasion, enter
 from ttl.study.record import TrialRecord
 from ttl.study.tested import TEST, Tested, tested
+from ttl.typed import to_json
 
 
 def predict_test(
@@ -21,31 +25,42 @@ def predict_test(
 ) -> dict[str, Tested]:
     """Trial -> what it gives for the test images: predicted, or read where an earlier call did.
 
+    Where an earlier call decided otherwise, the figures are made anew, which is another look.
+
     Raises:
         RunFolderError: a trial's files are gone or damaged, or the folder can't be written.
+        DataError: there are too few validation images for the operating point.
     """
-    study, setting, found = context.study, context.setting, {}
+    study, found = context.study, {}
     for record in {record.id: record for record in records}.values():
+        rule = rule_of(context, record)
         try:
             known = tested(study, record.id)
         except DamagedError as error:
             watch(Note(str(error)))
             known = None
-        if known is None:
-            watch(Note(f"Testing {record.cut} on {len(setting.task.test)} images"))
-            known = _tested(context, record, occasion)
+        if known is None or to_json(known.rule) != to_json(rule):
+            watch(Note(f"Testing {record.cut} on {len(context.setting.task.test)} images"))
+            known = _tested(context, record, rule, occasion, known)
         found[record.id] = known
     return found
 
 
-def _tested(context: RunContext, record: TrialRecord, occasion: Occasion) -> Tested:
-    study, setting, test = context.study, context.setting, context.setting.task.test
-    enter(study, Look(occasion=occasion, trial=record.id, images=len(test)))
-    model, bundle = load_bundle(study.trial_folder(record.id), backbone=setting.network.model)
-    rows = predictions(context, model, "test", bundle.point)
-    figures = intervals(
-        setting.kind, test.labels, rows, names=setting.task.metrics, groups=test.groups, seed=setting.config.seed
-    )
-    made = Tested(trial=record.id, rows=rows, figures=figures)
+def _tested(
+    context: RunContext, record: TrialRecord, rule: DecisionRule, occasion: Occasion, before: Tested | None
+) -> Tested:
+    study, setting, task = context.study, context.setting, context.setting.task
+    look = Look(occasion=occasion, trial=record.id, images=len(task.test), rule=rule.words(task.class_names))
+    enter(study, replace(look, occasion="operating point changed") if before else look)
+    rows = before.rows if before and not task.kind.per_pixel else _predicted(context, record, rule)
+    test, names = setting.judged("test", rows), task.metrics
+    figures = intervals(task.kind, test.labels, test.rows, names=names, groups=test.groups, seed=setting.config.seed)
+    made = Tested(trial=record.id, rows=rows, figures=figures, rule=rule)
     study.write(f"{TRIALS}/{record.id}/{TEST}", made)
     return made
+
+
+def _predicted(context: RunContext, record: TrialRecord, rule: DecisionRule) -> Rows:
+    model, bundle = load_bundle(context.study.trial_folder(record.id), backbone=context.setting.network.model)
+    of_mask = context.setting.kind.per_pixel and rule.thresholds
+    return predictions(context, model, "test", bundle.point, threshold=rule.thresholds[0] if of_mask else None)

@@ -158,12 +158,20 @@ def settings_of(setting: RunSetting, seed: int, point: TruncationPoint) -> Setti
 
 
 def predictions(
-    context: RunContext, model: nn.Module, split: str, point: TruncationPoint, *, with_distance: bool = True
+    context: RunContext,
+    model: nn.Module,
+    split: str,
+    point: TruncationPoint,
+    *,
+    with_distance: bool = True,
+    threshold: float | None = None,
 ) -> Rows:
     """What a fine-tuned model gives for a split; of several processes what the main one has, for all."""
     images, divisor = context.images.split(split), context.setting.divisor(point)
     predict = context.setting.kind.predict
-    return from_main(predict(model, images, context.normalise, divisor=divisor, with_distance=with_distance))
+    return from_main(
+        predict(model, images, context.normalise, divisor=divisor, with_distance=with_distance, threshold=threshold)
+    )
 
 
 @contextmanager

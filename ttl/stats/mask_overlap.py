@@ -30,6 +30,7 @@ def overlap(
     *,
     spacing: tuple[float, float] | None = None,
     with_distance: bool = False,
+    threshold: float | None = None,
 ) -> Array:
     """How well one image is segmented, class by class.
 
@@ -42,6 +43,7 @@ def overlap(
             truth is nan, so is the log loss.
         spacing: mm from row to row and from column to column; None measures distances in pixels.
         with_distance: fill `hd95`, which takes many times as long as the rest.
+        threshold: of two classes, the probability of the second from which on a pixel is predicted as it.
 
     Returns:
         `(classes, 5)` float64 of `COLUMNS`. `tp`, `fp`, `fn`: pixels of the class predicted as it, others predicted
@@ -55,7 +57,7 @@ def overlap(
     """
     check_spacing(spacing)
     truth = _checked(truth, probabilities)
-    decision = _decision(probabilities)
+    decision = decided(probabilities, threshold)
     decision[truth == UNLABELLED] = UNLABELLED
     smallest = np.finfo(probabilities.dtype).tiny
     rows = np.full((len(probabilities), len(COLUMNS)), np.nan)
@@ -69,8 +71,14 @@ def overlap(
     return rows
 
 
-def _decision(probabilities: Floats) -> Bytes:
-    """`(h, w)`: `argmax` over the first axis, which numpy itself takes many times as long for."""
+def decided(probabilities: Floats, threshold: float | None = None) -> Bytes:
+    """`(h, w)`: the most probable class of each pixel, of probabilities `(classes, h, w)`, the lowest one in a tie.
+
+    With a threshold, of two classes: the second from this probability on.
+    """
+    if threshold is not None:
+        return np.asarray(probabilities[1] >= threshold, np.uint8)
+    # numpy's own argmax takes many times as long.
     best = probabilities[0]
     decision = np.zeros(best.shape, np.uint8)
     for c, given in enumerate(probabilities[1:], start=1):

@@ -14,7 +14,7 @@ from ttl.errors import DataError, UsageError
 from ttl.stats.resampling import Array, Labels
 from ttl.typed import Figure
 
-Rule = Literal["balanced accuracy", "sensitivity", "specificity", "threshold", "costs"]
+Rule = Literal["balanced accuracy", "sensitivity", "specificity", "threshold", "costs", "dice"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ class Aim:
             return f"a {self.rule} of {self.value:g} at least, with a confidence of {self.confidence:g}"
         if self.rule == "costs" and self.costs:
             return f"the lowest cost, a miss costing {self.costs[0]:g} and a false alarm {self.costs[1]:g}"
-        return "the best balanced accuracy" if self.rule == "balanced accuracy" else "this value, as it was asked for"
+        best = {"balanced accuracy": "the best balanced accuracy", "dice": "the best Dice"}
+        return best.get(self.rule, "this value, as it was asked for")
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ class Threshold:
 def threshold(labels: npt.ArrayLike, scores: npt.ArrayLike, aim: Aim, groups: Sequence[str] | None = None) -> Threshold:
     """The threshold that serves an aim best on these samples.
 
-    Sensitivity `S`: the highest score of a positive, taken as the threshold, of which the true sensitivity is at least
-    `S` with the confidence asked for. The share of positives below the k-th lowest of m scores has a Beta(k, m + 1 - k)
+    Sensitivity `S`: just below the highest score of a positive of which, as a threshold, the true sensitivity is at
+    least `S` with the confidence asked for. The share of positives below the k-th lowest of m scores has a Beta(k, m + 1 - k)
     distribution, whatever that of the scores. Patients count as so many independent positives as their sizes are worth
     (Kish: the square of the sum of the sizes by the sum of their squares). Specificity likewise, with the negatives.
 
@@ -103,7 +104,10 @@ def threshold(labels: npt.ArrayLike, scores: npt.ArrayLike, aim: Aim, groups: Se
         )
     if aim.rule == "sensitivity":
         rank = _rank(aim, _independent(groups, positive), int(positive.sum()), "positive")
-        return _at(float(np.sort(given[positive])[rank - 1]), positive, given)
+        score = float(np.sort(given[positive])[rank - 1])
+        lower = given[given < score]
+        # Between two scores, so that rounding elsewhere decides nothing otherwise.
+        return _at((score + float(lower.max())) / 2 if len(lower) else score, positive, given)
     if aim.rule == "specificity":
         rank = _rank(aim, _independent(groups, ~positive), int((~positive).sum()), "negative")
         highest = float(np.sort(given[~positive])[-rank])  # the highest that must be called negative

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ttl.stats import DecisionRule
 from ttl.study.folder import TRIALS, Study
 from ttl.study.record import StoredRows
 from ttl.words.estimate import Estimate
@@ -19,7 +20,7 @@ class Tested:
     trial: str
     rows: StoredRows  # predictions, as `ttl.stats` scores them
     figures: Mapping[str, Estimate]  # metric -> value
-    rule: str = ""  # by what it decided, in words
+    rule: DecisionRule  # by which it decided
 
 
 def tested(study: Study, trial: str) -> Tested | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,11 +15,12 @@ from ttl.data.cache import decode
 from ttl.data.decoded import Images, Split
 from ttl.data.kind.balance import class_weights, draws_of_classes
 from ttl.data.kind.class_losses import ClassLoss
-from ttl.data.kind.kind import Decided, Device, Kind, Logits, Objective, Prior, Rows
+from ttl.data.kind.kind import Device, Kind, Logits, Objective, Prior, Rows
 from ttl.data.modality.normalise import Normalise
 from ttl.data.records import Records
 from ttl.data.task import SPLITS, Labels, Samples, class_counts
 from ttl.errors import DataError
+from ttl.stats import Aim, DecisionRule, threshold
 from ttl.stats.recalibration import Activation
 from ttl.words.counts import counted, listed
 from ttl.words.sides import Sides
@@ -81,7 +83,14 @@ class Classes(Kind):
         return Objective(ClassLoss(), draws_of_classes(split.labels, outputs) if balance == "sampler" else None)
 
     def predict(
-        self, model: nn.Module, split: Split, normalise: Normalise, *, divisor: int = 1, with_distance: bool = False
+        self,
+        model: nn.Module,
+        split: Split,
+        normalise: Normalise,
+        *,
+        divisor: int = 1,
+        with_distance: bool = False,
+        threshold: float | None = None,
     ) -> Rows:
         """See `Kind`: probabilities `(n, classes)`, or `(n, heads, classes)`."""
         return self.probabilities(_outputs(model, split, normalise)).numpy()
@@ -104,9 +113,27 @@ class Classes(Kind):
         """See `Kind`."""
         return mean_surprise(rows[np.arange(len(labels)), labels])
 
-    def changed(self, rows: Rows, reference: Rows) -> Decided | None:
-        """See `Kind`: images whose most probable class is another."""
-        return Decided(int((rows.argmax(1) != reference.argmax(1)).sum()), len(rows))
+    def rule(
+        self,
+        class_names: Sequence[str],
+        finding: tuple[str, ...],
+        labels: Labels,
+        rows: Rows,
+        aim: Aim,
+        groups: Sequence[str] | None,
+    ) -> DecisionRule:
+        """See `Kind`: the threshold of the finding; without one the most probable class."""
+        if not finding:
+            return DecisionRule()
+        bare = DecisionRule(finding=finding, aim=aim)
+        found = threshold(self.truth(labels, bare, class_names), bare.finding_scores(rows, class_names), aim, groups)
+        return replace(bare, thresholds=(found.value,), set_on=(found,))
+
+    def truth(self, labels: Labels, rule: DecisionRule, class_names: Sequence[str]) -> Labels:
+        """See `Kind`: whether the class is one of the finding's, if there is one."""
+        if not rule.finding:
+            return labels
+        return np.isin(labels, [class_names.index(name) for name in rule.finding]).astype(np.int64)
 
 
 def _outputs(model: nn.Module, split: Split, normalise: Normalise) -> torch.Tensor:

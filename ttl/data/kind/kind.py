@@ -18,7 +18,7 @@ from ttl.data.decoded import Split
 from ttl.data.modality.normalise import Normalise
 from ttl.data.records import Records
 from ttl.data.task import Labels, Samples
-from ttl.stats import all_metrics, primary
+from ttl.stats import Aim, DecisionRule, all_metrics, primary
 from ttl.stats.recalibration import Activation
 from ttl.words.sides import Sides
 
@@ -142,12 +142,19 @@ class Kind(str):
 
     @abstractmethod
     def predict(
-        self, model: nn.Module, split: Split, normalise: Normalise, *, divisor: int = 1, with_distance: bool = False
+        self,
+        model: nn.Module,
+        split: Split,
+        normalise: Normalise,
+        *,
+        divisor: int = 1,
+        with_distance: bool = False,
+        threshold: float | None = None,
     ) -> Rows:
         """What a network predicts for a split, in eval mode: a row an image, or `(n, heads, ...)` of several heads.
 
         The sides of the network's input have to be multiples of `divisor`; `with_distance` measures distances between
-        edges, too.
+        edges, too. Where rows hold decisions, of masks, those of two classes are by the `threshold`.
         """
 
     def by_head(self, rows: Rows) -> list[Rows]:
@@ -170,9 +177,38 @@ class Kind(str):
     def log_loss(self, labels: Labels, rows: Rows) -> float:
         """The mean of minus the logarithm of what was given to the truth; nan where that is unknown of all."""
 
-    @abstractmethod
-    def changed(self, rows: Rows, reference: Rows) -> Decided | None:
+    def rule(
+        self,
+        class_names: Sequence[str],
+        finding: tuple[str, ...],
+        labels: Labels,
+        rows: Rows,
+        aim: Aim,
+        groups: Sequence[str] | None,
+    ) -> DecisionRule:
+        """How probabilities become decisions, set on these images (or patients).
+
+        Raises:
+            DataError: there are too few of them for the aim.
+        """
+        return DecisionRule()
+
+    def default_rule(self, class_names: Sequence[str]) -> DecisionRule:
+        """How probabilities become decisions where nobody set a threshold."""
+        return DecisionRule()
+
+    def mask_threshold(self, model: nn.Module, split: Split, normalise: Normalise, *, divisor: int = 1) -> float:
+        """Of two classes of pixels, the probability of the second from which on masks are best."""
+        raise TypeError(f"{self} draws no masks")
+
+    def truth(self, labels: Labels, rule: DecisionRule, class_names: Sequence[str]) -> Labels:
+        """What the right decisions by a rule are."""
+        return labels
+
+    def changed(self, rows: Rows, reference: Rows, rule: DecisionRule, class_names: Sequence[str]) -> Decided | None:
         """How many decisions differ; None where rows hold decisions already, as counts of pixels do."""
+        decided = rule.decisions(rows, class_names) != rule.decisions(reference, class_names)
+        return Decided(int(decided.sum()), decided.size)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:

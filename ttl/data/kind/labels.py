@@ -11,12 +11,12 @@ from ttl.data.decoded import Split
 from ttl.data.kind.balance import draws_of_labels, log_odds_of_labels, positive_weights
 from ttl.data.kind.class_losses import LabelLoss
 from ttl.data.kind.classes import Classes, mean_surprise
-from ttl.data.kind.kind import Decided, Device, Objective, Prior, Rows
+from ttl.data.kind.kind import Device, Objective, Prior, Rows
 from ttl.data.records import Records
 from ttl.data.task import MISSING, Labels
+from ttl.errors import DataError
+from ttl.stats import THRESHOLD, Aim, DecisionRule, threshold
 from ttl.stats.recalibration import Activation
-
-PRESENT_FROM = 0.5
 
 
 class SeveralLabels(Classes):
@@ -54,6 +54,31 @@ class SeveralLabels(Classes):
         """See `Kind`: over the labels that aren't missing."""
         return mean_surprise(np.where(labels == 1, rows, 1 - rows)[labels != MISSING])
 
-    def changed(self, rows: Rows, reference: Rows) -> Decided | None:
-        """See `Kind`: labels that are present in one and absent in the other."""
-        return Decided(int(((rows > PRESENT_FROM) != (reference > PRESENT_FROM)).sum()), rows.size)
+    def rule(
+        self,
+        class_names: Sequence[str],
+        finding: tuple[str, ...],
+        labels: Labels,
+        rows: Rows,
+        aim: Aim,
+        groups: Sequence[str] | None,
+    ) -> DecisionRule:
+        """See `Kind`: a threshold a label; 0.5 where nothing can be learned of a label."""
+        found = []
+        for name, truth, given in zip(class_names, labels.T, rows.T, strict=True):
+            known = np.flatnonzero(truth != MISSING)
+            own = None if groups is None else [groups[i] for i in known.tolist()]
+            of = aim if len(np.unique(truth[known])) > 1 else Aim("threshold", THRESHOLD)
+            try:
+                found.append(threshold(truth[known], given[known], of, own))
+            except DataError as error:
+                raise DataError(f"Of {name}: {error}") from error
+        return DecisionRule(thresholds=tuple(one.value for one in found), aim=aim, set_on=tuple(found))
+
+    def default_rule(self, class_names: Sequence[str]) -> DecisionRule:
+        """See `Kind`."""
+        return DecisionRule(thresholds=(THRESHOLD,) * len(class_names), aim=Aim("threshold", THRESHOLD))
+
+    def truth(self, labels: Labels, rule: DecisionRule, class_names: Sequence[str]) -> Labels:
+        """See `Kind`."""
+        return labels

@@ -22,12 +22,13 @@ from ttl.data.modality.windows import segment
 from ttl.data.records import Records
 from ttl.data.task import IGNORE, SPLITS, Labels, Samples
 from ttl.errors import DataError
-from ttl.stats import headline, segmentation_log_loss
+from ttl.stats import DecisionRule, headline, segmentation_log_loss
 from ttl.stats.recalibration import Activation
 from ttl.words.counts import counted, listed
 from ttl.words.sides import Sides
 
 DEFAULT_LOSS = "dice+ce"
+STEPS = 100
 PIXELS = 500  # of an image, to calibrate by: neighbours say much the same
 
 
@@ -115,11 +116,19 @@ class PixelClasses(Kind):
         return asked or DEFAULT_LOSS
 
     def predict(
-        self, model: nn.Module, split: Split, normalise: Normalise, *, divisor: int = 1, with_distance: bool = False
+        self,
+        model: nn.Module,
+        split: Split,
+        normalise: Normalise,
+        *,
+        divisor: int = 1,
+        with_distance: bool = False,
+        threshold: float | None = None,
     ) -> Rows:
         """See `Kind`: overlaps `(n, classes, 5)`, or `(n, heads, classes, 5)`."""
         masked = _masked(split)
-        return masked.overlaps(predicted_maps(model, masked, normalise, divisor=divisor), with_distance=with_distance)
+        maps = predicted_maps(model, masked, normalise, divisor=divisor)
+        return masked.overlaps(maps, with_distance=with_distance, threshold=threshold)
 
     def logits(self, model: nn.Module, split: Split, normalise: Normalise, *, divisor: int = 1) -> Logits:
         """See `Kind`: of `PIXELS` labelled pixels of each image, drawn alike each time."""
@@ -156,9 +165,25 @@ class PixelClasses(Kind):
         """See `Kind`."""
         return segmentation_log_loss(rows)
 
-    def changed(self, rows: Rows, reference: Rows) -> Decided | None:
+    def changed(self, rows: Rows, reference: Rows, rule: DecisionRule, class_names: Sequence[str]) -> Decided | None:
         """See `Kind`: its metrics are of decisions."""
         return None
+
+    def mask_threshold(self, model: nn.Module, split: Split, normalise: Normalise, *, divisor: int = 1) -> float:
+        """See `Kind`: the best mean Dice, in hundredths.
+
+        Of several neighbours that are the best, the middle one.
+        """
+        masked, dice = _masked(split), []
+        for maps, mask in zip(predicted_maps(model, masked, normalise, divisor=divisor), masked.masks, strict=True):
+            truth = mask.numpy()
+            level = np.minimum((maps[1] * STEPS).astype(np.int64), STEPS - 1)
+            hit, alarm = (np.bincount(level[truth == c], minlength=STEPS)[::-1].cumsum()[::-1] for c in (1, 0))
+            total = int((truth == 1).sum()) + hit + alarm
+            dice.append(np.where(total > 0, 2 * hit / np.maximum(total, 1), np.nan))
+        means = np.nanmean(np.stack(dice), axis=0)[1:]
+        best = np.flatnonzero(means >= means.max() - 1e-12)
+        return float(best[len(best) // 2] + 1) / STEPS
 
 
 def predicted_maps(model: nn.Module, split: MaskedImages, normalise: Normalise, *, divisor: int) -> Iterator[Maps]:

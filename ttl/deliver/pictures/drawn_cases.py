@@ -19,6 +19,7 @@ from ttl.deliver.deliverable import Deliverable, in_turns
 from ttl.deliver.pictures.cases import Answer, CamCase, CamCases, MaskCase, MaskCases, Which, write_pictures
 from ttl.export.run import OnnxModel
 from ttl.stats import THRESHOLD, metrics
+from ttl.stats.mask_overlap import decided
 
 WORST = 5
 EACH, EACH_ALONE = 2, 4
@@ -40,7 +41,9 @@ def draw_masks_of(networks: Mapping[Which, Deliverable], files: Mapping[Which, P
     for number, (position, why) in enumerate(_worst_and_median(dice.get("chosen", dice["full"]))):
         pixels = split.pixels[position]
         masks = {"truth": split.masks[position].numpy()}
-        masks |= {which: next(model.maps([pixels])).argmax(0) for which, model in models.items()}
+        masks |= {
+            which: decided(next(model.maps([pixels])), model.contract.mask_threshold) for which, model in models.items()
+        }
         pictures = {"image": picture(pixels.numpy())}
         pictures |= {name: overlay(pixels.numpy(), mask, classes=split.classes - 1) for name, mask in masks.items()}
         figures = {which: {"dice": values[position]} for which, values in dice.items()}

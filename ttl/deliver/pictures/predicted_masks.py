@@ -16,6 +16,7 @@ from ttl.data.modality.image import channels_first
 from ttl.data.modality.overlay import class_colours, overlay, png
 from ttl.errors import ExportError
 from ttl.export.run import OnnxModel
+from ttl.stats.mask_overlap import decided
 
 
 class DrawnMask(TypedDict):
@@ -27,21 +28,25 @@ class DrawnMask(TypedDict):
     shares: dict[str, float]
 
 
-def draw_masks(model: OnnxModel, paths: Sequence[Path], root: Path, out: Path) -> Iterator[DrawnMask]:
+def draw_masks(
+    model: OnnxModel, paths: Sequence[Path], root: Path, out: Path, threshold: float | None = None
+) -> Iterator[DrawnMask]:
     """Write a mask and an overlay for each image, under its place below `root`, to `out/masks/` and `out/overlays/`.
 
     A mask has the image's size. Of two classes it is grey, 255 the second one; of more its pixels are the classes'
     numbers, shown in colours. Both can be read again as masks to learn from. It has the image's name, without its
-    extension where no other image has the same one without.
+    extension where no other image has the same one without. Of two classes pixels are the second from the `threshold`
+    on, by default the file's own.
 
     Raises:
         DataError: an image can't be read.
         ExportError: the folder can't be written.
     """
     contract = model.contract
+    threshold = contract.mask_threshold if threshold is None else threshold
     for path, place in _places(paths, root).items():
         pixels = channels_first(open_image(path, contract.decoding.window), contract.channels)
-        classes = next(model.maps([pixels])).argmax(0).astype(np.uint8)
+        classes = decided(next(model.maps([pixels])), threshold)
         mask, drawn = out / "masks" / place, out / "overlays" / place
         _write(mask, _png(classes, len(contract.class_names)))
         _write(drawn, overlay(pixels, classes, classes=len(contract.class_names) - 1))

@@ -1,0 +1,47 @@
+"""How the probabilities of a fine-tuned model become decisions: set on the validation images, kept beside the trial."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ttl.export.bundle import load_bundle
+from ttl.finetune import from_main
+from ttl.run.context import RunContext
+from ttl.stats import DecisionRule
+from ttl.study.folder import TRIALS
+from ttl.study.record import TrialRecord
+
+DECISION = "decision.json"
+
+
+def rule_of(context: RunContext, record: TrialRecord) -> DecisionRule:
+    """The decision rule of a trial: set, or read where an earlier call set it for the same aim.
+
+    Raises:
+        RunFolderError: the trial's files are gone or damaged, or the folder can't be written.
+        DataError: there are too few validation images for the aim.
+    """
+    setting, study, name = context.setting, context.study, f"{TRIALS}/{record.id}/{DECISION}"
+    config, task = setting.config, setting.task
+    known = study.read(DecisionRule, name)
+    asked = DecisionRule(finding=task.finding, aim=setting.aim, per=config.decide_per, combine=config.combine)
+    if known is not None and replace(known, thresholds=(), set_on=()) == asked:
+        return known
+    made = replace(_set(context, record), aim=asked.aim, per=asked.per, combine=asked.combine)
+    study.write(name, made)
+    return made
+
+
+def _set(context: RunContext, record: TrialRecord) -> DecisionRule:
+    setting, task = context.setting, context.setting.task
+    if not task.kind.per_pixel:
+        val = setting.judged("val", record.predictions["val"])
+        return task.kind.rule(task.class_names, task.finding, val.labels, val.rows, setting.aim, val.groups)
+    if len(task.class_names) > 2:
+        return DecisionRule()
+    value = setting.aim.value
+    if value is None:
+        model, bundle = load_bundle(context.study.trial_folder(record.id), backbone=setting.network.model)
+        images, divisor = context.images.split("val"), setting.divisor(bundle.point)
+        value = from_main(task.kind.mask_threshold(model, images, context.normalise, divisor=divisor))
+    return DecisionRule(thresholds=(value,))
