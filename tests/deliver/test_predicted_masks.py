@@ -17,7 +17,7 @@ class Brighter:
     """Foreground is what is brighter than half."""
 
     contract = SimpleNamespace(
-        decoding=SimpleNamespace(window=None), channels=1, class_names=("background", "foreground")
+        decoding=SimpleNamespace(window=None), channels=1, class_names=("background", "foreground"), mask_threshold=None
     )
 
     def maps(self, images: list[np.ndarray]) -> Iterator[np.ndarray]:

@@ -24,10 +24,10 @@ def rule_of(context: RunContext, record: TrialRecord) -> DecisionRule:
     setting, study, name = context.setting, context.study, f"{TRIALS}/{record.id}/{DECISION}"
     config, task = setting.config, setting.task
     known = study.read(DecisionRule, name)
-    asked = DecisionRule(finding=task.finding, aim=setting.aim, per=config.decide_per, combine=config.combine)
-    if known is not None and replace(known, thresholds=(), set_on=()) == asked:
+    per = "pixel" if task.kind.per_pixel else config.decide_per
+    if known is not None and (known.aim, known.per, known.combine) == (setting.aim, per, config.combine):
         return known
-    made = replace(_set(context, record), aim=asked.aim, per=asked.per, combine=asked.combine)
+    made = replace(_set(context, record), aim=setting.aim, per=per, combine=config.combine)
     study.write(name, made)
     return made
 
@@ -44,4 +44,4 @@ def _set(context: RunContext, record: TrialRecord) -> DecisionRule:
         model, bundle = load_bundle(context.study.trial_folder(record.id), backbone=setting.network.model)
         images, divisor = context.images.split("val"), setting.divisor(bundle.point)
         value = from_main(task.kind.mask_threshold(model, images, context.normalise, divisor=divisor))
-    return DecisionRule(thresholds=(value,))
+    return DecisionRule(finding=task.class_names[1:], thresholds=(value,))

@@ -36,7 +36,7 @@ class DecisionRule:
     thresholds: tuple[float, ...] = ()
     aim: Aim = field(default_factory=Aim)
     set_on: tuple[Threshold, ...] = ()
-    per: Literal["image", "patient"] = "image"
+    per: Literal["image", "patient", "pixel"] = "image"
     combine: Combine = "mean"
 
     def finding_scores(self, rows: npt.ArrayLike, class_names: Sequence[str]) -> Array:
@@ -69,7 +69,7 @@ class DecisionRule:
 
     def words(self, class_names: Sequence[str]) -> str:
         """The rule in one sentence."""
-        whom = "image"
+        whom: str = self.per
         if self.per == "patient":
             what = "mean probability" if self.combine == "mean" else "highest probability"
             whom = f"patient (by the {what} of the images)"

@@ -75,9 +75,10 @@ def threshold(labels: npt.ArrayLike, scores: npt.ArrayLike, aim: Aim, groups: Se
     """The threshold that serves an aim best on these samples.
 
     Sensitivity `S`: just below the highest score of a positive of which, as a threshold, the true sensitivity is at
-    least `S` with the confidence asked for. The share of positives below the k-th lowest of m scores has a Beta(k, m + 1 - k)
-    distribution, whatever that of the scores. Patients count as so many independent positives as their sizes are worth
-    (Kish: the square of the sum of the sizes by the sum of their squares). Specificity likewise, with the negatives.
+    least `S` with the confidence asked for. The share of positives below the k-th lowest of m scores has a
+    Beta(k, m + 1 - k) distribution, whatever that of the scores. Patients count as so many independent positives as
+    their sizes are worth (Kish: the square of the sum of the sizes by the sum of their squares). Specificity likewise,
+    with the negatives.
 
     Balanced accuracy and costs: the best on the samples; the middle of the gap between the two scores that it lies
     between, the widest such gap where there are several.
