@@ -33,7 +33,7 @@ from ttl.run.events import Note, Watch, unwatched
 from ttl.run.prepare import task_of
 from ttl.stats import DecisionRule
 from ttl.study.folder import CACHE, RUN, TRIALS, Study
-from ttl.study.ledger import Look, enter
+from ttl.study.ledger import Look, enter, read_ledger
 from ttl.study.record import TrialRecord
 from ttl.study.tested import tested
 
@@ -82,7 +82,8 @@ def export(
             remember(study, records)
             report = read_report(study.folder)
             trials = {result.trial for result in (report.chosen, report.full) if result is not None}
-            study.write(REPORT, replace(report, exports=tuple(remembered(study, trials | {deliverable.trial}))))
+            exports = tuple(remembered(study, trials | {deliverable.trial}))
+            study.write(REPORT, replace(report, exports=exports, looks=read_ledger(study).looks))
             write_report(study.folder)
         return records
 

@@ -26,6 +26,7 @@ from ttl.run.testing import predict_test
 from ttl.run.trial_run import finished_trial, run_trial
 from ttl.search.strategy import SearchEnd
 from ttl.study.folder import Study
+from ttl.study.ledger import read_ledger
 from ttl.study.record import TrialRecord
 from ttl.study.tested import Tested
 from ttl.study.trial import Trial
@@ -60,7 +61,8 @@ def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) ->
 
         def publish(findings: Findings, end: SearchEnd | None = None, delivered: Delivered | None = None) -> RunReport:
             exports = tuple(remembered(study, {record.id for record in findings.records}))
-            report = report_of_run(setting, opened, findings, end, delivered, exports)
+            looks = read_ledger(study).looks
+            report = report_of_run(setting, opened, findings, end, delivered, exports, looks)
             study.write(REPORT, report)
             return report
 

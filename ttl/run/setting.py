@@ -19,6 +19,7 @@ from ttl.finetune import Recipe
 from ttl.report.schema.searched import LatencyLimit
 from ttl.search.candidates import Cut
 from ttl.stats import Aim, NonInferiority, Power, combined, non_inferior, power
+from ttl.stats.operating import endpoint_of
 from ttl.study.candidate import Candidate, Definition
 from ttl.study.trial import Trial, trial_id
 from ttl.words.sides import Sides
@@ -84,6 +85,11 @@ class RunSetting:
         return self.config.margin or self.kind.margin
 
     @property
+    def margin_decision(self) -> float:
+        """Likewise in the decision endpoint."""
+        return self.config.margin_decision
+
+    @property
     def head(self) -> HeadSpec:
         """What is put on a cut."""
         dropout = self.recipe.dropout if self.config.dropout is None else self.config.dropout
@@ -147,7 +153,16 @@ class RunSetting:
     def power(self) -> Power:
         """What the test images can show of a candidate that is as good as the whole network."""
         test = self.task.test
-        return power(self.kind, test.labels, margin=self.margin, groups=test.groups)
+        names, finding = self.task.class_names, self.task.finding
+        return power(
+            self.kind,
+            test.labels,
+            margin=self.margin,
+            margin_decision=self.margin_decision,
+            endpoint=endpoint_of(self.aim),
+            finding=[names.index(name) for name in finding],
+            groups=test.groups,
+        )
 
     def definition(self) -> Definition:
         """What, beside the candidate and the seed, defines a trial's result: what differs from the defaults."""

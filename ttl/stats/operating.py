@@ -14,6 +14,7 @@ from ttl.errors import DataError, UsageError
 from ttl.stats.resampling import Array, Labels
 from ttl.typed import Figure
 
+Endpoint = Literal["balanced_accuracy", "sensitivity", "specificity", "cost"]
 Rule = Literal["balanced accuracy", "sensitivity", "specificity", "threshold", "costs", "dice"]
 
 
@@ -69,6 +70,15 @@ class Threshold:
     specificity: Figure
     positives: int
     negatives: int
+
+
+def endpoint_of(aim: Aim) -> Endpoint:
+    """The metric that decisions are judged by: what the aim leaves open."""
+    if aim.rule == "costs":
+        return "cost"
+    if aim.rule == "sensitivity":
+        return "specificity"
+    return "sensitivity" if aim.rule == "specificity" else "balanced_accuracy"
 
 
 def threshold(labels: npt.ArrayLike, scores: npt.ArrayLike, aim: Aim, groups: Sequence[str] | None = None) -> Threshold:
