@@ -1,100 +1,132 @@
-"""The decision endpoint: what two networks decide, each by its own rule, compared on the same images or patients."""
+"""What models do at their operating points: rates, counts, and the decision endpoint of one against another's.
+
+Rows here are probabilities `(n, classes)`, of images or, where a rule decides on patients, of patients (see
+`ttl.stats.combined`). Masks have no endpoint: their rows are decisions already, and their primary metric is of those.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from ttl.data import Kind
-from ttl.data.kind import Rows
+from ttl.data.kind import Kind, Rows
 from ttl.data.task import Labels
-from ttl.stats import DecisionRule, DecisionScorer, NonInferiority, costs_of, intervals, intervals_of, non_inferior
-from ttl.stats.operating import endpoint_of
+from ttl.stats import (
+    DECISION_METRICS,
+    Aim,
+    DecisionRule,
+    DecisionScorer,
+    NonInferiority,
+    costs_of,
+    intervals,
+    intervals_of,
+    non_inferior,
+)
+from ttl.stats.operating import Endpoint
 from ttl.words.estimate import Estimate
 
-RATES = ("sensitivity", "specificity", "ppv", "npv", "balanced_accuracy")
+BALANCED: Endpoint = "balanced_accuracy"
+OTHER_RATE: dict[str, Endpoint] = {"sensitivity": "specificity", "specificity": "sensitivity"}
+"""An aim that holds one rate -> the rate that is left to compare."""
 
 
-@dataclass(frozen=True, eq=False)
-class Decided:
-    """What one network decides, and what would be right, `(n,)` each or `(n, labels)`.
+@dataclass(frozen=True)
+class Outcomes:
+    """Decisions on one finding, or label, by whether they are right: images, or patients."""
 
-    By a rule that has a threshold these are of a finding (of labels), 0 or 1; without one they are classes.
-    """
-
-    kind: Kind
-    rule: DecisionRule
-    labels: Labels  # as the kind has them; `rows` likewise, `(n, classes)` probabilities
-    rows: Rows
-    truth: Labels
-    decisions: Labels
-    groups: Sequence[str] | None
-
-    @classmethod
-    def of(
-        cls,
-        kind: Kind,
-        class_names: Sequence[str],
-        labels: Labels,
-        rows: Rows,
-        groups: Sequence[str] | None,
-        rule: DecisionRule,
-    ) -> Decided:
-        """Decide on images, or on patients that were made of theirs, by a rule."""
-        truth = kind.truth(labels, rule, class_names)
-        return cls(kind, rule, labels, rows, truth, rule.decisions(rows, class_names), groups)
+    true_positives: int
+    false_negatives: int
+    false_positives: int
+    true_negatives: int
 
     @property
-    def has_threshold(self) -> bool:
-        """Whether it decides on a finding, or on labels; else it gives classes."""
-        return bool(self.rule.thresholds)
+    def prevalence(self) -> float:
+        """The share of positives; nan of none."""
+        positives = self.true_positives + self.false_negatives
+        total = positives + self.false_positives + self.true_negatives
+        return positives / total if total else float("nan")
 
 
-def endpoint(one: Decided, other: Decided, *, margin: float, seed: int) -> NonInferiority:
-    """The endpoint that the rule's aim asks for (see `ttl.stats.operating.endpoint_of`) of `one` less that of `other`.
+def endpoint_metric(aim: Aim) -> Endpoint:
+    """What models whose thresholds were set for this aim are compared by, at their operating points."""
+    return "cost" if aim.rule == "costs" else OTHER_RATE.get(aim.rule, BALANCED)
 
-    Where classes are given it is the balanced accuracy.
+
+def endpoint(
+    kind: Kind,
+    class_names: Sequence[str],
+    labels: Labels,
+    one: tuple[Rows, DecisionRule],
+    other: tuple[Rows, DecisionRule],
+    *,
+    margin: float,
+    groups: Sequence[str] | None = None,
+    seed: int = 0,
+) -> NonInferiority | None:
+    """The decision endpoint of `one` minus that of `other`, rows with their rule, each at its own operating point.
+
+    Its metric follows from what the thresholds were set for, see `endpoint_metric`; where each image gets the most
+    probable of its classes it is their balanced accuracy. None where there are masks.
+
+    Raises:
+        UsageError: the margin isn't positive, or shapes that don't fit.
     """
-    labels, groups = one.truth, one.groups
-    if not one.has_threshold:
-        name = "balanced_accuracy"
-        return non_inferior(name, one.kind, labels, one.rows, other.rows, margin=margin, groups=groups, seed=seed)
-    name = endpoint_of(one.rule.aim)
-    if name == "cost" and one.rule.aim.costs:
-        first, second = (costs_of(labels, each.decisions, one.rule.aim.costs) for each in (one, other))
-        return non_inferior(name, "values", labels, first, second, margin=margin, groups=groups, seed=seed)
-    return non_inferior(
-        name, "decision", labels, one.decisions, other.decisions, margin=margin, groups=groups, seed=seed
-    )
+    if kind.per_pixel:
+        return None
+    if not decides_finding(kind, one[1]):
+        given = (one[0], other[0])
+        return non_inferior(BALANCED, kind, labels, *given, margin=margin, groups=groups, seed=seed)
+    aim = one[1].aim
+    metric, truth = endpoint_metric(aim), kind.truth(labels, one[1], class_names)
+    decided = [rule.decisions(rows, class_names) for rows, rule in (one, other)]
+    if aim.rule == "costs" and aim.costs:
+        costs = [costs_of(truth, each, aim.costs) for each in decided]
+        return non_inferior(metric, "values", truth, *costs, margin=margin, groups=groups, seed=seed)
+    return non_inferior(metric, "decision", truth, *decided, margin=margin, groups=groups, seed=seed)
 
 
-def rates(decided: Decided, *, prevalence: float | None, seed: int) -> dict[str, Estimate]:
-    """Metric -> value of the decisions, of several labels their means; PPV and NPV for the prevalence, if given."""
-    if not decided.has_threshold:
-        names = ("balanced_accuracy", "accuracy")
-        return intervals(decided.kind, decided.labels, decided.rows, names=names, groups=decided.groups, seed=seed)
-    found = intervals("decision", decided.truth, decided.decisions, names=RATES, groups=decided.groups, seed=seed)
-    if prevalence is not None:
-        scorer = DecisionScorer("decision", decided.truth, decided.decisions, ("ppv", "npv"), prevalence)
-        found |= intervals_of(scorer, groups=decided.groups, seed=seed)
+def rates(
+    kind: Kind,
+    class_names: Sequence[str],
+    labels: Labels,
+    rows: Rows,
+    rule: DecisionRule,
+    *,
+    prevalence: float | None = None,
+    groups: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Mapping[str, Estimate]:
+    """Sensitivity, specificity, PPV, NPV and balanced accuracy at the operating point; the cost, where it was set for.
+
+    Of several labels means over them. PPV and NPV are those at the `prevalence`, by default the one of these samples.
+    Nothing where there is no finding to decide on: of masks, and of more than two classes without one.
+
+    Raises:
+        UsageError: a prevalence outside (0, 1), or shapes that don't fit.
+    """
+    if not decides_finding(kind, rule):
+        return {}
+    truth, decided = kind.truth(labels, rule, class_names), rule.decisions(rows, class_names)
+    found = intervals_of(DecisionScorer("decision", truth, decided, DECISION_METRICS, prevalence), groups, seed)
+    if rule.aim.rule == "costs" and rule.aim.costs:
+        costs = costs_of(truth, decided, rule.aim.costs)
+        found |= intervals("values", truth, costs, names=("cost",), groups=groups, seed=seed)
     return found
 
 
-def rates_by_label(decided: Decided, names: Sequence[str]) -> Mapping[str, Mapping[str, float]]:
-    """Label -> metric -> value, of several labels; nothing elsewhere."""
-    if decided.truth.ndim == 1 or not decided.has_threshold:
+def outcomes(
+    kind: Kind, class_names: Sequence[str], labels: Labels, rows: Rows, rule: DecisionRule
+) -> Mapping[str, Outcomes]:
+    """Finding (its classes), or label -> its decisions counted; nothing where `rates` gives nothing."""
+    if not decides_finding(kind, rule):
         return {}
-    of = DecisionScorer("decision", decided.truth, decided.decisions, RATES).per_class()
-    return {name: {key: float(of[key][number]) for key in RATES} for number, name in enumerate(names)}
+    truth, decided = kind.truth(labels, rule, class_names), rule.decisions(rows, class_names)
+    names = (" or ".join(rule.finding) or class_names[-1],) if truth.ndim == 1 else class_names
+    scored = DecisionScorer("decision", truth, decided, ())
+    counts = scored.outcomes.sum(axis=1).astype(int).T.tolist()
+    return {name: Outcomes(*each) for name, each in zip(names, counts, strict=True)}
 
 
-def counts(decided: Decided) -> tuple[int, int, int, int] | None:
-    """Found, missed, false alarms and rightly left alone, of one finding; None elsewhere."""
-    if decided.truth.ndim > 1 or not decided.has_threshold:
-        return None
-    positive, found = decided.truth == 1, decided.decisions == 1
-    pairs = (positive & found, positive & ~found, ~positive & found, ~positive & ~found)
-    hits, misses, alarms, rejections = (int(np.count_nonzero(pair)) for pair in pairs)
-    return hits, misses, alarms, rejections
+def decides_finding(kind: Kind, rule: DecisionRule) -> bool:
+    """Whether decisions are on findings, present or absent, and not on which of several classes, or on pixels."""
+    return not kind.per_pixel and (bool(rule.thresholds) or kind.has_positive)

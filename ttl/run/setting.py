@@ -17,9 +17,9 @@ from ttl.data.task import Labels
 from ttl.errors import UsageError
 from ttl.finetune import Recipe
 from ttl.report.schema.searched import LatencyLimit
+from ttl.run.endpoint import endpoint_metric
 from ttl.search.candidates import Cut
 from ttl.stats import Aim, NonInferiority, Power, combined, non_inferior, power
-from ttl.stats.operating import endpoint_of
 from ttl.study.candidate import Candidate, Definition
 from ttl.study.trial import Trial, trial_id
 from ttl.words.sides import Sides
@@ -159,7 +159,7 @@ class RunSetting:
             test.labels,
             margin=self.margin,
             margin_decision=self.margin_decision,
-            endpoint=endpoint_of(self.aim),
+            endpoint=endpoint_metric(self.aim),
             finding=[names.index(name) for name in finding],
             groups=test.groups,
         )

@@ -72,15 +72,6 @@ class Threshold:
     negatives: int
 
 
-def endpoint_of(aim: Aim) -> Endpoint:
-    """The metric that decisions are judged by: what the aim leaves open."""
-    if aim.rule == "costs":
-        return "cost"
-    if aim.rule == "sensitivity":
-        return "specificity"
-    return "sensitivity" if aim.rule == "specificity" else "balanced_accuracy"
-
-
 def threshold(labels: npt.ArrayLike, scores: npt.ArrayLike, aim: Aim, groups: Sequence[str] | None = None) -> Threshold:
     """The threshold that serves an aim best on these samples.
 
