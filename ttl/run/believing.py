@@ -8,7 +8,7 @@ from ttl.data.kind import Rows
 from ttl.data.task import Labels
 from ttl.report.schema.decided import Believable
 from ttl.run.setting import Judged, RunSetting
-from ttl.stats import Recalibration, brier, expected_error, intervals, log_losses, metrics, paired_difference
+from ttl.stats import Recalibration, brier, expected_error, intervals, log_losses, metrics
 from ttl.words.estimate import Estimate
 
 
@@ -25,7 +25,8 @@ def believable(setting: RunSetting, recalibration: Recalibration, rows: Rows) ->
         return intervals("values", labels, values[key][number], names=(key,), groups=groups, seed=seed)[key]
 
     def change(key: str) -> Estimate:
-        return paired_difference(key, "values", labels, *values[key], groups=groups, seed=seed)
+        apart = values[key][0] - values[key][1]  # of each image: their mean has an interval like any other
+        return intervals("values", labels, apart, names=("bias",), groups=groups, seed=seed)["bias"]
 
     return Believable(
         recalibration=recalibration,

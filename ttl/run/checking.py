@@ -39,7 +39,11 @@ TYPED = {
     DELIVERED: Delivered, PROBE: KeptProbe, SVCCA: KeptSimilarities, KEPT: KeptLimit, EXPORTS: Exports, LEDGER: Ledger,
 }  # fmt: skip
 OTHER_IN_0_1 = (DELIVERED, PROBE, SVCCA, KEPT)
-DERIVED = {".html": "`ttl report` makes it anew", ".md": "a text for people, made from the file beside it"}
+DERIVED = {
+    ".csv": "figures of report.json as a table",
+    ".html": "`ttl report` makes it anew",
+    ".md": "a text for people, made from the file beside it",
+}
 T = TypeVar("T")
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ttl.report.schema import on_test
 from ttl.report.schema.decided import Probabilities
 from ttl.run.believing import believable
+from ttl.run.by_group import subgroups
 from ttl.run.decisions_on_test import decisions
 from ttl.run.setting import Judged, RunSetting
 from ttl.stats import THRESHOLD, ClassCurves, Recalibration, calibration, confusion, curves, per_class
@@ -37,7 +38,8 @@ def sections_on_test(
         power=setting.power(),
     )
     tested = {"full": whole} if chosen.trial == whole.trial else {"chosen": chosen, "full": whole}
-    decided = {"comparison": comparison, "decisions": decisions(setting, tested)}
+    groups = subgroups(setting, tested)
+    decided = {"comparison": comparison, "decisions": decisions(setting, tested), "subgroups": groups}
     if setting.kind.per_pixel:
         per_class = {"chosen": _class_values(setting, chosen), "full": _class_values(setting, whole)}
         return {**decided, "per_class": per_class}

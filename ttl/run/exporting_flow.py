@@ -194,6 +194,8 @@ def _checked_predictions(
     device = "cuda" if on_gpu and torch.cuda.is_available() else "cpu"
     allowed = (ROUNDING_ON_GPU, SHARE_OF_PIXELS_ON_GPU) if on_gpu else (ROUNDING, SHARE_OF_PIXELS)
     stored = dict(record.predictions) | ({"test": of_test.rows} if of_test else {})
+    if record.folds:
+        stored.pop("val", None)  # they are other models' predictions
     for split in SPLITS:
         # A fine-tune's own validation masks are those of the most probable class.
         threshold = None if split == "val" else contract.mask_threshold

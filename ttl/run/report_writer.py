@@ -72,7 +72,7 @@ def report_of_run(
     return RunReport(
         status="finished" if end and delivered else "unfinished",
         metric=setting.metric,
-        task=describe(setting.task),
+        task=describe(setting.data),
         model=_model(setting),
         points=tuple(map(_point, setting.network.points)),
         recipe=_recipe(setting),
@@ -139,7 +139,7 @@ def _candidate(findings: Findings, candidate: Candidate) -> searched.CandidateRe
     best = runs.best
     return searched.CandidateResult(
         **_figures(findings, candidate),
-        trials=tuple(record.id for record in runs.records),
+        trials=tuple(dict.fromkeys(id for record in runs.records for id in (record.id, *record.folds))),
         epochs=best.epochs,
         best_epoch=best.best_epoch,
         seconds=best.seconds,

@@ -28,6 +28,7 @@ from ttl.report.schema.searched import (
     SearchRecord,
     Svcca,
 )
+from ttl.report.schema.subgroups import Subgroup
 from ttl.search.evidence.curve import Look as Seen
 from ttl.study.ledger import Look
 from ttl.study.run_record import RunRecord
@@ -125,6 +126,7 @@ class RunReport:
     comparison: OptionalKey[Comparison] = None
     decisions: OptionalKey[Decisions] = None
     probabilities: OptionalKey[Probabilities] = None
+    subgroups: tuple[Subgroup, ...] = ()
     curves: OptionalKey[Curves] = None
     confusion: OptionalKey[Confusion | LabelConfusion] = None
     calibration: OptionalKey[Calibration] = None
