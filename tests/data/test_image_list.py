@@ -30,7 +30,7 @@ def test_a_table_without_a_usual_column_says_which_option_names_it(tmp_path: Pat
     save(tmp_path / "a.png")
     table = tmp_path / "list.csv"
     table.write_text("scan\na.png\n")
-    with pytest.raises(DataError, match="no column of images .* name it with --image-column: one of 'scan'"):
+    with pytest.raises(DataError, match=r"no column of images .* name it with --image-column: one of 'scan'"):
         read_image_list(table, NO_COLUMNS)
     assert read_image_list(table, Columns(image="scan")).paths == (tmp_path / "a.png",)
 

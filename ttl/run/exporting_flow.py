@@ -33,7 +33,7 @@ from ttl.run.events import Note, Watch, unwatched
 from ttl.run.prepare import task_of
 from ttl.stats import DecisionRule
 from ttl.study.folder import CACHE, RUN, TRIALS, Study
-from ttl.study.ledger import Look, enter
+from ttl.study.ledger import Look, enter, read_ledger
 from ttl.study.record import TrialRecord
 from ttl.study.tested import tested
 
@@ -77,7 +77,8 @@ def export(
             if ledger is not None:
                 look = Look(occasion="export", trial=deliverable.trial, images=images, file=file.path.name)
                 enter(ledger, look, again=True)
-            records.append(attempt(deliverable, file, config))
+            looks = len(read_ledger(ledger).looks) if ledger is not None else None
+            records.append(attempt(deliverable, replace(file, looks=looks), config))
         if out is None and has_report:
             remember(study, records)
             report = read_report(study.folder)
