@@ -25,7 +25,7 @@ from ttl.run.exporting_flow import CHOSEN, FULL, deliverable_of
 from ttl.run.report_writer import Delivered
 from ttl.stats import ratio_interval
 from ttl.study.folder import Study
-from ttl.study.ledger import Look, enter
+from ttl.study.ledger import Look, enter, read_ledger
 from ttl.study.record import TrialRecord
 
 DELIVERED = "delivered.json"
@@ -75,7 +75,8 @@ def _export(context: RunContext, record: TrialRecord, name: str) -> FileRecord:
     path.unlink(missing_ok=True)
     images = len(context.setting.task.test)
     enter(context.study, Look(occasion="run", trial=record.id, images=images, file=name))
-    return export_file(deliverable_of(context, record), Wanted(path, target_of("fp32")), ExportConfig())
+    wanted = Wanted(path, target_of("fp32"), looks=len(read_ledger(context.study).looks))
+    return export_file(deliverable_of(context, record), wanted, ExportConfig())
 
 
 def _pictures(

@@ -77,7 +77,8 @@ def export(
             if ledger is not None:
                 look = Look(occasion="export", trial=deliverable.trial, images=images, file=file.path.name)
                 enter(ledger, look, again=True)
-            records.append(attempt(deliverable, file, config))
+            looks = len(read_ledger(ledger).looks) if ledger is not None else None
+            records.append(attempt(deliverable, replace(file, looks=looks), config))
         if out is None and has_report:
             remember(study, records)
             report = read_report(study.folder)

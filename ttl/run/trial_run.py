@@ -302,6 +302,7 @@ def _bundle(setting: RunSetting, candidate: Candidate, model: nn.Module, record:
         ),
         divisor=setting.divisor(candidate.top),
         recalibration=record.recalibration,
+        undertrained=record.undertrained.words() if record.undertrained else None,
         metrics={"val": record.val},
     )
     return Bundle(contract, candidate.top, setting.head.pool, setting.head.dropout, described(candidate))
