@@ -84,10 +84,8 @@ def of_run(config: RunConfig) -> Iterator[dict[str, Any]]:
     finished = run(config)
     report, task = finished.report, task_of(config)
     for network in NETWORKS if not report.keeps_whole else NETWORKS[1:]:
-        yield {
-            "network": network,
-            **of_network(report, finished.folder, network, config, task.val.labels, task.test.labels),
-        }
+        labels = task.val.labels, task.test.labels
+        yield {"network": network, **of_network(report, finished.folder, network, config.sensitivity or 0.5, *labels)}
 
 
 def of_network(
