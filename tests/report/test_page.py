@@ -102,7 +102,7 @@ def test_a_model_that_could_not_be_timed_has_dashes() -> None:
     page = text(replace(study, latency=(failed, *study.latency[1:])))
     assert f"onnxruntime 1.22.0 cpu 1 2 {' '.join([units.MISSING] * 8)} 201 3 processes" in page
     assert "Timed on Intel Xeon 8488C. On a machine" in page
-    assert "has not been timed" in page
+    assert "Time per image not timed" in page
 
 
 def test_several_seeds_show_mean_and_deviation_beside_the_interval() -> None:
@@ -186,7 +186,7 @@ def test_what_a_user_named_is_escaped() -> None:
         content = content.replace(name, nasty)
     page = render(report_of(json.loads(content), where="report.json"))
     assert "<script" not in page
-    assert "tells &lt;script&gt;alert(1)&lt;/script&gt; from normal" in page
+    assert "The positive class is &lt;script&gt;alert(1)&lt;/script&gt;." in page
 
 
 def test_long_point_names_may_break_after_a_dot_and_numbers_may_not() -> None:
@@ -283,7 +283,12 @@ def test_a_page_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, mon
 
 
 def test_the_summary_is_the_top_of_the_page() -> None:
-    page = html_of(example.finished())
-    assert len(summary(example.finished())) == 4
-    assert all(sentence in html.unescape(page) for sentence in summary(example.finished()))
+    verdict, sentence, reasons, figures, tried = summary(example.finished())
+    page = html.unescape(html_of(example.finished()))
+    assert all(part in page for part in (f">{verdict}<", f">{sentence}<", tried))
+    assert len(reasons.splitlines()) == 2
+    assert all(f"<li>{reason}</li>" in page for reason in reasons.splitlines())
+    assert len(figures.splitlines()) == page.count("<dt>", 0, page.index("</header>")) == 7
+    assert "Sensitivity: 87% (85% to 89%), whole: 87% (85% to 90%)" in figures.splitlines()
+    assert "<dt>Sensitivity</dt><dd>87%<small>85% to 89%</small>" in page
     assert summary(example.unfinished())[2:] == ("The same command again runs only what is missing.",)

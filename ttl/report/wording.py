@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from ttl.deliver.pictures.cases import Which
 from ttl.report.schema import RunReport
+from ttl.words import units
 from ttl.words.estimate import Estimate
 from ttl.words.metric import Metric
 
@@ -45,6 +46,12 @@ def with_interval(metric: Metric, estimate: Estimate, words: str = "") -> str:
     """`0.963 (0.941 to 0.981)`, with `words` before the interval."""
     interval = f" ({words}{metric.interval(estimate)})" if estimate.has_interval else ""
     return f"{metric.text(estimate.value)}{interval}"
+
+
+def share_with_interval(metric: Metric, estimate: Estimate, words: str = "") -> str:
+    """`87% (84% to 90%)`, with `words` before the interval; of a metric that is a share."""
+    ends = f" ({words}{units.percent(estimate.ci_low)} to {units.percent(estimate.ci_high)})"
+    return f"{units.percent(estimate.value)}{ends if estimate.has_interval else ''}"
 
 
 def patients(report: RunReport) -> Mapping[str, int]:

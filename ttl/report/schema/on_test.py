@@ -94,10 +94,13 @@ LabelCounts = tuple[tuple[int, int], tuple[int, int]]
 
 @dataclass(frozen=True, kw_only=True)
 class Confusion:
-    """Counts of images by class, of each network."""
+    """Counts of images (patients, where they are decided on) by class, of each network.
+
+    Of two classes by its rule, of more by the most probable class; `threshold` is that of all in older files.
+    """
 
     split: str
-    threshold: float
+    threshold: OptionalKey[float] = None
     full: Counts
     chosen: OptionalKey[Counts] = None
 
@@ -108,10 +111,10 @@ class Confusion:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelConfusion:
-    """With several labels an image: counts of each label."""
+    """With several labels an image: counts of each label, by each network's rule; `threshold` as of `Confusion`."""
 
     split: str
-    threshold: float
+    threshold: OptionalKey[float] = None
     full: tuple[LabelCounts, ...]
     chosen: OptionalKey[tuple[LabelCounts, ...]] = None
 
