@@ -178,8 +178,8 @@ def svcca() -> searched.Svcca:
     return searched.Svcca(points=tuple(points), random=CHANCE, threshold=0.1)
 
 
-def class_record(name: str, auprc: float) -> on_test.ClassRecord:
-    """One class in one network."""
+def class_record(name: str, auprc: float, threshold: float | None = None) -> on_test.ClassRecord:
+    """One class in one network, which decides by a threshold, or by the most probable class."""
     return on_test.ClassRecord(
         name=name,
         positives=854,
@@ -194,6 +194,7 @@ def class_record(name: str, auprc: float) -> on_test.ClassRecord:
         precision_recall=on_test.PrecisionRecallCurve(
             recall=(0.0, 0.61, 0.87, 1.0), precision=(1.0, 1.0, 0.98, 0.73), threshold=(math.nan, 0.93, 0.5, 0.01)
         ),
+        threshold=threshold,
         at_threshold=on_test.OperatingPoint(
             sensitivity=estimate(0.87, 0.02), specificity=estimate(0.96, 0.02), precision=estimate(0.983, 0.01)
         ),
@@ -505,15 +506,12 @@ def finished() -> RunReport:
         looks=looks(),
         curves=on_test.Curves(
             split="test",
-            threshold=0.5,
             grouped=False,
             left_out=0,
-            chosen=(class_record("pneumonia", 0.963),),
-            full=(class_record("pneumonia", 0.960),),
+            chosen=(class_record("pneumonia", 0.963, 0.62),),
+            full=(class_record("pneumonia", 0.960, 0.41),),
         ),
-        confusion=on_test.Confusion(
-            split="test", threshold=0.5, chosen=((303, 13), (111, 743)), full=((300, 16), (108, 746))
-        ),
+        confusion=on_test.Confusion(split="test", chosen=((303, 13), (111, 743)), full=((300, 16), (108, 746))),
         calibration=on_test.Calibration(split="test", grouped=True, chosen=confidence(-0.03), full=confidence(-0.05)),
         export=run_report.DeliveredFiles(**vars(cut), **beside, full_parity_max_abs=5.1e-07),
         cams=cams(),
@@ -588,8 +586,8 @@ def grades() -> RunReport:
         decisions=replace(study.decisions, prevalence=math.nan, full=point(0.81), chosen=point(0.8)),
         curves=replace(
             study.curves,
-            full=tuple(replace(full, name=name) for name in names),
-            chosen=tuple(replace(chosen, name=name) for name in names),
+            full=tuple(replace(full, name=name, threshold=None) for name in names),
+            chosen=tuple(replace(chosen, name=name, threshold=None) for name in names),
         ),
         confusion=on_test.Confusion(
             split="test",

@@ -22,8 +22,8 @@ from .example import changed
 from .pages import Page, html_of, page_of, text, words
 
 SECTIONS = [
-    "card", "why", "training", "curves", "errors", "trust", "cams", "data", "export", "latency", "cost", "weights",
-    "again",
+    "card", "decides", "why", "training", "curves", "errors", "trust", "cams", "data", "ledger", "export", "latency",
+    "cost", "weights", "again",
 ]  # fmt: skip
 PLOTS = [
     "depth", "pareto", "looks", "similarity", "curve-metric", "curve-loss", "roc-1", "precision-recall-1",
@@ -33,6 +33,8 @@ STUDIES = [
     example.finished,
     example.over_seeds,
     example.whole_network,
+    example.not_shown,
+    example.grades,
     example.unfinished,
     segmented.finished,
     segmented.whole_network,
@@ -135,6 +137,44 @@ def test_what_a_fine_tune_remarked_is_shown_once_with_its_points() -> None:
     remark = ("Batch norms that train saw each batch in 2 parts",)
     study = changed(changed(example.finished(), "candidates.0.notes", remark), "candidates.1.notes", remark)
     assert text(study).count("Batch norms that train saw each batch in 2 parts (stem, layer1.1).") == 1
+
+
+def test_an_under_trained_network_is_named_on_the_card_and_with_the_fine_tunes() -> None:
+    found = example.undertrained(blocks=False)
+    study = changed(changed(example.finished(), "chosen.undertrained", found), "candidates.4.undertrained", found)
+    of_loss = "under-trained: its validation loss was still falling at the last epoch; give it more --epochs"
+    page = text(study)
+    assert page.count(f"The truncated network is {of_loss}") == 2  # at the top, and on the card
+    assert page.count(f"layer3.1 is {of_loss}") == 1
+    assert "Some fine-tunes needed more epochs." in page
+    assert any(f"The truncated network is {of_loss}" in paragraph for paragraph in summary(study))
+    assert "under-trained" not in text(example.finished())
+
+
+def test_the_looks_at_the_test_images_are_counted_and_listed() -> None:
+    page = words(example.finished())
+    assert "The test images were looked at 4 times: each model, and each file made of it, counts as one look." in page
+    at = page.index("The ledger: 4 looks at the test images, in the order of time")
+    assert page[at + 6 : at + 11] == [
+        "2026-05-04T10:31:00+00:00",
+        "run",
+        "truncated network",
+        "trial 3fa9c1d7",
+        "A rule.",
+    ]
+    assert {"model.", "full."} <= set(page[at : at + 32])  # a name may break after a dot
+    assert "more optimistic" not in " ".join(page)
+
+
+def test_looks_on_other_occasions_make_the_figures_optimistic() -> None:
+    study = example.finished()
+    again = replace(study.looks[0], occasion="operating point changed")
+    gone = replace(study.looks[0], trial="0123456789ab")
+    page = text(replace(study, looks=(*study.looks, again, gone)))
+    assert "looked at 6 times" in page
+    assert "2 of them came on other occasions than this run, or at other models than the two." in page
+    assert "another model trial 0123456789ab" in page
+    assert "looked at once:" in text(replace(study, looks=study.looks[:1]))
 
 
 def test_what_was_stopped_is_listed_with_what_that_saved() -> None:

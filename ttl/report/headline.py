@@ -10,7 +10,7 @@ from ttl.report.schema.run_report import ratio_of
 from ttl.report.schema.searched import PointResult
 from ttl.report.tiles import tiles_of
 from ttl.report.verdict import VERDICTS, Verdict, verdict
-from ttl.report.wording import networks, noun, patients
+from ttl.report.wording import noun, patients, undertrained
 from ttl.words import units
 from ttl.words.counts import counted
 from ttl.words.estimate import Estimate
@@ -41,11 +41,11 @@ def headline(report: RunReport) -> Headline:
     tried = _tried_on(report) if report.chosen.test else ""
     if report.is_finished:
         sentence = _sentence(report, report.chosen, found)
-        return Headline(found.tone, sentence, _remark(report), tried, found.reasons, tiles)
+        return Headline(found.tone, sentence, _remark(report, found.reasons), tried, found.reasons, tiles)
     name = report.model.name
     what = f"the whole {name}" if report.keeps_whole else f"{name} cut at {report.chosen.cut}"
     sentence = f"Unfinished: {what} is chosen; later steps are missing, so figures may be too."
-    return Headline("open", sentence, _remark(report), tried, found.reasons, tiles)
+    return Headline("open", sentence, _remark(report, found.reasons), tried, found.reasons, tiles)
 
 
 def _so_far(report: RunReport) -> str:
@@ -92,15 +92,9 @@ def _time(report: RunReport) -> str:
     return f" {'and' if ratio.value < 1 else 'but'} {units.percent(ratio.value)} of its time"
 
 
-def _remark(report: RunReport) -> str:
-    """What else a reader must know before the figures."""
-    notes = []
-    for network, words in networks(report).items():
-        result = report.full if network == "full" else report.chosen
-        found = result.undertrained if result else None
-        if found is not None and found.any and not (network == "full" and found.blocks and not report.keeps_whole):
-            notes.append(f"The {words} is {found.words()}.")
-    return " ".join(notes)
+def _remark(report: RunReport, reasons: tuple[str, ...]) -> str:
+    """That a network is under-trained, where it isn't a reason already."""
+    return " ".join(sentence for sentence in undertrained(report).values() if sentence not in reasons)
 
 
 def _tried_on(report: RunReport) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ttl.export.checks import FileComparison
 from ttl.report.schema import RunReport
-from ttl.report.wording import noun
+from ttl.report.wording import undertrained
 from ttl.stats.sample_size import WANTED
 from ttl.words.metric import Metric
 
@@ -86,7 +86,7 @@ def verdict(report: RunReport) -> Verdict:
         return Verdict("worse", tuple(reasons))
     found = report.full.undertrained if report.full else None
     if found is not None and found.blocks:
-        return Verdict("unsure", (f"The whole {noun(report)} is {found.words()}.", *reasons))
+        return Verdict("unsure", (undertrained(report)["full"], *reasons))
     if report.as_good:
         return Verdict("cut", tuple(reasons))
     of = report.comparison
