@@ -9,6 +9,7 @@ from ttl.report.figures import svg
 from ttl.report.page_blocks import PLOTTED, Figure, Prose, Section, Table, row
 from ttl.report.schema import RunReport
 from ttl.report.schema.on_test import Confidence
+from ttl.report.sections.recalibration import recalibrated
 from ttl.report.wording import Side, sides, with_interval
 from ttl.words import units
 from ttl.words.estimate import Estimate
@@ -24,12 +25,13 @@ FILLED = 0.84
 
 
 def confidence(report: RunReport) -> Section | None:
-    """Accuracy against confidence, and how many images have which confidence; None where they weren't counted."""
-    if report.calibration is None:
-        return None
-    networks = sides(report, full=report.calibration.full, chosen=report.calibration.chosen)
-    figures = _reliability(report, networks, report.calibration.grouped), _histogram(networks)
-    return Section("trust", "How far its probabilities can be trusted", (Prose(CONFIDENCE), *figures))
+    """Recalibration, accuracy against confidence, and how many images have which; None where there is none of it."""
+    blocks = recalibrated(report)
+    if report.calibration is not None:
+        networks = sides(report, full=report.calibration.full, chosen=report.calibration.chosen)
+        figures = _reliability(report, networks, report.calibration.grouped), _histogram(networks)
+        blocks += [Prose(CONFIDENCE), *figures]
+    return Section("trust", "How far its probabilities can be trusted", tuple(blocks)) if blocks else None
 
 
 def _reliability(report: RunReport, networks: Sequence[Side[Confidence]], is_grouped: bool) -> Figure:
