@@ -9,7 +9,7 @@ from ttl.report.figures import svg
 from ttl.report.page_blocks import PLOTTED, Figure, Prose, Section, Table, row
 from ttl.report.schema import RunReport
 from ttl.report.schema.on_test import Confidence
-from ttl.report.sections.recalibration import recalibrated
+from ttl.report.sections.recalibrated_probabilities import recalibrated
 from ttl.report.wording import Side, sides, with_interval
 from ttl.words import units
 from ttl.words.estimate import Estimate

@@ -5,7 +5,7 @@ from dataclasses import replace
 from ttl.report import RunReport
 from ttl.report.page_blocks import Prose, Table
 from ttl.report.schema.decided import Probabilities
-from ttl.report.sections.recalibration import recalibrated
+from ttl.report.sections.recalibrated_probabilities import recalibrated
 from ttl.report.sections.reliability import confidence
 from ttl.words.estimate import Estimate
 
