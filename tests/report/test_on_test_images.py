@@ -162,7 +162,9 @@ def test_reliability_says_how_many_are_in_a_bin_and_its_columns_are_counted() ->
 
 def test_the_calibration_error_stands_in_the_key() -> None:
     study = changed(example.finished(), "chosen.test.ece", Estimate(0.0312, 0.021, 0.0499))
-    assert "truncated network: calibration error 0.031 (0.021 to 0.050)" in words(study)
+    assert "truncated network: calibration error 0.031, where perfectly calibrated 0.014 to 0.036" in words(study)
+    older = replace(study, probabilities=None)
+    assert "truncated network: calibration error 0.031 (0.021 to 0.050)" in words(older)
 
 
 @pytest.mark.parametrize(
