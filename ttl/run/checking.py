@@ -12,6 +12,7 @@ from PIL import Image
 
 from ttl import files, typed
 from ttl.data.cache import read_cached
+from ttl.data.fingerprints import Fingerprints
 from ttl.deliver.file_record import EXPORTS, Exports
 from ttl.errors import RunFolderError, TTLError
 from ttl.export.bundle import DESCRIPTION, read_bundle
@@ -23,7 +24,7 @@ from ttl.run.budget import KEPT, KeptLimit
 from ttl.run.deciding import DECISION
 from ttl.run.delivering import DELIVERED
 from ttl.run.produced import PROBE, SVCCA, KeptProbe, KeptSimilarities
-from ttl.run.provenance import SPLITS
+from ttl.run.provenance import FINGERPRINTS, SPLITS
 from ttl.run.report_writer import Delivered
 from ttl.run.trial_run import JOINT_WEIGHTS
 from ttl.stats import DecisionRule
@@ -37,6 +38,7 @@ State = Literal["whole", "damaged", "missing", "not checked"]
 """`not checked` where nothing says what a file should hold."""
 TYPED = {
     DELIVERED: Delivered, PROBE: KeptProbe, SVCCA: KeptSimilarities, KEPT: KeptLimit, EXPORTS: Exports, LEDGER: Ledger,
+    FINGERPRINTS: Fingerprints,
 }  # fmt: skip
 OTHER_IN_0_1 = (DELIVERED, PROBE, SVCCA, KEPT)
 DERIVED = {".html": "`ttl report` makes it anew", ".md": "a text for people, made from the file beside it"}
