@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ttl.export.checks import Check
     from ttl.report.schema import RunReport
     from ttl.report.schema.searched import SeedSpread
+    from ttl.report.schema.validation import Validation
     from ttl.run.checking import FileState
 
 
@@ -146,6 +147,28 @@ def written(value: float, of: Metric) -> str:
     if isnan(value):
         return "undefined"
     return of.text(value) if of.is_distance else f"{value:.4f}"
+
+
+def validation_table(of: Validation) -> str:
+    """Every figure of the files beside each other, then their decisions counted."""
+    from ttl.report.validation_words import lines_of
+
+    heads = ("model.onnx", "full.onnx") if of.chosen else ("full.onnx",)
+    names, cut, whole = [""], [heads[0]], [heads[-1]]
+    for part in lines_of(of):
+        for line in part.lines:
+            names.append(line.name)
+            cut.append(estimate(line.cut, line.metric) if line.cut else "")
+            whole.append(estimate(line.whole, line.metric))
+    columns = [names, cut, whole] if of.chosen else [names, whole]
+    tables = [_aligned(*columns, left=len(columns))]
+    counts = [["finding", "file", "found", "missed", "false alarms", "left alone"]]
+    for file in of.files.values():
+        for finding, each in file.outcomes.items():
+            counts.append([finding, file.file, *map(str, vars(each).values())])
+    if len(counts) > 1:
+        tables.append(_aligned(*zip(*counts, strict=True), left=2))
+    return "\n\n".join(tables)
 
 
 def checks_table(checks: Sequence[Check]) -> str:

@@ -20,6 +20,7 @@ from ttl.export.bundle import WEIGHTS as MODEL_WEIGHTS
 from ttl.export.digest import check_digests
 from ttl.finetune.resume import is_whole
 from ttl.report.schema import REPORT, read_report
+from ttl.report.schema.validation import PREFIX, Validation
 from ttl.run.budget import KEPT, KeptLimit
 from ttl.run.deciding import DECISION
 from ttl.run.delivering import DELIVERED
@@ -83,7 +84,8 @@ def _state(study: Study, path: Path, *, is_old: bool) -> FileState:
         return FileState(name, "not checked", "of version 0.1, where it was another file without a digest")
     look = _look(study, path, name)
     if look is None:
-        return FileState(name, "not checked", DERIVED.get(path.suffix, "not a file of a run"))
+        kind = ".md" if name.startswith(PREFIX) else path.suffix  # the page of a validation: `ttl report` has another
+        return FileState(name, "not checked", DERIVED.get(kind, "not a file of a run"))
     try:
         look()
     except (TTLError, OSError, ValueError, SyntaxError) as error:  # SyntaxError: what Pillow calls a broken PNG
@@ -102,6 +104,8 @@ def _look(study: Study, path: Path, name: str) -> Callable[[], object] | None:
     }
     if name in of_run:
         return of_run[name]
+    if name.startswith(PREFIX) and path.suffix == ".json":
+        return partial(typed.read, Validation, path)
     if path.parent.parent == study.folder / TRIALS:
         of_trial: dict[str, Callable[[], object]] = {
             TRIAL: lambda: study.trial(identity),

@@ -7,6 +7,7 @@ Rows here are probabilities `(n, classes)`, of images or, where a rule decides o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from ttl.data.kind import Kind, Rows
 from ttl.data.task import Labels
@@ -22,14 +23,18 @@ from ttl.stats import (
     intervals_of,
     non_inferior,
 )
+from ttl.stats.sample_size import Endpoint
 from ttl.words.estimate import Estimate
 
-BALANCED = "balanced_accuracy"
-OTHER_RATE = {"sensitivity": "specificity", "specificity": "sensitivity"}
+BALANCED: Literal["balanced_accuracy"] = "balanced_accuracy"
+OTHER_RATE: Mapping[str, Literal["sensitivity", "specificity"]] = {
+    "sensitivity": "specificity",
+    "specificity": "sensitivity",
+}
 """An aim that holds one rate -> the rate that is left to compare."""
 
 
-def endpoint_metric(aim: Aim) -> str:
+def endpoint_metric(aim: Aim) -> Endpoint:
     """What models whose thresholds were set for this aim are compared by, at their operating points."""
     return "cost" if aim.rule == "costs" else OTHER_RATE.get(aim.rule, BALANCED)
 

@@ -1,0 +1,255 @@
+"""`ttl validate`: the files of a finished run, as they are, on another labelled data set. Nothing is fitted."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ttl import __version__
+from ttl.config import RunConfig
+from ttl.data import Columns, Task
+from ttl.data.fingerprints import Compared, Fingerprints, compare
+from ttl.data.kind import Rows
+from ttl.data.task import class_counts
+from ttl.data.whole_set import Classes, load_whole, without
+from ttl.deliver.deliverable import rows_of_file
+from ttl.deliver.pictures.cases import Which
+from ttl.deliver.validation_options import ValidateConfig
+from ttl.errors import DataError, ExportError, RunFolderError, UsageError
+from ttl.export.contract import Contract
+from ttl.export.run import OnnxModel
+from ttl.report.schema import REPORT, RunReport, read_report
+from ttl.report.schema.validation import PREFIX, Validation
+from ttl.report.validation_page import write_validation
+from ttl.run.endpoint import decides_finding
+from ttl.run.events import Note, Watch, unwatched
+from ttl.run.exporting_flow import CHOSEN, FULL
+from ttl.run.provenance import FINGERPRINTS
+from ttl.run.setting import Judged
+from ttl.run.validated_figures import claims, validated
+from ttl.stats import Aim, DecisionRule, combined
+from ttl.study.folder import Study
+from ttl.words.counts import counted
+
+DEFAULTS = ValidateConfig()
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What was found, and the files that hold it."""
+
+    validation: Validation
+    json: Path
+    page: Path
+
+
+def validate(run: Path, data: str, config: ValidateConfig = DEFAULTS, *, watch: Watch = unwatched) -> Validated:
+    """Try both files of a finished run on all images of a data set that the run never saw.
+
+    Each decides at its own operating point. The result is in the run folder: `validation-NAME.json`, and a page.
+
+    Args:
+        run: the folder of the run.
+        data: labelled images, as a run takes them; their splits are left aside.
+        config: what `ttl validate` may be asked for.
+        watch: called with what is going on.
+
+    Raises:
+        RunFolderError: it isn't the folder of a finished run, or what the run has seen isn't known.
+        DataError: the data are of another kind, have other classes, or hold what the run has seen.
+        ExportError: a file is damaged, or the images are in colour and the model was trained on grey ones.
+        UsageError: an option that isn't for this model.
+    """
+    report, study = _report_of(run), Study(run)
+    with study.held():
+        models = {which: OnnxModel(path) for which, path in _files(run, report).items()}
+        contract = models["full"].contract
+        rules = {which: _rule(model.contract, config.threshold) for which, model in models.items()}
+        asked = RunConfig.from_json(report.run.config)
+        task = _task(data, contract, rules["full"], config, asked)
+        watch(Note(f"{task.name}: {counted(len(task.test), 'image')}, all of them to validate on"))
+        for note in task.notes:
+            watch(Note(note))
+        name = _name(study, task, config)
+        compared = None if config.no_leak_check else _compared(study, task)
+        task, dropped = _unseen(task, compared, config)
+        watch(
+            Note(f"Predicting {counted(len(task.test), 'image')} with {' and '.join(m.path.name for m in _of(models))}")
+        )
+        rows = _predicted(models, rules, task)
+        judged = {which: _judged(task, rows[which], rules[which]) for which in models}
+        seed, groups = asked.seed, task.test.groups
+        files = {
+            which: validated(
+                task, model, _trial(report, which), rules[which], judged[which], prevalence=config.prevalence, seed=seed
+            )
+            for which, model in models.items()
+        }
+        claimed = claims(
+            task,
+            judged,
+            rules,
+            margin=config.margin or asked.margin or task.kind.margin,
+            margin_decision=config.margin_decision or asked.margin_decision,
+            seed=seed,
+        )
+        found = Validation(
+            name=name,
+            data=data,
+            data_name=task.name,
+            fingerprint=task.fingerprint,
+            run=report.run.id,
+            network=contract.provenance.network,
+            kind=task.kind,
+            class_names=task.class_names,
+            metric=task.kind.primary,
+            distance_unit=task.kind.distance_unit(task.test),
+            images=len(task.test),
+            patients=None if groups is None else len(set(groups)),
+            per=rules["full"].per,
+            counts=class_counts(task.class_names, task.test.labels),
+            train_counts=report.task.counts["train"],
+            train_images=report.task.split_images["train"],
+            leak=compared.overlap if compared else None,
+            dropped=dropped,
+            other_patients=config.other_patients,
+            prevalence=config.prevalence,
+            threshold=config.threshold,
+            chosen=files.get("chosen"),
+            full=files["full"],
+            **vars(claimed),
+            notes=task.notes,
+            ttl=__version__,
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        json = f"{PREFIX}{name}.json"
+        study.write(json, found)
+        return Validated(found, study.folder / json, write_validation(study.folder, found))
+
+
+def _report_of(run: Path) -> RunReport:
+    report = read_report(run) if (run / REPORT).is_file() else None
+    if report is None or not report.is_finished or report.full is None:
+        raise RunFolderError(f"{run} is not the folder of a finished run: give one, or finish the run first.")
+    return report
+
+
+def _files(run: Path, report: RunReport) -> dict[Which, Path]:
+    """The files to try: one where the whole network was chosen."""
+    cut: dict[Which, Path] = {} if report.keeps_whole else {"chosen": run / CHOSEN}
+    files: dict[Which, Path] = {**cut, "full": run / FULL}
+    for path in files.values():
+        if not path.is_file():
+            raise RunFolderError(f"{path} isn't there: give the command of the run again, which makes it anew.")
+    return files
+
+
+def _of(models: Mapping[Which, OnnxModel]) -> list[OnnxModel]:
+    return [models[which] for which in models]
+
+
+def _trial(report: RunReport, which: Which) -> tuple[str, str]:
+    """Cut and fine-tune."""
+    result = report.chosen if which == "chosen" else report.full
+    return ("", "") if result is None else (result.cut, result.trial)
+
+
+def _rule(contract: Contract, threshold: float | None) -> DecisionRule:
+    """The file's own rule, or at another threshold."""
+    kind, names, rule = contract.kind, contract.class_names, contract.rule
+    if threshold is None:
+        return rule
+    if not (rule.finding or (len(names) == 2 and (kind.has_positive or kind.per_pixel))):
+        raise UsageError(
+            f"--threshold is of one finding, and this model has {counted(len(names), 'class')}: leave it out."
+        )
+    finding = rule.finding or names[1:]
+    return replace(rule, finding=finding, thresholds=(threshold,), aim=Aim("threshold", threshold), set_on=())
+
+
+def _task(data: str, contract: Contract, rule: DecisionRule, config: ValidateConfig, asked: RunConfig) -> Task:
+    """The data, which fit the model."""
+    kind, names = contract.kind, contract.class_names
+    if config.prevalence is not None and not (decides_finding(kind, rule) and kind.one_class_each):
+        raise UsageError(f"--prevalence is of one finding, and this model is {kind}: leave it out.")
+    columns = Columns(
+        image=config.image_column, labels=config.label_columns, mask=config.mask_column, group=config.group_column
+    )
+    classes = Classes(kind, names, rule.finding, asked.ordinal)
+    window = config.window or contract.decoding.window
+    task = load_whole(data, classes, columns=columns, window=window, skip_bad=config.skip_bad)
+    if task.test.source.channels > contract.channels:
+        raise ExportError(f"{task.name} is in colour, and the model was trained on grey images: give grey ones.")
+    if rule.per == "patient" and task.test.groups is None:
+        raise DataError(
+            f"The model decides per patient, and {task.name} doesn't say whose each image is: list the images in a "
+            "manifest, and give --group-column."
+        )
+    return task
+
+
+def _name(study: Study, task: Task, config: ValidateConfig) -> str:
+    """That of the files; not one that has the result of other data."""
+    name = config.name or re.sub(r"[^A-Za-z0-9._-]+", "-", task.name).strip("-._") or "data"
+    earlier = study.read(Validation, f"{PREFIX}{name}.json")
+    if earlier is not None and earlier.fingerprint != task.fingerprint:
+        raise UsageError(f"{PREFIX}{name}.json is of other data ({earlier.data}): give another name with --name.")
+    return name
+
+
+def _compared(study: Study, task: Task) -> Compared:
+    stored = study.read(Fingerprints, FINGERPRINTS)
+    if stored is None:
+        raise RunFolderError(
+            f"{study.folder} has no {FINGERPRINTS}, for an older ttl began it: whether the run has seen images of "
+            f"{task.name} can't be checked; to go on all the same give --no-leak-check."
+        )
+    return compare(stored, task)
+
+
+def _unseen(task: Task, compared: Compared | None, config: ValidateConfig) -> tuple[Task, int]:
+    """The data without what the run has seen, where that is asked for; and how many images that are."""
+    if compared is None:
+        return task, 0
+    seen = compared.known_images if config.other_patients else compared.known
+    if not seen:
+        return task, 0
+    if not config.drop_seen:
+        way_on = "leave them out with --drop-seen, or give other data"
+        if compared.of_known_groups and not config.other_patients:
+            way_on += "; where other patients have the same names, give --other-patients"
+        raise DataError(f"{task.name} isn't new to the run. {compared.overlap.words().rstrip('.')}: {way_on}.")
+    if len(seen) == len(task.test):
+        raise DataError(f"The run has seen every image of {task.name}, or its patient: give other data.")
+    return without(task, seen), len(seen)
+
+
+def _predicted(models: Mapping[Which, OnnxModel], rules: Mapping[Which, DecisionRule], task: Task) -> dict[Which, Rows]:
+    """What each file gives for all images, as `ttl.stats` scores it."""
+    found: dict[Which, Rows] = {}
+    with tempfile.TemporaryDirectory(prefix="ttl-validate-") as folder:
+        for which, model in models.items():
+            own = model.contract
+            images = task.kind.decode(
+                task.test,
+                sides=own.sides,
+                interpolation=own.decoding.interpolation,
+                cache_dir=Path(folder),
+                key=task.fingerprint,
+            )
+            threshold = rules[which].thresholds[0] if own.per_pixel and rules[which].thresholds else None
+            found[which] = rows_of_file(model, task.test, images, threshold=threshold, with_distance=True)
+    return found
+
+
+def _judged(task: Task, rows: Rows, rule: DecisionRule) -> Judged:
+    """What a file is judged on: images, or patients where it decides on those."""
+    test = task.test
+    if rule.per == "patient" and test.groups is not None:
+        labels, of_patients, _ = combined(test.labels, rows, test.groups, rule.combine)
+        return Judged(labels, of_patients, None)
+    return Judged(test.labels, rows, test.groups)
