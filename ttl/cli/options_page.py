@@ -30,7 +30,7 @@ HEAD = "| option | values | default | meaning | verbs |\n|---|---|---|---|---|"
 
 def options_page() -> str:
     """The page: how options are given, then all of them."""
-    parts = {"a run": RunConfig, "an export": ExportConfig, "a validation": ValidateConfig}
+    parts: dict[str, type[Options]] = {"a run": RunConfig, "an export": ExportConfig, "a validation": ValidateConfig}
     tables = (f"\n## Of {what}\n\n{options_table(model)}" for what, model in parts.items())
     return INTRODUCTION + "".join(tables)
 

@@ -153,15 +153,14 @@ def validation_table(of: Validation) -> str:
     """Every figure of the files beside each other, then their decisions counted."""
     from ttl.report.validation_words import lines_of
 
-    heads = ("model.onnx", "full.onnx") if of.chosen else ("full.onnx",)
-    names, cut, whole = [""], [heads[0]], [heads[-1]]
+    rows = [["", *(file.file for file in of.files.values())]]
     for part in lines_of(of):
+        rows.append([f"{part.title}:", *[""] * len(of.files)])
         for line in part.lines:
-            names.append(line.name)
-            cut.append(estimate(line.cut, line.metric) if line.cut else "")
-            whole.append(estimate(line.whole, line.metric))
-    columns = [names, cut, whole] if of.chosen else [names, whole]
-    tables = [_aligned(*columns, left=len(columns))]
+            both = (line.cut, line.whole) if of.chosen else (line.whole,)
+            rows.append([f"  {line.name}", *(estimate(each or Estimate(), line.metric) for each in both)])
+    aligned = _aligned(*zip(*rows, strict=True), left=len(of.files) + 1)
+    tables = ["\n".join(line.rstrip() for line in aligned.splitlines())]
     counts = [["finding", "file", "found", "missed", "false alarms", "left alone"]]
     for file in of.files.values():
         for finding, each in file.outcomes.items():

@@ -9,11 +9,11 @@ from ttl.report.cells import Cell, amount, estimate_cell
 from ttl.report.page import environment
 from ttl.report.page_blocks import Block, Facts, Listing, Prose, Section, Table, row
 from ttl.report.schema.validation import PREFIX, ValidatedFile, Validation
-from ttl.report.validation_words import lines_of, prevalence_words, verdict_of
+from ttl.report.validation_words import METRICS, POINT, PROBABILITIES, Lines, lines_of, prevalence_words, verdict_of
 from ttl.words import units
 
 OUTCOMES = ("positive, found", "positive, missed", "negative, called positive", "negative, left alone")
-ANCHORS = {"Metrics": "metrics", "At the operating point": "point", "Probabilities": "trust"}
+ANCHORS = {METRICS: "metrics", POINT: "point", PROBABILITIES: "trust"}
 
 
 def write_validation(run_folder: Path, of: Validation) -> Path:
@@ -44,11 +44,17 @@ def _figures(of: Validation) -> list[Section]:
         for line in part.lines:
             cut = () if of.chosen is None else (estimate_cell(line.cut, line.metric),)
             rows.append(row(Cell(line.name, line.note), *cut, estimate_cell(line.whole, line.metric)))
-        table = Table(f"Smaller figures are 95% intervals; {_judged(of)}.", ("", *_columns(of)), tuple(rows))
-        more = _decisions(of) if part.title == "At the operating point" else []
+        most_probable = "; in accuracy and the like the most probable class decides" if _by_class(of, part) else ""
+        caption = f"Smaller figures are 95% intervals; {_judged(of)}{most_probable}."
+        table = Table(caption, ("", *_columns(of)), tuple(rows))
+        more = _decisions(of) if part.title == POINT else []
         sections.append(Section(ANCHORS[part.title], part.title, (table, *more)))
     confusions = [_confusion(of, words, file) for words, file in _named(of) if file.confusion is not None]
     return [*sections, Section("errors", "What is taken for what", tuple(confusions))] if confusions else sections
+
+
+def _by_class(of: Validation, part: Lines) -> bool:
+    return part.title == METRICS and not of.kind.per_pixel
 
 
 def _judged(of: Validation) -> str:

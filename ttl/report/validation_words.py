@@ -7,29 +7,26 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ttl.report.headline import INTERVAL
-from ttl.report.schema.validation import Claim, Validation
+from ttl.report.schema.validation import Claim, ValidatedFile, Validation
 from ttl.words import units
-from ttl.words.counts import counted
+from ttl.words.counts import counted, listed
 from ttl.words.estimate import Estimate
 from ttl.words.metric import Metric
 
-VERDICTS = {"cut": "As good", "unsure": "Not shown to be as good", "worse": "Worse", "keep": "The whole network"}
-"""By tone, which is the colour of a run's verdict of that name."""
 BIAS = "mean predicted less observed; 0 where as many are predicted as there are"
+METRICS, POINT, PROBABILITIES = "Metrics", "At the operating point", "Probabilities"
+CHANCE = 0.5
+"""The AUROC of guessing."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The top of the page; `tone` is a key of `VERDICTS`."""
+    """The top of the page; `tone` is the colour, named as that of a run's verdict."""
 
     tone: Literal["cut", "unsure", "worse", "keep"]
+    word: str
     sentence: str
     remarks: tuple[str, ...]
-
-    @property
-    def word(self) -> str:
-        """The same in a few words."""
-        return VERDICTS[self.tone]
 
 
 @dataclass(frozen=True)
@@ -52,19 +49,32 @@ class Lines:
 
 
 def verdict_of(of: Validation) -> Verdict:
-    """What the images show: as good where every claim is shown."""
-    images = f"{units.whole(of.images)} images of {of.data_name}"
-    score = of.measure(of.metric)
-    whole = f"{score.name} {score.text(of.full.metrics[of.metric].value)}"
+    """What the images show: as good where every claim is shown, and nothing where the whole network guesses."""
+    images, whole = f"On {units.whole(of.images)} images of {of.data_name}", _score(of, of.full)
+    remarks = _remarks(of)
+    if guesses(of.full):
+        sentence = f"{images} even the whole network isn't shown to be better than chance."
+        return Verdict("worse", "Not shown to be better than chance", sentence, remarks)
     if of.chosen is None:
-        return Verdict("keep", f"On {images} the whole network has {whole}.", _remarks(of))
-    cut = f"{score.name} {score.text(of.chosen.metrics[of.metric].value)}"
+        return Verdict("keep", "The whole network", f"{images} the whole network has {whole}.", remarks)
+    figures = f"{_score(of, of.chosen)} against {of.measure(of.metric).text(of.full.metrics[of.metric].value)}"
     if all(claim.non_inferior for claim in of.claims):
-        return Verdict("cut", f"On {images} the cut is as good as the whole network: {cut}, {whole}.", _remarks(of))
+        return Verdict("cut", "As good", f"{images} the cut is as good as the whole network: {figures}.", remarks)
     if any(claim.worse for claim in of.claims):
-        return Verdict("worse", f"On {images} the cut is worse than the whole network: {cut}, {whole}.", _remarks(of))
-    sentence = f"On {images} the cut is not shown to be as good as the whole network: {cut}, {whole}."
-    return Verdict("unsure", sentence, _remarks(of))
+        return Verdict("worse", "Worse", f"{images} the cut is worse than the whole network: {figures}.", remarks)
+    sentence = f"{images} the cut is not shown to be as good as the whole network: {figures}."
+    return Verdict("unsure", "Not shown to be as good", sentence, remarks)
+
+
+def guesses(file: ValidatedFile) -> bool:
+    """Whether a file isn't shown to be better than chance, where that can be told."""
+    auroc = file.metrics.get("auroc", Estimate())
+    return auroc.has_interval and auroc.ci_low <= CHANCE
+
+
+def _score(of: Validation, file: ValidatedFile) -> str:
+    score = of.measure(of.metric)
+    return f"{score.name} {score.text(file.metrics[of.metric].value)}"
 
 
 def summary_of(of: Validation) -> tuple[str, ...]:
@@ -76,9 +86,9 @@ def summary_of(of: Validation) -> tuple[str, ...]:
 def lines_of(of: Validation) -> tuple[Lines, ...]:
     """All figures that have an interval."""
     parts = {
-        "Metrics": _lines(of, "metrics"),
-        "At the operating point": _lines(of, "rates"),
-        "Probabilities": _probability_lines(of),
+        METRICS: _lines(of, "metrics"),
+        POINT: _lines(of, "rates"),
+        PROBABILITIES: _probability_lines(of),
     }
     made = (Lines(title, tuple(lines)) for title, lines in parts.items())
     return tuple(part for part in made if part.lines)
@@ -104,13 +114,38 @@ def seen_words(of: Validation) -> str:
     return f"{of.leak.words()} {counted(of.dropped, 'image')} left out for that."
 
 
+def shares_words(of: Validation) -> str:
+    """How often each class is here, and was in training: of two classes the positive one."""
+    shown = of.class_names[1:] if of.kind.has_positive else of.class_names
+    shares = (
+        f"{name} {units.percent(units.share(of.counts[name], of.images))} of the images here, "
+        f"{units.percent(units.share(of.train_counts[name], of.train_images))} of those trained on"
+        for name in shown
+    )
+    return f"Prevalence: {listed(shares)}."
+
+
 def _remarks(of: Validation) -> tuple[str, ...]:
     claims = [_claim_words(of, claim) for claim in of.claims]
     shown = all(claim.non_inferior for claim in of.claims)
     if of.power is not None and of.primary is not None and not shown:
         claims.append(of.power.words(of.measure(of.metric).name, of.primary.margin))
+    if of.chosen is not None and guesses(of.chosen) and not guesses(of.full):
+        claims.insert(0, "The cut isn't shown to be better than chance.")
     point = f"Both at a threshold of {of.threshold:g}, which isn't their own." if of.threshold is not None else ""
-    return tuple(filter(None, (*claims, point, seen_words(of), "Nothing was fitted on these images.")))
+    rest = (_then(of), point, seen_words(of), "Nothing was fitted on these images.")
+    return tuple(filter(None, (*claims, *rest)))
+
+
+def _then(of: Validation) -> str:
+    """What the run's own test images gave."""
+    figures = []
+    for key in dict.fromkeys((of.metric, "auroc")):
+        here = [file.tested[key] for file in of.files.values() if key in file.tested]
+        if here:
+            measure = of.measure(key)
+            figures.append(f"{measure.name} {' against '.join(measure.text(each.value) for each in here)}")
+    return f"On the run's own test images: {', '.join(figures)}." if figures else ""
 
 
 def _claim_words(of: Validation, claim: Claim) -> str:

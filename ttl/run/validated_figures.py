@@ -12,6 +12,7 @@ from ttl.data.kind import Rows
 from ttl.deliver.pictures.cases import Which
 from ttl.export.run import OnnxModel
 from ttl.files import sha256
+from ttl.report.schema.searched import PointResult
 from ttl.report.schema.validation import Claim, Probabilities, ValidatedFile
 from ttl.run.endpoint import decides_finding, endpoint, endpoint_metric, outcomes, rates
 from ttl.run.setting import Judged
@@ -39,71 +40,60 @@ class Claims:
     power: Power | None = None
 
 
-def validated(
-    task: Task,
-    model: OnnxModel,
-    trial: tuple[str, str],
-    rule: DecisionRule,
-    judged: Judged,
-    *,
-    prevalence: float | None,
-    seed: int,
-) -> ValidatedFile:
-    """All figures of a file; `trial` is its cut, and the name of its fine-tune."""
-    kind, names, labels, rows = task.kind, task.class_names, judged.labels, judged.rows
-    is_counted = not (kind.per_pixel or decides_finding(kind, rule))
-    return ValidatedFile(
-        file=model.path.name,
-        sha256=sha256(model.path),
-        cut=trial[0],
-        trial=trial[1],
-        rule=rule,
-        decides=rule.words(names),
-        metrics=intervals(kind, labels, rows, names=task.metrics, groups=judged.groups, seed=seed),
-        rates=rates(kind, names, labels, rows, rule, prevalence=prevalence, groups=judged.groups, seed=seed),
-        outcomes=outcomes(kind, names, labels, rows, rule),
-        confusion=tuple(map(tuple, confusion(kind, labels, rows).tolist())) if is_counted else None,
-        probabilities=None if kind.per_pixel else _probabilities(task, judged, rule, seed),
-    )
+@dataclass(frozen=True, eq=False)
+class Judging:
+    """What all files are judged on."""
 
+    task: Task
+    prevalence: float | None  # that PPV and NPV are of; None takes that of the images
+    seed: int
 
-def claims(
-    task: Task,
-    judged: Mapping[Which, Judged],
-    rules: Mapping[Which, DecisionRule],
-    *,
-    margin: float,
-    margin_decision: float,
-    seed: int,
-) -> Claims:
-    """What is claimed of the cut against the whole network; nothing where there is one file."""
-    if "chosen" not in judged:
-        return Claims()
-    one, other, kind = judged["chosen"], judged["full"], task.kind
-    labels, groups = one.labels, one.groups
-    primary = non_inferior(kind.primary, kind, labels, one.rows, other.rows, margin=margin, groups=groups, seed=seed)
-    decided = endpoint(
-        kind,
-        task.class_names,
-        labels,
-        (one.rows, rules["chosen"]),
-        (other.rows, rules["full"]),
-        margin=margin_decision,
-        groups=groups,
-        seed=seed,
-    )
-    rule = rules["full"]
-    several = kind.several_classes and rule.finding
-    can_show = power(
-        kind,
-        labels,
-        margin=margin,
-        margin_decision=None if decided is None else margin_decision,
-        endpoint=endpoint_metric(rule.aim),
-        finding=[task.class_names.index(name) for name in rule.finding] if several else (),
-        groups=groups,
-    )
-    return Claims(_claim(primary), None if decided is None else _claim(decided), can_show)
+    def of(self, model: OnnxModel, result: PointResult, rule: DecisionRule, judged: Judged) -> ValidatedFile:
+        """All figures of a file; `result` is what the run says of its network."""
+        kind, names, labels, rows = self.task.kind, self.task.class_names, judged.labels, judged.rows
+        groups, seed = judged.groups, self.seed
+        is_counted = not (kind.per_pixel or decides_finding(kind, rule))
+        return ValidatedFile(
+            file=model.path.name,
+            sha256=sha256(model.path),
+            cut=result.cut,
+            trial=result.trial,
+            rule=rule,
+            decides=rule.words(names),
+            metrics=intervals(kind, labels, rows, names=self.task.metrics, groups=groups, seed=seed),
+            tested=result.test,
+            rates=rates(kind, names, labels, rows, rule, prevalence=self.prevalence, groups=groups, seed=seed),
+            outcomes=outcomes(kind, names, labels, rows, rule),
+            confusion=tuple(map(tuple, confusion(kind, labels, rows).tolist())) if is_counted else None,
+            probabilities=None if kind.per_pixel else _probabilities(self.task, judged, rule, seed),
+        )
+
+    def claims(
+        self,
+        judged: Mapping[Which, Judged],
+        rules: Mapping[Which, DecisionRule],
+        margin: float,
+        margin_decision: float,
+    ) -> Claims:
+        """What is claimed of the cut against the whole network; nothing where there is one file."""
+        if "chosen" not in judged:
+            return Claims()
+        one, other, kind, names = judged["chosen"], judged["full"], self.task.kind, self.task.class_names
+        labels, groups, seed, rule = one.labels, one.groups, self.seed, rules["full"]
+        rows = one.rows, other.rows
+        primary = non_inferior(kind.primary, kind, labels, *rows, margin=margin, groups=groups, seed=seed)
+        pair = (one.rows, rules["chosen"]), (other.rows, rule)
+        decided = endpoint(kind, names, labels, *pair, margin=margin_decision, groups=groups, seed=seed)
+        can_show = power(
+            kind,
+            labels,
+            margin=margin,
+            margin_decision=None if decided is None else margin_decision,
+            endpoint=endpoint_metric(rule.aim),
+            finding=[names.index(name) for name in rule.finding] if kind.several_classes else (),
+            groups=groups,
+        )
+        return Claims(_claim(primary), None if decided is None else _claim(decided), can_show)
 
 
 def _claim(of: NonInferiority) -> Claim:

@@ -23,6 +23,7 @@ from ttl.errors import DataError, ExportError, RunFolderError, UsageError
 from ttl.export.contract import Contract
 from ttl.export.run import OnnxModel
 from ttl.report.schema import REPORT, RunReport, read_report
+from ttl.report.schema.searched import PointResult
 from ttl.report.schema.validation import PREFIX, Validation
 from ttl.report.validation_page import write_validation
 from ttl.run.endpoint import decides_finding
@@ -30,12 +31,13 @@ from ttl.run.events import Note, Watch, unwatched
 from ttl.run.exporting_flow import CHOSEN, FULL
 from ttl.run.provenance import FINGERPRINTS
 from ttl.run.setting import Judged
-from ttl.run.validated_figures import claims, validated
+from ttl.run.validated_figures import Judging
 from ttl.stats import Aim, DecisionRule, combined
 from ttl.study.folder import Study
 from ttl.words.counts import counted
 
 DEFAULTS = ValidateConfig()
+FILES: dict[Which, str] = {"chosen": CHOSEN, "full": FULL}
 
 
 @dataclass(frozen=True)
@@ -64,38 +66,25 @@ def validate(run: Path, data: str, config: ValidateConfig = DEFAULTS, *, watch: 
         ExportError: a file is damaged, or the images are in colour and the model was trained on grey ones.
         UsageError: an option that isn't for this model.
     """
-    report, study = _report_of(run), Study(run)
+    (report, results), study = _results_of(run), Study(run)
     with study.held():
-        models = {which: OnnxModel(path) for which, path in _files(run, report).items()}
-        contract = models["full"].contract
+        models = {which: _model(run / FILES[which]) for which in results}
+        contract, asked = models["full"].contract, RunConfig.from_json(report.run.config)
         rules = {which: _rule(model.contract, config.threshold) for which, model in models.items()}
-        asked = RunConfig.from_json(report.run.config)
-        task = _task(data, contract, rules["full"], config, asked)
-        watch(Note(f"{task.name}: {counted(len(task.test), 'image')}, all of them to validate on"))
-        for note in task.notes:
-            watch(Note(note))
-        name = _name(study, task, config)
-        compared = None if config.no_leak_check else _compared(study, task)
-        task, dropped = _unseen(task, compared, config)
-        watch(
-            Note(f"Predicting {counted(len(task.test), 'image')} with {' and '.join(m.path.name for m in _of(models))}")
-        )
+        whole = _task(data, contract, rules["full"], config, asked)
+        for words in (f"{whole.name}: {counted(len(whole.test), 'image')}, all of them to validate on", *whole.notes):
+            watch(Note(words))
+        name = _name(study, whole, config)
+        compared = None if config.no_leak_check else _compared(study, whole)
+        task = _unseen(whole, compared, config)
+        files = " and ".join(FILES[which] for which in models)
+        watch(Note(f"Predicting {counted(len(task.test), 'image')} with {files}"))
         rows = _predicted(models, rules, task)
         judged = {which: _judged(task, rows[which], rules[which]) for which in models}
-        seed, groups = asked.seed, task.test.groups
-        files = {
-            which: validated(
-                task, model, _trial(report, which), rules[which], judged[which], prevalence=config.prevalence, seed=seed
-            )
-            for which, model in models.items()
-        }
-        claimed = claims(
-            task,
-            judged,
-            rules,
-            margin=config.margin or asked.margin or task.kind.margin,
-            margin_decision=config.margin_decision or asked.margin_decision,
-            seed=seed,
+        figures = Judging(task, prevalence=config.prevalence, seed=asked.seed)
+        margins = (
+            config.margin or asked.margin or task.kind.margin,
+            config.margin_decision or asked.margin_decision,
         )
         found = Validation(
             name=name,
@@ -109,19 +98,21 @@ def validate(run: Path, data: str, config: ValidateConfig = DEFAULTS, *, watch: 
             metric=task.kind.primary,
             distance_unit=task.kind.distance_unit(task.test),
             images=len(task.test),
-            patients=None if groups is None else len(set(groups)),
+            patients=None if task.test.groups is None else len(set(task.test.groups)),
             per=rules["full"].per,
             counts=class_counts(task.class_names, task.test.labels),
             train_counts=report.task.counts["train"],
             train_images=report.task.split_images["train"],
             leak=compared.overlap if compared else None,
-            dropped=dropped,
+            dropped=len(whole.test) - len(task.test),
             other_patients=config.other_patients,
             prevalence=config.prevalence,
             threshold=config.threshold,
-            chosen=files.get("chosen"),
-            full=files["full"],
-            **vars(claimed),
+            chosen=figures.of(models["chosen"], results["chosen"], rules["chosen"], judged["chosen"])
+            if "chosen" in models
+            else None,
+            full=figures.of(models["full"], results["full"], rules["full"], judged["full"]),
+            **vars(figures.claims(judged, rules, *margins)),
             notes=task.notes,
             ttl=__version__,
             at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -131,31 +122,19 @@ def validate(run: Path, data: str, config: ValidateConfig = DEFAULTS, *, watch: 
         return Validated(found, study.folder / json, write_validation(study.folder, found))
 
 
-def _report_of(run: Path) -> RunReport:
+def _results_of(run: Path) -> tuple[RunReport, dict[Which, PointResult]]:
+    """The report of a finished run, and what it has of each file: of one where the whole network was chosen."""
     report = read_report(run) if (run / REPORT).is_file() else None
-    if report is None or not report.is_finished or report.full is None:
+    if report is None or not report.is_finished or report.chosen is None or report.full is None:
         raise RunFolderError(f"{run} is not the folder of a finished run: give one, or finish the run first.")
-    return report
+    cut: dict[Which, PointResult] = {} if report.keeps_whole else {"chosen": report.chosen}
+    return report, {**cut, "full": report.full}
 
 
-def _files(run: Path, report: RunReport) -> dict[Which, Path]:
-    """The files to try: one where the whole network was chosen."""
-    cut: dict[Which, Path] = {} if report.keeps_whole else {"chosen": run / CHOSEN}
-    files: dict[Which, Path] = {**cut, "full": run / FULL}
-    for path in files.values():
-        if not path.is_file():
-            raise RunFolderError(f"{path} isn't there: give the command of the run again, which makes it anew.")
-    return files
-
-
-def _of(models: Mapping[Which, OnnxModel]) -> list[OnnxModel]:
-    return [models[which] for which in models]
-
-
-def _trial(report: RunReport, which: Which) -> tuple[str, str]:
-    """Cut and fine-tune."""
-    result = report.chosen if which == "chosen" else report.full
-    return ("", "") if result is None else (result.cut, result.trial)
+def _model(path: Path) -> OnnxModel:
+    if not path.is_file():
+        raise RunFolderError(f"{path} isn't there: give the command of the run again, which makes it anew.")
+    return OnnxModel(path)
 
 
 def _rule(contract: Contract, threshold: float | None) -> DecisionRule:
@@ -211,13 +190,13 @@ def _compared(study: Study, task: Task) -> Compared:
     return compare(stored, task)
 
 
-def _unseen(task: Task, compared: Compared | None, config: ValidateConfig) -> tuple[Task, int]:
-    """The data without what the run has seen, where that is asked for; and how many images that are."""
+def _unseen(task: Task, compared: Compared | None, config: ValidateConfig) -> Task:
+    """The data without what the run has seen, where that is asked for."""
     if compared is None:
-        return task, 0
+        return task
     seen = compared.known_images if config.other_patients else compared.known
     if not seen:
-        return task, 0
+        return task
     if not config.drop_seen:
         way_on = "leave them out with --drop-seen, or give other data"
         if compared.of_known_groups and not config.other_patients:
@@ -225,7 +204,7 @@ def _unseen(task: Task, compared: Compared | None, config: ValidateConfig) -> tu
         raise DataError(f"{task.name} isn't new to the run. {compared.overlap.words().rstrip('.')}: {way_on}.")
     if len(seen) == len(task.test):
         raise DataError(f"The run has seen every image of {task.name}, or its patient: give other data.")
-    return without(task, seen), len(seen)
+    return without(task, seen)
 
 
 def _predicted(models: Mapping[Which, OnnxModel], rules: Mapping[Which, DecisionRule], task: Task) -> dict[Which, Rows]:

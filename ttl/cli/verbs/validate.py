@@ -32,7 +32,7 @@ def validate(
     Cut and whole network decide each at its own operating point. Images and patients that the run has seen are searched
     for first, and refused.
     """
-    from ttl.report.validation_words import prevalence_words, summary_of
+    from ttl.report.validation_words import prevalence_words, shares_words, summary_of
     from ttl.run import validate as validate_on
     from ttl.run.events import Note
     from ttl.typed import to_json
@@ -45,6 +45,7 @@ def validate(
     if as_json:
         print_json(to_json(done.validation))
         return
-    words = (validation_table(done.validation), prevalence_words(done.validation), *summary_of(done.validation))
-    typer.echo("\n" + "\n\n".join(filter(None, words)))
+    of = done.validation
+    words = (validation_table(of), f"{shares_words(of)} {prevalence_words(of)}".strip(), *summary_of(of))
+    typer.echo("\n" + "\n\n".join(words))
     typer.echo(f"\n{done.json}\n{done.page}")

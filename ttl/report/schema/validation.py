@@ -53,6 +53,7 @@ class ValidatedFile:
     rule: DecisionRule
     decides: str  # the rule in words
     metrics: Mapping[str, Estimate]
+    tested: Mapping[str, Estimate]  # the same on the run's own test images
     rates: Mapping[str, Estimate]
     outcomes: Mapping[str, Outcomes]
     confusion: OptionalKey[tuple[tuple[int, ...], ...]] = None
