@@ -74,9 +74,8 @@ def validate(run: Path, data: str, config: ValidateConfig = DEFAULTS, *, watch: 
         whole = _task(data, contract, rules["full"], config, asked)
         for words in (f"{whole.name}: {counted(len(whole.test), 'image')}, all of them to validate on", *whole.notes):
             watch(Note(words))
-        name = _name(study, whole, config)
         compared = None if config.no_leak_check else _compared(study, whole)
-        task = _unseen(whole, compared, config)
+        task, name = _unseen(whole, compared, config), _name(study, whole, config)
         files = " and ".join(FILES[which] for which in models)
         watch(Note(f"Predicting {counted(len(task.test), 'image')} with {files}"))
         rows = _predicted(models, rules, task)
