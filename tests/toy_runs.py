@@ -12,7 +12,7 @@ from PIL import Image
 from ttl.config import RunConfig
 from ttl.run.events import Event, Note
 
-TIMELESS = ("seconds", "images_per_second", "latency", "started", "run", "content_sha256", "sha256", "id")
+TIMELESS = ("seconds", "images_per_second", "latency", "started", "run", "content_sha256", "sha256", "id", "at")
 STEPS = {"batch_size": 8, "lr": 3e-3}
 """Of an epoch that trains the toys enough."""
 SIZES = ((48, 40), (32, 32), (70, 64))

@@ -62,6 +62,13 @@ class RunConfig(Options):
         None, "After so many epochs, twice as many, ..., stop the fine-tunes that fell behind", "search"
     )
 
+    folds: values.Folds | None = option(
+        None,
+        "Choose by cross-validation of train and val together, with so many folds, and deliver fine-tunes on both",
+        "search",
+        unset="one validation split",
+    )
+
     max_params: Amount | None = option(None, "Search among points of at most so many parameters, as 1.5M", "candidates")
     max_macs: Amount | None = option(
         None, "Search among points of at most so many MACs (multiply-adds an image), as 300M", "candidates"
@@ -260,6 +267,8 @@ class RunConfig(Options):
         aims = [name for name in AIMS if getattr(self, name) is not None]
         if len(aims) > 1:
             raise ValueError(f"{' and '.join(aims)} are two ways to set one threshold: give one of them")
+        if self.folds is not None and self.halving is not None:
+            raise ValueError("folds and halving don't go together: halving would stop a fold and not its candidate")
         for name in ("ray_address", "gpus"):
             if self.engine != "ray" and getattr(self, name) is not None:
                 raise ValueError(f"{kebab(name)} is for engine ray: add --engine ray, or leave it out")

@@ -142,7 +142,13 @@ def test_a_verb_has_no_options_that_mean_nothing_to_it() -> None:
     costless = {"--out", "--lr", "--pool", "--dropout", "--track"}
     assert every - flags_of("plan") == workers | costless
     candidates = {"--max-params", "--max-macs", "--max-latency-ms", "--min-point", "--within-weights"}
-    assert every - flags_of("finetune") == workers | candidates | {"--strategy", "--halving", "--select", "--margin"}
+    assert every - flags_of("finetune") == workers | candidates | {
+        "--strategy",
+        "--folds",
+        "--halving",
+        "--select",
+        "--margin",
+    }
     assert every & flags_of("points") == {"--image-size", "--weights", "--finish"}
 
 

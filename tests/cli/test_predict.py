@@ -1,21 +1,28 @@
-"""`ttl predict` on a file that takes normalised images and on one that takes decoded ones."""
+"""`ttl predict`: by which rule files decide, of images and of patients, and where those come from."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
-from typer.testing import CliRunner
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from scipy.special import expit, softmax
+from typer.testing import CliRunner, Result
 
 from ttl.cli import app
 from ttl.data.kind import KINDS
 from ttl.export.contract import Contract, Decoding, Provenance, to_properties
 from ttl.export.embed.preprocessing import embed_preprocessing
+from ttl.stats import Aim, DecisionRule
 
 CONTRACT = Contract(
     kind=KINDS["binary"],
@@ -27,22 +34,59 @@ CONTRACT = Contract(
     decoding=Decoding("bilinear"),
     provenance=Provenance("mean", "none", "mean", 1, 6, 6, "ab" * 32, "0.1.0"),
 )
+GRADES = replace(CONTRACT, kind=KINDS["multiclass"], class_names=("none", "mild", "grave"))
+SLOPES = (-1.0, 0.9, 1.0)  # of the grades
+LABELS = replace(CONTRACT, kind=KINDS["multilabel"])
+MASKS = replace(CONTRACT, kind=KINDS["segmentation"], class_names=("ground", "cell"), free_sides=True)
 
 
-def network() -> onnx.ModelProto:
-    """The mean of the pixels for, and against, the second class."""
-    weight = numpy_helper.from_array(np.array([[-1, 1]] * 3, np.float32), "weight")
-    nodes = [
-        helper.make_node("GlobalAveragePool", ["image"], ["mean"]),
-        helper.make_node("Flatten", ["mean"], ["flat"]),
-        helper.make_node("MatMul", ["flat", "weight"], ["logits"]),
-    ]
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, 4, 4])
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 2])
-    graph = helper.make_graph(nodes, "mean", [image], [logits], [weight])
+def network(contract: Contract, slopes: Sequence[float] = (-1.0, 1.0)) -> onnx.ModelProto:
+    """For every class the mean of the pixels times its slope; of masks each pixel by itself."""
+    weight = np.array([slopes] * 3, np.float32)
+    sides: list[Any] = [4, 4]
+    if contract.per_pixel:
+        nodes, sides = [helper.make_node("Conv", ["image", "weight"], ["logits"])], ["height", "width"]
+        tensor, shape = weight.T[:, :, None, None], ["batch", len(slopes), *sides]
+    else:
+        nodes = [
+            helper.make_node("GlobalAveragePool", ["image"], ["mean"]),
+            helper.make_node("Flatten", ["mean"], ["flat"]),
+            helper.make_node("MatMul", ["flat", "weight"], ["logits"]),
+        ]
+        tensor, shape = weight, ["batch", len(slopes)]
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, *sides])
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, shape)
+    graph = helper.make_graph(nodes, "mean", [image], [logits], [numpy_helper.from_array(tensor, "weight")])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    helper.set_model_props(model, to_properties(CONTRACT))
+    helper.set_model_props(model, to_properties(contract))
     return model
+
+
+def bright(level: int) -> float:
+    """The logit of slope 1 of an image of one grey."""
+    return 3 * (level / 127.5 - 1)
+
+
+def grey(path: Path, level: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (4, 4), level).save(path)
+    return path
+
+
+def predicted(folder: Path, contract: Contract, images: Path, *options: str, slopes: Any = (-1.0, 1.0)) -> Result:
+    onnx.save(network(contract, slopes), folder / "model.onnx")
+    return CliRunner().invoke(app, ["predict", str(folder / "model.onnx"), str(images), *options])
+
+
+def rows_of(*arguments: Any, **options: Any) -> list[dict[str, Any]]:
+    result = predicted(*arguments, "--json", **options)
+    assert result.exit_code == 0, result.output
+    rows: list[dict[str, Any]] = json.loads(result.output)
+    return rows
+
+
+def ruled(contract: Contract, *thresholds: float, finding: tuple[str, ...] = (), **more: Any) -> Contract:
+    return replace(contract, decision=DecisionRule(finding, thresholds, Aim("threshold", thresholds[0]), **more))
 
 
 def test_both_files_give_the_same(tmp_path: Path) -> None:
@@ -51,8 +95,8 @@ def test_both_files_give_the_same(tmp_path: Path) -> None:
     # Of one grey, so that resizing changes nothing: 255 is 1 after normalising, and its logits are -3 and 3.
     Image.new("L", (9, 5), 255).save(images / "white.png")
     Image.new("RGB", (2, 30), (0, 0, 0)).save(images / "black.png")
-    onnx.save(network(), tmp_path / "plain.onnx")
-    onnx.save(embed_preprocessing(network(), CONTRACT), tmp_path / "embedded.onnx")
+    onnx.save(network(CONTRACT), tmp_path / "plain.onnx")
+    onnx.save(embed_preprocessing(network(CONTRACT), CONTRACT), tmp_path / "embedded.onnx")
     for name in ("plain.onnx", "embedded.onnx"):
         result = CliRunner().invoke(app, ["predict", str(tmp_path / name), str(images), "--json"])
         assert result.exit_code == 0, result.output
@@ -60,3 +104,190 @@ def test_both_files_give_the_same(tmp_path: Path) -> None:
         assert {name: row["class"] for name, row in rows.items()} == {"white.png": "bright", "black.png": "dark"}
         for image, sure in (("white.png", "bright"), ("black.png", "dark")):
             assert rows[image]["probabilities"][sure] == pytest.approx(1 / (1 + np.exp(-6)), abs=1e-6)
+
+
+def test_two_classes_are_told_apart_by_the_files_threshold(tmp_path: Path) -> None:
+    image = grey(tmp_path / "a.png", 140)
+    given = softmax([-bright(140), bright(140)])[1]
+    assert 0.5 < given < 0.65
+    for value, wanted in ((0.5, "bright"), (0.65, "dark"), (0.1, "bright")):
+        (row,) = rows_of(tmp_path, ruled(CONTRACT, value, finding=("bright",)), image)
+        assert (row["class"], row["decision"], row["decided_by"]) == (wanted, wanted, "the file's rule")
+        assert row["probabilities"]["bright"] == pytest.approx(given, abs=1e-6)
+
+
+def test_another_threshold_is_said_not_to_be_the_files(tmp_path: Path) -> None:
+    image, contract = grey(tmp_path / "a.png", 140), ruled(CONTRACT, 0.65, finding=("bright",))
+    (row,) = rows_of(tmp_path, contract, image, "--threshold", "0.3")
+    assert (row["decision"], row["decided_by"]) == ("bright", "options")
+    (row,) = rows_of(tmp_path, CONTRACT, image, "--threshold", "0.65")  # a file without a rule
+    assert (row["decision"], row["decided_by"]) == ("dark", "options")
+    text = predicted(tmp_path, contract, image, "--threshold", "0.3").output
+    assert "Decided as the options say. The file's own rule: Each image with a probability of bright from 0.65" in text
+    assert "own rule" not in predicted(tmp_path, contract, image).output
+
+
+def test_of_several_classes_the_most_probable_and_the_finding(tmp_path: Path) -> None:
+    image, slopes = grey(tmp_path / "a.png", 115), SLOPES
+    p = softmax(np.array(slopes) * bright(115))
+    assert p.argmax() == 0
+    (row,) = rows_of(tmp_path, GRADES, image, slopes=slopes)
+    assert (row["class"], row["decision"]) == ("none", "none")
+    assert "finding" not in row
+    contract = ruled(GRADES, 0.4, finding=("mild", "grave"))
+    (row,) = rows_of(tmp_path, contract, image, slopes=slopes)
+    assert (row["class"], row["decision"]) == ("none", "positive")
+    assert row["finding"] == {"classes": ["mild", "grave"], "probability": pytest.approx(p[1] + p[2], abs=1e-6)}
+    assert "positive (mild or grave 0." in predicted(tmp_path, contract, image, slopes=slopes).output
+    (row,) = rows_of(tmp_path, contract, image, "--threshold", "0.9", slopes=slopes)
+    assert (row["decision"], row["decided_by"]) == ("negative", "options")
+
+
+def test_a_threshold_of_no_finding_is_refused(tmp_path: Path) -> None:
+    image = grey(tmp_path / "a.png", 115)
+    result = predicted(tmp_path, GRADES, image, "--threshold", "0.4", slopes=SLOPES)
+    assert result.exit_code == 2
+    assert "chooses the most probable of none, mild, grave: leave --threshold out" in result.output
+    result = predicted(tmp_path, CONTRACT, image, "--threshold", "1.5")
+    assert result.exit_code == 2
+    assert "threshold must be a probability from 0 to 1, not 1.5" in result.output
+
+
+def test_labels_at_their_thresholds(tmp_path: Path) -> None:
+    image, contract = grey(tmp_path / "a.png", 140), ruled(LABELS, 0.3, 0.8)
+    low, high = expit([-bright(140), bright(140)])
+    assert 0.3 < low < 0.5 < high < 0.8
+    (row,) = rows_of(tmp_path, contract, image)
+    assert (row["class"], row["decision"]) == ("bright", ["dark"])
+    (row,) = rows_of(tmp_path, contract, image, "--threshold", "0.5")
+    assert row["decision"] == ["bright"]
+    (row,) = rows_of(tmp_path, LABELS, image, "--threshold", "0.99")
+    assert row["decision"] == []
+    assert "none  (dark 0." in predicted(tmp_path, LABELS, image, "--threshold", "0.99").output
+
+
+def test_masks_are_drawn_by_the_files_threshold(tmp_path: Path) -> None:
+    levels = np.array([[0, 120], [140, 255]], np.uint8)  # probabilities 0.05, 0.46, 0.57, 0.95
+    Image.fromarray(np.kron(levels, np.ones((2, 2), np.uint8))).save(tmp_path / "a.png")
+    contract, out = ruled(MASKS, 0.7, finding=("cell",), per="pixel"), str(tmp_path / "drawn")
+    for options, share, by in (
+        ((), 0.25, "the file's rule"),
+        (("--threshold", "0.5"), 0.5, "options"),
+        (("--threshold", "0.4"), 0.75, "options"),
+    ):
+        (row,) = rows_of(tmp_path, contract, tmp_path / "a.png", "--out", out, *options, slopes=(1.0,))
+        assert (row["shares"]["cell"], row["decided_by"]) == (share, by)
+        assert (np.asarray(Image.open(row["mask"])) == 255).mean() == share
+    result = predicted(tmp_path, contract, tmp_path / "a.png", "--decide-per", "patient", slopes=(1.0,))
+    assert (result.exit_code, "a patient has none" in result.output) == (2, True)
+
+
+@pytest.fixture
+def scans(tmp_path: Path) -> Path:
+    """Two patients: one bright image among two dark ones, and one in between."""
+    for name, level in (("a", 100), ("b", 100), ("c", 190), ("d", 128)):
+        grey(tmp_path / "scans" / f"{name}.png", level)
+    rows = ["file,who,label", "d.png,P2,x", "a.png,P1,", "c.png,P1,y", "b.png,P1,y"]
+    table = tmp_path / "scans" / "images.csv"
+    table.write_text("\n".join(rows) + "\n")
+    return table
+
+
+def test_patients_of_a_table_are_decided_on_by_all_of_their_images(tmp_path: Path, scans: Path) -> None:
+    each = {level: softmax([-bright(level), bright(level)])[1] for level in (100, 128, 190)}
+    mean, highest = (2 * each[100] + each[190]) / 3, each[190]
+    assert mean < 0.5 < each[128] < highest
+    contract = ruled(CONTRACT, 0.5, finding=("bright",), per="patient")
+    for combine, value, wanted in ((None, mean, "dark"), ("max", highest, "bright")):
+        options = ("--group-column", "who", *(("--combine", combine) if combine else ()))
+        second, first = rows_of(tmp_path, contract, scans, *options)
+        assert (second["patient"], second["decision"], len(second["images"])) == ("P2", "bright", 1)
+        assert (first["patient"], first["decision"]) == ("P1", wanted)
+        assert first["probabilities"]["bright"] == pytest.approx(value, abs=1e-6)
+        assert [Path(image["image"]).name for image in first["images"]] == ["a.png", "c.png", "b.png"]
+        assert first["images"][1]["probabilities"]["bright"] == pytest.approx(each[190], abs=1e-6)
+        assert first["decided_by"] == ("options" if combine else "the file's rule")
+    text = predicted(tmp_path, contract, scans, "--group-column", "who").output
+    assert [line.split()[0] for line in text.splitlines()] == ["P2", "P1"]
+    assert text.splitlines()[1].endswith("3 images")
+    (second, first) = rows_of(tmp_path, CONTRACT, scans, "--group-column", "who", "--decide-per", "patient")
+    assert (first["patient"], first["decided_by"]) == ("P1", "options")
+
+
+def test_a_table_is_a_list_of_images_too(tmp_path: Path, scans: Path) -> None:
+    rows = rows_of(tmp_path, CONTRACT, scans)
+    assert [Path(row["image"]).name for row in rows] == ["d.png", "a.png", "c.png", "b.png"]
+    assert all("patient" not in row for row in rows)
+    rows = rows_of(tmp_path, CONTRACT, scans, "--group-column", "who")
+    assert [row["patient"] for row in rows] == ["P2", "P1", "P1", "P1"]
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        ("", (), "No patient is known of 4 images (d.png, a.png, c.png and 1 more), and patients are decided on"),
+        ("b.png,,y", ("--group-column", "who"), "No patient is known of 1 image (b.png)"),
+        ("", ("--group-column", "whom"), "has no column 'whom': did you mean 'who'?"),
+        ("e.png,P1,y", ("--group-column", "who"), "1 of 4 images in"),
+        ("a.png,P2,y", ("--group-column", "who"), "names the image a.png twice, of two patients"),
+    ],
+)
+def test_what_a_table_lacks_is_said_in_one_sentence(
+    tmp_path: Path, scans: Path, change: str, options: tuple[str, ...], message: str
+) -> None:
+    if change:
+        scans.write_text(scans.read_text().replace("b.png,P1,y", change))
+    contract = ruled(CONTRACT, 0.5, finding=("bright",), per="patient")
+    result = predicted(tmp_path, contract, scans, *options)
+    assert result.exit_code in (1, 2)
+    assert message in result.output
+    assert len(result.output.splitlines()) == 1
+
+
+def test_a_column_of_a_folder_is_refused(tmp_path: Path, scans: Path) -> None:
+    result = predicted(tmp_path, CONTRACT, scans.parent, "--group-column", "who")
+    assert (result.exit_code, "The column 'who' is of a manifest" in result.output) == (2, True)
+
+
+def test_masks_of_a_table_stay_in_their_folder(tmp_path: Path, scans: Path) -> None:
+    above = grey(tmp_path / "e.png", 9)
+    scans.write_text(f"path\na.png\n../e.png\n{scans.parent.absolute() / 'b.png'}\n")
+    out = tmp_path / "drawn"
+    rows = rows_of(tmp_path, MASKS, scans, "--out", str(out), slopes=(1.0,))
+    assert [Path(row["mask"]).relative_to(out).as_posix() for row in rows] == [
+        "masks/scans/a.png",
+        "masks/e.png",
+        "masks/scans/b.png",
+    ]
+    assert above.is_file()
+
+
+def test_patients_of_dicom_headers(tmp_path: Path) -> None:
+    folder = tmp_path / "series"
+    folder.mkdir()
+    for number, (patient, level) in enumerate((("P7", 10), ("P3", 200), ("P7", 220))):
+        dicom(level, patient).save_as(folder / f"{number}.dcm", enforce_file_format=True)
+    assert [row["patient"] for row in rows_of(tmp_path, CONTRACT, folder)] == ["P7", "P3", "P7"]
+    rows = rows_of(tmp_path, ruled(CONTRACT, 0.5, finding=("bright",), per="patient", combine="max"), folder)
+    assert [(row["patient"], row["decision"], len(row["images"])) for row in rows] == [
+        ("P7", "bright", 2),
+        ("P3", "bright", 1),
+    ]
+    dicom(50, "").save_as(folder / "3.dcm", enforce_file_format=True)
+    result = predicted(tmp_path, CONTRACT, folder, "--decide-per", "patient")
+    assert (result.exit_code, "No patient is known of 1 image (3.dcm)" in result.output) == (2, True)
+
+
+def dicom(level: int, patient: str) -> Dataset:
+    """A file of 8 bits, 4 x 4 pixels of one grey."""
+    data = Dataset()
+    data.file_meta = FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = CTImageStorage
+    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = generate_uid()
+    data.PatientID = patient
+    data.Rows, data.Columns, data.SamplesPerPixel, data.PhotometricInterpretation = 4, 4, 1, "MONOCHROME2"
+    data.BitsAllocated = data.BitsStored = 8
+    data.HighBit, data.PixelRepresentation = 7, 0
+    data.PixelData = bytes([level] * 16)
+    return data

@@ -14,6 +14,7 @@ from ttl.deliver.file_record import FileRecord
 from ttl.deliver.model_card import model_card, write_beside
 from ttl.export.checks import Check
 from ttl.export.contract import Contract, Decoding, Provenance
+from ttl.stats import Aim, DecisionRule, Recalibration, Threshold
 from ttl.typed import to_json
 from ttl.words.estimate import Estimate
 
@@ -99,6 +100,63 @@ def test_the_card_of_a_classifier() -> None:
 )
 def test_what_it_takes_and_gives(change: dict[str, object], words: str) -> None:
     assert words in model_card(replace(CONTRACT, **change), RECORD)
+
+
+RULE = DecisionRule(
+    ("pneu|monia",), (0.1 + 0.2,), Aim("sensitivity", 0.95), (Threshold(0.1 + 0.2, 0.975, 0.81, 40, 62),), "patient"
+)
+SCALED = Recalibration("temperature", (2.0, 2.0), (0.5, -0.5), (0.25, -0.25), 120, 0.6, 0.5, 0.02, 0.69)
+
+
+def test_the_card_says_how_the_file_decides() -> None:
+    card = model_card(replace(CONTRACT, decision=RULE), RECORD)
+    for part in (
+        "Each patient (by the mean probability of the images) with a probability of pneu|monia from 0.3 on is positive "
+        "(chosen for a sensitivity of 0.95 at least, with a confidence of 0.8",
+        "| Of | Threshold | Validation patients with it | without | Sensitivity there | Specificity there |",
+        "| pneu\\|monia | 0.30000000000000004 | 40 | 62 | 0.975 | 0.810 |",
+        "of decisions at a probability of 0.5 (where classes exclude each other, of the most probable one), not at",
+    ):
+        assert part in card
+    assert "No operating point was set" not in card
+
+
+def test_without_an_operating_point_the_card_says_so() -> None:
+    card = model_card(CONTRACT, RECORD)
+    assert "most probable of normal, pneu|monia. No operating point was set for it on validation images." in card
+    assert "| Threshold |" not in card
+    assert "not at the threshold" not in card
+    of_labels = model_card(replace(CONTRACT, kind=KINDS["multilabel"]), RECORD)
+    assert "| normal | 0.5 |\n| pneu\\|monia | 0.5 |" in of_labels
+
+
+def test_the_threshold_of_masks_has_no_rates() -> None:
+    rule = DecisionRule(("pneu|monia",), (0.43,), Aim("dice"), per="pixel")
+    card = model_card(replace(CONTRACT, kind=MASKS, decision=rule), RECORD)
+    assert "Each pixel with a probability of pneu|monia from 0.43 on is positive (chosen for the best Dice)." in card
+    assert "| Of | Threshold |\n| --- | --- |\n| pneu\\|monia | 0.43 |" in card
+
+
+def test_the_card_says_what_was_done_to_the_probabilities() -> None:
+    card = model_card(replace(CONTRACT, recalibration=SCALED), RECORD)
+    assert f"Probabilities: {SCALED.words()} That is in the weights. Before, for the shares" in card
+    assert "the logits were shifted by normal +0.2500, pneu|monia -0.2500, in the weights too." in card
+    plain = replace(SCALED, method="none", scale=(1.0, 1.0), shift=(0.0, 0.0), prior_shift=(0.0, 0.0))
+    card = model_card(replace(CONTRACT, recalibration=plain), RECORD)
+    assert f"Probabilities: {plain.words()}\n" in card
+    assert "wasn't looked at" in model_card(CONTRACT, RECORD)
+    of_masks = replace(SCALED, method="scale and shift", scale=(2.0,), shift=(-0.5,), prior_shift=(-0.25,))
+    card = model_card(replace(CONTRACT, kind=MASKS, recalibration=of_masks), RECORD)
+    assert "shifted by pneu|monia -0.2500, in" in card
+
+
+def test_the_card_says_that_a_model_is_undertrained_and_how_often_the_test_images_were_looked_at() -> None:
+    card = model_card(replace(CONTRACT, undertrained="under-trained: it was; give it more"), replace(RECORD, looks=7))
+    assert "The model is under-trained: it was; give it more." in card
+    assert "The test images had been looked at 7 times when this file was made" in card
+    plain = model_card(CONTRACT, RECORD)
+    assert "under-trained" not in plain
+    assert "looked at 7" not in plain
 
 
 def test_without_metrics_it_says_so() -> None:

@@ -11,7 +11,16 @@ from onnx import TensorProto, helper
 
 from ttl.data.kind import KINDS
 from ttl.errors import ExportError
-from ttl.export.contract import Contract, Decoding, from_properties, read_contract, to_properties
+from ttl.export.contract import (
+    Contract,
+    Decoding,
+    contract_from_json,
+    contract_to_json,
+    from_properties,
+    read_contract,
+    to_properties,
+)
+from ttl.stats import Aim, DecisionRule, Recalibration, Threshold
 from ttl.words.estimate import Estimate
 
 FILE = Path("m.onnx")
@@ -50,6 +59,55 @@ def test_round_trip(contract: Contract) -> None:
     assert from_properties(to_properties(contract), FILE) == contract
     oblong = replace(contract, sides=(165, 342), decoding=Decoding("bicubic", (40.0, 400.0)))
     assert from_properties(to_properties(oblong), FILE) == oblong
+
+
+AWKWARD = (0.1 + 0.2, 1 / 3, 5e-324, 1 - 2**-53)
+"""Numbers that a text of few digits wouldn't keep."""
+
+
+def test_rule_and_recalibration_are_exact_after_the_round_trip(contract: Contract) -> None:
+    names = ("none", "mild", "grave é", "gone")
+    points = tuple(Threshold(value, nan, 0.75, 0, 4) for value in AWKWARD)
+    rules = (
+        DecisionRule(("grave é", "gone"), AWKWARD[:1], Aim("sensitivity", AWKWARD[0], None, AWKWARD[1]), points[:1]),
+        DecisionRule((), AWKWARD, Aim("costs", costs=AWKWARD[:2]), points, "patient", "max"),
+        DecisionRule(),
+    )
+    made = Recalibration("scale and shift", AWKWARD, AWKWARD[::-1], (-0.0, *AWKWARD[1:]), 9, *AWKWARD[:2], nan, 0.7)
+    for rule in rules:
+        kind = KINDS["multilabel"] if len(rule.thresholds) > 1 else KINDS["multiclass"]
+        own = replace(contract, kind=kind, class_names=names, decision=rule, recalibration=made, undertrained="so")
+        back = from_properties(to_properties(own), FILE)
+        assert repr(back.decision) == repr(rule)  # nan is nan here
+        assert repr(back.recalibration) == repr(made)
+        assert back.undertrained == "so"
+        assert repr(contract_from_json(json.loads(json.dumps(contract_to_json(own))), where="x")) == repr(back)
+
+
+def test_a_file_without_a_rule_decides_as_it_always_did(contract: Contract) -> None:
+    properties = to_properties(contract)
+    assert not {"ttl.decision", "ttl.recalibration", "ttl.undertrained"} & set(properties)
+    back = from_properties(properties, FILE)
+    assert (back.decision, back.recalibration, back.undertrained) == (None, None, None)
+    assert back.rule == DecisionRule()
+    labels = from_properties(to_properties(replace(contract, kind=KINDS["multilabel"])), FILE)
+    assert labels.rule.thresholds == (0.5, 0.5)
+    assert from_properties(OF_VERSION_0_1, FILE).mask_threshold is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule"),
+    [
+        ("binary", DecisionRule(("measles",), (0.5,))),
+        ("binary", DecisionRule(("normal",), ())),
+        ("binary", DecisionRule(("normal",), (0.5, 0.5))),
+        ("multilabel", DecisionRule((), (0.5,))),
+    ],
+)
+def test_a_rule_that_does_not_fit_the_classes_is_refused(contract: Contract, kind: str, rule: DecisionRule) -> None:
+    properties = to_properties(replace(contract, kind=KINDS[kind], decision=rule))
+    with pytest.raises(ExportError, match=r"m\.onnx can't be trusted: the field decision has \d thresholds"):
+        from_properties(properties, FILE)
 
 
 def test_the_keys_are_those_of_version_0_1_and_a_few_more(contract: Contract) -> None:

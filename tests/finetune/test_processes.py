@@ -64,5 +64,5 @@ def test_a_verb_started_twice_writes_once_speaks_once_and_finds_the_same(tmp_pat
     )
     assert one["id"] == two["id"]
     names = {path.name for path in (tmp_path / "two" / "trials" / two["id"]).iterdir()}
-    assert names == {"trial.json", "model.safetensors", "bundle.json"}
+    assert names == {"trial.json", "model.safetensors", "bundle.json", "decision.json"}
     assert json.loads((tmp_path / "two" / "run.json").read_text())["config"]["recipe"] == "fc-then-bn"

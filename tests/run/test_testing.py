@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from toy_runs import content_of, tiny
+from ttl.export.bundle import read_bundle
 from ttl.export.options import ExportConfig
 from ttl.run import export, finetune, run
 from ttl.run.events import Event, Note
@@ -66,6 +67,9 @@ def test_only_the_chosen_and_the_whole_network_are_tested_with_all_their_seeds(f
     assert {look.trial for look in looks if look.file is None} == wanted
     assert {look.file for look in looks} == {None, "model.onnx", "full.onnx"}
     assert {look.occasion for look in looks} == {"run"}
+    assert [file["looks"] for file in content["exports"]] == [
+        number for number, look in enumerate(looks, 1) if look.file is not None
+    ]
 
 
 def test_the_same_command_again_is_no_further_look(folder: Path) -> None:
@@ -76,8 +80,10 @@ def test_the_same_command_again_is_no_further_look(folder: Path) -> None:
 
 def test_an_export_is_a_look_each_time(folder: Path) -> None:
     before = len(read_ledger(Study(folder)).looks)
-    for _ in range(2):
-        export(folder, ExportConfig(precision=("fp16",)))
+    for number in (1, 2):
+        (record,) = export(folder, ExportConfig(precision=("fp16",)))
+        assert record.looks == before + number
+        assert f"looked at {before + number} times" in (folder / "model.fp16.md").read_text()
     added = read_ledger(Study(folder)).looks[before:]
     assert [(look.occasion, look.file) for look in added] == [("export", "model.fp16.onnx")] * 2
 
@@ -115,3 +121,11 @@ def test_a_look_is_written_once_unless_it_is_taken_again(tmp_path: Path) -> None
     enter(study, Look(occasion="run", trial="a", images=3, file="model.onnx"))
     assert len(read_ledger(study).looks) == 3
     assert all(each.at for each in read_ledger(study).looks)
+
+
+def test_a_saved_model_says_that_it_is_undertrained(tmp_path: Path) -> None:
+    for name, lr in (("short", 1e-6), ("enough", 3e-3)):
+        tuned = finetune(tiny(tmp_path / name, lr=lr), "layer1.0")
+        assert (tuned.record.undertrained is None) == (name == "enough")
+        words = tuned.record.undertrained.words() if tuned.record.undertrained else None
+        assert read_bundle(tuned.folder).contract.undertrained == words

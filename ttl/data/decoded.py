@@ -31,6 +31,12 @@ class Split(Protocol):
     def crops(self) -> torch.Tensor:
         """Of each image what fits into the network's input: `(n, 1 or 3, *sides)` uint8."""
 
+    def at(self, positions: Labels) -> Self:
+        """The images at these positions `(m,)`."""
+
+    def followed_by(self, other: Self) -> Self:
+        """These images, then those of another split."""
+
     def share(self, rank: int, ranks: int) -> Self:
         """The part of one of several processes; their parts one after another are the whole, in its order."""
 
@@ -61,6 +67,14 @@ class Images:
         """See `Split`: all of it."""
         return self.pixels
 
+    def at(self, positions: Labels) -> Images:
+        """See `Split`."""
+        return Images(self.pixels[torch.from_numpy(positions)], self.labels[positions])
+
+    def followed_by(self, other: Images) -> Images:
+        """See `Split`."""
+        return Images(torch.cat([self.pixels, other.pixels]), np.concatenate([self.labels, other.labels]))
+
     def share(self, rank: int, ranks: int) -> Images:
         """See `Split`."""
         chosen = part_of(len(self.labels), rank, ranks)
@@ -72,6 +86,17 @@ class Images:
         """See `Split`; the targets are the labels."""
         pixels = self.pixels[images].to(device, non_blocking=True).float()
         return augment(pixels, warps), torch.from_numpy(np.asarray(self.labels)[images.numpy()]).to(device)
+
+
+def joined(one: Split, other: Split) -> Split:
+    """Two decoded splits of one task as one.
+
+    Raises:
+        TypeError: they are of different kinds.
+    """
+    if type(one) is not type(other):
+        raise TypeError(f"{type(one).__name__} and {type(other).__name__} are no splits of one task")
+    return one.followed_by(other)
 
 
 def part_of(n: int, rank: int, ranks: int) -> slice:

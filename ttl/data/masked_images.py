@@ -46,6 +46,27 @@ class MaskedImages:
         times = [crops_over(tuple(mask.shape), self.sides) for mask in self.masks]
         return torch.repeat_interleave(torch.arange(len(times)), torch.tensor(times))
 
+    def at(self, positions: Labels) -> MaskedImages:
+        """See `Split`."""
+        chosen = positions.tolist()
+        return replace(
+            self,
+            pixels=[self.pixels[i] for i in chosen],
+            masks=[self.masks[i] for i in chosen],
+            spacing=[self.spacing[i] for i in chosen],
+            labels=self.labels[positions],
+        )
+
+    def followed_by(self, other: MaskedImages) -> MaskedImages:
+        """See `Split`."""
+        return replace(
+            self,
+            pixels=[*self.pixels, *other.pixels],
+            masks=[*self.masks, *other.masks],
+            spacing=[*self.spacing, *other.spacing],
+            labels=np.concatenate([self.labels, other.labels]),
+        )
+
     def share(self, rank: int, ranks: int) -> MaskedImages:
         """See `Split`."""
         own = part_of(len(self.labels), rank, ranks)

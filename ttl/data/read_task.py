@@ -17,13 +17,11 @@ from ttl.data.readers.class_folders import read_folder
 from ttl.data.readers.manifest import read_manifest
 from ttl.data.readers.mask_set import read_masks
 from ttl.data.readers.readable import Reading
-from ttl.data.readers.table_file import NO_COLUMNS, Columns
+from ttl.data.readers.table_file import NO_COLUMNS, TABLES, Columns
 from ttl.data.records import Records
 from ttl.data.split import Assignment, assign, thinned
 from ttl.data.task import SPLITS, UNUSED, Samples, Task, picked
 from ttl.errors import DataError, UsageError
-
-TABLES = (".csv", ".tsv", ".parquet", ".pq")
 
 
 def load_task(

@@ -10,9 +10,9 @@ import numpy as np
 
 from ttl.data.kind import Kind
 from ttl.data.modality.dicom import Window
-from ttl.data.read_task import TABLES, read_records
+from ttl.data.read_task import read_records
 from ttl.data.readers.readable import Reading
-from ttl.data.readers.table_file import NO_COLUMNS, Columns
+from ttl.data.readers.table_file import NO_COLUMNS, TABLES, Columns
 from ttl.data.records import Records
 from ttl.data.sources import MaskSource
 from ttl.data.task import IGNORE, MISSING, SPLITS, Labels, Samples, Task, class_counts, picked

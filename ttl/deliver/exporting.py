@@ -33,6 +33,7 @@ class Wanted:
 
     path: Path
     target: Target
+    looks: int | None = None  # at the test images so far, those at this file included; None outside of a run folder
 
     @property
     def precision(self) -> str:
@@ -131,6 +132,7 @@ def _record(deliverable: Deliverable, wanted: Wanted, result: ExportResult) -> F
         parity_max_abs=parity.max_abs,
         parity_tolerance=nan if parity.tolerance is None else parity.tolerance,
         checks=result.checks,
+        looks=wanted.looks,
         **vars(result.judgement.figures),
     )
     if not wanted.target.is_onnx:

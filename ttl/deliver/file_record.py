@@ -52,6 +52,7 @@ class FileRecord(Figures):
     divisor: OptionalKey[int] = None
     free_sides: OptionalKey[bool] = None
     distance_unit: OptionalKey[str] = None
+    looks: OptionalKey[int] = None  # that were taken at the test images until it was made, those at it included
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,8 @@ def model_card(contract: Contract, record: FileRecord) -> str:
         record=record,
         origin=contract.provenance,
         metrics=_metrics_table(contract, record),
+        thresholds=_thresholds_table(contract),
+        prior_shift=_prior_shift(contract),
         checks=[(check.name, check.found, check.wanted) for check in record.checks or ()],
         table=_table,
     )
@@ -66,6 +68,31 @@ def _metrics_table(contract: Contract, record: FileRecord) -> str:
         of_file = [_written(Estimate(own[key]), writes) if key in own else ""] if own else []
         rows.append([writes.name, *cells, *of_file])
     return _table(heads, rows) if rows else ""
+
+
+def _thresholds_table(contract: Contract) -> str:
+    """Every threshold as the exact number, and what it does on the images that it was set on; empty without any."""
+    rule = contract.rule
+    names = [" or ".join(rule.finding)] if rule.finding else contract.class_names
+    heads, rows = (
+        ["Of", "Threshold"],
+        [[name, repr(value)] for name, value in zip(names, rule.thresholds, strict=False)],
+    )
+    if rule.set_on:
+        heads += [f"Validation {rule.per}s with it", "without", "Sensitivity there", "Specificity there"]
+        for row, point in zip(rows, rule.set_on, strict=True):
+            rates = (
+                _written(Estimate(value), metric("sensitivity")) for value in (point.sensitivity, point.specificity)
+            )
+            row += [str(point.positives), str(point.negatives), *rates]
+    return _table(heads, rows) if rows else ""
+
+
+def _prior_shift(contract: Contract) -> str:
+    """What was added to each logit because classes were evened out in training; empty where nothing was."""
+    shifts = contract.recalibration.prior_shift if contract.recalibration else ()
+    names = contract.class_names[-len(shifts) :]  # of two classes of pixels there is one output, the second's
+    return ", ".join(f"{name} {shift:+.4f}" for name, shift in zip(names, shifts, strict=True)) if any(shifts) else ""
 
 
 def _written(estimate: Estimate, writes: Metric) -> str:

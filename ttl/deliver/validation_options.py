@@ -45,6 +45,7 @@ class ValidateConfig(Options):
     group_column: values.Text | None = option(
         None, "Column of a manifest with the patient", "data", unset="by its name"
     )
+    subgroup_columns: values.Texts = _of_run("subgroup_columns")
     window: values.Window | None = option(
         None,
         "Values of DICOM files to show, in Hounsfield units for CT",

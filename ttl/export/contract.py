@@ -86,6 +86,8 @@ class Contract:
     recalibration: OptionalKey[Recalibration] = None
     # how its probabilities become decisions; None where nobody set it
     decision: OptionalKey[DecisionRule] = None
+    # that the fine-tune needed more epochs, in words; None where it didn't
+    undertrained: OptionalKey[str] = None
     # split -> metric -> estimate, of the fine-tuned model in PyTorch. What an exported file itself gives on the test
     # images is in the JSON beside it.
     metrics: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
@@ -146,7 +148,18 @@ def contract_from_json(content: Mapping[str, object], *, where: str, remedy: str
                 f"{where} can't be trusted: the field {name} is {values[name]!r}, and {contract.kind} with "
                 f"{len(contract.class_names)} classes has {wanted!r}; {remedy}"
             )
+    _check_decision(contract, where, remedy)
     return contract
+
+
+def _check_decision(contract: Contract, where: str, remedy: str) -> None:
+    rule, names = contract.rule, contract.class_names
+    wanted = 1 if rule.finding else len(names) if rule.thresholds else 0
+    if not set(rule.finding) <= set(names) or len(rule.thresholds) != wanted:
+        raise RunFolderError(
+            f"{where} can't be trusted: the field decision has {len(rule.thresholds)} thresholds and the finding "
+            f"{rule.finding}, which doesn't fit the classes {', '.join(names)}; {remedy}"
+        )
 
 
 def to_properties(contract: Contract) -> dict[str, str]:

@@ -65,6 +65,9 @@ class Settings:
     # the state before the first epoch counts as epoch 0, and is kept if no epoch is better: for a network that was
     # fine-tuned already
     keeps_start: bool = False
+    # the weights of the last epoch are kept, not those of the best, and the last phase goes on to `epochs`: for images
+    # that nothing is left of to validate on
+    keeps_last: bool = False
 
 
 @dataclass(frozen=True)
@@ -263,14 +266,12 @@ class _Run:
             self._remark(phase, is_spent=cap is not None and len(self.curve) >= cap)
         optimizer = self.accelerator.prepare_optimizer(made)
         with together(self.accelerator, self.model) as model:
-            while not (cap is not None and len(self.curve) >= cap) and not phase.stop.is_due(
-                epochs=self.stage.done, since_best=self.stage.since_best, lr=schedule.lr
-            ):
+            while not (cap is not None and len(self.curve) >= cap) and not self._is_due(phase, schedule):
                 if self.pause_after is not None and len(self.curve) >= self.pause_after:
                     return False
                 epoch = self._epoch(phase, model, optimizer, schedule, made.param_groups[0]["lr"])
                 score = self._score(epoch.val_loss, epoch.val)
-                if score > self.best.score:
+                if score > self.best.score or self.settings.keeps_last:
                     self.best = Best(score, len(self.curve), self._weights())
                 self.stage = self.stage.after(score)
                 schedule.step(self.stage.done, score)
@@ -279,6 +280,12 @@ class _Run:
                 if self.on_epoch is not None:
                     self.on_epoch(epoch)
         return True
+
+    def _is_due(self, phase: Phase, schedule: Scheduler) -> bool:
+        """Whether the phase's own rule ends it."""
+        if self.settings.keeps_last and phase is self.recipe.phases[-1]:
+            return False
+        return phase.stop.is_due(epochs=self.stage.done, since_best=self.stage.since_best, lr=schedule.lr)
 
     def _remark(self, phase: Phase, *, is_spent: bool) -> None:
         """What a person should know of a phase before it begins."""

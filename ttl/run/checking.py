@@ -42,7 +42,11 @@ TYPED = {
     FINGERPRINTS: Fingerprints,
 }  # fmt: skip
 OTHER_IN_0_1 = (DELIVERED, PROBE, SVCCA, KEPT)
-DERIVED = {".html": "`ttl report` makes it anew", ".md": "a text for people, made from the file beside it"}
+DERIVED = {
+    ".csv": "figures of report.json as a table",
+    ".html": "`ttl report` makes it anew",
+    ".md": "a text for people, made from the file beside it",
+}
 T = TypeVar("T")
 
 

@@ -10,15 +10,24 @@ import numpy as np
 import numpy.typing as npt
 
 from ttl.report.schema import on_test
-from ttl.run.setting import RunSetting
-from ttl.stats import THRESHOLD, ClassCurves, calibration, confusion, curves, per_class
+from ttl.report.schema.decided import Probabilities
+from ttl.run.believing import believable
+from ttl.run.by_group import subgroups
+from ttl.run.decisions_on_test import decisions
+from ttl.run.setting import Judged, RunSetting
+from ttl.stats import THRESHOLD, ClassCurves, Recalibration, calibration, confusion, curves, per_class
 from ttl.study.tested import Tested
 
 DIGITS = 6  # of the points of a curve: more than a screen or a printer can show
 
 
-def sections_on_test(setting: RunSetting, chosen: Tested, whole: Tested) -> dict[str, Any]:
-    """The sections of the report that compare both networks on the test images, under their names."""
+def sections_on_test(
+    setting: RunSetting, chosen: Tested, whole: Tested, recalibrated: Mapping[str, Recalibration | None]
+) -> dict[str, Any]:
+    """The sections of the report that compare both networks on the test images, under their names.
+
+    `recalibrated`: trial -> how its logits were recalibrated.
+    """
     found = setting.compared(chosen.rows, whole.rows, "test")
     comparison = on_test.Comparison(
         metric=setting.metric,
@@ -28,16 +37,24 @@ def sections_on_test(setting: RunSetting, chosen: Tested, whole: Tested) -> dict
         difference=found.difference,
         power=setting.power(),
     )
+    tested = {"full": whole} if chosen.trial == whole.trial else {"chosen": chosen, "full": whole}
+    groups = subgroups(setting, tested)
+    decided = {"comparison": comparison, "decisions": decisions(setting, tested), "subgroups": groups}
     if setting.kind.per_pixel:
         per_class = {"chosen": _class_values(setting, chosen), "full": _class_values(setting, whole)}
-        return {"comparison": comparison, "per_class": per_class}
-    tested = {"full": whole} if chosen.trial == whole.trial else {"chosen": chosen, "full": whole}
-    return {"comparison": comparison, **_of_classes(setting, tested)}
+        return {**decided, "per_class": per_class}
+    believed = {
+        network: believable(setting, made, of.rows)
+        for network, of in tested.items()
+        if (made := recalibrated[of.trial]) is not None
+    }
+    return {**decided, "probabilities": Probabilities(split="test", **believed), **_of_classes(setting, tested)}
 
 
 def _of_classes(setting: RunSetting, tested: Mapping[str, Tested]) -> dict[str, Any]:
-    test, names, kind = setting.task.test, setting.task.class_names, setting.kind
-    rows = {network: of.rows for network, of in tested.items()}
+    names, kind = setting.task.class_names, setting.kind
+    judged = {network: setting.judged("test", of.rows) for network, of in tested.items()}
+    test, rows = judged["full"], {network: of.rows for network, of in judged.items()}
     by_class = {
         network: curves(kind, test.labels, predicted, groups=test.groups, seed=setting.config.seed)
         for network, predicted in rows.items()
@@ -47,7 +64,7 @@ def _of_classes(setting: RunSetting, tested: Mapping[str, Tested]) -> dict[str, 
     counts = {network: confusion(kind, test.labels, predicted).tolist() for network, predicted in rows.items()}
     matrices = on_test.Confusion if kind.one_class_each else on_test.LabelConfusion
     lines = {network: tuple(_class(names, of) for of in each) for network, each in by_class.items()}
-    bins = {network: _confidence(setting, of) for network, of in tested.items()}
+    bins = {network: _confidence(setting, of) for network, of in judged.items()}
     grouped = test.groups is not None
     return {
         "curves": on_test.Curves(split="test", threshold=THRESHOLD, grouped=grouped, left_out=left_out, **lines),
@@ -86,8 +103,8 @@ def _rounded(values: npt.NDArray[np.float64]) -> tuple[float, ...]:
     return tuple(round(value, DIGITS) if isfinite(value) else nan for value in values.tolist())
 
 
-def _confidence(setting: RunSetting, tested: Tested) -> on_test.Confidence:
-    of = calibration(setting.kind, setting.task.test.labels, tested.rows)
+def _confidence(setting: RunSetting, judged: Judged) -> on_test.Confidence:
+    of = calibration(setting.kind, judged.labels, judged.rows)
     histogram = on_test.Histogram(edges=tuple(of.edges.tolist()), counts=tuple(of.counts.tolist()))
     return on_test.Confidence(bins=of.bins, histogram=histogram)
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+import numpy as np
 
 from ttl.data import Task
 from ttl.data.decoded import Split, TrainingImages
+from ttl.data.folds import fold_splits, folds_of, pooled_splits
 from ttl.data.modality.normalise import Normalise
+from ttl.data.task import Labels
 from ttl.run.setting import RunSetting
 from ttl.study.folder import CACHE, Study
 from ttl.words.sides import Sides
@@ -42,13 +47,51 @@ class Decoding:
         return {name: self.split(name) for name in self.task.splits}
 
 
+class Decoded(Protocol):
+    """Decoded splits."""
+
+    def split(self, name: str) -> Split:
+        """`train`, `val` or `test`; errors as of `Decoding.split`."""
+
+    def all(self) -> dict[str, Split]:
+        """Every split by name."""
+
+
+class Pooled:
+    """Train and val of decoded splits together, in the place of both; or one fold of them as val, the rest as train."""
+
+    def __init__(self, images: Decoded, fold: int | None = None, of: Labels | None = None) -> None:
+        self.images, self.fold, self.of = images, fold, of
+        self._splits: dict[str, Split] = {}
+
+    def split(self, name: str) -> Split:
+        """See `Decoded`."""
+        return self.all()[name]
+
+    def all(self) -> dict[str, Split]:
+        """See `Decoded`."""
+        if not self._splits:
+            splits = self.images.all()
+            made = pooled_splits(splits) if self.fold is None or self.of is None else None
+            self._splits = made or fold_splits(splits, self.fold or 0, np.asarray(self.of))
+        return self._splits
+
+
 @dataclass(frozen=True, eq=False)
 class RunContext:
     """Everything that fine-tunes, evidence and delivery share."""
 
     setting: RunSetting
-    images: Decoding
+    images: Decoded
     study: Study
+
+    def of_fold(self, fold: int | None) -> RunContext:
+        """The same, to leave a fold out."""
+        setting = self.setting.of_fold(fold)
+        if setting is self.setting or setting.config.folds is None:
+            return self
+        of = folds_of(self.setting.task.train, setting.config.folds, setting.config.seed)
+        return RunContext(setting, Pooled(self.images, fold, of), self.study)
 
     @property
     def normalise(self) -> Normalise:
@@ -65,5 +108,5 @@ class RunContext:
 def context_of(setting: RunSetting, study: Study, *, cache: bool = True) -> RunContext:
     """The context of a run in a folder, where decoded images are kept unless `cache` is false."""
     cache_dir: Path | None = study.folder / CACHE if cache else None
-    images = Decoding(setting.task, setting.sides, setting.network.spec.interpolation, cache_dir)
-    return RunContext(setting, images, study)
+    images = Decoding(setting.data, setting.sides, setting.network.spec.interpolation, cache_dir)
+    return RunContext(setting, Pooled(images) if setting.drawn else images, study)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from statistics import fmean
 
 from ttl.export.bundle import load_bundle
 from ttl.finetune import from_main
@@ -41,7 +42,14 @@ def _set(context: RunContext, record: TrialRecord) -> DecisionRule:
         return DecisionRule()
     value = setting.aim.value
     if value is None:
-        model, bundle = load_bundle(context.study.trial_folder(record.id), backbone=setting.network.model)
-        images, divisor = context.images.split("val"), setting.divisor(bundle.point)
-        value = from_main(task.kind.mask_threshold(model, images, context.normalise, divisor=divisor))
+        of = [(identity, context.of_fold(fold)) for fold, identity in enumerate(record.folds)]
+        value = fmean(from_main(_of_masks(own, identity)) for identity, own in of or [(record.id, context)])
     return DecisionRule(finding=task.class_names[1:], thresholds=(value,))
+
+
+def _of_masks(context: RunContext, trial: str) -> float:
+    """The threshold at which a trial's masks of the validation images are best."""
+    setting = context.setting
+    model, bundle = load_bundle(context.study.trial_folder(trial), backbone=setting.network.model)
+    images, divisor = context.images.split("val"), setting.divisor(bundle.point)
+    return setting.kind.mask_threshold(model, images, context.normalise, divisor=divisor)

@@ -19,12 +19,13 @@ from ttl.export.options import ExportConfig
 from ttl.export.targets import target_of
 from ttl.report.schema import REPORT, read_report
 from ttl.run.context import RunContext
+from ttl.run.deciding import rule_of
 from ttl.run.events import Note, Watch
 from ttl.run.exporting_flow import CHOSEN, FULL, deliverable_of
 from ttl.run.report_writer import Delivered
 from ttl.stats import ratio_interval
 from ttl.study.folder import Study
-from ttl.study.ledger import Look, enter
+from ttl.study.ledger import Look, enter, read_ledger
 from ttl.study.record import TrialRecord
 
 DELIVERED = "delivered.json"
@@ -45,8 +46,10 @@ def deliver(context: RunContext, chosen: TrialRecord, whole: TrialRecord, watch:
         RunFolderError: the run folder can't be read or written.
     """
     study, trials = context.study, (chosen.id, whole.id)
+    rules = tuple(rule_of(context, record).words(context.setting.task.class_names) for record in (chosen, whole))
     earlier = study.read(Delivered, DELIVERED)
-    if earlier is not None and earlier.trials == trials and all(is_whole(study, file) for file in FILES):
+    is_same = earlier is not None and (earlier.trials, earlier.rules) == (trials, rules)
+    if earlier is not None and is_same and all(is_whole(study, file) for file in FILES):
         return earlier
     records: dict[Which, TrialRecord] = {"full": whole} if chosen.id == whole.id else {"chosen": chosen, "full": whole}
     watch(Note(f"Exporting {CHOSEN} ({chosen.cut}) and {FULL} ({whole.cut}), and checking them"))
@@ -62,7 +65,7 @@ def deliver(context: RunContext, chosen: TrialRecord, whole: TrialRecord, watch:
         seed=config.seed,
     )
     rows = latency_rows(timed, reference=FULL, ratio=ratio_interval)
-    delivered = Delivered(trials, *files, rows, *_pictures(context, records, watch))
+    delivered = Delivered(trials, *files, rows, *_pictures(context, records, watch), rules)
     study.write(DELIVERED, delivered)
     return delivered
 
@@ -72,7 +75,8 @@ def _export(context: RunContext, record: TrialRecord, name: str) -> FileRecord:
     path.unlink(missing_ok=True)
     images = len(context.setting.task.test)
     enter(context.study, Look(occasion="run", trial=record.id, images=images, file=name))
-    return export_file(deliverable_of(context, record), Wanted(path, target_of("fp32")), ExportConfig())
+    wanted = Wanted(path, target_of("fp32"), looks=len(read_ledger(context.study).looks))
+    return export_file(deliverable_of(context, record), wanted, ExportConfig())
 
 
 def _pictures(

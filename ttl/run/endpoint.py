@@ -7,7 +7,6 @@ Rows here are probabilities `(n, classes)`, of images or, where a rule decides o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from ttl.data.kind import Kind, Rows
 from ttl.data.task import Labels
@@ -23,14 +22,11 @@ from ttl.stats import (
     intervals_of,
     non_inferior,
 )
-from ttl.stats.sample_size import Endpoint
+from ttl.stats.operating import Endpoint
 from ttl.words.estimate import Estimate
 
-BALANCED: Literal["balanced_accuracy"] = "balanced_accuracy"
-OTHER_RATE: Mapping[str, Literal["sensitivity", "specificity"]] = {
-    "sensitivity": "specificity",
-    "specificity": "sensitivity",
-}
+BALANCED: Endpoint = "balanced_accuracy"
+OTHER_RATE: dict[str, Endpoint] = {"sensitivity": "specificity", "specificity": "sensitivity"}
 """An aim that holds one rate -> the rate that is left to compare."""
 
 

@@ -33,7 +33,7 @@ from ttl.run.events import Note, Watch, unwatched
 from ttl.run.prepare import task_of
 from ttl.stats import DecisionRule
 from ttl.study.folder import CACHE, RUN, TRIALS, Study
-from ttl.study.ledger import Look, enter
+from ttl.study.ledger import Look, enter, read_ledger
 from ttl.study.record import TrialRecord
 from ttl.study.tested import tested
 
@@ -77,12 +77,14 @@ def export(
             if ledger is not None:
                 look = Look(occasion="export", trial=deliverable.trial, images=images, file=file.path.name)
                 enter(ledger, look, again=True)
-            records.append(attempt(deliverable, file, config))
+            looks = len(read_ledger(ledger).looks) if ledger is not None else None
+            records.append(attempt(deliverable, replace(file, looks=looks), config))
         if out is None and has_report:
             remember(study, records)
             report = read_report(study.folder)
             trials = {result.trial for result in (report.chosen, report.full) if result is not None}
-            study.write(REPORT, replace(report, exports=tuple(remembered(study, trials | {deliverable.trial}))))
+            exports = tuple(remembered(study, trials | {deliverable.trial}))
+            study.write(REPORT, replace(report, exports=exports, looks=read_ledger(study).looks))
             write_report(study.folder)
         return records
 
@@ -193,6 +195,8 @@ def _checked_predictions(
     device = "cuda" if on_gpu and torch.cuda.is_available() else "cpu"
     allowed = (ROUNDING_ON_GPU, SHARE_OF_PIXELS_ON_GPU) if on_gpu else (ROUNDING, SHARE_OF_PIXELS)
     stored = dict(record.predictions) | ({"test": of_test.rows} if of_test else {})
+    if record.folds:
+        stored.pop("val", None)  # they are other models' predictions
     for split in SPLITS:
         # A fine-tune's own validation masks are those of the most probable class.
         threshold = None if split == "val" else contract.mask_threshold

@@ -85,6 +85,10 @@ class Findings:
     failed: dict[Candidate, str] = field(default_factory=dict)
     """With the cause."""
     joints: tuple[TrialRecord, ...] = ()
+    members: dict[str, tuple[TrialRecord, ...]] = field(default_factory=dict)
+    """With folds: the record of several folds, by its id -> theirs."""
+    refits: list[TrialRecord] = field(default_factory=list)
+    """With folds: those on train and val together."""
     curves: dict[str, Curve] = field(default_factory=dict)
     tested: Mapping[str, Tested] = field(default_factory=dict)
     """Trial -> what it gives for the test images: of the chosen and the whole network, after the choice."""
@@ -101,7 +105,10 @@ class Findings:
     def records(self) -> list[TrialRecord]:
         """Of all that was trained."""
         tried = [record for runs in self.tried.values() for record in runs.records]
-        return [*tried, *(record for runs in self.stopped.values() for record in runs.records), *self.joints]
+        stopped = [record for runs in self.stopped.values() for record in runs.records]
+        if self.members:
+            return [*(record for parts in self.members.values() for record in parts), *self.refits]
+        return [*tried, *stopped, *self.joints]
 
     def looks(self, evidence: str) -> tuple[Look, ...]:
         """What a kind of evidence says of each candidate; nothing where it wasn't asked."""

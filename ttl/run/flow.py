@@ -13,6 +13,7 @@ from ttl.report import RunReport, write_report
 from ttl.report.schema import REPORT
 from ttl.run import delivering
 from ttl.run.budget import within_latency
+from ttl.run.by_group import as_csv
 from ttl.run.context import context_of
 from ttl.run.deciding import rule_of
 from ttl.run.engine_of import check_engine, engine_of
@@ -26,10 +27,12 @@ from ttl.run.testing import predict_test
 from ttl.run.trial_run import finished_trial, run_trial
 from ttl.search.strategy import SearchEnd
 from ttl.study.folder import Study
+from ttl.study.ledger import read_ledger
 from ttl.study.record import TrialRecord
 from ttl.study.tested import Tested
 from ttl.study.trial import Trial
 
+SUBGROUPS = "subgroups.csv"
 DEFAULT_FOLDER = Path("ttl-run")
 
 
@@ -60,15 +63,16 @@ def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) ->
 
         def publish(findings: Findings, end: SearchEnd | None = None, delivered: Delivered | None = None) -> RunReport:
             exports = tuple(remembered(study, {record.id for record in findings.records}))
-            report = report_of_run(setting, opened, findings, end, delivered, exports)
+            looks = read_ledger(study).looks
+            report = report_of_run(setting, opened, findings, end, delivered, exports, looks)
             study.write(REPORT, report)
             return report
 
         with engine_of(context, watch) as engine:
             job = SearchJob(context, watch, engine, publish)
             end = job.run()
-        watch(Note(f"Chosen: {end.choice.reason}"))
-        chosen, whole = job.findings.tried[end.choice.candidate], job.findings.tried[setting.whole]
+            watch(Note(f"Chosen: {end.choice.reason}"))
+            chosen, whole = job.deliver(end.choice.candidate), job.deliver(setting.whole)
         if deliver:
             job.findings.tested = predict_test(context, (*chosen.records, *whole.records), "run", watch)
         report = publish(job.findings, end)
@@ -76,6 +80,8 @@ def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) ->
             if deliver:
                 delivered = delivering.deliver(context, chosen.best, whole.best, watch)
                 report = publish(job.findings, end, delivered)
+            if report.subgroups:
+                study.write_text(SUBGROUPS, as_csv(report.subgroups))
             write_report(study.folder)
         return Finished(study.folder, report, job.trained)
 

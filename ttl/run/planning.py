@@ -65,11 +65,14 @@ def plan(config: RunConfig, *, watch: Watch = unwatched) -> Planned:
     look = STRATEGIES[config.strategy].begins
     coarse = () if look else tuple(candidate.name for candidate in rehearsals[-1].steps[0].candidates)
     # The joint network is a fine-tune more, whose score isn't a candidate's.
-    most = max(len(rehearsal.scores) for rehearsal in rehearsals) + (config.strategy == "joint")
+    joint = config.strategy == "joint"
+    most = max(len(rehearsal.scores) for rehearsal in rehearsals) + joint
+    if config.folds is not None:  # each in every fold, then the chosen and the whole network on all images
+        most = most * config.folds + 2 + joint
     power = setting.power()
     measured = (f"{setting.latency.words()}.",) if setting.latency else ()
     return Planned(
-        task=describe(setting.task),
+        task=describe(setting.data),
         points=setting.network.points,
         coarse=coarse,
         begins=look or ", ".join(coarse),

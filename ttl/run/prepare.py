@@ -11,6 +11,7 @@ from ttl.config import AIMS, RunConfig
 from ttl.cut.network import Network, load_network
 from ttl.cut.truncation import truncate
 from ttl.data import Columns, Task, augmentation, load_task
+from ttl.data.folds import pooled
 from ttl.errors import UsageError
 from ttl.finetune import Recipe, recipe
 from ttl.finetune.accelerated import check_amp, resolve_device
@@ -50,9 +51,7 @@ def prepare(config: RunConfig, watch: Watch) -> RunSetting:
     _check_fits(config, task)
     watch(Note(f"{network.name}: {network.weights.summary()}"))
     watch(Note(f"Recipe {chosen.name}: {chosen.words()}"))
-    setting = RunSetting(config, task, network, chosen, device, below, candidates)
-    check_decision(setting)
-    return setting
+    return _checked(RunSetting(config, task, network, chosen, device, below, candidates))
 
 
 def setting_of(config: RunConfig, task: Task, network: Network, chosen: Recipe, device: str) -> RunSetting:
@@ -63,9 +62,16 @@ def setting_of(config: RunConfig, task: Task, network: Network, chosen: Recipe, 
         PointError: a point that isn't there.
     """
     _check_loss(config, task)
-    setting = RunSetting(
-        config, task, network, chosen, device, _below_freeze_point(config, network, chosen), affordable(network, config)
-    )
+    below, candidates = _below_freeze_point(config, network, chosen), affordable(network, config)
+    return _checked(RunSetting(config, task, network, chosen, device, below, candidates))
+
+
+def _checked(setting: RunSetting) -> RunSetting:
+    """The same, cross-validated where that is asked for; what can be refused is refused before anything is trained."""
+    if setting.config.folds is not None:
+        setting = replace(setting, task=pooled(setting.task), drawn=setting.task)
+        for fold in setting.folds:
+            setting.of_fold(fold)
     check_decision(setting)
     return setting
 

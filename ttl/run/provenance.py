@@ -56,8 +56,8 @@ def open_run(setting: RunSetting, study: Study) -> RunRecord:
         id=uuid.uuid4().hex,
     )
     if processes.is_main():
-        write_splits(setting.task, study.folder / SPLITS)
-        study.write(FINGERPRINTS, image_fingerprints(setting.task))
+        write_splits(setting.data, study.folder / SPLITS)
+        study.write(FINGERPRINTS, image_fingerprints(setting.data))
         record = replace(record, splits_sha256=sha256(study.folder / SPLITS))
     study.write(RUN, record)
     return record

@@ -12,7 +12,6 @@ from torch import nn
 from ttl.cut.last_layer import fold_in
 from ttl.finetune import from_main
 from ttl.run.context import RunContext
-from ttl.run.setting import RunSetting
 from ttl.stats import Recalibration
 from ttl.stats.recalibration import Activation, fit, probable
 from ttl.study.candidate import Candidate
@@ -45,13 +44,11 @@ def recalibrated(context: RunContext, model: nn.Module, candidate: Candidate, re
         )
     )
     fold_in(model, made.scale, made.shift)
-    found = _undertrained(setting, made, made.apply(logits.values), activation, record)
-    if not found.any:
-        return replace(record, recalibration=made)
-    words = found.words()
-    return replace(
-        record, recalibration=made, undertrained=found, notes=(*record.notes, f"{words[0].upper()}{words[1:]}")
-    )
+    falling = is_falling(record.curve, setting.config.epochs)
+    found = undertrained(made, made.apply(logits.values), activation, falling=falling)
+    words = found.words() if found else ""
+    notes = (f"{words[0].upper()}{words[1:]}",) if words else ()
+    return replace(record, recalibration=made, undertrained=found, notes=(*record.notes, *notes))
 
 
 def prior_shift(context: RunContext) -> npt.NDArray[np.float64]:
@@ -63,19 +60,17 @@ def prior_shift(context: RunContext) -> npt.NDArray[np.float64]:
     return context.setting.kind.prior_shift(train, loss=config.loss, balance=config.balance, outputs=outputs)
 
 
-def _undertrained(
-    setting: RunSetting,
-    made: Recalibration,
-    logits: npt.NDArray[np.float64],
-    activation: Activation,
-    record: TrialRecord,
-) -> Undertrained:
+def undertrained(
+    made: Recalibration, logits: npt.NDArray[np.float64], activation: Activation, *, falling: bool
+) -> Undertrained | None:
+    """What says that a model with these recalibrated logits `(m, outputs)` needed more epochs; None if nothing does."""
     given = probable(logits, activation)
     odds = logits if activation == "sigmoid" else logit(np.clip(given, SMALLEST, 1 - SMALLEST))
     low, high = np.quantile(odds, WITHIN, axis=0)
-    return Undertrained(
+    found = Undertrained(
         log_loss=made.log_loss_before if made.method == "none" else made.log_loss_after,
         constant=made.constant_log_loss,
         spread=float((high - low).max()),
-        falling=is_falling(record.curve, setting.config.epochs),
+        falling=falling,
     )
+    return found if found.any else None

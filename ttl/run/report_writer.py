@@ -22,6 +22,7 @@ from ttl.run.setting import RunSetting
 from ttl.search.evidence.overlap import OVERLAP, Similarities
 from ttl.search.strategy import SearchEnd
 from ttl.study.candidate import Candidate
+from ttl.study.ledger import Look
 from ttl.study.run_record import RunRecord
 from ttl.words.sides import short
 
@@ -40,6 +41,8 @@ class Delivered:
     latency: tuple[Latency, ...] = ()
     overlays: MaskCases | None = None
     cams: CamCases | None = None
+    rules: tuple[str, ...] = ()
+    """By what the two decide, in words."""
 
     @property
     def files(self) -> DeliveredFiles:
@@ -60,6 +63,7 @@ def report_of_run(
     end: SearchEnd | None,
     delivered: Delivered | None,
     exports: tuple[FileRecord, ...],
+    looks: tuple[Look, ...],
 ) -> RunReport:
     """The content of report.json: `end` is None while the search runs, `delivered` before the export."""
     whole = findings.tried.get(setting.whole)
@@ -68,7 +72,7 @@ def report_of_run(
     return RunReport(
         status="finished" if end and delivered else "unfinished",
         metric=setting.metric,
-        task=describe(setting.task),
+        task=describe(setting.data),
         model=_model(setting),
         points=tuple(map(_point, setting.network.points)),
         recipe=_recipe(setting),
@@ -88,6 +92,7 @@ def report_of_run(
         overlays=delivered.overlays if delivered else None,
         cams=delivered.cams if delivered else None,
         exports=exports,
+        looks=looks,
         **_sections_on_test(setting, findings, chosen, whole),
     )
 
@@ -134,7 +139,7 @@ def _candidate(findings: Findings, candidate: Candidate) -> searched.CandidateRe
     best = runs.best
     return searched.CandidateResult(
         **_figures(findings, candidate),
-        trials=tuple(record.id for record in runs.records),
+        trials=tuple(dict.fromkeys(id for record in runs.records for id in (record.id, *record.folds))),
         epochs=best.epochs,
         best_epoch=best.best_epoch,
         seconds=best.seconds,
@@ -154,6 +159,7 @@ def _figures(findings: Findings, candidate: Candidate) -> dict[str, Any]:
         **{name: getattr(best, name) for name in names},
         "test": tested[best.id].figures if best.id in tested else {},
         "spread": runs.spread(tested),
+        "undertrained": best.undertrained,
     }
 
 
@@ -162,7 +168,10 @@ def _sections_on_test(
 ) -> dict[str, Any]:
     """What compares both networks on the test images; nothing before they were looked at."""
     one, other = (findings.tested.get(runs.best.id) if runs else None for runs in (chosen, whole))
-    return sections_on_test(setting, one, other) if one and other else {}
+    if not (chosen and whole and one and other):
+        return {}
+    recalibrated = {runs.best.id: runs.best.recalibration for runs in (chosen, whole)}
+    return sections_on_test(setting, one, other, recalibrated)
 
 
 def _svcca(similarities: Similarities | None) -> searched.Svcca:

@@ -11,6 +11,7 @@ from ttl.errors import TrainingError
 from ttl.run.context import RunContext
 from ttl.run.events import BatchStarted, Due, Note, TrialFailed, TrialPaused, Watch
 from ttl.run.findings import Findings, PartialRuns, SeedRuns
+from ttl.run.pooling import pooled_record, refit_epochs
 from ttl.run.produced import compared_features, probe
 from ttl.run.trial_run import finished_trial
 from ttl.search.candidates import Joint
@@ -26,6 +27,8 @@ from ttl.study.trial import Trial
 from ttl.words.counts import listed
 from ttl.words.metric import metric
 
+Records = dict[tuple[int, int | None], TrialRecord]
+"""By seed and fold."""
 NONE_TRAINED = "no point that was tried is trained enough to be chosen"
 
 
@@ -41,6 +44,7 @@ class SearchJob:
         self.blamed: dict[Candidate, int] = {}
         self.trained = 0
         self.steps: list[Batch] = []
+        self.starts: dict[Candidate, Candidate | None] = {}
 
     def run(self) -> SearchEnd:
         """Drive the strategy to its end, then fine-tune the whole network if that is still to be done.
@@ -83,19 +87,21 @@ class SearchJob:
         Raises:
             TrainingError: the whole network failed.
         """
-        findings, records = self.findings, defaultdict[Candidate, list[TrialRecord]](list)
+        findings, records = self.findings, defaultdict[Candidate, Records](dict)
         self.steps.append(batch)
         trials = [
-            Trial(candidate, seed, batch.epochs, batch.start)
+            Trial(candidate, seed, batch.epochs, batch.start, fold)
             for candidate in batch.candidates
             if candidate not in findings.tried and candidate not in findings.failed
             for seed in self.setting.seeds
+            for fold in self.setting.folds
         ]
         for trial, record in self._outcomes(batch.phase, trials):
             candidate = trial.candidate
-            records[candidate].append(record)
-            if len(records[candidate]) == len(self.setting.seeds):
-                by_seed = _in_order(records[candidate])
+            records[candidate][trial.seed, trial.fold] = record
+            if len(records[candidate]) == len(self.setting.seeds) * len(self.setting.folds):
+                by_seed = self._by_seed(candidate, records[candidate])
+                self.starts[candidate] = batch.start
                 if trial.epochs is None:
                     findings.tried[candidate] = SeedRuns(by_seed)
                 else:
@@ -106,6 +112,63 @@ class SearchJob:
             candidate: nan if candidate in blocked else findings.score(candidate, batch.epochs)
             for candidate in batch.candidates
         }
+
+    def _by_seed(self, candidate: Candidate, records: Records) -> tuple[TrialRecord, ...]:
+        """A record a seed; of the folds of a cross-validation one that has what they say together."""
+        setting = self.setting
+        if setting.config.folds is None:
+            return tuple(records[seed, None] for seed in setting.seeds)
+        found = []
+        for seed in setting.seeds:
+            parts = [records[seed, fold] for fold in setting.folds]
+            together = pooled_record(setting, candidate, parts)
+            self.findings.members[together.id] = tuple(parts)
+            found.append(together)
+        return tuple(found)
+
+    def deliver(self, candidate: Candidate) -> SeedRuns:
+        """What is delivered of a candidate that was tried: with folds, fine-tunes on train and val together.
+
+        Raises:
+            TrainingError: one failed.
+        """
+        runs = self.findings.tried[candidate]
+        if self.setting.config.folds is None or any(record.exact for record in runs.records):
+            return runs
+        start = self.starts[candidate]
+        joint = {record.seed: record for record in self.findings.joints}
+        if start is not None:
+            before = [Trial(start, seed, exact=refit_epochs(joint[seed])) for seed in self.setting.seeds]
+            self._refitted("heads on all", before)
+        trials = [
+            Trial(
+                candidate,
+                record.seed,
+                start=start,
+                exact=refit_epochs(record),
+                start_exact=refit_epochs(joint[record.seed]) if start else None,
+            )
+            for record in runs.records
+        ]
+        made = {record.seed: record for record in self._refitted("on train and val", trials)}
+        refits = tuple(
+            replace(made[record.seed], predictions=record.predictions, val=record.val) for record in runs.records
+        )
+        self.findings.tried[candidate] = SeedRuns(refits)
+        return self.findings.tried[candidate]
+
+    def _refitted(self, phase: str, trials: Sequence[Trial]) -> list[TrialRecord]:
+        """Records of fine-tunes without any image to validate on.
+
+        Raises:
+            TrainingError: one failed.
+        """
+        records = [record for _, record in self._outcomes(phase, trials)]
+        self.findings.refits += records
+        if len(records) < len(trials):
+            failed = self.findings.failed.pop(trials[0].candidate, "it failed")
+            raise TrainingError(f"The fine-tune of {trials[0].candidate.name} on all images: {failed}")
+        return records
 
     def _outcomes(self, phase: str, trials: Sequence[Trial]) -> Iterator[tuple[Trial, TrialRecord]]:
         """Each trial with its record, those on disk first; what failed is left out, and remembered."""
@@ -153,8 +216,9 @@ class SearchJob:
         setting = self.setting
         self.watch(Note(f"Fine-tuning heads at {len(setting.points)} points at once"))
         joint = Joint(setting.network.name, setting.points)
-        trials = [Trial(joint, seed) for seed in setting.seeds]
-        records = _in_order([record for _, record in self._outcomes("heads", trials)])
+        trials = [Trial(joint, seed, fold=fold) for seed in setting.seeds for fold in setting.folds]
+        done = {(trial.seed, trial.fold): record for trial, record in self._outcomes("heads", trials)}
+        records = self._by_seed(joint, done)
         self.findings.joints = records
         rows = [record.predictions["val"] for record in records]
         # A U-Net's decoder has learned nothing in the joint network, and needs all of its epochs.
@@ -187,7 +251,3 @@ class SearchJob:
             f"the difference in validation {metric(test.metric).name} is {gap.value:+.4f} (95 % interval "
             f"{gap.ci_low:+.4f} to {gap.ci_high:+.4f}), a loss of less than {test.margin:g}"
         )
-
-
-def _in_order(records: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
-    return tuple(sorted(records, key=lambda record: record.seed))

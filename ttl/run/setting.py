@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ttl.config import RunConfig
 from ttl.cut.head import HeadSpec
 from ttl.cut.network import Network
 from ttl.cut.points import TruncationPoint
 from ttl.data import Kind, Task
+from ttl.data.folds import fold_task
 from ttl.data.kind import Rows
 from ttl.data.task import Labels
 from ttl.errors import UsageError
 from ttl.finetune import Recipe
 from ttl.report.schema.searched import LatencyLimit
+from ttl.run.endpoint import endpoint_metric
 from ttl.search.candidates import Cut
 from ttl.stats import Aim, NonInferiority, Power, combined, non_inferior, power
 from ttl.study.candidate import Candidate, Definition
@@ -50,8 +52,32 @@ class RunSetting:
     """Names of the parameters and buffers below the freeze point."""
     candidates: tuple[Candidate, ...]
     """To search among, lowest first."""
+    drawn: Task | None = None
+    """The data as they were split, where `task` has train and val together, to cross-validate."""
+    fold: int | None = None
+    """Of a cross-validation, where `task` leaves one out."""
     latency: LatencyLimit | None = None
     """What was measured to keep to `max_latency_ms`; None before that, and where it isn't asked for."""
+
+    @property
+    def data(self) -> Task:
+        """The data as they were split."""
+        return self.drawn or self.task
+
+    @property
+    def folds(self) -> tuple[int | None, ...]:
+        """The folds that a candidate is fine-tuned in; None where there are none."""
+        return tuple(range(self.config.folds)) if self.config.folds else (None,)
+
+    def of_fold(self, fold: int | None) -> RunSetting:
+        """The same, to leave a fold out.
+
+        Raises:
+            DataError: what is left lacks a class.
+        """
+        if fold is None or fold == self.fold or self.config.folds is None:
+            return self
+        return replace(self, task=fold_task(self.task, fold, self.config.folds, self.config.seed), fold=fold)
 
     @property
     def kind(self) -> Kind:
@@ -82,6 +108,11 @@ class RunSetting:
     def margin(self) -> float:
         """The loss in the metric that doesn't matter."""
         return self.config.margin or self.kind.margin
+
+    @property
+    def margin_decision(self) -> float:
+        """Likewise in the decision endpoint."""
+        return self.config.margin_decision
 
     @property
     def head(self) -> HeadSpec:
@@ -147,7 +178,16 @@ class RunSetting:
     def power(self) -> Power:
         """What the test images can show of a candidate that is as good as the whole network."""
         test = self.task.test
-        return power(self.kind, test.labels, margin=self.margin, groups=test.groups)
+        names, finding = self.task.class_names, self.task.finding
+        return power(
+            self.kind,
+            test.labels,
+            margin=self.margin,
+            margin_decision=self.margin_decision,
+            endpoint=endpoint_metric(self.aim),
+            finding=[names.index(name) for name in finding],
+            groups=test.groups,
+        )
 
     def definition(self) -> Definition:
         """What, beside the candidate and the seed, defines a trial's result: what differs from the defaults."""
@@ -171,7 +211,7 @@ class RunSetting:
 
     def trial_id(self, trial: Trial) -> str:
         """The trial's name: a hash of all that defines its result, but for how far it is to go."""
-        return trial_id({**self.definition(), **trial.definition()})
+        return trial_id({**self.of_fold(trial.fold).definition(), **trial.definition()})
 
 
 def affordable(network: Network, config: RunConfig) -> tuple[Cut, ...]:

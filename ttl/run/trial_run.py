@@ -13,6 +13,7 @@ import safetensors.torch
 from torch import nn
 
 from ttl import __version__, typed
+from ttl.cut.last_layer import fold_in
 from ttl.cut.points import TruncationPoint
 from ttl.data.kind import Rows
 from ttl.deliver.file_record import forget
@@ -24,6 +25,7 @@ from ttl.finetune.epoch import Epoch
 from ttl.finetune.trainable import batch_norms, bn_momentum
 from ttl.run.context import RunContext
 from ttl.run.events import EpochDone, EpochProgress, Note, TrialDone, TrialStarted, Watch
+from ttl.run.pooling import SISTERS, pooled_record
 from ttl.run.recalibrating import recalibrated
 from ttl.run.setting import RunSetting
 from ttl.run.track import tracker
@@ -79,6 +81,7 @@ def run_trial(context: RunContext, trial: Trial, watch: Watch) -> TrialRecord:
         TrainingError: the loss became NaN, or there is too little memory.
         RunFolderError: the run folder can't be written, or what the trial goes on from is damaged.
     """
+    whole, context = context, context.of_fold(trial.fold)
     setting, label = context.setting, trial.candidate.name
     name = setting.trial_id(trial)
     checkpoint = context.study.checkpoint(name)
@@ -104,9 +107,12 @@ def run_trial(context: RunContext, trial: Trial, watch: Watch) -> TrialRecord:
     record = _course(context, trial, name, result)
     if not result.finished:
         return replace(record, status="paused")
-    if trial.candidate.can_be_chosen:
-        record = recalibrated(context, begun.model, trial.candidate, record)
-    record = _measured(context, begun.model, trial, record)
+    if trial.exact is not None:
+        record = _of_sisters(whole, begun.model, trial, record)
+    else:
+        if trial.candidate.can_be_chosen:
+            record = recalibrated(context, begun.model, trial.candidate, record)
+        record = _measured(context, begun.model, trial, record)
 
     def write(folder: Path) -> Path:
         if not trial.candidate.can_be_chosen:
@@ -125,12 +131,13 @@ def beginning(context: RunContext, trial: Trial) -> Beginning:
     setting, candidate = context.setting, trial.candidate
     model = candidate.build(setting.network, setting.head, trial.seed)
     epochs = candidate.epochs(setting.config.epochs)
-    settings = replace(settings_of(setting, trial.seed, candidate.top), epochs=epochs)
+    settings = replace(settings_of(setting, trial.seed, candidate.top), epochs=trial.exact or epochs)
+    settings = replace(settings, keeps_last=trial.exact is not None)
     if trial.start is None:
         norms = partial(_norms, setting.recipe)
         candidate.begin(model, setting.network, setting.head, trial.seed, context.training_images, norms)
         return Beginning(model, setting.recipe, settings)
-    _take_over(context, model, trial, trial.start)
+    _take_over(context, model, trial, trial.before or trial)
     # Earlier phases bring a new head into line with the trunk: this one has been trained with it.
     last = replace(setting.recipe, phases=setting.recipe.phases[-1:])
     return Beginning(model, last, replace(settings, keeps_start=True))
@@ -183,16 +190,16 @@ def _norms(recipe: Recipe, model: nn.Module) -> Iterator[None]:
         yield
 
 
-def _take_over(context: RunContext, model: nn.Module, trial: Trial, start: Candidate) -> None:
-    """Give `model` what the trial's start left."""
-    name = context.setting.trial_id(Trial(start, trial.seed))
+def _take_over(context: RunContext, model: nn.Module, trial: Trial, before: Trial) -> None:
+    """Give `model` what the trial `before` left."""
+    name = context.setting.trial_id(before)
     folder = context.study.trial_folder(name)
     try:
         record = context.study.trial(name)
         if record is None:
             raise OSError("it is gone")
         state = safetensors.torch.load_file(context.study.weights(record, JOINT_WEIGHTS))
-        trial.candidate.take_over(model, state, start)
+        trial.candidate.take_over(model, state, before.candidate)
     except (OSError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
         raise RunFolderError(
             f"The joint fine-tune in {folder} can't be read ({str(error).splitlines()[0]}): remove the folder and give "
@@ -216,7 +223,8 @@ def _course(context: RunContext, trial: Trial, name: str, result: Fit) -> TrialR
         distance_unit=setting.kind.distance_unit(setting.task.train),
         recipe=setting.recipe.name,
         seed=trial.seed,
-        start=setting.trial_id(Trial(trial.start, trial.seed)) if trial.start else None,
+        start=setting.trial_id(trial.before) if trial.before else None,
+        exact=trial.exact,
         epochs=result.epochs,
         best_epoch=result.best_epoch,
         seconds=result.seconds,
@@ -233,6 +241,40 @@ def _measured(context: RunContext, model: nn.Module, trial: Trial, record: Trial
     rows = predictions(context, model, "val", candidate.top, with_distance=candidate.can_be_chosen)
     figures = candidate.figures(setting.task, rows, seed=setting.config.seed)
     return replace(record, val=figures.val, heads=figures.heads, predictions={"val": rows})
+
+
+def _of_sisters(context: RunContext, model: nn.Module, trial: Trial, record: TrialRecord) -> TrialRecord:
+    """The record of a fine-tune on all images, with what its folds' models say; the recalibration is folded in."""
+    if not trial.candidate.can_be_chosen:
+        return record
+    known = sisters(context, trial)
+    together = pooled_record(context.setting, trial.candidate, known)
+    if together.recalibration is not None:
+        fold_in(model, together.recalibration.scale, together.recalibration.shift)
+    return replace(
+        record,
+        val=together.val,
+        recalibration=together.recalibration,
+        undertrained=together.undertrained,
+        folds=together.folds,
+        notes=(*record.notes, SISTERS.format(epochs=trial.exact, folds=len(known))),
+    )
+
+
+def sisters(context: RunContext, trial: Trial) -> list[TrialRecord]:
+    """The finished fine-tunes of the same candidate and seed, one a fold.
+
+    Raises:
+        RunFolderError: one isn't on disk, or is damaged.
+    """
+    setting, found = context.setting, []
+    for fold in setting.folds:
+        own = replace(trial, fold=fold, exact=None, start_exact=None)
+        record = context.study.trial(setting.trial_id(own))
+        if record is None:
+            raise RunFolderError(f"The fine-tune of {trial.candidate.name} in fold {fold} is gone: run it again")
+        found.append(record)
+    return found
 
 
 def _bundle(setting: RunSetting, candidate: Candidate, model: nn.Module, record: TrialRecord) -> Bundle:
@@ -260,6 +302,7 @@ def _bundle(setting: RunSetting, candidate: Candidate, model: nn.Module, record:
         ),
         divisor=setting.divisor(candidate.top),
         recalibration=record.recalibration,
+        undertrained=record.undertrained.words() if record.undertrained else None,
         metrics={"val": record.val},
     )
     return Bundle(contract, candidate.top, setting.head.pool, setting.head.dropout, described(candidate))

@@ -14,6 +14,7 @@ from ttl.export.run import OnnxModel
 from ttl.files import sha256
 from ttl.report.schema.searched import PointResult
 from ttl.report.schema.validation import Claim, Probabilities, ValidatedFile
+from ttl.run.by_group import Decider
 from ttl.run.endpoint import decides_finding, endpoint, endpoint_metric, outcomes, rates
 from ttl.run.setting import Judged
 from ttl.stats import (
@@ -48,10 +49,11 @@ class Judging:
     prevalence: float | None  # that PPV and NPV are of; None takes that of the images
     seed: int
 
-    def of(self, model: OnnxModel, result: PointResult, rule: DecisionRule, judged: Judged) -> ValidatedFile:
+    def of(self, model: OnnxModel, result: PointResult, network: Decider) -> ValidatedFile:
         """All figures of a file; `result` is what the run says of its network."""
-        kind, names, labels, rows = self.task.kind, self.task.class_names, judged.labels, judged.rows
-        groups, seed = judged.groups, self.seed
+        rule, judged, seed = network.rule, network.judged(self.task.test), self.seed
+        kind, names = self.task.kind, self.task.class_names
+        labels, rows, groups = judged.labels, judged.rows, judged.groups
         is_counted = not (kind.per_pixel or decides_finding(kind, rule))
         return ValidatedFile(
             file=model.path.name,
@@ -68,21 +70,16 @@ class Judging:
             probabilities=None if kind.per_pixel else _probabilities(self.task, judged, rule, seed),
         )
 
-    def claims(
-        self,
-        judged: Mapping[Which, Judged],
-        rules: Mapping[Which, DecisionRule],
-        margin: float,
-        margin_decision: float,
-    ) -> Claims:
+    def claims(self, networks: Mapping[Which, Decider], margin: float, margin_decision: float) -> Claims:
         """What is claimed of the cut against the whole network; nothing where there is one file."""
-        if "chosen" not in judged:
+        if "chosen" not in networks:
             return Claims()
-        one, other, kind, names = judged["chosen"], judged["full"], self.task.kind, self.task.class_names
-        labels, groups, seed, rule = one.labels, one.groups, self.seed, rules["full"]
+        cut, whole, kind, names = networks["chosen"], networks["full"], self.task.kind, self.task.class_names
+        one, other = cut.judged(self.task.test), whole.judged(self.task.test)
+        labels, groups, seed, rule = one.labels, one.groups, self.seed, whole.rule
         rows = one.rows, other.rows
         primary = non_inferior(kind.primary, kind, labels, *rows, margin=margin, groups=groups, seed=seed)
-        pair = (one.rows, rules["chosen"]), (other.rows, rule)
+        pair = (one.rows, cut.rule), (other.rows, rule)
         decided = endpoint(kind, names, labels, *pair, margin=margin_decision, groups=groups, seed=seed)
         can_show = power(
             kind,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,18 +20,19 @@ from ttl.deliver.pictures.cases import Which
 from ttl.deliver.validation_options import ValidateConfig
 from ttl.errors import DataError, ExportError, RunFolderError, UsageError
 from ttl.export.contract import Contract
+from ttl.export.file_decisions import rule_for
 from ttl.export.run import OnnxModel
 from ttl.report.schema import REPORT, RunReport, read_report
 from ttl.report.schema.searched import PointResult
 from ttl.report.schema.validation import PREFIX, Validation
 from ttl.report.validation_page import write_validation
+from ttl.run.by_group import Decider, subgroups_of
 from ttl.run.endpoint import decides_finding
 from ttl.run.events import Note, Watch, unwatched
 from ttl.run.exporting_flow import CHOSEN, FULL
 from ttl.run.provenance import FINGERPRINTS
-from ttl.run.setting import Judged
 from ttl.run.validated_figures import Judging
-from ttl.stats import Aim, DecisionRule, combined
+from ttl.stats import DecisionRule
 from ttl.study.folder import Study
 from ttl.words.counts import counted
 
@@ -70,7 +70,7 @@ def validate(run: Path, data: str, config: ValidateConfig = DEFAULTS, *, watch: 
     with study.held():
         models = {which: _model(run / FILES[which]) for which in results}
         contract, asked = models["full"].contract, RunConfig.from_json(report.run.config)
-        rules = {which: _rule(model.contract, config.threshold) for which, model in models.items()}
+        rules = {which: rule_for(model.contract, threshold=config.threshold) for which, model in models.items()}
         whole = _task(data, contract, rules["full"], config, asked)
         for words in (f"{whole.name}: {counted(len(whole.test), 'image')}, all of them to validate on", *whole.notes):
             watch(Note(words))
@@ -78,8 +78,11 @@ def validate(run: Path, data: str, config: ValidateConfig = DEFAULTS, *, watch: 
         task, name = _unseen(whole, compared, config), _name(study, whole, config)
         files = " and ".join(FILES[which] for which in models)
         watch(Note(f"Predicting {counted(len(task.test), 'image')} with {files}"))
-        rows = _predicted(models, rules, task)
-        judged = {which: _judged(task, rows[which], rules[which]) for which in models}
+        with tempfile.TemporaryDirectory(prefix="ttl-validate-") as cache:
+            networks = {
+                which: Decider(_predicted(models[which], rules[which], task, Path(cache)), rules[which])
+                for which in models
+            }
         figures = Judging(task, prevalence=config.prevalence, seed=asked.seed)
         margins = (
             config.margin or asked.margin or task.kind.margin,
@@ -107,11 +110,10 @@ def validate(run: Path, data: str, config: ValidateConfig = DEFAULTS, *, watch: 
             other_patients=config.other_patients,
             prevalence=config.prevalence,
             threshold=config.threshold,
-            chosen=figures.of(models["chosen"], results["chosen"], rules["chosen"], judged["chosen"])
-            if "chosen" in models
-            else None,
-            full=figures.of(models["full"], results["full"], rules["full"], judged["full"]),
-            **vars(figures.claims(judged, rules, *margins)),
+            chosen=figures.of(models["chosen"], results["chosen"], networks["chosen"]) if "chosen" in models else None,
+            full=figures.of(models["full"], results["full"], networks["full"]),
+            **vars(figures.claims(networks, *margins)),
+            subgroups=subgroups_of(task, networks["full"], networks.get("chosen"), asked.seed),
             notes=task.notes,
             ttl=__version__,
             at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -136,26 +138,17 @@ def _model(path: Path) -> OnnxModel:
     return OnnxModel(path)
 
 
-def _rule(contract: Contract, threshold: float | None) -> DecisionRule:
-    """The file's own rule, or at another threshold."""
-    kind, names, rule = contract.kind, contract.class_names, contract.rule
-    if threshold is None:
-        return rule
-    if not (rule.finding or (len(names) == 2 and (kind.has_positive or kind.per_pixel))):
-        raise UsageError(
-            f"--threshold is of one finding, and this model has {counted(len(names), 'class')}: leave it out."
-        )
-    finding = rule.finding or names[1:]
-    return replace(rule, finding=finding, thresholds=(threshold,), aim=Aim("threshold", threshold), set_on=())
-
-
 def _task(data: str, contract: Contract, rule: DecisionRule, config: ValidateConfig, asked: RunConfig) -> Task:
     """The data, which fit the model."""
     kind, names = contract.kind, contract.class_names
     if config.prevalence is not None and not (decides_finding(kind, rule) and kind.one_class_each):
         raise UsageError(f"--prevalence is of one finding, and this model is {kind}: leave it out.")
     columns = Columns(
-        image=config.image_column, labels=config.label_columns, mask=config.mask_column, group=config.group_column
+        image=config.image_column,
+        labels=config.label_columns,
+        mask=config.mask_column,
+        group=config.group_column,
+        attributes=config.subgroup_columns,
     )
     classes = Classes(kind, names, rule.finding, asked.ordinal)
     window = config.window or contract.decoding.window
@@ -206,28 +199,15 @@ def _unseen(task: Task, compared: Compared | None, config: ValidateConfig) -> Ta
     return without(task, seen)
 
 
-def _predicted(models: Mapping[Which, OnnxModel], rules: Mapping[Which, DecisionRule], task: Task) -> dict[Which, Rows]:
-    """What each file gives for all images, as `ttl.stats` scores it."""
-    found: dict[Which, Rows] = {}
-    with tempfile.TemporaryDirectory(prefix="ttl-validate-") as folder:
-        for which, model in models.items():
-            own = model.contract
-            images = task.kind.decode(
-                task.test,
-                sides=own.sides,
-                interpolation=own.decoding.interpolation,
-                cache_dir=Path(folder),
-                key=task.fingerprint,
-            )
-            threshold = rules[which].thresholds[0] if own.per_pixel and rules[which].thresholds else None
-            found[which] = rows_of_file(model, task.test, images, threshold=threshold, with_distance=True)
-    return found
-
-
-def _judged(task: Task, rows: Rows, rule: DecisionRule) -> Judged:
-    """What a file is judged on: images, or patients where it decides on those."""
-    test = task.test
-    if rule.per == "patient" and test.groups is not None:
-        labels, of_patients, _ = combined(test.labels, rows, test.groups, rule.combine)
-        return Judged(labels, of_patients, None)
-    return Judged(test.labels, rows, test.groups)
+def _predicted(model: OnnxModel, rule: DecisionRule, task: Task, cache: Path) -> Rows:
+    """What a file gives for all images, as `ttl.stats` scores it; `cache` is a folder for decoded images."""
+    own = model.contract
+    images = task.kind.decode(
+        task.test,
+        sides=own.sides,
+        interpolation=own.decoding.interpolation,
+        cache_dir=cache,
+        key=task.fingerprint,
+    )
+    threshold = rule.thresholds[0] if own.per_pixel and rule.thresholds else None
+    return rows_of_file(model, task.test, images, threshold=threshold, with_distance=True)

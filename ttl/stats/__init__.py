@@ -9,8 +9,10 @@ from ttl.stats.calibration import log_losses as log_losses
 from ttl.stats.curves import ClassCurves as ClassCurves
 from ttl.stats.curves import Line as Line
 from ttl.stats.curves import curves as curves
+from ttl.stats.decision_rule import Combine as Combine
 from ttl.stats.decision_rule import DecisionRule as DecisionRule
 from ttl.stats.decision_rule import combined as combined
+from ttl.stats.decision_rule import combined_rows as combined_rows
 from ttl.stats.decisions import DECISION_METRICS as DECISION_METRICS
 from ttl.stats.decisions import DecisionScorer as DecisionScorer
 from ttl.stats.decisions import Outcomes as Outcomes

@@ -112,31 +112,56 @@ def combined(
     truth, given = np.asarray(labels, np.int64), np.asarray(rows, np.float64)
     if given.ndim != 2 or len(truth) != len(given) or truth.shape not in (given.shape, given.shape[:1]):
         raise UsageError(f"labels {truth.shape} don't fit rows {given.shape}.")
-    if len(groups) != len(truth):
-        raise UsageError(f"{len(groups)} patients for {len(truth)} images: give one an image.")
-    names = tuple(dict.fromkeys(map(str, groups)))
-    number = {name: place for place, name in enumerate(names)}
-    patient = np.array([number[str(name)] for name in groups], np.int64)
+    rows_made, names = combined_rows(given, groups, how, exclusive=truth.ndim == 1)
+    patient = _numbered(groups)
     made = np.full((len(names), *truth.shape[1:]), -1, np.int64)
     np.maximum.at(made, patient, truth)
-    exclusive = truth.ndim == 1 and given.shape[1] > 2
-    if exclusive and (made[patient] != truth).any():
+    if truth.ndim == 1 and given.shape[1] > 2 and (made[patient] != truth).any():
         torn = names[patient[int(np.argmax(made[patient] != truth))]]
         raise DataError(
             f"the images of patient {torn} have several classes, so that the patient has none: decide per image, or "
             "give each patient one class."
         )
+    return made, rows_made, names
+
+
+def combined_rows(
+    rows: npt.ArrayLike, groups: Sequence[str], how: Combine, *, exclusive: bool
+) -> tuple[Array, tuple[str, ...]]:
+    """One row of probabilities a patient, of those of their images; see `combined`.
+
+    Args:
+        rows: `(n, classes)` probabilities.
+        groups: `(n,)` the patient of each image.
+        how: to combine them.
+        exclusive: whether an image has one of the classes; else each is a label by itself.
+
+    Returns:
+        rows and the names of the patients, in the order in which they first appear.
+
+    Raises:
+        UsageError: shapes that don't fit.
+    """
+    given = np.asarray(rows, np.float64)
+    if given.ndim != 2 or len(groups) != len(given):
+        raise UsageError(f"{len(groups)} patients for {len(given)} images: give one an image.")
+    names, patient = tuple(dict.fromkeys(map(str, groups))), _numbered(groups)
+    made = np.zeros((len(names), given.shape[1]))
     if how == "mean":
-        sums = np.zeros((len(names), given.shape[1]))
-        np.add.at(sums, patient, given)
-        return made, sums / np.bincount(patient, minlength=len(names))[:, None], names
-    highest = np.zeros((len(names), given.shape[1]))
-    np.maximum.at(highest, patient, given)
-    if exclusive:
-        highest /= highest.sum(axis=1, keepdims=True)
-    elif truth.ndim == 1:
-        highest[:, 0] = 1 - highest[:, -1]
-    return made, highest, names
+        np.add.at(made, patient, given)
+        return made / np.bincount(patient, minlength=len(names))[:, None], names
+    np.maximum.at(made, patient, given)
+    if exclusive and given.shape[1] > 2:
+        made /= made.sum(axis=1, keepdims=True)
+    elif exclusive:
+        made[:, 0] = 1 - made[:, -1]
+    return made, names
+
+
+def _numbered(groups: Sequence[str]) -> Labels:
+    """`(n,)` patients by the order in which they first appear."""
+    number = {name: place for place, name in enumerate(dict.fromkeys(map(str, groups)))}
+    return np.array([number[str(name)] for name in groups], np.int64)
 
 
 def _rates(point: Threshold) -> str:

@@ -14,6 +14,7 @@ from ttl.errors import DataError, UsageError
 from ttl.stats.resampling import Array, Labels
 from ttl.typed import Figure
 
+Endpoint = Literal["balanced_accuracy", "sensitivity", "specificity", "cost"]
 Rule = Literal["balanced accuracy", "sensitivity", "specificity", "threshold", "costs", "dice"]
 
 

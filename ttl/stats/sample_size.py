@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import NormalDist
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +19,11 @@ from ttl.stats.intervals import FEWEST_UNITS
 from ttl.stats.jackknife import Units
 from ttl.stats.kinds import primary
 from ttl.stats.mask_overlap import COLUMNS
+from ttl.stats.operating import Endpoint
 from ttl.stats.paired_test import Claim, claim_of, student
 from ttl.stats.resampling import Array, Labels
 from ttl.stats.sample_values import costs_of
 from ttl.words.metric import metric as named
-
-Endpoint = Literal["balanced_accuracy", "sensitivity", "specificity", "cost"]
 
 SIMULATED = 4000
 SHIFT = math.sqrt(2) * NormalDist().inv_cdf(0.95)  # of the scores of positives: an AUROC of 0.95

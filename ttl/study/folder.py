@@ -86,6 +86,16 @@ class Study:
             with self._writing():
                 typed.write(self.folder / name, value)
 
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file, whole or not at all.
+
+        Raises:
+            RunFolderError: no room, or no right to write.
+        """
+        if processes.is_main():
+            with self._writing():
+                files.write_text(self.folder / name, text)
+
     def run(self) -> RunRecord | None:
         """What run.json holds; None in a new folder.
 

@@ -63,6 +63,9 @@ class TrialRecord:
     encoder_params: OptionalKey[int] = None
     encoder_macs: OptionalKey[int] = None
     distance_unit: str = ""  # of Hausdorff distances; empty where there are none
+    # Ids of the fine-tunes of the folds: `val` is of them, each on the images that it didn't learn from.
+    folds: tuple[str, ...] = ()
+    exact: OptionalKey[int] = None  # of one on all images: its epochs, which the folds' models decided
     start: OptionalKey[str] = None  # id of the trial that it went on from; None from the pretrained weights
     peak_memory_bytes: int | None = None  # on a GPU; None elsewhere
     trainable: Mapping[str, int] = field(default_factory=dict)  # phase -> number of trainable parameters

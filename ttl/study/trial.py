@@ -18,11 +18,23 @@ class Trial:
     epochs: int | None = None  # pause after so many; None lets it end
     # The candidate whose fine-tune (with the same seed) it goes on from; None begins with pretrained weights.
     start: Candidate | None = None
+    fold: int | None = None  # of a cross-validation, from 0: what it doesn't learn from; None learns from all of train
+    exact: int | None = None  # so many epochs, the last of which is kept; None keeps the best by the validation images
+    start_exact: int | None = None  # likewise of the fine-tune that it goes on from
+
+    @property
+    def before(self) -> Trial | None:
+        """The trial that it goes on from."""
+        if self.start is None:
+            return None
+        return Trial(self.start, self.seed, fold=self.fold, exact=self.start_exact)
 
     def definition(self) -> Definition:
         """What tells it from the other trials of a study, but for how far it is to go."""
-        start = {"start": dict(self.start.definition())} if self.start else {}
-        return {**self.candidate.definition(), "seed": self.seed, **start}
+        before = {} if self.start_exact is None else {"exact": self.start_exact}
+        start = {"start": {**self.start.definition(), **before}} if self.start else {}
+        exact = {} if self.exact is None else {"exact": self.exact}
+        return {**self.candidate.definition(), "seed": self.seed, **start, **exact}
 
 
 def trial_id(definition: Definition) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -18,6 +18,7 @@ from ttl.data.decoded import Split
 from ttl.data.modality.normalise import Normalise
 from ttl.data.records import Records
 from ttl.data.task import Labels, Samples
+from ttl.errors import UsageError
 from ttl.stats import Aim, DecisionRule, all_metrics, primary
 from ttl.stats.recalibration import Activation
 from ttl.words.sides import Sides
@@ -196,6 +197,26 @@ class Kind(str):
     def default_rule(self, class_names: Sequence[str]) -> DecisionRule:
         """How probabilities become decisions where nobody set a threshold."""
         return DecisionRule()
+
+    def with_threshold(self, rule: DecisionRule, value: float, class_names: Sequence[str]) -> DecisionRule:
+        """The rule with another threshold, of its finding or of every label.
+
+        Raises:
+            UsageError: the threshold is no probability, or there is no finding that it could be of.
+        """
+        aim = Aim("threshold", value).checked()
+        thresholds, finding = self.places_of_threshold(rule, class_names)
+        if not thresholds:
+            raise UsageError(
+                f"a threshold is of a finding, and the model chooses the most probable of {', '.join(class_names)}: "
+                "leave --threshold out, or train with --positive to group classes into a finding."
+            )
+        return replace(rule, finding=finding, thresholds=(value,) * thresholds, aim=aim, set_on=())
+
+    def places_of_threshold(self, rule: DecisionRule, class_names: Sequence[str]) -> tuple[int, tuple[str, ...]]:
+        """How many thresholds a rule for these classes has, and the finding, where one is of it; 0 without any."""
+        finding = rule.finding or (tuple(class_names[1:]) if self.has_positive else ())
+        return (1 if finding else 0), finding
 
     def mask_threshold(self, model: nn.Module, split: Split, normalise: Normalise, *, divisor: int = 1) -> float:
         """Of two classes of pixels, the probability of the second from which on masks are best."""

@@ -169,6 +169,10 @@ class PixelClasses(Kind):
         """See `Kind`: its metrics are of decisions."""
         return None
 
+    def places_of_threshold(self, rule: DecisionRule, class_names: Sequence[str]) -> tuple[int, tuple[str, ...]]:
+        """See `Kind`: of the second of two classes."""
+        return (1, tuple(class_names[1:])) if len(class_names) == 2 else (0, ())
+
     def mask_threshold(self, model: nn.Module, split: Split, normalise: Normalise, *, divisor: int = 1) -> float:
         """See `Kind`: the best mean Dice, in hundredths.
 

@@ -6,6 +6,7 @@ import hashlib
 import math
 from contextlib import suppress
 from io import BytesIO
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -27,6 +28,20 @@ Window = tuple[float, float]
 def is_dicom(data: bytes) -> bool:
     """Whether a file's bytes say that they are DICOM."""
     return data[PREAMBLE : PREAMBLE + 4] == b"DICM"
+
+
+def patient_in(path: Path) -> str:
+    """Who a file says it is of; empty where it doesn't say, or isn't DICOM that can be read."""
+    try:
+        from pydicom import dcmread
+
+        with path.open("rb") as file:
+            if not is_dicom(file.read(PREAMBLE + 4)):
+                return ""
+        header: Any = dcmread(path, stop_before_pixels=True, specific_tags=["PatientID"])
+        return str(header.get("PatientID") or "").strip()
+    except Exception:  # nearly anything, of a damaged file: who opens the image says so
+        return ""
 
 
 def read_dicom(data: bytes, window: Window | None = None) -> tuple[Image.Image, Facts]:

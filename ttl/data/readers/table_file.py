@@ -28,6 +28,7 @@ NAMES = {
     "groups": ("patient", "patientid", "subject", "group"),
     "splits": ("split", "set", "fold", "partition"),
 }
+TABLES = (".csv", ".tsv", ".parquet", ".pq")
 ATTRIBUTES = "attributes"  # what has no usual names
 NEEDED = {"images": "--image-column", "labels": "--label-column"}
 SHOWN = 3  # rows that a message names
@@ -89,16 +90,17 @@ class Table:
                 )
 
 
-def read_table(path: Path, columns: Columns) -> Table:
+def read_table(path: Path, columns: Columns, *, labelled: bool = True) -> Table:
     """A manifest's columns of images, labels or masks, groups, splits and attributes.
 
-    Those that are given, the others by their names; attributes are given only.
+    Those that are given, the others by their names; attributes are given only. Of one that isn't `labelled` the columns
+    of images and groups.
 
     Raises:
         DataError: it can't be read, has no rows, or hasn't these columns.
     """
     frame, given = _read(path), columns.by_content()
-    names = _columns(path, [str(name) for name in frame.columns], given)
+    names = _columns(path, [str(name) for name in frame.columns], given, labelled)
     cells = {name: _cells(path, name, frame[name]) for part in names.values() for name in part}
     guessed = frozenset(what for what, part in names.items() if part and not given[what])
     return Table(path, tuple(frame.index), cells, names, guessed)
@@ -159,7 +161,9 @@ def _cells(path: Path, name: str, column: pd.Series[Any]) -> tuple[str, ...]:
     return tuple(text.strip() for text in texts)
 
 
-def _columns(path: Path, names: list[str], given: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+def _columns(
+    path: Path, names: list[str], given: Mapping[str, tuple[str, ...]], labelled: bool
+) -> Mapping[str, tuple[str, ...]]:
     """The columns that are given, and the others by their names."""
     times = Counter(name for what, part in given.items() if what != ATTRIBUTES for name in part)
     for name in (*times, *given[ATTRIBUTES]):
@@ -180,7 +184,7 @@ def _columns(path: Path, names: list[str], given: Mapping[str, tuple[str, ...]])
         )
     # What is learned from is guessed once: a mask beside a label is no part of the task.
     unwanted = "labels" if given["masks"] or (columns["masks"] and not columns["labels"]) else "masks"
-    columns[unwanted] = ()
+    columns |= dict.fromkeys((unwanted,) if labelled else ("labels", "masks", "splits"), ())
     for what in ("images", "labels", "masks"):
         if both := [name for name in given[ATTRIBUTES] if name in columns[what]]:
             raise DataError(
@@ -189,7 +193,7 @@ def _columns(path: Path, names: list[str], given: Mapping[str, tuple[str, ...]])
             )
     columns[ATTRIBUTES] = given[ATTRIBUTES]
     for what, option in NEEDED.items():
-        if not columns[what] and what != unwanted:
+        if not columns[what] and what != unwanted and (labelled or what == "images"):
             raise DataError(
                 f"The manifest {path} has no column of {what} that is called {' or '.join(NAMES[what])}: "
                 f"name it with {option}: one of {listed(map(repr, names))}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -57,7 +58,10 @@ def draw_masks(
 
 def _places(paths: Sequence[Path], root: Path) -> dict[Path, Path]:
     """Where each image's mask goes, below the folder of masks; no two to one place."""
-    files = {path: path.relative_to(root) if path != root else Path(path.name) for path in paths}
+    above = os.path.abspath(root)
+    files = {
+        path: Path(os.path.abspath(path)).relative_to(above) if path != root else Path(path.name) for path in paths
+    }
     stems = Counter(file.with_suffix("") for file in files.values())
     places = {}
     for path, file in files.items():

@@ -17,6 +17,7 @@ from ttl.data.describe import Description
 from ttl.deliver.file_record import FileRecord
 from ttl.deliver.pictures.cases import CamCases, MaskCases, Which
 from ttl.errors import RunFolderError
+from ttl.report.schema.decided import Decisions, Probabilities
 from ttl.report.schema.on_test import Calibration, Comparison, Confusion, Curves, LabelConfusion, PerClass
 from ttl.report.schema.searched import (
     AnyPoint,
@@ -27,7 +28,9 @@ from ttl.report.schema.searched import (
     SearchRecord,
     Svcca,
 )
-from ttl.search.evidence.curve import Look
+from ttl.report.schema.subgroups import Subgroup
+from ttl.search.evidence.curve import Look as Seen
+from ttl.study.ledger import Look
 from ttl.study.run_record import RunRecord
 from ttl.typed import OptionalKey, from_json, read_sealed
 from ttl.words.estimate import Estimate
@@ -98,7 +101,8 @@ class RunReport:
     `metric` is the key of the one that chooses. Points, and those that were fine-tuned, go from the lowest to the whole
     network; `probe` and `joint` are the curves of the probe and of the joint network's heads. `full` is None until the
     whole network is fine-tuned, `chosen` and all that follows it while the search runs. Of classifications there are
-    `curves`, `confusion`, `calibration` and `cams`, of masks `per_class` and `overlays`.
+    `curves`, `confusion`, `calibration`, `probabilities` and `cams`, of masks `per_class` and `overlays`; `looks` are
+    those at the test images.
     """
 
     schema: int = SCHEMA
@@ -112,14 +116,17 @@ class RunReport:
     candidates: tuple[CandidateResult, ...]
     failed: tuple[FailedFineTune, ...] = ()
     search: SearchRecord
-    probe: tuple[Look, ...] = ()
-    joint: tuple[Look, ...] = ()
+    probe: tuple[Seen, ...] = ()
+    joint: tuple[Seen, ...] = ()
     svcca: Svcca = field(default_factory=Svcca)
     latency: tuple[Latency, ...] = ()
     run: RunRecord
     full: OptionalKey[PointResult] = None
     chosen: OptionalKey[PointResult] = None
     comparison: OptionalKey[Comparison] = None
+    decisions: OptionalKey[Decisions] = None
+    probabilities: OptionalKey[Probabilities] = None
+    subgroups: tuple[Subgroup, ...] = ()
     curves: OptionalKey[Curves] = None
     confusion: OptionalKey[Confusion | LabelConfusion] = None
     calibration: OptionalKey[Calibration] = None
@@ -128,6 +135,7 @@ class RunReport:
     overlays: OptionalKey[MaskCases] = None
     cams: OptionalKey[CamCases] = None
     exports: tuple[FileRecord, ...] = ()
+    looks: tuple[Look, ...] = ()
 
     def __post_init__(self) -> None:
         """Check what one part says of another.
@@ -172,6 +180,16 @@ class RunReport:
         if result is None or result.spread is None:
             return MeanAndDeviation()
         return (result.spread.val if split == "val" else result.spread.test).get(self.metric, MeanAndDeviation())
+
+    @property
+    def as_good(self) -> bool | None:
+        """Whether the chosen network is shown to be as good as the whole one, in the metric that chooses and in what
+        it decides; None where they weren't compared.
+        """
+        if self.comparison is None:
+            return None
+        endpoint = self.decisions.endpoint if self.decisions else None
+        return self.comparison.non_inferior and (endpoint is None or endpoint.non_inferior)
 
     @property
     def keeps_whole(self) -> bool:

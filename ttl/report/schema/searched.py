@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Discriminator, Field, Tag
 
 from ttl.finetune.epoch import Epoch
+from ttl.study.undertrained import Undertrained
 from ttl.typed import Figure, OptionalKey
 from ttl.words.counts import counted
 from ttl.words.estimate import Estimate
@@ -94,6 +95,7 @@ class PointResult:
     val: Mapping[str, Estimate]
     test: Mapping[str, Estimate]
     spread: OptionalKey[SeedSpread] = None
+    undertrained: OptionalKey[Undertrained] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from ttl.data.fingerprints import Overlap
 from ttl.data.kind import Kind
 from ttl.deliver.pictures.cases import Which
 from ttl.export.checks import FileComparison
+from ttl.report.schema.subgroups import Subgroup
 from ttl.stats import DecisionRule, Outcomes, Power
 from ttl.typed import OptionalKey
 from ttl.words.estimate import Estimate
@@ -91,6 +92,7 @@ class Validation:
     primary: Claim | None
     decision: Claim | None
     power: Power | None  # of both claims together, on so many images
+    subgroups: tuple[Subgroup, ...] = ()
     notes: tuple[str, ...]
     ttl: str  # its version
     at: str  # ISO 8601, UTC

@@ -1,0 +1,94 @@
+"""Operating points: set on validation, kept with the model, changed without training, refused early."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toy_runs import content_of, squares, tiny, tiny_unet
+from ttl.errors import DataError, UsageError
+from ttl.export.contract import read_contract
+from ttl.run import run
+from ttl.study.folder import Study
+from ttl.study.ledger import read_ledger
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of a task that isn't too easy."""
+    out = tmp_path_factory.mktemp("decided")
+    run(tiny(out, data="digits:8-9", strategy="probe", train_fraction=0.3))
+    return out
+
+
+def test_the_threshold_is_the_best_balanced_accuracy_of_validation_and_decides_on_test(folder: Path) -> None:
+    content = content_of(folder)
+    for which, file in (("chosen", "model.onnx"), ("full", "full.onnx")):
+        decided = content["decisions"].get(which) or content["decisions"]["full"]
+        trial = folder / "trials" / content[which]["trial"]
+        (threshold,) = decided["rule"]["thresholds"]
+        assert read_contract(folder / file).rule.thresholds == (threshold,)
+        rows = np.array(content_of(trial, "test.json")["rows"])[:, 1]
+        hits, misses, alarms, rejections = decided["counts"]
+        assert hits + alarms == (rows >= threshold).sum()
+        assert decided["rates"]["sensitivity"]["value"] == pytest.approx(hits / (hits + misses))
+        assert decided["rates"]["specificity"]["value"] == pytest.approx(rejections / (rejections + alarms))
+        set_on = decided["rule"]["set_on"][0]
+        val = np.array(content_of(trial, "trial.json")["predictions"]["val"])[:, 1]
+        assert set_on["positives"] + set_on["negatives"] == len(val)
+
+
+def test_another_operating_point_trains_nothing_and_is_a_further_look(folder: Path) -> None:
+    before = content_of(folder)
+    finished = run(tiny(folder, data="digits:8-9", strategy="probe", train_fraction=0.3, sensitivity=0.8))
+    assert finished.trained == 0
+    after = content_of(folder)
+    assert after["decisions"]["full"]["rule"]["aim"]["rule"] == "sensitivity"
+    assert after["full"]["test"]["auprc"] == before["full"]["test"]["auprc"]  # ranks are what they were
+    assert after["run"]["config"]["sensitivity"] == 0.8
+    assert read_contract(folder / "full.onnx").rule.aim.value == 0.8
+    looks = read_ledger(Study(folder)).looks
+    assert "operating point changed" in {look.occasion for look in looks}
+    assert len(after["looks"]) == len(looks) > len(before["looks"])
+    again = run(tiny(folder, data="digits:8-9", strategy="probe", train_fraction=0.3, sensitivity=0.8))
+    assert len(again.report.looks) == len(looks)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "sentence"),
+    [
+        ({"sensitivity": 0.99}, DataError, "positive images .* are too few to hold a sensitivity of 0.99"),
+        ({"decide_per": "patient"}, UsageError, "--decide-per patient needs to know the patients"),
+        ({"data": "digits:0-2", "costs": (5.0, 1.0)}, UsageError, "--costs needs a finding"),
+    ],
+)
+def test_what_cannot_be_set_is_refused_before_training(
+    tmp_path: Path, options: dict[str, object], error: type[Exception], sentence: str
+) -> None:
+    with pytest.raises(error, match=sentence):
+        run(tiny(tmp_path, **options))
+    assert not (tmp_path / "trials").exists()
+
+
+def test_a_finding_of_several_classes_has_a_threshold_and_costs_an_endpoint(tmp_path: Path) -> None:
+    options = {"data": "digits:0-3", "positive": ("2", "3"), "costs": (5.0, 1.0), "select": "best"}
+    run(tiny(tmp_path, strategy="exhaustive", max_params="100k", **options))
+    content = content_of(tmp_path)
+    decisions = content["decisions"]
+    assert decisions["full"]["rule"]["finding"] == ["2", "3"]
+    assert decisions["endpoint"]["metric"] == "cost"
+    assert 0.3 < decisions["prevalence"] < 0.7
+    assert decisions["chosen"]["rule"]["thresholds"] != decisions["full"]["rule"]["thresholds"]
+    believed = content["probabilities"]["full"]
+    assert set(believed["bias"]) == {"0", "1", "2", "3"}
+    assert believed["expected_error"]["ci_low"] < believed["expected_error"]["ci_high"]
+
+
+def test_masks_have_the_best_dice_of_validation_as_their_threshold(tmp_path: Path) -> None:
+    data = squares(tmp_path / "data")
+    run(tiny_unet(data, tmp_path / "run", strategy="two-stage", epochs=2))
+    rule = content_of(tmp_path / "run")["decisions"]["full"]["rule"]
+    assert (rule["per"], rule["aim"]["rule"], rule["finding"]) == ("pixel", "dice", ["foreground"])
+    assert read_contract(tmp_path / "run" / "full.onnx").mask_threshold == rule["thresholds"][0]
