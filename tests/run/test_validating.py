@@ -202,13 +202,16 @@ def test_masks_are_validated_by_their_overlap(segmented: Path, tmp_path: Path) -
 
 
 def labelled(folder: Path, n: int, seed: int, first: int) -> Path:
-    """Images of two labels, three a patient."""
-    rng, rows = np.random.default_rng(seed), ["image,patient,dark,light"]
+    """Images of two labels, three a patient, every fourth patient from the north."""
+    rng, rows = np.random.default_rng(seed), ["image,patient,dark,light,site"]
     folder.mkdir()
     for i in range(n):
         level = int(rng.integers(0, 200))
         Image.fromarray((rng.integers(0, 55, (32, 32)) + level).astype(np.uint8)).save(folder / f"{i}.png")
-        rows.append(f"{i}.png,P{first + i // 3},{int(level < 100)},{'' if i % 7 == 0 else int(level > 60)}")
+        rows.append(
+            f"{i}.png,P{first + i // 3},{int(level < 100)},{'' if i % 7 == 0 else int(level > 60)}"
+            f",{'north' if i // 3 % 4 == 0 else 'south'}"
+        )
     (folder / "set.csv").write_text("\n".join(rows))
     return folder / "set.csv"
 
@@ -221,9 +224,16 @@ def test_several_labels_are_decided_on_per_patient(tmp_path: Path) -> None:
     other = labelled(tmp_path / "other", 63, 1, 28)
     with pytest.raises(DataError, match=r"2 groups \(patients\) by name.*where other patients have the same names"):
         validate(folder, str(other), labels)
-    found = validate(folder, str(other), labels.model_copy(update={"drop_seen": True})).validation
+    some = labels.model_copy(update={"drop_seen": True, "subgroup_columns": ("site",)})
+    done = validate(folder, str(other), some)
+    found = done.validation
     assert (found.images, found.dropped, found.patients, found.per) == (57, 6, 19, "patient")
     assert {name: sum(vars(each).values()) for name, each in found.full.outcomes.items()}["dark"] == 19
+    assert {(group.value, group.units, group.too_few) for group in found.subgroups} == {
+        ("north", 5, True),
+        ("south", 14, True),
+    }
+    assert "too few to say" in done.page.read_text()
     others = labels.model_copy(update={"other_patients": True, "name": "others"})
     assert validate(folder, str(other), others).validation.patients == 21
     text = other.read_text().replace("patient", "nobody")
