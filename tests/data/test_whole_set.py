@@ -92,3 +92,11 @@ def test_samples_are_left_out_by_their_ids(tmp_path: Path) -> None:
     assert left.test.ids == ("a/0.png", "b/1.png")
     assert left.test.labels.tolist() == [1, 0]
     assert left.test.source.load(int(left.test.index[1])).tobytes() == task.test.source.load(3).tobytes()
+
+
+def test_copies_inside_the_data_are_named(tmp_path: Path) -> None:
+    class_folders(tmp_path, {"a": 3, "b": 2})
+    (tmp_path / "a" / "copy.png").write_bytes((tmp_path / "a" / "1.png").read_bytes())
+    task = load_whole(tmp_path, BINARY)
+    assert "Of 1 image there is a copy in the set, which counts like any other: a/1.png = a/copy.png." in task.notes
+    assert len(task.test) == 6

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ttl.data.duplicates import NAMED, find_duplicates, keep_together
 from ttl.data.kind import Kind
 from ttl.data.modality.dicom import Window
 from ttl.data.read_task import read_records
@@ -75,7 +76,7 @@ def load_whole(
         fingerprint=records.fingerprint(),
         finding=classes.finding,
         ordinal=classes.ordinal,
-        notes=(*_split_note(records), *_absent(records, classes, labels), *records.notes),
+        notes=(*_split_note(records), *_absent(records, classes, labels), *_repeated(everything), *records.notes),
     )
 
 
@@ -123,6 +124,16 @@ def _absent(records: Records, classes: Classes, labels: Labels) -> list[str]:
         return [f"Nothing is known of {listed(unknown)}: no column has it."] if unknown else []
     absent = [name for name, count in counts.items() if not count]
     return [f"No image of {records.name} has {listed(absent)}, which the model knows."] if absent else []
+
+
+def _repeated(samples: Samples) -> list[str]:
+    """A note on images that are there more than once; none where all differ."""
+    pairs = find_duplicates({"all": samples}, within=True)
+    if not pairs:
+        return []
+    number = len(samples) - len(set(keep_together(samples.ids, pairs)))
+    first = listed((f"{pair.a} = {pair.b}" for pair in pairs), NAMED)
+    return [f"Of {counted(number, 'image')} there is a copy in the set, which counts like any other: {first}."]
 
 
 def _some(samples: Samples, positions: Sequence[int]) -> Samples:
