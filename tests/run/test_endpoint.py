@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ttl.data.kind import KINDS
-from ttl.run.endpoint import Outcomes, endpoint, outcomes, rates
-from ttl.stats import Aim, DecisionRule
+from ttl.run.endpoint import endpoint, outcomes, rates
+from ttl.stats import Aim, DecisionRule, Outcomes
 
 NAMES = ("normal", "ill")
 LABELS = np.repeat([0, 1], 20)

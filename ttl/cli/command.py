@@ -16,7 +16,20 @@ from ttl import __version__, processes
 from ttl.cli.help import Command
 from ttl.errors import TTLError, UsageError
 
-VERBS = ("points", "plan", "run", "search", "finetune", "export", "bench", "predict", "report", "check", "demo")
+VERBS = (
+    "points",
+    "plan",
+    "run",
+    "search",
+    "finetune",
+    "export",
+    "bench",
+    "predict",
+    "validate",
+    "report",
+    "check",
+    "demo",
+)
 """In the order in which a person needs them."""
 INTERRUPTED = 130
 

@@ -11,6 +11,7 @@ from ttl.cli import app
 from ttl.cli.command import VERBS
 from ttl.cli.help import default_text, help_text, meaning, values
 from ttl.config import RunConfig
+from ttl.deliver.validation_options import ValidateConfig
 from ttl.export.options import ExportConfig
 from ttl.options.option import Group, Options, as_typed, kebab
 
@@ -29,8 +30,9 @@ HEAD = "| option | values | default | meaning | verbs |\n|---|---|---|---|---|"
 
 def options_page() -> str:
     """The page: how options are given, then all of them."""
-    run, export = options_table(RunConfig), options_table(ExportConfig)
-    return f"{INTRODUCTION}\n## Of a run\n\n{run}\n## Of an export\n\n{export}"
+    parts: dict[str, type[Options]] = {"a run": RunConfig, "an export": ExportConfig, "a validation": ValidateConfig}
+    tables = (f"\n## Of {what}\n\n{options_table(model)}" for what, model in parts.items())
+    return INTRODUCTION + "".join(tables)
 
 
 def options_table(model: type[Options]) -> str:

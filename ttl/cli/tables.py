@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ttl.export.checks import Check
     from ttl.report.schema import RunReport
     from ttl.report.schema.searched import SeedSpread
+    from ttl.report.schema.validation import Validation
     from ttl.run.checking import FileState
 
 
@@ -146,6 +147,27 @@ def written(value: float, of: Metric) -> str:
     if isnan(value):
         return "undefined"
     return of.text(value) if of.is_distance else f"{value:.4f}"
+
+
+def validation_table(of: Validation) -> str:
+    """Every figure of the files beside each other, then their decisions counted."""
+    from ttl.report.validation_words import lines_of
+
+    rows = [["", *(file.file for file in of.files.values())]]
+    for part in lines_of(of):
+        rows.append([f"{part.title}:", *[""] * len(of.files)])
+        for line in part.lines:
+            both = (line.cut, line.whole) if of.chosen else (line.whole,)
+            rows.append([f"  {line.name}", *(estimate(each or Estimate(), line.metric) for each in both)])
+    aligned = _aligned(*zip(*rows, strict=True), left=len(of.files) + 1)
+    tables = ["\n".join(line.rstrip() for line in aligned.splitlines())]
+    counts = [["finding", "file", "found", "missed", "false alarms", "left alone"]]
+    for file in of.files.values():
+        for finding, each in file.outcomes.items():
+            counts.append([finding, file.file, *map(str, vars(each).values())])
+    if len(counts) > 1:
+        tables.append(_aligned(*zip(*counts, strict=True), left=2))
+    return "\n\n".join(tables)
 
 
 def checks_table(checks: Sequence[Check]) -> str:

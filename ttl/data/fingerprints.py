@@ -95,6 +95,20 @@ class Overlap:
         return f"In the run's data, too: {', '.join(filter(None, (images, groups)))}: {places}."
 
 
+@dataclass(frozen=True)
+class Compared:
+    """What a data set has in common with a run: in numbers, and which of its samples."""
+
+    overlap: Overlap
+    known: frozenset[str]  # ids of samples that the run has, or that are of a group (patient) that it has
+    known_images: frozenset[str]  # those of them that the run has
+
+    @property
+    def of_known_groups(self) -> int:
+        """Samples that the run hasn't, of groups (patients) that it has."""
+        return len(self.known) - len(self.known_images)
+
+
 def image_fingerprints(task: Task) -> Fingerprints:
     """The fingerprints of all samples of train, val and test; images that were looked at for leaks aren't read again.
 
@@ -120,7 +134,12 @@ def image_fingerprints(task: Task) -> Fingerprints:
 
 
 def overlap(stored: Fingerprints, task: Task) -> Overlap:
-    """What of a data set, whatever its split, is in a run; images are compared as within a data set.
+    """What of a data set, whatever its split, is in a run; see `compare`."""
+    return compare(stored, task).overlap
+
+
+def compare(stored: Fingerprints, task: Task) -> Compared:
+    """The same with the samples concerned; images are compared as within a data set.
 
     See `ttl.data.duplicates.find_duplicates` for what is found; equal bytes are found whatever a window shows of them.
 
@@ -131,7 +150,8 @@ def overlap(stored: Fingerprints, task: Task) -> Overlap:
     ids = [sample for samples in parts for sample in samples.ids]
     traits = traits_of(task.train.source, np.concatenate([samples.index for samples in parts]))
     own = replace(traits, digests=tuple(map(_beginning, traits.digests)))
-    groups = {group for samples in parts for group in _groups(samples, set(ids)) if group is not None}
+    group_of = [group for samples in parts for group in _groups(samples, set(ids))]
+    groups = {group for group in group_of if group is not None}
     seen: set[int] = set()
     shared: set[str] = set()
     splits = {}
@@ -144,7 +164,9 @@ def overlap(stored: Fingerprints, task: Task) -> Overlap:
         identical = sum(each.kind == "identical" for each in found.values())
         first = tuple(found[i] for i in sorted(found)[:NAMED])
         splits[split] = SplitOverlap(identical, len(found) - identical, len(names), first, tuple(names[:NAMED]))
-    return Overlap(len(ids), len(seen), len(shared), splits)
+    known_images = frozenset(ids[i] for i in seen)
+    of_known = (sample for sample, group in zip(ids, group_of, strict=True) if group in shared)
+    return Compared(Overlap(len(ids), len(seen), len(shared), splits), known_images.union(of_known), known_images)
 
 
 def _seen(own: Traits, ids: Sequence[str], images: Sequence[ImageFingerprint]) -> dict[int, SeenImage]:

@@ -82,7 +82,7 @@ def load_task(
             "should be above 0 and their sum below 1."
         )
     asked = (positive,) if isinstance(positive, str) else tuple(positive)
-    records = with_positive(_read(data, columns, Reading(window, skip_bad, on_progress)), asked)
+    records = with_positive(read_records(data, columns, Reading(window, skip_bad, on_progress)), asked)
     if ordinal:
         records = ordered(records)
     if dedupe is not None:
@@ -109,7 +109,8 @@ def load_task(
     return checked_for_leaks(task)
 
 
-def _read(data: str | Path, columns: Columns, reading: Reading) -> Records:
+def read_records(data: str | Path, columns: Columns, reading: Reading) -> Records:
+    """All samples of a data set before they are split; errors as of `load_task`."""
     path = Path(data)
     is_table = path.is_file() and path.suffix.lower() in TABLES
     if reading.window is not None and not (path.is_dir() or path.suffix.lower() in TABLES):

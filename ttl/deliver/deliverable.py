@@ -68,12 +68,8 @@ class Deliverable:
 
     def from_file(self, path: Path, split: str) -> Rows:
         """What a file gives for the images of a split, as `ttl.stats` scores it."""
-        model, images = OnnxModel(path), self.splits[split]
-        if isinstance(images, MaskedImages):
-            return images.overlaps(model.maps(images.pixels), threshold=self.contract.mask_threshold)
-        if model.contract.embeds_preprocessing:
-            return model.predict_images(_loaded(self.task.splits[split]))
-        return model.predict(images.crops())
+        own = self.contract
+        return rows_of_file(OnnxModel(path), self.task.splits[split], self.splits[split], threshold=own.mask_threshold)
 
     def changed(self, rows: Rows, split: str) -> Decided | None:
         """How many decisions differ from those in PyTorch, of patients where the file decides on them.
@@ -103,6 +99,20 @@ class Deliverable:
             seed=self.seed,
             derived=True,
         )
+
+
+def rows_of_file(
+    model: OnnxModel, samples: Samples, images: Split, *, threshold: float | None, with_distance: bool = False
+) -> Rows:
+    """What a file gives for samples, which are decoded in `images`, as `ttl.stats` scores it.
+
+    Of masks of two classes the `threshold` decides; `with_distance` measures distances between edges, too.
+    """
+    if isinstance(images, MaskedImages):
+        return images.overlaps(model.maps(images.pixels), with_distance=with_distance, threshold=threshold)
+    if model.contract.embeds_preprocessing:
+        return model.predict_images(_loaded(samples))
+    return model.predict(images.crops())
 
 
 def in_turns(order: Positions, labels: Positions) -> Positions:

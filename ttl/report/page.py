@@ -21,7 +21,7 @@ def render(report: RunReport, folder: Path | None = None) -> str:
     Pictures that the report names lie in `folder`; without it the page says that they are missing.
     """
     values = {"report": report, "headline": headline(report), "sections": sections_of(report, folder)}
-    return _environment().get_template("report.html").render(**values)
+    return environment().get_template("report.html").render(**values)
 
 
 def summary(report: RunReport) -> tuple[str, ...]:
@@ -49,8 +49,9 @@ def _breakable(text: str) -> Markup:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Where the templates of all pages are."""
     loader, strict = PackageLoader("ttl.report"), StrictUndefined
-    environment = Environment(loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["breakable"] = _breakable
-    return environment
+    made = Environment(loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True)
+    made.filters["breakable"] = _breakable
+    return made

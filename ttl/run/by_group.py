@@ -5,33 +5,59 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import inf, isnan
 
 import numpy as np
 
+from ttl.data import Samples, Task
 from ttl.data.kind import Rows
-from ttl.data.task import Labels
+from ttl.data.task import Labels, picked
 from ttl.report.schema.subgroups import FEWEST, OfGroup, Subgroup
-from ttl.run.endpoint import BALANCED, decides_finding, outcomes, rates
+from ttl.run.endpoint import BALANCED, outcomes, rates
 from ttl.run.setting import Judged, RunSetting
 from ttl.stats import DecisionRule, combined, intervals, paired_difference
 from ttl.stats.jackknife import Units
 from ttl.study.tested import Tested
-from ttl.words.estimate import Estimate
 
 UNKNOWN = "unknown"
 COLUMNS = ("column", "value", "units", "positives", "too_few", "network", "metric", "figure", "low", "high")
 SHOWN = ("sensitivity", "specificity", BALANCED)
 
 
+@dataclass(frozen=True, eq=False)
+class Decider:
+    """What a network gives for samples, and the rule that it decides by."""
+
+    rows: Rows
+    rule: DecisionRule
+
+    def judged(self, samples: Samples, inside: Labels | None = None) -> Judged:
+        """What it is judged on: the samples, those at some positions, or their patients where it decides on those."""
+        chosen = np.arange(len(samples)) if inside is None else inside
+        labels, rows = samples.labels[chosen], self.rows[chosen]
+        groups = None if samples.groups is None else picked(samples.groups, chosen)
+        if self.rule.per == "patient" and groups is not None:
+            labels, rows, _ = combined(labels, rows, groups, self.rule.combine)
+            groups = None
+        return Judged(labels, rows, groups)
+
+
 def subgroups(setting: RunSetting, tested: Mapping[str, Tested]) -> tuple[Subgroup, ...]:
+    """Of the test images; `tested` has the network `full`, and `chosen` where that is another one."""
+    networks = {name: Decider(of.rows, of.rule) for name, of in tested.items()}
+    return subgroups_of(setting.task, networks["full"], networks.get("chosen"), setting.config.seed)
+
+
+def subgroups_of(task: Task, full: Decider, chosen: Decider | None, seed: int) -> tuple[Subgroup, ...]:
     """Every group of every attribute of the test images, of each attribute the worst first, those too small last.
 
-    `tested` has the network `full`, and `chosen` where that is another one.
+    Of the whole network, and of the chosen one where that is another.
     """
+    networks = {"full": full} | ({"chosen": chosen} if chosen else {})
     found = []
-    for column, values in setting.task.test.attributes.items():
-        groups = [_group(setting, tested, column, values, value) for value in sorted(set(values))]
+    for column, values in task.test.attributes.items():
+        groups = [_group(task, networks, (column, value), values, seed) for value in sorted(set(values))]
         found += sorted(groups, key=lambda one: (one.too_few, _level(one)))
     return tuple(found)
 
@@ -59,52 +85,33 @@ def _level(group: Subgroup) -> float:
 
 
 def _group(
-    setting: RunSetting, tested: Mapping[str, Tested], column: str, values: Sequence[str], value: str
+    task: Task, networks: Mapping[str, Decider], named: tuple[str, str], values: Sequence[str], seed: int
 ) -> Subgroup:
+    column, value = named
     inside = np.flatnonzero(np.array(values, object) == value)
-    whole, chosen = tested["full"], tested.get("chosen")
-    one, other = _judged(setting, whole.rows, inside), _judged(setting, chosen.rows, inside) if chosen else None
-    kind, names = setting.kind, setting.task.class_names
-    counted = {} if kind.per_pixel else outcomes(kind, names, one.labels, one.rows, whole.rule)
+    judged = {network: of.judged(task.test, inside) for network, of in networks.items()}
+    figures = {network: _figures(task, judged[network], of.rule, seed) for network, of in networks.items()}
+    whole, cut, kind = judged["full"], judged.get("chosen"), task.kind
+    counted = outcomes(kind, task.class_names, whole.labels, whole.rows, networks["full"].rule)
     (finding,) = counted.values() if len(counted) == 1 else (None,)
     gap = None
-    if other is not None:
-        gap = paired_difference(
-            setting.metric, kind, one.labels, other.rows, one.rows, groups=one.groups, seed=setting.config.seed
-        )
+    if cut is not None:
+        gap = paired_difference(kind.primary, kind, whole.labels, cut.rows, whole.rows, groups=whole.groups, seed=seed)
+    few = bool(Units.of(whole.labels, whole.groups, 0).total < FEWEST)
     return Subgroup(
         column=column,
         value=value or UNKNOWN,
-        units=len(one.labels),
+        units=len(whole.labels),
         positives=finding.true_positives + finding.false_negatives if finding else None,
-        too_few=bool(Units.of(one.labels, one.groups, 0).total < FEWEST) or isnan(_score(setting, one).ci_low),
-        full=OfGroup(score=_score(setting, one), rates=_rates(setting, one, whole.rule)),
-        chosen=OfGroup(score=_score(setting, other), rates=_rates(setting, other, chosen.rule))
-        if other is not None and chosen is not None
-        else None,
+        too_few=few or isnan(figures["full"].score.ci_low),
+        full=figures["full"],
+        chosen=figures.get("chosen"),
         difference=gap,
     )
 
 
-def _judged(setting: RunSetting, rows: Rows, inside: Labels) -> Judged:
-    """Some test images, or their patients by these images."""
-    test, config = setting.task.test, setting.config
-    labels, own = test.labels[inside], rows[inside]
-    groups = None if test.groups is None else tuple(test.groups[i] for i in inside.tolist())
-    if config.decide_per == "patient" and groups is not None:
-        labels, own, _ = combined(labels, own, groups, config.combine)
-        groups = None
-    return Judged(labels, own, groups)
-
-
-def _score(setting: RunSetting, judged: Judged) -> Estimate:
-    name, seed = setting.metric, setting.config.seed
-    return intervals(setting.kind, judged.labels, judged.rows, names=(name,), groups=judged.groups, seed=seed)[name]
-
-
-def _rates(setting: RunSetting, judged: Judged, rule: DecisionRule) -> dict[str, Estimate]:
-    if not decides_finding(setting.kind, rule):
-        return {}
-    names, seed = setting.task.class_names, setting.config.seed
-    found = rates(setting.kind, names, judged.labels, judged.rows, rule, groups=judged.groups, seed=seed)
-    return {name: found[name] for name in SHOWN}
+def _figures(task: Task, judged: Judged, rule: DecisionRule, seed: int) -> OfGroup:
+    kind, labels, rows, groups = task.kind, judged.labels, judged.rows, judged.groups
+    score = intervals(kind, labels, rows, names=(kind.primary,), groups=groups, seed=seed)[kind.primary]
+    found = rates(kind, task.class_names, labels, rows, rule, groups=groups, seed=seed)
+    return OfGroup(score=score, rates={name: found[name] for name in SHOWN if name in found})

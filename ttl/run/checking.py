@@ -12,6 +12,7 @@ from PIL import Image
 
 from ttl import files, typed
 from ttl.data.cache import read_cached
+from ttl.data.fingerprints import Fingerprints
 from ttl.deliver.file_record import EXPORTS, Exports
 from ttl.errors import RunFolderError, TTLError
 from ttl.export.bundle import DESCRIPTION, read_bundle
@@ -19,11 +20,12 @@ from ttl.export.bundle import WEIGHTS as MODEL_WEIGHTS
 from ttl.export.digest import check_digests
 from ttl.finetune.resume import is_whole
 from ttl.report.schema import REPORT, read_report
+from ttl.report.schema.validation import PREFIX, Validation
 from ttl.run.budget import KEPT, KeptLimit
 from ttl.run.deciding import DECISION
 from ttl.run.delivering import DELIVERED
 from ttl.run.produced import PROBE, SVCCA, KeptProbe, KeptSimilarities
-from ttl.run.provenance import SPLITS
+from ttl.run.provenance import FINGERPRINTS, SPLITS
 from ttl.run.report_writer import Delivered
 from ttl.run.trial_run import JOINT_WEIGHTS
 from ttl.stats import DecisionRule
@@ -37,6 +39,7 @@ State = Literal["whole", "damaged", "missing", "not checked"]
 """`not checked` where nothing says what a file should hold."""
 TYPED = {
     DELIVERED: Delivered, PROBE: KeptProbe, SVCCA: KeptSimilarities, KEPT: KeptLimit, EXPORTS: Exports, LEDGER: Ledger,
+    FINGERPRINTS: Fingerprints,
 }  # fmt: skip
 OTHER_IN_0_1 = (DELIVERED, PROBE, SVCCA, KEPT)
 DERIVED = {
@@ -85,7 +88,8 @@ def _state(study: Study, path: Path, *, is_old: bool) -> FileState:
         return FileState(name, "not checked", "of version 0.1, where it was another file without a digest")
     look = _look(study, path, name)
     if look is None:
-        return FileState(name, "not checked", DERIVED.get(path.suffix, "not a file of a run"))
+        kind = ".md" if name.startswith(PREFIX) else path.suffix  # the page of a validation: `ttl report` has another
+        return FileState(name, "not checked", DERIVED.get(kind, "not a file of a run"))
     try:
         look()
     except (TTLError, OSError, ValueError, SyntaxError) as error:  # SyntaxError: what Pillow calls a broken PNG
@@ -104,6 +108,8 @@ def _look(study: Study, path: Path, name: str) -> Callable[[], object] | None:
     }
     if name in of_run:
         return of_run[name]
+    if name.startswith(PREFIX) and path.suffix == ".json":
+        return partial(typed.read, Validation, path)
     if path.parent.parent == study.folder / TRIALS:
         of_trial: dict[str, Callable[[], object]] = {
             TRIAL: lambda: study.trial(identity),

@@ -7,7 +7,6 @@ Rows here are probabilities `(n, classes)`, of images or, where a rule decides o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from ttl.data.kind import Kind, Rows
 from ttl.data.task import Labels
@@ -17,6 +16,7 @@ from ttl.stats import (
     DecisionRule,
     DecisionScorer,
     NonInferiority,
+    Outcomes,
     costs_of,
     intervals,
     intervals_of,
@@ -28,23 +28,6 @@ from ttl.words.estimate import Estimate
 BALANCED: Endpoint = "balanced_accuracy"
 OTHER_RATE: dict[str, Endpoint] = {"sensitivity": "specificity", "specificity": "sensitivity"}
 """An aim that holds one rate -> the rate that is left to compare."""
-
-
-@dataclass(frozen=True)
-class Outcomes:
-    """Decisions on one finding, or label, by whether they are right: images, or patients."""
-
-    true_positives: int
-    false_negatives: int
-    false_positives: int
-    true_negatives: int
-
-    @property
-    def prevalence(self) -> float:
-        """The share of positives; nan of none."""
-        positives = self.true_positives + self.false_negatives
-        total = positives + self.false_positives + self.true_negatives
-        return positives / total if total else float("nan")
 
 
 def endpoint_metric(aim: Aim) -> Endpoint:
@@ -122,9 +105,8 @@ def outcomes(
         return {}
     truth, decided = kind.truth(labels, rule, class_names), rule.decisions(rows, class_names)
     names = (" or ".join(rule.finding) or class_names[-1],) if truth.ndim == 1 else class_names
-    scored = DecisionScorer("decision", truth, decided, ())
-    counts = scored.outcomes.sum(axis=1).astype(int).T.tolist()
-    return {name: Outcomes(*each) for name, each in zip(names, counts, strict=True)}
+    counts = DecisionScorer("decision", truth, decided, ()).counts()
+    return dict(zip(names, counts, strict=True))
 
 
 def decides_finding(kind: Kind, rule: DecisionRule) -> bool:

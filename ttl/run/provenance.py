@@ -1,4 +1,4 @@
-"""run.json: what was asked for and what it ran on, and whether a folder belongs to a command."""
+"""run.json: what was asked for and what it ran on, and whether a folder belongs to a command; and its images."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from ttl import __version__, processes
 from ttl.config import RunConfig
 from ttl.cost.session import hardware
 from ttl.data import write_splits
+from ttl.data.fingerprints import image_fingerprints
 from ttl.errors import RunFolderError
 from ttl.files import sha256
 from ttl.run.setting import RunSetting
 from ttl.study.folder import RUN, Study
 from ttl.study.run_record import SCHEMA, DataRecord, Machine, RunRecord, WeightsRecord
 
-SPLITS = "splits.csv"
+SPLITS, FINGERPRINTS = "splits.csv", "fingerprints.json"
 RECORDED = ("torch", "torchvision", "timm", "onnx", "onnxruntime", "scikit-learn", "numpy", "accelerate")
 
 
 def open_run(setting: RunSetting, study: Study) -> RunRecord:
-    """Write run.json and splits.csv into a new run folder, or check that the folder's are of the same command.
+    """Write run.json, splits.csv and fingerprints.json into a new run folder, or check that it is of the same command.
 
     Raises:
         RunFolderError: the folder is of another command (the sentence names the options that differ), or of an
@@ -56,6 +57,7 @@ def open_run(setting: RunSetting, study: Study) -> RunRecord:
     )
     if processes.is_main():
         write_splits(setting.data, study.folder / SPLITS)
+        study.write(FINGERPRINTS, image_fingerprints(setting.data))
         record = replace(record, splits_sha256=sha256(study.folder / SPLITS))
     study.write(RUN, record)
     return record

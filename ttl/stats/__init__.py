@@ -16,6 +16,7 @@ from ttl.stats.decision_rule import combined as combined
 from ttl.stats.decision_rule import combined_rows as combined_rows
 from ttl.stats.decisions import DECISION_METRICS as DECISION_METRICS
 from ttl.stats.decisions import DecisionScorer as DecisionScorer
+from ttl.stats.decisions import Outcomes as Outcomes
 from ttl.stats.delong import PairedAUROC as PairedAUROC
 from ttl.stats.delong import delong as delong
 from ttl.stats.delong import delong_paired as delong_paired

@@ -7,6 +7,7 @@ each metric is the mean over the labels for which it is defined.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -17,6 +18,23 @@ from ttl.stats.resampling import Array, Labels
 from ttl.stats.scoring import mean_of_defined, ratio
 
 DECISION_METRICS = ("balanced_accuracy", "sensitivity", "specificity", "ppv", "npv")
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Decisions on one finding, or label, by whether they are right: images, or patients."""
+
+    true_positives: int
+    false_negatives: int
+    false_positives: int
+    true_negatives: int
+
+    @property
+    def prevalence(self) -> float:
+        """The share of positives; nan of none."""
+        positives = self.true_positives + self.false_negatives
+        total = positives + self.false_positives + self.true_negatives
+        return positives / total if total else float("nan")
 
 
 class DecisionScorer:
@@ -68,6 +86,10 @@ class DecisionScorer:
         ones = np.ones((1, len(self.labels)))
         figures = {name: values[0] for name, values in self._by_label(ones, DECISION_METRICS).items()}
         return figures | {"support": self.outcomes[:2].sum(axis=(0, 1))}
+
+    def counts(self) -> tuple[Outcomes, ...]:
+        """The decisions counted by whether they are right, of each label; one where there is one finding."""
+        return tuple(Outcomes(*each) for each in self.outcomes.sum(axis=1).astype(np.int64).T.tolist())
 
     def _by_label(self, weights: Array, names: Sequence[str]) -> dict[str, Array]:
         """Metric name -> `(resamples, labels)`."""

@@ -1,0 +1,132 @@
+"""What is computed of a validation: figures of each file, and what is claimed of the cut against the whole network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ttl.data import Task
+from ttl.data.kind import Rows
+from ttl.deliver.pictures.cases import Which
+from ttl.export.run import OnnxModel
+from ttl.files import sha256
+from ttl.report.schema.searched import PointResult
+from ttl.report.schema.validation import Claim, Probabilities, ValidatedFile
+from ttl.run.by_group import Decider
+from ttl.run.endpoint import decides_finding, endpoint, endpoint_metric, outcomes, rates
+from ttl.run.setting import Judged
+from ttl.stats import (
+    DecisionRule,
+    NonInferiority,
+    Power,
+    brier,
+    confusion,
+    expected_error,
+    intervals,
+    log_losses,
+    non_inferior,
+    power,
+)
+from ttl.words.estimate import Estimate
+
+
+@dataclass(frozen=True)
+class Claims:
+    """In the primary metric, in what is decided (of masks there is none), and what the images can show of both."""
+
+    primary: Claim | None = None
+    decision: Claim | None = None
+    power: Power | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Judging:
+    """What all files are judged on."""
+
+    task: Task
+    prevalence: float | None  # that PPV and NPV are of; None takes that of the images
+    seed: int
+
+    def of(self, model: OnnxModel, result: PointResult, network: Decider) -> ValidatedFile:
+        """All figures of a file; `result` is what the run says of its network."""
+        rule, judged, seed = network.rule, network.judged(self.task.test), self.seed
+        kind, names = self.task.kind, self.task.class_names
+        labels, rows, groups = judged.labels, judged.rows, judged.groups
+        is_counted = not (kind.per_pixel or decides_finding(kind, rule))
+        return ValidatedFile(
+            file=model.path.name,
+            sha256=sha256(model.path),
+            cut=result.cut,
+            trial=result.trial,
+            rule=rule,
+            decides=rule.words(names),
+            metrics=intervals(kind, labels, rows, names=self.task.metrics, groups=groups, seed=seed),
+            tested=result.test,
+            rates=rates(kind, names, labels, rows, rule, prevalence=self.prevalence, groups=groups, seed=seed),
+            outcomes=outcomes(kind, names, labels, rows, rule),
+            confusion=tuple(map(tuple, confusion(kind, labels, rows).tolist())) if is_counted else None,
+            probabilities=None if kind.per_pixel else _probabilities(self.task, judged, rule, seed),
+        )
+
+    def claims(self, networks: Mapping[Which, Decider], margin: float, margin_decision: float) -> Claims:
+        """What is claimed of the cut against the whole network; nothing where there is one file."""
+        if "chosen" not in networks:
+            return Claims()
+        cut, whole, kind, names = networks["chosen"], networks["full"], self.task.kind, self.task.class_names
+        one, other = cut.judged(self.task.test), whole.judged(self.task.test)
+        labels, groups, seed, rule = one.labels, one.groups, self.seed, whole.rule
+        rows = one.rows, other.rows
+        primary = non_inferior(kind.primary, kind, labels, *rows, margin=margin, groups=groups, seed=seed)
+        pair = (one.rows, cut.rule), (other.rows, rule)
+        decided = endpoint(kind, names, labels, *pair, margin=margin_decision, groups=groups, seed=seed)
+        can_show = power(
+            kind,
+            labels,
+            margin=margin,
+            margin_decision=None if decided is None else margin_decision,
+            endpoint=endpoint_metric(rule.aim),
+            finding=[names.index(name) for name in rule.finding] if kind.several_classes else (),
+            groups=groups,
+        )
+        return Claims(_claim(primary), None if decided is None else _claim(decided), can_show)
+
+
+def _claim(of: NonInferiority) -> Claim:
+    return Claim(
+        metric=of.metric,
+        margin=of.margin,
+        difference=of.difference,
+        non_inferior=of.shown,
+        worse=of.worse,
+    )
+
+
+def _probabilities(task: Task, judged: Judged, rule: DecisionRule, seed: int) -> Probabilities:
+    kind, labels, rows, groups = task.kind, judged.labels, judged.rows, judged.groups
+
+    def mean(name: str, each: Rows) -> Estimate:
+        return intervals("values", labels, each, names=(name,), groups=groups, seed=seed)[name]
+
+    error = intervals(kind, labels, rows, names=("ece",), groups=groups, seed=seed)["ece"]
+    return Probabilities(
+        calibration_error=error,
+        expected_error=expected_error(kind, labels, rows, seed),
+        bias={name: mean("bias", gap) for name, gap in _gaps(task, judged, rule).items()},
+        log_loss=mean("log_loss", log_losses(kind, labels, rows)),
+        brier=mean("brier", brier(kind, labels, rows)),
+    )
+
+
+def _gaps(task: Task, judged: Judged, rule: DecisionRule) -> dict[str, Rows]:
+    """Finding, or class -> `(n,)` predicted less observed; nan where a label is unknown."""
+    names, labels, rows = task.class_names, judged.labels, judged.rows
+    if labels.ndim == 2:
+        gaps = np.where(labels >= 0, rows - labels, np.nan)
+        return dict(zip(names, gaps.T, strict=True))
+    if rule.finding:
+        truth = task.kind.truth(labels, rule, names)
+        return {" or ".join(rule.finding): rule.finding_scores(rows, names) - truth}
+    classes = range(1, 2) if len(names) == 2 else range(len(names))
+    return {names[number]: rows[:, number] - (labels == number) for number in classes}
