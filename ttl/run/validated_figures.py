@@ -66,7 +66,9 @@ class Judging:
             tested=result.test,
             rates=rates(kind, names, labels, rows, rule, prevalence=self.prevalence, groups=groups, seed=seed),
             outcomes=outcomes(kind, names, labels, rows, rule),
-            confusion=tuple(map(tuple, confusion(kind, labels, rows).tolist())) if is_counted else None,
+            confusion=tuple(map(tuple, confusion(labels, rows.argmax(axis=1), len(names)).tolist()))
+            if is_counted
+            else None,
             probabilities=None if kind.per_pixel else _probabilities(self.task, judged, rule, seed),
         )
 
