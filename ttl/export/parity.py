@@ -21,8 +21,8 @@ from ttl.export.targets.target import FloatArray, Run, Target
 BATCHES = (1, 2, 7)
 RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE = 1e-4, 1e-6
 EXACT_SLACK = 10
-"""Of PyTorch's own rounding on the same images, which float32 in another order may differ by. It adds a tenth to the rest,
-but for a network whose logits were near zero before they were recalibrated: its rounding was scaled with them."""
+"""Of PyTorch's own rounding on the same images, which float32 in another order may differ by. It adds a tenth to the
+rest, but for a network whose logits were near zero before they were recalibrated: its rounding was scaled with them."""
 MOST_ROUNDING = 0.1
 """A network that is further from float64 in the file's precision, of the largest |logit|, isn't fit for that."""
 

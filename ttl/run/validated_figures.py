@@ -9,6 +9,7 @@ import numpy as np
 
 from ttl.data import Task
 from ttl.data.kind import Rows
+from ttl.data.task import Labels
 from ttl.deliver.pictures.cases import Which
 from ttl.export.run import OnnxModel
 from ttl.files import sha256
@@ -93,6 +94,10 @@ class Judging:
             groups=groups,
         )
         return Claims(_claim(primary), None if decided is None else _claim(decided), can_show)
+
+
+def _counted(labels: Labels, rows: Rows, classes: int) -> tuple[tuple[int, ...], ...]:
+    return tuple(map(tuple, confusion(labels, rows.argmax(axis=1), classes).tolist()))
 
 
 def _claim(of: NonInferiority) -> Claim:
