@@ -13,6 +13,7 @@ from ttl.words.estimate import Estimate
 
 from . import example, segmented
 from .example import changed
+from .example_decided import power, undertrained
 
 
 def over(study: RunReport, **values: Any) -> RunReport:
@@ -33,7 +34,7 @@ def worse() -> RunReport:
 
 
 def under_trained() -> RunReport:
-    return changed(example.finished(), "full.undertrained", example.undertrained(blocks=True))  # type: ignore[no-any-return]
+    return changed(example.finished(), "full.undertrained", undertrained(blocks=True))  # type: ignore[no-any-return]
 
 
 def whole_alone() -> RunReport:
@@ -105,7 +106,7 @@ def test_what_is_not_shown_stands_beside_the_verdict_with_its_interval_and_the_n
 
 
 def test_where_there_are_images_enough_they_are_not_the_reason() -> None:
-    study = over(example.not_shown(), comparison__power=replace(example.power(), chance=0.9))
+    study = over(example.not_shown(), comparison__power=replace(power(), chance=0.9))
     assert len(headline(study).reasons) == 2
 
 
@@ -162,7 +163,7 @@ def test_against_a_whole_network_that_is_under_trained_nothing_is_shown() -> Non
 
 
 def test_a_loss_that_was_still_falling_is_a_remark() -> None:
-    top = headline(changed(example.finished(), "chosen.undertrained", example.undertrained(blocks=False)))
+    top = headline(changed(example.finished(), "chosen.undertrained", undertrained(blocks=False)))
     assert top.tone == "cut"
     assert top.remark.startswith("The truncated network is under-trained: its validation loss was still falling")
 

@@ -71,6 +71,17 @@ def test_of_grades_the_most_probable_class_is_marked() -> None:
     assert "its own threshold" not in page
 
 
+def test_the_finding_of_several_classes_comes_first_and_is_no_class() -> None:
+    study = example.grades()
+    assert study.curves
+    finding = replace(study.curves.full[0], name="mild or severe", threshold=0.4)
+    classes = tuple(replace(of, at_threshold=None) for of in study.curves.full)
+    study = replace(study, curves=replace(study.curves, full=(finding, *classes), chosen=None, left_out=2))
+    assert "First the finding that is decided on, mild or severe, against the rest. Shown are the 3 with" in text(study)
+    assert plot("roc-1", study).classes("circle", "rect") == ["dot kept full"]
+    assert "Marked is where each decides: whole network from probability 0.400 on." in text(study)
+
+
 def test_a_class_that_nothing_decides_on_has_no_mark_and_no_rates() -> None:
     study = example.grades()
     for network in ("full", "chosen"):

@@ -19,6 +19,7 @@ from ttl.words.estimate import Estimate
 
 from . import example, segmented
 from .example import changed
+from .example_decided import undertrained
 from .pages import Page, html_of, page_of, text, words
 
 SECTIONS = [
@@ -140,7 +141,7 @@ def test_what_a_fine_tune_remarked_is_shown_once_with_its_points() -> None:
 
 
 def test_an_under_trained_network_is_named_on_the_card_and_with_the_fine_tunes() -> None:
-    found = example.undertrained(blocks=False)
+    found = undertrained(blocks=False)
     study = changed(changed(example.finished(), "chosen.undertrained", found), "candidates.4.undertrained", found)
     of_loss = "under-trained: its validation loss was still falling at the last epoch; give it more --epochs"
     page = text(study)

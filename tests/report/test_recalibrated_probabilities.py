@@ -10,7 +10,8 @@ from ttl.report.sections.reliability import confidence
 from ttl.words.estimate import Estimate
 
 from . import example, segmented
-from .example import believable, changed
+from .example import changed
+from .example_decided import believable
 from .pages import text
 
 MINUS = "\u2212"

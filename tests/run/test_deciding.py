@@ -35,6 +35,11 @@ def test_the_threshold_is_the_best_balanced_accuracy_of_validation_and_decides_o
         assert hits + alarms == (rows >= threshold).sum()
         assert decided["rates"]["sensitivity"]["value"] == pytest.approx(hits / (hits + misses))
         assert decided["rates"]["specificity"]["value"] == pytest.approx(rejections / (rejections + alarms))
+        assert content["confusion"].get(which, content["confusion"]["full"]) == [[rejections, alarms], [misses, hits]]
+        (curve,) = content["curves"].get(which, content["curves"]["full"])
+        assert curve["threshold"] == threshold
+        rates = {"precision": "ppv", "sensitivity": "sensitivity", "specificity": "specificity"}
+        assert curve["at_threshold"] == {name: decided["rates"][key] for name, key in rates.items()}
         set_on = decided["rule"]["set_on"][0]
         val = np.array(content_of(trial, "trial.json")["predictions"]["val"])[:, 1]
         assert set_on["positives"] + set_on["negatives"] == len(val)
@@ -81,6 +86,13 @@ def test_a_finding_of_several_classes_has_a_threshold_and_costs_an_endpoint(tmp_
     assert decisions["endpoint"]["metric"] == "cost"
     assert 0.3 < decisions["prevalence"] < 0.7
     assert decisions["chosen"]["rule"]["thresholds"] != decisions["full"]["rule"]["thresholds"]
+    finding, *classes = content["curves"]["full"]
+    assert (finding["class"], finding["threshold"]) == ("2 or 3", decisions["full"]["rule"]["thresholds"][0])
+    assert finding["at_threshold"]["sensitivity"] == decisions["full"]["rates"]["sensitivity"]
+    assert [of["class"] for of in classes] == ["0", "1", "2", "3"]
+    assert not any("at_threshold" in of for of in classes)
+    assert content["curves"]["left_out"] == 0
+    assert np.shape(content["confusion"]["full"]) == (4, 4)
     believed = content["probabilities"]["full"]
     assert set(believed["bias"]) == {"0", "1", "2", "3"}
     assert believed["expected_error"]["ci_low"] < believed["expected_error"]["ci_high"]

@@ -212,7 +212,7 @@ def test_a_lower_cut_draws_real_images(realdata: Path, tmp_path: Path, name: str
     )
     tuned = finetune(config, "3")
     # Far above what guessing gives: half of a membrane's pixels are foreground at random, 8 % of the nuclei's.
-    assert tuned.record.test["dice"].value > 0.6
+    assert tuned.record.val["dice"].value > 0.6
     (record,) = export(tuned.folder, ExportConfig())
     assert record.state == "passed"
     path = tuned.folder / record.file

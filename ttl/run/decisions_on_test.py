@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import nan
 
-from ttl.data.kind import Rows
+from ttl.data.kind import Kind, Rows
 from ttl.data.task import Labels
 from ttl.report.schema.decided import AtPoint, Decisions, Endpoint
 from ttl.run.endpoint import BALANCED, decides_finding, endpoint, outcomes, rates
@@ -20,6 +20,7 @@ from ttl.words.estimate import Estimate
 class Decided:
     """What one network gives for the test images, or patients, and decides of them: `(n,)`, or `(n, labels)`."""
 
+    kind: Kind
     rule: DecisionRule
     labels: Labels  # as the kind has them
     rows: Rows
@@ -37,7 +38,9 @@ def decided_on(setting: RunSetting, tested: Tested) -> Decided:
     """What a tested network decides, by its rule."""
     judged, names, rule = setting.judged("test", tested.rows), setting.task.class_names, tested.rule
     truth = setting.kind.truth(judged.labels, rule, names)
-    return Decided(rule, judged.labels, judged.rows, judged.groups, truth, rule.decisions(judged.rows, names))
+    return Decided(
+        setting.kind, rule, judged.labels, judged.rows, judged.groups, truth, rule.decisions(judged.rows, names)
+    )
 
 
 def decisions(setting: RunSetting, tested: Mapping[str, Tested]) -> Decisions:

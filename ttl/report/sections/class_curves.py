@@ -90,12 +90,13 @@ def _introduction(report: RunReport, classes: Mapping[str, Sequence[Record]]) ->
         decided = f" {listed[0].upper()}{listed[1:]}." if shares else ""
         return f"The positive class is {name}. All figures are of the {tested}.{decided}"
     one = "Each class against all others" if report.task.kind.one_class_each else "Each label by itself"
-    left_out = report.curves.left_out if report.curves else 0
+    left_out, drawn = report.curves.left_out if report.curves else 0, set(classes) & set(report.task.class_names)
     few = (
-        f" Shown are the {len(classes)} with the most test images; left out: {units.whole(left_out)} with as many or "
-        "fewer."
+        f" Shown are the {len(drawn)} with the most {tested}; left out: {units.whole(left_out)} with as many or fewer."
     )
-    return f"{one}; all figures are of the {tested}.{few if left_out else ''}"
+    finding = next((name for name in classes if name not in drawn), "")
+    first = f" First the finding that is decided on, {finding}, against the rest." if finding else ""
+    return f"{one}; all figures are of the {tested}.{first}{few if left_out else ''}"
 
 
 def _where(report: RunReport, of: ClassRecord) -> str:
