@@ -9,7 +9,7 @@ from typing import Literal
 from ttl.report.headline import INTERVAL
 from ttl.report.schema.validation import Claim, ValidatedFile, Validation
 from ttl.words import units
-from ttl.words.counts import counted, listed
+from ttl.words.counts import counted
 from ttl.words.estimate import Estimate
 from ttl.words.metric import Metric
 
@@ -122,7 +122,7 @@ def shares_words(of: Validation) -> str:
         f"{units.percent(units.share(of.train_counts[name], of.train_images))} of those trained on"
         for name in shown
     )
-    return f"Prevalence: {listed(shares)}."
+    return f"Prevalence: {'; '.join(shares)}."
 
 
 def _remarks(of: Validation) -> tuple[str, ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ttl.data import Task
 from ttl.data.kind import Rows
+from ttl.data.task import Labels
 from ttl.deliver.pictures.cases import Which
 from ttl.export.run import OnnxModel
 from ttl.files import sha256
@@ -34,7 +35,10 @@ from ttl.words.estimate import Estimate
 
 @dataclass(frozen=True)
 class Claims:
-    """In the primary metric, in what is decided (of masks there is none), and what the images can show of both."""
+    """In the primary metric, in what is decided (of masks there is none), and what the images can show of both.
+
+    The last isn't known where the images lack a class.
+    """
 
     primary: Claim | None = None
     decision: Claim | None = None
@@ -81,6 +85,9 @@ class Judging:
         primary = non_inferior(kind.primary, kind, labels, *rows, margin=margin, groups=groups, seed=seed)
         pair = (one.rows, cut.rule), (other.rows, rule)
         decided = endpoint(kind, names, labels, *pair, margin=margin_decision, groups=groups, seed=seed)
+        claimed = Claims(_claim(primary), None if decided is None else _claim(decided))
+        if not (kind.per_pixel or _has_every_class(labels, len(names))):
+            return claimed
         can_show = power(
             kind,
             labels,
@@ -90,7 +97,14 @@ class Judging:
             finding=[names.index(name) for name in rule.finding] if kind.several_classes else (),
             groups=groups,
         )
-        return Claims(_claim(primary), None if decided is None else _claim(decided), can_show)
+        return replace(claimed, power=can_show)
+
+
+def _has_every_class(labels: Labels, classes: int) -> bool:
+    """Whether each class, or presence and absence of each label, is there: else nothing is known of what could be."""
+    if labels.ndim == 1:
+        return len(np.unique(labels)) == classes
+    return bool(((labels == 1).any(axis=0) & (labels == 0).any(axis=0)).all())
 
 
 def _claim(of: NonInferiority) -> Claim:
