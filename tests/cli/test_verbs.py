@@ -17,6 +17,8 @@ from ttl.cli import app
 from ttl.cli.command import VERBS
 from ttl.cost.subject import Request
 from ttl.errors import DataError
+from ttl.report import read_report
+from ttl.report.headline import headline
 from ttl.typed import from_json, to_json
 
 TINY = ["--model", "test_resnet", "--weights", "none", "--image-size", "32", "--epochs", "1"]
@@ -72,6 +74,15 @@ def test_run_ends_with_the_verdict_the_files_and_the_next_commands(finished: tup
     assert result.exit_code == 0, result.output
     for part in ("<- chosen", "threads", f"{folder}/model.onnx", "Next:", "ttl predict", "test AUPRC"):
         assert part in result.output
+    top = headline(read_report(folder))
+    after_tables = result.output[result.output.index("threads") :]
+    lines = after_tables.splitlines()
+    assert lines.index(top.verdict) < lines.index(top.sentence) < lines.index(top.tiles[0].line())
+    assert [tile.title for tile in top.tiles] == [
+        "Parameters", "Time per image", "Sensitivity", "Specificity", "AUPRC", "AUROC", "Test images",
+    ]  # fmt: skip
+    assert all(tile.line() in lines for tile in top.tiles)
+    assert lines.index(top.tiles[-1].line()) < next(at for at, line in enumerate(lines) if "checked against" in line)
 
 
 def test_predict_on_a_file_and_on_a_folder(finished: tuple[Path, Result], tmp_path: Path) -> None:

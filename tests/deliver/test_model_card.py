@@ -115,7 +115,8 @@ def test_the_card_says_how_the_file_decides() -> None:
         "(chosen for a sensitivity of 0.95 at least, with a confidence of 0.8",
         "| Of | Threshold | Validation patients with it | without | Sensitivity there | Specificity there |",
         "| pneu\\|monia | 0.30000000000000004 | 40 | 62 | 0.975 | 0.810 |",
-        "of decisions at a probability of 0.5 (where classes exclude each other, of the most probable one), not at",
+        "where they are given, are of decisions at a probability of 0.5 (where classes exclude each other, of the most "
+        "probable one), not at the threshold above",
     ):
         assert part in card
     assert "No operating point was set" not in card

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,14 @@ import onnxruntime as ort
 import pytest
 from PIL import Image
 
+from ttl.data import ImageList
+from ttl.data.kind import KINDS
 from ttl.export.contract import Contract
 from ttl.export.embed.preprocessing import embed_preprocessing
+from ttl.export.file_decisions import image_decisions
 from ttl.export.run import OnnxModel
 from ttl.export.to_file import ExportResult
+from ttl.stats import DecisionRule
 
 DOC = Path(__file__).parents[2] / "docs" / "deployment.md"
 
@@ -28,21 +33,51 @@ def scan(tmp_path: Path) -> Image.Image:
     return image
 
 
-def test_the_python_there_runs(
+AT = DecisionRule(("pneumonie é",), (0.5,))
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule"),
+    [
+        ("binary", None),
+        ("binary", replace(AT, thresholds=(0.01,))),
+        ("binary", replace(AT, thresholds=(0.99,))),
+        ("multilabel", DecisionRule((), (0.99, 0.01))),
+    ],
+)
+def test_the_python_there_runs_and_decides(
     exported: ExportResult,
     contract: Contract,
     scan: Image.Image,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    kind: str,
+    rule: DecisionRule | None,
 ) -> None:
-    onnx.save(embed_preprocessing(onnx.load(exported.path), contract), tmp_path / "model.onnx")
+    own = replace(contract, kind=KINDS[kind], decision=rule)
+    onnx.save(embed_preprocessing(onnx.load(exported.path), own), tmp_path / "model.onnx")
     monkeypatch.chdir(tmp_path)
     (snippet,) = re.findall(r"```python\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL)
     exec(compile(snippet, str(DOC), "exec"), {})
-    printed = ast.literal_eval(capsys.readouterr().out)
-    (wanted,) = OnnxModel(exported.path, threads=1).predict_images([scan])
-    assert printed == pytest.approx(dict(zip(contract.class_names, wanted.tolist(), strict=True)), abs=1e-3)
+    printed, decided = capsys.readouterr().out.splitlines()
+    model = OnnxModel(tmp_path / "model.onnx", threads=1)
+    (wanted,) = model.predict_images([scan])
+    assert ast.literal_eval(printed) == pytest.approx(
+        dict(zip(contract.class_names, wanted.tolist(), strict=True)), abs=1e-6
+    )
+    if kind == "binary":
+        (plain,) = OnnxModel(exported.path, threads=1).predict_images([scan])
+        assert wanted == pytest.approx(plain, abs=1e-3)
+    images = ImageList((tmp_path / "scan.png",), ("",), tmp_path)
+    (each,) = image_decisions(model, images, model.contract.rule)
+    decision, names = each.decided.decision, contract.class_names
+    if rule is None:
+        assert decided == decision
+    elif rule.finding:
+        assert decided == str(decision == names[1]) == str(rule.thresholds[0] < 0.5)
+    else:
+        assert ast.literal_eval(decided) == list(decision) == [names[1]]
 
 
 def test_the_steps_there_without_embedding(exported: ExportResult, scan: Image.Image) -> None:

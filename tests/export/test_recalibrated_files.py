@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import pytest
+import segmentation_models_pytorch as smp
 import torch
 from PIL import Image
 
@@ -124,3 +125,28 @@ def test_the_file_with_embedded_preprocessing_too(pair: Pair, noise: npt.NDArray
     model = OnnxModel(path, threads=1)
     assert np.abs(model.predict_images(images) - wanted).max() < FLOAT
     assert model.contract.recalibration == pair.made
+
+
+def test_masks_of_a_file_are_recalibrated_too(contract: Contract, tmp_path: Path) -> None:
+    own = replace(contract, kind=KINDS["segmentation"], channels=3, divisor=8, free_sides=True)
+    made = Recalibration("scale and shift", (3.0,), (-0.8,), (-0.2,), 40, 0.6, 0.5, 0.01, 0.69)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        whole = smp.Unet("tu-test_resnet", encoder_weights=None, classes=1)
+        points = truncation_points(whole, image_size=32)
+        point = next(point for point in reversed(points) if point.reduction == own.divisor)
+        model = truncate(whole, point, num_classes=1).eval()
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 3, 32, 48), dtype=np.uint8)
+    given = normalised(pixels, own)
+    with torch.no_grad():
+        before = model(given).double().numpy()
+    fold_in(model, made.scale, made.shift)
+    graph = translate(model, given, opset=None, divisor=own.divisor)
+    onnx.helper.set_model_props(graph, to_properties(own))
+    onnx.save(embed_preprocessing(graph, own), tmp_path / "embedded.onnx")
+    wanted = before * made.scale[0] + made.shift[0]
+    after = logits(graph, given, tmp_path / "plain.onnx")
+    assert np.abs(after - wanted).max() < FLOAT * np.abs(wanted).max()
+    for name in ("plain.onnx", "embedded.onnx"):
+        for found, of in zip(OnnxModel(tmp_path / name, threads=1).maps(pixels, in_windows=False), wanted, strict=True):
+            assert np.abs(found[1] - probable(of[0], "sigmoid")).max() < FLOAT

@@ -20,10 +20,13 @@ from ttl.deliver.file_record import FileRecord
 from ttl.deliver.pictures.cases import Answer, CamCase, CamCases
 from ttl.export.checks import Check, FileComparison
 from ttl.finetune.epoch import Epoch
-from ttl.report.schema import RunReport, on_test, run_report, searched
+from ttl.report.schema import RunReport, decided, on_test, run_report, searched
 from ttl.search.evidence.curve import Look
-from ttl.stats import Bin
+from ttl.stats import Bin, DecisionRule, Power, Recalibration
+from ttl.stats.operating import Threshold
+from ttl.study.ledger import Look as LookAtTest
 from ttl.study.run_record import DataRecord, Machine, RunRecord, WeightsRecord
+from ttl.study.undertrained import Undertrained
 from ttl.typed import write
 from ttl.words.estimate import Estimate
 
@@ -175,8 +178,8 @@ def svcca() -> searched.Svcca:
     return searched.Svcca(points=tuple(points), random=CHANCE, threshold=0.1)
 
 
-def class_record(name: str, auprc: float) -> on_test.ClassRecord:
-    """One class in one network."""
+def class_record(name: str, auprc: float, threshold: float | None = None) -> on_test.ClassRecord:
+    """One class in one network, which decides by a threshold, or by the most probable class."""
     return on_test.ClassRecord(
         name=name,
         positives=854,
@@ -191,6 +194,7 @@ def class_record(name: str, auprc: float) -> on_test.ClassRecord:
         precision_recall=on_test.PrecisionRecallCurve(
             recall=(0.0, 0.61, 0.87, 1.0), precision=(1.0, 1.0, 0.98, 0.73), threshold=(math.nan, 0.93, 0.5, 0.01)
         ),
+        threshold=threshold,
         at_threshold=on_test.OperatingPoint(
             sensitivity=estimate(0.87, 0.02), specificity=estimate(0.96, 0.02), precision=estimate(0.983, 0.01)
         ),
@@ -202,6 +206,88 @@ def confidence(shift: float) -> on_test.Confidence:
     bins = tuple(Bin(390, c - 0.05, c + 0.05, c, estimate(c + shift, 0.04)) for c in (0.62, 0.81, 0.94))
     histogram = on_test.Histogram(edges=(0.5, 0.6, 0.7, 0.8, 0.9, 1.0), counts=(120, 140, 160, 290, 460))
     return on_test.Confidence(bins=bins, histogram=histogram)
+
+
+def at_point(threshold: float, counts: tuple[int, int, int, int]) -> decided.AtPoint:
+    """What a threshold of one finding decides: found, missed, false alarms, rightly left alone."""
+    found, missed, alarms, spared = counts
+    rates = {
+        "sensitivity": found / (found + missed),
+        "specificity": spared / (spared + alarms),
+        "ppv": found / (found + alarms),
+        "npv": spared / (spared + missed),
+    }
+    rates["balanced_accuracy"] = (rates["sensitivity"] + rates["specificity"]) / 2
+    set_on = (Threshold(threshold, 0.902, 0.949, 684, 253),)
+    rule = DecisionRule(finding=("pneumonia",), thresholds=(threshold,), set_on=set_on)
+    return decided.AtPoint(
+        rule=rule,
+        words=rule.words(("normal", "pneumonia")),
+        rates={name: estimate(round(rate, 4), 0.024) for name, rate in rates.items()},
+        counts=counts,
+    )
+
+
+def decisions() -> decided.Decisions:
+    """Both networks by the best balanced accuracy on validation."""
+    return decided.Decisions(
+        split="test",
+        units=1170,
+        prevalence=0.7299,
+        endpoint=decided.Endpoint(
+            metric="balanced_accuracy", margin=0.05, non_inferior=True, difference=Estimate(0.004, -0.011, 0.0192)
+        ),
+        full=at_point(0.41, (746, 108, 16, 300)),
+        chosen=at_point(0.62, (743, 111, 13, 303)),
+    )
+
+
+def believable(temperature: float, gain: float) -> decided.Believable:
+    """Probabilities divided by a temperature; of 1 they were left as they are."""
+    recalibration = Recalibration(
+        method="none" if temperature == 1 else "temperature",
+        scale=(1 / temperature,) * 2,
+        shift=(0.0, 0.0),
+        prior_shift=(0.0, 0.0),
+        units=937,
+        log_loss_before=0.2511,
+        log_loss_after=0.2511 - gain,
+        gain_error=0.0042,
+        constant_log_loss=0.583,
+    )
+    return decided.Believable(
+        recalibration=recalibration,
+        log_loss=estimate(0.243, 0.03),
+        log_loss_before=estimate(0.243 + gain, 0.03),
+        log_loss_change=estimate(-gain, 0.006),
+        brier=estimate(0.071, 0.011),
+        brier_before=estimate(0.071 + gain / 3, 0.011),
+        brier_change=estimate(-gain / 3, 0.002),
+        error=0.031,
+        expected_error=Estimate(0.024, 0.014, 0.0362),
+        bias={"pneumonia": estimate(0.012, 0.015)},
+    )
+
+
+def power() -> Power:
+    """What 1170 test images can show."""
+    assumed = "both with an AUROC of 0.95 and errors correlated at 0.8, each at its own threshold"
+    return Power(1170.0, 0.64, 1700, assumed, "balanced_accuracy", 0.05)
+
+
+def undertrained(*, blocks: bool) -> Undertrained:
+    """A fine-tune that needs more epochs; `blocks`: that must not be delivered as a cut."""
+    return Undertrained(log_loss=0.581 if blocks else 0.243, constant=0.583, spread=3.1, falling=True)
+
+
+def looks() -> tuple[LookAtTest, ...]:
+    """Two networks and their files, each once."""
+    at = "2026-05-04T10:31:0{}+00:00"
+    tested = [("3fa9c1d7", None), ("3fa9c1d9", None), ("3fa9c1d7", "model.onnx"), ("3fa9c1d9", "full.onnx")]
+    return tuple(
+        LookAtTest(occasion="run", trial=trial, images=1170, file=file, rule="" if file else "A rule.", at=at.format(n))
+        for n, (trial, file) in enumerate(tested)
+    )
 
 
 def cams() -> CamCases:
@@ -408,19 +494,24 @@ def finished() -> RunReport:
         full=searched.PointResult(**figures(9)),
         chosen=searched.PointResult(**figures(CHOSEN)),
         comparison=on_test.Comparison(
-            metric="auprc", split="test", margin=0.01, non_inferior=True, difference=Estimate(0.003, -0.008, 0.0141)
+            metric="auprc",
+            split="test",
+            margin=0.01,
+            non_inferior=True,
+            difference=Estimate(0.003, -0.008, 0.0141),
+            power=power(),
         ),
+        decisions=decisions(),
+        probabilities=decided.Probabilities(split="test", full=believable(1.0, 0.001), chosen=believable(0.71, 0.018)),
+        looks=looks(),
         curves=on_test.Curves(
             split="test",
-            threshold=0.5,
             grouped=False,
             left_out=0,
-            chosen=(class_record("pneumonia", 0.963),),
-            full=(class_record("pneumonia", 0.960),),
+            chosen=(class_record("pneumonia", 0.963, 0.62),),
+            full=(class_record("pneumonia", 0.960, 0.41),),
         ),
-        confusion=on_test.Confusion(
-            split="test", threshold=0.5, chosen=((303, 13), (111, 743)), full=((300, 16), (108, 746))
-        ),
+        confusion=on_test.Confusion(split="test", chosen=((303, 13), (111, 743)), full=((300, 16), (108, 746))),
         calibration=on_test.Calibration(split="test", grouped=True, chosen=confidence(-0.03), full=confidence(-0.05)),
         export=run_report.DeliveredFiles(**vars(cut), **beside, full_parity_max_abs=5.1e-07),
         cams=cams(),
@@ -452,6 +543,9 @@ def whole_network() -> RunReport:
     for path, value in {
         "candidates.-1.val.auprc": best,
         "comparison.difference": Estimate(0.0, 0.0, 0.0),
+        "decisions.chosen": None,
+        "decisions.endpoint": None,
+        "probabilities.chosen": None,
         "curves.chosen": None,
         "confusion.chosen": None,
         "calibration.chosen": None,
@@ -461,6 +555,46 @@ def whole_network() -> RunReport:
     }.items():
         study = changed(study, path, value)
     return replace(study, chosen=whole, full=whole)
+
+
+@cache
+def not_shown() -> RunReport:
+    """The same study, in which the decisions are not shown to be as good."""
+    study = changed(finished(), "decisions.endpoint.non_inferior", False)
+    return changed(study, "decisions.endpoint.difference", Estimate(-0.02, -0.061, 0.019))  # type: ignore[no-any-return]
+
+
+@cache
+def grades() -> RunReport:
+    """A study of three classes that exclude each other, each image getting the most probable one."""
+    study, names = finished(), ("none", "mild", "severe")
+    counts = {split: dict(zip(names, (n // 2, n // 3, n - n // 2 - n // 3), strict=True)) for split, n in
+              study.task.split_images.items()}  # fmt: skip
+    rule = DecisionRule()
+
+    def point(accuracy: float) -> decided.AtPoint:
+        rates = {"balanced_accuracy": estimate(accuracy, 0.02), "accuracy": estimate(accuracy + 0.01, 0.02)}
+        return decided.AtPoint(rule=rule, words=rule.words(names), rates=rates)
+
+    assert study.decisions
+    assert study.curves
+    assert study.curves.chosen
+    full, chosen = study.curves.full[0], study.curves.chosen[0]
+    return replace(
+        study,
+        task=replace(study.task, kind=KINDS["multiclass"], class_names=names, counts=counts),
+        decisions=replace(study.decisions, prevalence=math.nan, full=point(0.81), chosen=point(0.8)),
+        curves=replace(
+            study.curves,
+            full=tuple(replace(full, name=name, threshold=None) for name in names),
+            chosen=tuple(replace(chosen, name=name, threshold=None) for name in names),
+        ),
+        confusion=on_test.Confusion(
+            split="test",
+            full=((500, 60, 25), (40, 310, 40), (15, 40, 140)),
+            chosen=((510, 50, 25), (50, 300, 40), (10, 45, 140)),
+        ),
+    )
 
 
 @cache

@@ -13,7 +13,8 @@ import numpy as np
 from ttl.data.kind import KINDS
 from ttl.data.modality.overlay import overlay, picture
 from ttl.deliver.pictures.cases import MaskCase, MaskCases
-from ttl.report.schema import RunReport, searched
+from ttl.report.schema import RunReport, decided, searched
+from ttl.stats import Aim, DecisionRule
 from ttl.words.estimate import Estimate
 
 from . import example
@@ -76,6 +77,17 @@ def case(number: int, name: str, why: str) -> MaskCase:
     return MaskCase(id=name, why=why, figures=dice, files=files)  # type: ignore[arg-type]
 
 
+def at_point(threshold: float | None, dice: Estimate) -> decided.AtPoint:
+    """Masks by a threshold, or of the most probable class."""
+    rule = DecisionRule(
+        finding=(CLASSES[1],) if threshold else (),
+        thresholds=(threshold,) if threshold else (),
+        aim=Aim("dice"),
+        per="pixel",
+    )
+    return decided.AtPoint(rule=rule, words=rule.words(CLASSES), rates={"dice": dice})
+
+
 @cache
 def finished() -> RunReport:
     """The search chose layer3.1 of the encoder; the test images don't tell the two apart."""
@@ -106,6 +118,14 @@ def finished() -> RunReport:
         search=replace(study.search, reason="layer3.1 has the highest validation score, 0.9220, of 7 points tried."),
         chosen=result(study.chosen),
         full=result(study.full),
+        decisions=decided.Decisions(
+            split="test",
+            units=24,
+            prevalence=math.nan,
+            full=at_point(None, estimates(study.full.test["auprc"])["dice"]),
+            chosen=at_point(None, estimates(study.chosen.test["auprc"])["dice"]),
+        ),
+        probabilities=None,
         curves=None,
         confusion=None,
         calibration=None,
@@ -125,7 +145,13 @@ def whole_network() -> RunReport:
     """The same study, in which no smaller candidate was as good."""
     study = finished()
     assert study.per_class
-    return replace(study, chosen=study.full, per_class={"full": study.per_class["full"]})
+    assert study.decisions
+    return replace(
+        study,
+        chosen=study.full,
+        per_class={"full": study.per_class["full"]},
+        decisions=replace(study.decisions, chosen=None),
+    )
 
 
 def draw(folder: Path) -> None:

@@ -13,6 +13,7 @@ from ttl.report.sections.class_curves import class_curves, stepped
 from ttl.report.sections.confusion_matrix import MOST_DRAWN, confusion
 from ttl.report.sections.reliability import confidence
 from ttl.words.estimate import Estimate
+from ttl.words.units import MISSING
 
 from . import example
 from .example import changed
@@ -41,7 +42,8 @@ def test_the_curves_name_the_positive_class_and_carry_their_areas() -> None:
     _, roc, recall, table = blocks(class_curves(example.finished()))
     page = text(example.finished())
     assert "The positive class is pneumonia." in page
-    assert "the truncated network finds 87% of the pneumonia images and leaves 96% of the others alone" in page
+    assert "The whole network, from probability 0.410 on, finds 87% of pneumonia and leaves 96% of the others" in page
+    assert "Marked is where each decides: whole network from probability 0.410 on, truncated network from" in page
     assert isinstance(roc, Figure)
     assert isinstance(recall, Figure)
     assert roc.key[1] == ("line-key chosen", "truncated network: AUROC 0.942 (0.924 to 0.960)")
@@ -49,6 +51,34 @@ def test_the_curves_name_the_positive_class_and_carry_their_areas() -> None:
     assert len(roc.data.rows) == 2 * 5
     assert rows(table)[1] == ["pneumonia", "truncated network", "0.942", "0.963", "87%", "96%", "98%"]
     assert plot("roc-1", example.finished()).classes("circle", "rect") == ["dot kept full", "dot kept chosen"]
+
+
+def test_of_older_reports_the_one_threshold_of_all_is_named() -> None:
+    study = changed(changed(example.finished(), "curves.threshold", 0.5), "curves.grouped", True)
+    for network in ("full", "chosen"):
+        study = changed(study, f"curves.{network}.0.threshold", None)
+    page = text(replace(study, decisions=None, confusion=replace(study.confusion, threshold=0.5)))
+    assert "the truncated network, from probability 0.500 on, finds 87%" in page
+    assert "take images of one patient for independent." in page
+    assert "whole network says (columns), by the most probable class" in page
+    assert "take images of one patient for independent." not in text(changed(study, "curves.threshold", None))
+
+
+def test_of_grades_the_most_probable_class_is_marked() -> None:
+    page = text(example.grades())
+    assert "Marked is where each decides: whole network where the most probable class is taken" in page
+    assert "the truncated network says (columns), by the most probable class" in page
+    assert "its own threshold" not in page
+
+
+def test_a_class_that_nothing_decides_on_has_no_mark_and_no_rates() -> None:
+    study = example.grades()
+    for network in ("full", "chosen"):
+        study = changed(study, f"curves.{network}.0.at_threshold", None)
+    assert plot("roc-1", study).classes("circle", "rect") == []
+    assert plot("roc-2", study).classes("circle", "rect") == ["dot kept full", "dot kept chosen"]
+    table = blocks(class_curves(study))[-1]
+    assert rows(table)[0] == ["none", "whole network", "0.939", "0.960", *[MISSING] * 3]
 
 
 def test_where_nothing_is_called_positive_there_is_no_precision_to_mark() -> None:
@@ -89,14 +119,14 @@ def test_a_class_without_test_images_has_no_shares() -> None:
 def test_a_matrix_of_too_many_classes_is_a_table_alone(n: int, kind: type) -> None:
     counts = tuple(tuple(i + j for j in range(n)) for i in range(n))
     study = of_classes(tuple(f"a long name {i}" for i in range(n)))
-    study = replace(study, confusion=Confusion(split="test", threshold=0.5, full=counts, chosen=counts))
+    study = replace(study, confusion=Confusion(split="test", full=counts, chosen=counts))
     assert [type(block) for block in blocks(confusion(study))] == [kind] * 2
 
 
 def several_labels() -> RunReport:
     study = example.finished()
     full, chosen = (((7, 2), (3, 8)), ((6, 0), (5, 1))), (((8, 1), (2, 9)), ((5, 0), (4, 1)))
-    counted = LabelConfusion(split="test", threshold=0.5, full=full, chosen=chosen)
+    counted = LabelConfusion(split="test", full=full, chosen=chosen)
     return replace(study, task=replace(study.task, kind=KINDS["multilabel"]), confusion=counted)
 
 
@@ -120,7 +150,7 @@ def test_of_several_labels_an_image_classes_are_no_sum_of_images() -> None:
 
 
 def test_reliability_says_how_many_are_in_a_bin_and_its_columns_are_counted() -> None:
-    _, reliability, histogram = blocks(confidence(example.finished()))
+    *_, reliability, histogram = blocks(confidence(example.finished()))
     assert isinstance(reliability, Figure)
     assert isinstance(histogram, Figure)
     assert reliability.caption.startswith("Test images in bins of 390, from the least")
@@ -132,11 +162,13 @@ def test_reliability_says_how_many_are_in_a_bin_and_its_columns_are_counted() ->
 
 def test_the_calibration_error_stands_in_the_key() -> None:
     study = changed(example.finished(), "chosen.test.ece", Estimate(0.0312, 0.021, 0.0499))
-    assert "truncated network: calibration error 0.031 (0.021 to 0.050)" in words(study)
+    assert "truncated network: calibration error 0.031, where perfectly calibrated 0.014 to 0.036" in words(study)
+    older = replace(study, probabilities=None)
+    assert "truncated network: calibration error 0.031 (0.021 to 0.050)" in words(older)
 
 
 @pytest.mark.parametrize(
-    ("key", "anchor"), [("curves", "curves"), ("confusion", "errors"), ("calibration", "trust"), ("cams", "cams")]
+    ("key", "anchor"), [("curves", "curves"), ("confusion", "errors"), ("decisions", "decides"), ("cams", "cams")]
 )
 def test_what_was_not_counted_has_no_section(key: str, anchor: str) -> None:
     assert f'id="{anchor}"' in render(example.finished())

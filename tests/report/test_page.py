@@ -22,8 +22,8 @@ from .example import changed
 from .pages import Page, html_of, page_of, text, words
 
 SECTIONS = [
-    "card", "why", "training", "curves", "errors", "trust", "cams", "data", "export", "latency", "cost", "weights",
-    "again",
+    "card", "decides", "why", "training", "curves", "errors", "trust", "cams", "data", "ledger", "export", "latency",
+    "cost", "weights", "again",
 ]  # fmt: skip
 PLOTS = [
     "depth", "pareto", "looks", "similarity", "curve-metric", "curve-loss", "roc-1", "precision-recall-1",
@@ -33,6 +33,8 @@ STUDIES = [
     example.finished,
     example.over_seeds,
     example.whole_network,
+    example.not_shown,
+    example.grades,
     example.unfinished,
     segmented.finished,
     segmented.whole_network,
@@ -102,7 +104,7 @@ def test_a_model_that_could_not_be_timed_has_dashes() -> None:
     page = text(replace(study, latency=(failed, *study.latency[1:])))
     assert f"onnxruntime 1.22.0 cpu 1 2 {' '.join([units.MISSING] * 8)} 201 3 processes" in page
     assert "Timed on Intel Xeon 8488C. On a machine" in page
-    assert "has not been timed" in page
+    assert "Time per image not timed" in page
 
 
 def test_several_seeds_show_mean_and_deviation_beside_the_interval() -> None:
@@ -135,6 +137,44 @@ def test_what_a_fine_tune_remarked_is_shown_once_with_its_points() -> None:
     remark = ("Batch norms that train saw each batch in 2 parts",)
     study = changed(changed(example.finished(), "candidates.0.notes", remark), "candidates.1.notes", remark)
     assert text(study).count("Batch norms that train saw each batch in 2 parts (stem, layer1.1).") == 1
+
+
+def test_an_under_trained_network_is_named_on_the_card_and_with_the_fine_tunes() -> None:
+    found = example.undertrained(blocks=False)
+    study = changed(changed(example.finished(), "chosen.undertrained", found), "candidates.4.undertrained", found)
+    of_loss = "under-trained: its validation loss was still falling at the last epoch; give it more --epochs"
+    page = text(study)
+    assert page.count(f"The truncated network is {of_loss}") == 2  # at the top, and on the card
+    assert page.count(f"layer3.1 is {of_loss}") == 1
+    assert "Some fine-tunes needed more epochs." in page
+    assert any(f"The truncated network is {of_loss}" in paragraph for paragraph in summary(study))
+    assert "under-trained" not in text(example.finished())
+
+
+def test_the_looks_at_the_test_images_are_counted_and_listed() -> None:
+    page = words(example.finished())
+    assert "The test images were looked at 4 times: each model, and each file made of it, counts as one look." in page
+    at = page.index("The ledger: 4 looks at the test images, in the order of time")
+    assert page[at + 6 : at + 11] == [
+        "2026-05-04T10:31:00+00:00",
+        "run",
+        "truncated network",
+        "trial 3fa9c1d7",
+        "A rule.",
+    ]
+    assert {"model.", "full."} <= set(page[at : at + 32])  # a name may break after a dot
+    assert "more optimistic" not in " ".join(page)
+
+
+def test_looks_on_other_occasions_make_the_figures_optimistic() -> None:
+    study = example.finished()
+    again = replace(study.looks[0], occasion="operating point changed")
+    gone = replace(study.looks[0], trial="0123456789ab")
+    page = text(replace(study, looks=(*study.looks, again, gone)))
+    assert "looked at 6 times" in page
+    assert "2 of them came on other occasions than this run, or at other models than the two." in page
+    assert "another model trial 0123456789ab" in page
+    assert "looked at once:" in text(replace(study, looks=study.looks[:1]))
 
 
 def test_what_was_stopped_is_listed_with_what_that_saved() -> None:
@@ -186,7 +226,7 @@ def test_what_a_user_named_is_escaped() -> None:
         content = content.replace(name, nasty)
     page = render(report_of(json.loads(content), where="report.json"))
     assert "<script" not in page
-    assert "tells &lt;script&gt;alert(1)&lt;/script&gt; from normal" in page
+    assert "The positive class is &lt;script&gt;alert(1)&lt;/script&gt;." in page
 
 
 def test_long_point_names_may_break_after_a_dot_and_numbers_may_not() -> None:
@@ -283,7 +323,12 @@ def test_a_page_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, mon
 
 
 def test_the_summary_is_the_top_of_the_page() -> None:
-    page = html_of(example.finished())
-    assert len(summary(example.finished())) == 4
-    assert all(sentence in html.unescape(page) for sentence in summary(example.finished()))
+    verdict, sentence, reasons, figures, tried = summary(example.finished())
+    page = html.unescape(html_of(example.finished()))
+    assert all(part in page for part in (f">{verdict}<", f">{sentence}<", tried))
+    assert len(reasons.splitlines()) == 2
+    assert all(f"<li>{reason}</li>" in page for reason in reasons.splitlines())
+    assert len(figures.splitlines()) == page.count("<dt>", 0, page.index("</header>")) == 7
+    assert "Sensitivity: 87% (85% to 89%), whole: 87% (85% to 90%)" in figures.splitlines()
+    assert "<dt>Sensitivity</dt><dd>87%<small>85% to 89%</small>" in page
     assert summary(example.unfinished())[2:] == ("The same command again runs only what is missing.",)

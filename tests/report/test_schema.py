@@ -86,8 +86,8 @@ def kept(old: Any, new: Any) -> bool:
 @pytest.mark.parametrize(
     ("name", "heading"),
     [
-        ("xray", "Cut tv:mobilenet_v2 at features.7: the truncated network keeps"),
-        ("nuclei", "Cut unet:mobilenet_v2 at encoder.features.7: the truncated U-Net keeps"),
+        ("xray", "Cut tv:mobilenet_v2 at features.7: as good as the whole network"),
+        ("nuclei", "Cut unet:mobilenet_v2 at encoder.features.7: as good as the whole U-Net"),
     ],
 )
 def test_a_report_of_version_0_1_is_read(tmp_path: Path, name: str, heading: str) -> None:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ttl.stats import Line, calibration, confusion, curves, metrics, wilson
+from ttl.errors import UsageError
+from ttl.stats import Line, calibration, confusion, curves, intervals, metrics, wilson
 from ttl.stats.curves import shortened
 
 
@@ -13,7 +14,7 @@ def binary(scores: list[float]) -> np.ndarray:
 
 def test_curves_of_five_images_by_hand() -> None:
     labels, given = [1, 1, 0, 1, 0], binary([0.9, 0.8, 0.7, 0.4, 0.1])
-    (result,) = curves("binary", labels, given)
+    (result,) = curves("binary", labels, given, called=given >= 0.5)
     assert (result.label, result.positives, result.negatives) == (1, 3, 2)
     assert result.roc.x.tolist() == [0, 0, 0, 0.5, 0.5, 1]
     assert result.roc.y.tolist() == pytest.approx([0, 1 / 3, 2 / 3, 2 / 3, 1, 1])
@@ -22,7 +23,8 @@ def test_curves_of_five_images_by_hand() -> None:
     assert np.isinf([result.roc.thresholds[0], result.precision_recall.thresholds[0]]).all()
     shares = (result.sensitivity, result.specificity, result.precision)
     assert [share.value for share in shares] == pytest.approx([2 / 3, 1 / 2, 2 / 3])
-    assert result.specificity == wilson(1, 2)
+    own = intervals("decision", labels, [1, 1, 1, 0, 0], names=("specificity",))
+    assert result.specificity == own["specificity"]
     assert result.auroc.value == pytest.approx(5 / 6)
 
 
@@ -41,7 +43,7 @@ def test_the_areas_are_those_of_the_metrics_and_lie_under_the_curves() -> None:
 
 def test_each_class_is_set_against_the_rest_and_one_without_positives_is_left_out() -> None:
     labels, given = [0, 0, 1, 1], np.array([[0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.2, 0.7, 0.1], [0.1, 0.8, 0.1]])
-    result = curves("multiclass", labels, given)
+    result = curves("multiclass", labels, given, called=np.eye(3)[given.argmax(axis=1)])
     assert [(of.label, of.positives, of.auroc.value) for of in result] == [(0, 2, 1.0), (1, 2, 1.0)]
     assert result[0].sensitivity.value == 0.5
     assert result[1].precision.value == pytest.approx(2 / 3)
@@ -56,9 +58,18 @@ def test_of_many_classes_the_six_with_the_most_positives_are_taken() -> None:
 def test_unknown_labels_are_left_out() -> None:
     labels = np.array([[1, -1], [0, 1], [-1, 0], [1, 0]])
     given = np.array([[0.9, 0.5], [0.2, 0.6], [0.99, 0.1], [0.7, 0.7]])
-    first, second = curves("multilabel", labels, given)
+    first, second = curves("multilabel", labels, given, called=given >= [0.5, 0.65])
     assert (first.positives, first.negatives, first.auroc.value) == (2, 1, 1.0)
     assert (second.positives, second.negatives, second.auroc.value) == (1, 2, 0.5)
+    assert (first.specificity.value, second.sensitivity.value, second.specificity.value) == (1.0, 0.0, 0.5)
+
+
+def test_without_decisions_there_are_no_rates_and_their_shape_is_checked() -> None:
+    labels, given = [1, 1, 0, 1, 0], binary([0.9, 0.8, 0.7, 0.4, 0.1])
+    (result,) = curves("binary", labels, given)
+    assert np.isnan([result.sensitivity.value, result.specificity.value, result.precision.value]).all()
+    with pytest.raises(UsageError, match=r"what is called \(5,\) must have the shape of the probabilities \(5, 2\)"):
+        curves("binary", labels, given, called=[1, 1, 0, 1, 0])
 
 
 def test_a_shortened_line_keeps_its_ends_and_strays_less_than_a_hundredth() -> None:
@@ -73,14 +84,20 @@ def test_a_shortened_line_keeps_its_ends_and_strays_less_than_a_hundredth() -> N
 
 
 def test_a_matrix_counts_truth_by_rows() -> None:
-    given = np.eye(3)[[0, 1, 1, 2, 0]]
-    assert confusion("multiclass", [0, 0, 1, 2, 2], given).tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]
+    assert confusion([0, 0, 1, 2, 2], [0, 1, 1, 2, 0], 3).tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]
 
 
 def test_of_several_labels_each_has_its_own_four_counts() -> None:
     labels = np.array([[1, -1], [0, 1], [1, 0]])
-    result = confusion("multilabel", labels, np.array([[0.9, 0.9], [0.5, 0.2], [0.1, 0.1]]))
+    result = confusion(labels, [[1, 1], [1, 0], [0, 0]], 2)
     assert result.tolist() == [[[0, 1], [1, 1]], [[1, 0], [1, 0]]]
+
+
+def test_decisions_of_another_shape_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"must both be \(n,\) or \(n, 2\)"):
+        confusion([0, 1, 1], [0, 1], 2)
+    with pytest.raises(UsageError, match=r"must both be \(n,\) or \(n, 3\)"):
+        confusion([[0, 1]], [[0, 1]], 3)
 
 
 def test_wilson_by_hand() -> None:

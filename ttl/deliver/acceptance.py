@@ -76,7 +76,8 @@ class Acceptance:
             raise GateError(f"{gave}{reference[worst]:.4f}: {why} the file was removed")
         if not target.is_exact and changes and changes.changed > self.most_changed * changes.of:
             raise GateError(
-                f"The file decides {changes.changed} of {changes.of} test images otherwise than fp32, more than "
+                f"The file decides {changes.changed} of {changes.of} test {deliverable.contract.rule.per}s otherwise "
+                "than fp32, more than "
                 f"{self.most_changed:.0%}: keep fp32, or allow more with --max-changed; the file was removed"
             )
         comparison = deliverable.compared(rows, "test", self.margin)

@@ -20,7 +20,7 @@ from ttl.data.masked_images import MaskedImages
 from ttl.data.modality.normalise import normalised
 from ttl.export.contract import Contract
 from ttl.export.run import OnnxModel
-from ttl.stats import NonInferiority, non_inferior
+from ttl.stats import NonInferiority, combined_rows, non_inferior
 
 IMAGES_CHECKED = 7
 Positions = npt.NDArray[np.int64]
@@ -72,9 +72,18 @@ class Deliverable:
         return rows_of_file(OnnxModel(path), self.task.splits[split], self.splits[split], threshold=own.mask_threshold)
 
     def changed(self, rows: Rows, split: str) -> Decided | None:
-        """How many decisions differ from those in PyTorch; None where rows hold decisions already, as of masks."""
-        own = self.contract
-        return own.kind.changed(rows, self.predicted[split], own.rule, own.class_names)
+        """How many decisions differ from those in PyTorch, of patients where the file decides on them.
+
+        None where rows hold decisions already, as of masks.
+        """
+        own, rule, reference = self.contract, self.contract.rule, self.predicted[split]
+        groups = self.task.splits[split].groups
+        if rule.per == "patient" and groups is not None:
+            rows, reference = (
+                combined_rows(each, groups, rule.combine, exclusive=own.kind.one_class_each)[0]
+                for each in (rows, reference)
+            )
+        return own.kind.changed(rows, reference, rule, own.class_names)
 
     def compared(self, rows: Rows, split: str, margin: float) -> NonInferiority:
         """`rows` minus what PyTorch gives in float32, on the same images (patients) of a split."""

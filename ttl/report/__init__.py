@@ -3,6 +3,7 @@
 from ttl.report.grids import Grid, read_tables, write_csv
 from ttl.report.page import render, summary, write_report
 from ttl.report.schema import RunReport, read_report, report_of
+from ttl.report.wording import undertrained
 
 __all__ = [
     "Grid",
@@ -12,6 +13,7 @@ __all__ = [
     "render",
     "report_of",
     "summary",
+    "undertrained",
     "write_csv",
     "write_report",
 ]

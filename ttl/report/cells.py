@@ -51,6 +51,14 @@ def estimate_cell(estimate: Estimate | None, metric: Metric) -> Cell:
     return Cell(text, interval, estimate.value, metric.unit, interval_ends(estimate))
 
 
+def share_cell(share: Estimate | None) -> Cell:
+    """A metric that is a share, as a percentage, with its interval below it."""
+    if share is None or not share.is_defined:
+        return MISSING
+    ends = f"{units.percent(share.ci_low)} to {units.percent(share.ci_high)}" if share.has_interval else ""
+    return Cell(units.percent(share.value), ends, share.value, parts=interval_ends(share))
+
+
 def interval_ends(estimate: Estimate) -> tuple[tuple[str, float], ...]:
     """The ends of an interval as parts of a cell; nothing where there is none."""
     return (("low", estimate.ci_low), ("high", estimate.ci_high)) if estimate.has_interval else ()

@@ -25,9 +25,10 @@ def render(report: RunReport, folder: Path | None = None) -> str:
 
 
 def summary(report: RunReport) -> tuple[str, ...]:
-    """The sentences at the top of the page, for a terminal."""
+    """The top of the page as paragraphs, for a terminal: its tiles are a line each."""
     top = headline(report)
-    return tuple(filter(None, (top.verdict, top.sentence, top.remark, top.tried)))
+    figures = "\n".join(tile.line() for tile in top.tiles)
+    return tuple(filter(None, (top.verdict, top.sentence, "\n".join(top.reasons), top.remark, figures, top.tried)))
 
 
 def write_report(run_folder: Path) -> Path:

@@ -49,6 +49,28 @@ class Facts(Block):
 
 
 @dataclass(frozen=True)
+class Tile:
+    """One figure of a few: `value` large under its title, its interval as a `note`, and what it compares to."""
+
+    title: str
+    value: str
+    note: str = ""
+    beside: str = ""
+
+    def line(self) -> str:
+        """The same for a terminal."""
+        note = f" ({self.note})" if self.note else ""
+        return f"{self.title}: {self.value}{note}{', ' if self.beside else ''}{self.beside}"
+
+
+@dataclass(frozen=True)
+class Tiles(Block):
+    """A few figures side by side."""
+
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True)
 class Prose(Block):
     """A paragraph."""
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ttl.report.headline import INTERVAL
 from ttl.report.schema.validation import Claim, ValidatedFile, Validation
 from ttl.words import units
 from ttl.words.counts import counted
@@ -153,7 +152,7 @@ def _claim_words(of: Validation, claim: Claim) -> str:
     what = named.name if claim is of.primary else f"{named.name} at the operating point"
     if not gap.is_defined:
         return f"The difference in {what} is undefined on these images."
-    interval = f" ({INTERVAL}{named.signed(gap.ci_low)} to {named.signed(gap.ci_high)})" if gap.has_interval else ""
+    interval = f" (95% interval {named.signed(gap.ci_low)} to {named.signed(gap.ci_high)})" if gap.has_interval else ""
     result = f"a loss of {claim.margin:g} can't be ruled out"
     if claim.non_inferior:
         result = f"it loses less than {claim.margin:g}"

@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 
 from ttl.deliver.pictures.cases import Which
 from ttl.report.schema import RunReport
+from ttl.report.schema.searched import PointResult
+from ttl.words import units
 from ttl.words.estimate import Estimate
 from ttl.words.metric import Metric
 
@@ -41,10 +43,33 @@ def sides(report: RunReport, *, full: T | None, chosen: T | None) -> list[Side[T
     return [Side(network, words, value) for network, words, value in given if value is not None]
 
 
+def undertrained(report: RunReport) -> dict[Which, str]:
+    """Of the delivered networks that are under-trained, a sentence each with the remedy."""
+    results: dict[Which, PointResult | None] = {"full": report.full, "chosen": report.chosen}
+    found = {}
+    for network, words in networks(report).items():
+        result = results[network]
+        if result is not None and result.undertrained is not None and result.undertrained.any:
+            found[network] = f"The {words} is {result.undertrained.words()}."
+    return found
+
+
 def with_interval(metric: Metric, estimate: Estimate, words: str = "") -> str:
     """`0.963 (0.941 to 0.981)`, with `words` before the interval."""
     interval = f" ({words}{metric.interval(estimate)})" if estimate.has_interval else ""
     return f"{metric.text(estimate.value)}{interval}"
+
+
+def share_with_interval(metric: Metric, estimate: Estimate, words: str = "") -> str:
+    """`87% (84% to 90%)`, with `words` before the interval; of a metric that is a share."""
+    ends = f" ({words}{units.percent(estimate.ci_low)} to {units.percent(estimate.ci_high)})"
+    return f"{units.percent(estimate.value)}{ends if estimate.has_interval else ''}"
+
+
+def tested_units(report: RunReport) -> str:
+    """What is decided on, and counted."""
+    per_patient = report.decisions is not None and report.decisions.full.rule.per == "patient"
+    return "test patients" if per_patient else "test images"
 
 
 def patients(report: RunReport) -> Mapping[str, int]:

@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import nan
 
+from ttl.data.kind import Rows
+from ttl.data.task import Labels
 from ttl.report.schema.decided import AtPoint, Decisions, Endpoint
 from ttl.run.endpoint import BALANCED, decides_finding, endpoint, outcomes, rates
 from ttl.run.setting import RunSetting
-from ttl.stats import DECISION_METRICS, DecisionScorer, intervals
+from ttl.stats import DECISION_METRICS, DecisionRule, DecisionScorer, intervals
 from ttl.study.tested import Tested
 from ttl.words.estimate import Estimate
+
+
+@dataclass(frozen=True, eq=False)
+class Decided:
+    """What one network gives for the test images, or patients, and decides of them: `(n,)`, or `(n, labels)`."""
+
+    rule: DecisionRule
+    labels: Labels  # as the kind has them
+    rows: Rows
+    groups: tuple[str, ...] | None
+    truth: Labels  # what would be right; `decisions` likewise
+    decisions: Labels
+
+    @property
+    def has_threshold(self) -> bool:
+        """Whether it decides on findings, present or absent; else it gives classes."""
+        return bool(self.rule.thresholds)
+
+
+def decided_on(setting: RunSetting, tested: Tested) -> Decided:
+    """What a tested network decides, by its rule."""
+    judged, names, rule = setting.judged("test", tested.rows), setting.task.class_names, tested.rule
+    truth = setting.kind.truth(judged.labels, rule, names)
+    return Decided(rule, judged.labels, judged.rows, judged.groups, truth, rule.decisions(judged.rows, names))
 
 
 def decisions(setting: RunSetting, tested: Mapping[str, Tested]) -> Decisions:

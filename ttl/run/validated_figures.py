@@ -70,7 +70,9 @@ class Judging:
             tested=result.test,
             rates=rates(kind, names, labels, rows, rule, prevalence=self.prevalence, groups=groups, seed=seed),
             outcomes=outcomes(kind, names, labels, rows, rule),
-            confusion=tuple(map(tuple, confusion(kind, labels, rows).tolist())) if is_counted else None,
+            confusion=tuple(map(tuple, confusion(labels, rows.argmax(axis=1), len(names)).tolist()))
+            if is_counted
+            else None,
             probabilities=None if kind.per_pixel else _probabilities(self.task, judged, rule, seed),
         )
 
@@ -105,6 +107,10 @@ def _has_every_class(labels: Labels, classes: int) -> bool:
     if labels.ndim == 1:
         return len(np.unique(labels)) == classes
     return bool(((labels == 1).any(axis=0) & (labels == 0).any(axis=0)).all())
+
+
+def _counted(labels: Labels, rows: Rows, classes: int) -> tuple[tuple[int, ...], ...]:
+    return tuple(map(tuple, confusion(labels, rows.argmax(axis=1), classes).tolist()))
 
 
 def _claim(of: NonInferiority) -> Claim:

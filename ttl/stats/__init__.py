@@ -6,6 +6,7 @@ from ttl.stats.calibration import brier as brier
 from ttl.stats.calibration import calibration as calibration
 from ttl.stats.calibration import expected_error as expected_error
 from ttl.stats.calibration import log_losses as log_losses
+from ttl.stats.confusion import confusion as confusion
 from ttl.stats.curves import ClassCurves as ClassCurves
 from ttl.stats.curves import Line as Line
 from ttl.stats.curves import curves as curves
@@ -31,7 +32,6 @@ from ttl.stats.kinds import accuracy as accuracy
 from ttl.stats.kinds import all_metrics as all_metrics
 from ttl.stats.kinds import auprc as auprc
 from ttl.stats.kinds import auroc as auroc
-from ttl.stats.kinds import confusion as confusion
 from ttl.stats.kinds import headline as headline
 from ttl.stats.kinds import metrics as metrics
 from ttl.stats.kinds import per_class as per_class

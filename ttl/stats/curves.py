@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ttl.errors import UsageError
 from ttl.stats.intervals import intervals
 from ttl.stats.kinds import classified
-from ttl.stats.resampling import Array, wilson
-from ttl.stats.scoring import THRESHOLD, Scorer
+from ttl.stats.resampling import Array
+from ttl.stats.scoring import Marks, Scorer
 from ttl.words.estimate import Estimate
 
 MOST_POINTS = 200
@@ -29,7 +30,7 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class ClassCurves:
-    """One class, by its index, against the rest: with 95 % intervals of the areas, and Wilson's of shares."""
+    """One class, by its index, against the rest, with 95 % intervals."""
 
     label: int
     positives: int  # samples that are of it; negatives are those of which it is known that they aren't
@@ -38,7 +39,7 @@ class ClassCurves:
     auprc: Estimate
     roc: Line  # false positive rate and sensitivity
     precision_recall: Line  # recall and precision
-    sensitivity: Estimate  # where probabilities from `THRESHOLD` on count as positive, as the two after it
+    sensitivity: Estimate  # of the decisions, as the two after it; nan where none are given
     specificity: Estimate
     precision: Estimate  # nan where nothing is called positive
 
@@ -48,6 +49,7 @@ def curves(
     labels: npt.ArrayLike,
     probabilities: npt.ArrayLike,
     *,
+    called: npt.ArrayLike | None = None,
     groups: Sequence[str] | None = None,
     seed: int = 0,
 ) -> tuple[ClassCurves, ...]:
@@ -60,6 +62,7 @@ def curves(
         kind: `binary`, `multiclass` or `multilabel`.
         labels: as `metrics` takes them.
         probabilities: `(n, classes)`.
+        called: `(n, classes)`, whether a sample is called that class; None leaves out what is decided.
         groups: as `intervals` takes them, as is `seed`.
 
     Raises:
@@ -71,10 +74,17 @@ def curves(
     candidates = [1] if kind == "binary" else range(scored.classes)
     defined = [label for label in candidates if 0 < positives[label] < scored.known[:, label].sum()]
     defined.sort(key=lambda label: -int(positives[label]))
-    return tuple(_of_class(scored, label, groups, seed) for label in sorted(defined[:MOST_CLASSES]))
+    decided = None if called is None else np.asarray(called, bool)
+    if decided is not None and decided.shape != scored.scores.shape:
+        raise UsageError(
+            f"what is called {decided.shape} must have the shape of the probabilities {scored.scores.shape}."
+        )
+    return tuple(_of_class(scored, label, decided, groups, seed) for label in sorted(defined[:MOST_CLASSES]))
 
 
-def _of_class(scored: Scorer, label: int, groups: Sequence[str] | None, seed: int) -> ClassCurves:
+def _of_class(
+    scored: Scorer, label: int, decided: Marks | None, groups: Sequence[str] | None, seed: int
+) -> ClassCurves:
     from sklearn.metrics import precision_recall_curve, roc_curve
 
     known = scored.known[:, label]
@@ -84,7 +94,11 @@ def _of_class(scored: Scorer, label: int, groups: Sequence[str] | None, seed: in
     figures = intervals("binary", truth, pairs, names=("auroc", "auprc"), groups=own, seed=seed)
     false_alarms, hits, from_ = roc_curve(truth, given)
     precision, recall, steps = precision_recall_curve(truth, given, drop_intermediate=True)
-    called = given >= THRESHOLD
+    rates = {}
+    if decided is not None:
+        called = decided[known, label].astype(np.int64)
+        names = ("sensitivity", "specificity", "ppv")
+        rates = intervals("decision", truth.astype(np.int64), called, names=names, groups=own, seed=seed)
     return ClassCurves(
         label=label,
         positives=int(truth.sum()),
@@ -94,9 +108,9 @@ def _of_class(scored: Scorer, label: int, groups: Sequence[str] | None, seed: in
         roc=shortened(Line(false_alarms, hits, from_)),
         # scikit-learn gives it from recall 1 down, and ends it at recall 0 with no threshold.
         precision_recall=shortened(Line(recall[::-1], precision[::-1], np.append(steps, np.inf)[::-1])),
-        sensitivity=wilson(int(called[truth].sum()), int(truth.sum())),
-        specificity=wilson(int((~called[~truth]).sum()), int((~truth).sum())),
-        precision=wilson(int(truth[called].sum()), int(called.sum())),
+        sensitivity=rates.get("sensitivity", Estimate()),
+        specificity=rates.get("specificity", Estimate()),
+        precision=rates.get("ppv", Estimate()),
     )
 
 

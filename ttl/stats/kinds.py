@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ttl.errors import UsageError
 from ttl.stats.decisions import DecisionScorer
 from ttl.stats.label_scoring import LabelScorer
-from ttl.stats.resampling import Array, Labels
+from ttl.stats.resampling import Array
 from ttl.stats.sample_values import ValueScorer
 from ttl.stats.scoring import Scorer
 from ttl.stats.segmentation import SegmentationScorer
@@ -122,13 +122,3 @@ def per_class(kind: str, labels: npt.ArrayLike, predicted: npt.ArrayLike) -> dic
     support (the images whose truth holds the class), the background included.
     """
     return scorer(kind, labels, predicted).per_class()
-
-
-def confusion(kind: str, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Labels:
-    """Counts by truth (rows) and decision (columns); arguments and errors as of `classified`.
-
-    Returns:
-        `(classes, classes)`, the most probable class being the decision; in `multilabel` `(classes, 2, 2)`, of absent
-        and present, a probability from 0.5 on being decided as present, and labels that are unknown not counted.
-    """
-    return classified(kind, labels, probabilities).confusion()

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ttl.errors import UsageError
 from ttl.stats.resampling import Array, Labels
-from ttl.stats.scoring import THRESHOLD, Marks, Scorer, binned, check_values, counted, mean_of_defined, ratio
+from ttl.stats.scoring import THRESHOLD, Marks, Scorer, binned, check_values, mean_of_defined, ratio
 
 
 class LabelScorer(Scorer):
@@ -31,11 +31,6 @@ class LabelScorer(Scorer):
     def confidence(self) -> tuple[Array, Marks, float]:
         """See `Scorer`: the decisions are those on all known labels of all samples."""
         return self._sure[self.known], (self.guessed == self.positive)[self.known], THRESHOLD
-
-    def confusion(self) -> Labels:
-        """`(classes, 2, 2)`: of each class, known labels by truth (rows) and decision (columns), absent first."""
-        decided = self.guessed.astype(np.int64)
-        return np.stack([counted(self.labels[k, c], decided[k, c], 2) for c, k in enumerate(self.known.T)])
 
     def _averaged(self) -> list[int]:
         return list(range(self.classes))

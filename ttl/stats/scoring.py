@@ -137,10 +137,6 @@ class Scorer:
         """Of all decisions `(decisions,)` the probability, and whether they are right; the lowest one there can be."""
         return self.scores.max(axis=1), self.decided == self.labels, 1 / self.classes
 
-    def confusion(self) -> Labels:
-        """Counts by truth (rows) and decision (columns), `(classes, classes)`."""
-        return counted(self.labels, self.decided, self.classes)
-
     @cached_property
     def decided(self) -> Labels:
         """`(n,)` the most probable class of each sample."""
@@ -225,11 +221,6 @@ def mean_of_defined(values: Array) -> Array:
     """The mean over the first axis of what isn't nan; nan where all is."""
     defined = ~np.isnan(values)
     return ratio(np.where(defined, values, 0).sum(axis=0), defined.sum(axis=0).astype(np.float64))
-
-
-def counted(truth: Labels, decided: Labels, classes: int) -> Labels:
-    """`(classes, classes)`: samples by truth (rows) and decision (columns)."""
-    return np.bincount(truth * classes + decided, minlength=classes * classes).reshape(classes, classes)
 
 
 def check_values(labels: Labels, scores: Array, low: int, high: int) -> None:

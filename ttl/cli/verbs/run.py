@@ -42,7 +42,10 @@ def search(options: RunConfig, as_json: Json = False) -> None:
     if as_json:
         print_json({**to_json(report.search), "chosen": to_json(report.chosen)})
         return
-    typer.echo(f"{candidates_table(report)}\nChosen: {report.search.reason}.")
+    from ttl.report import undertrained
+
+    lines = candidates_table(report), f"Chosen: {report.search.reason}.", *undertrained(report).values()
+    typer.echo("\n".join(lines))
     show_next(command_of("run", options), f"ttl report {finished.folder}")
 
 
@@ -77,10 +80,10 @@ def _conclude(finished: Finished, as_json: bool) -> None:
     from ttl.report import summary
 
     model, full = folder / "model.onnx", folder / "full.onnx"
-    paragraphs = [f"\n{candidates_table(report)}", latency_table(report.latency), *summary(report)]
+    paragraphs = [f"\n{candidates_table(report)}", latency_table(report.latency)]
     if not finished.trained:
         paragraphs.append("Nothing was trained: every fine-tune was in the run folder already.")
-    typer.echo("\n\n".join(paragraphs))
+    typer.echo("\n\n".join([*paragraphs, *summary(report)]))
     typer.echo(f"\n{model}   the chosen model, checked against PyTorch")
     typer.echo(f"{full}    the whole network, fine-tuned the same way")
     typer.echo(f"{folder / 'report.html'}  why this point; open it in a browser")

@@ -50,7 +50,7 @@ class PrecisionRecallCurve(_Line):
 
 @dataclass(frozen=True, kw_only=True)
 class OperatingPoint:
-    """What happens where the section's `threshold` decides."""
+    """What happens where a network's rule decides."""
 
     sensitivity: Estimate
     specificity: Estimate
@@ -59,7 +59,11 @@ class OperatingPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassRecord:
-    """How one network tells one class from the rest; `positives` and `negatives` are numbers of images."""
+    """How one network tells one class from the rest; `positives` and `negatives` are numbers of images (patients).
+
+    `threshold` is the one of its rule, None where the most probable class is taken; `at_threshold` is what the rule
+    does, None where it decides on something else than this class.
+    """
 
     name: Annotated[str, Field(alias="class")]
     positives: int
@@ -68,18 +72,20 @@ class ClassRecord:
     auprc: Estimate
     roc: RocCurve
     precision_recall: PrecisionRecallCurve
-    at_threshold: OperatingPoint
+    threshold: OptionalKey[float] = None
+    at_threshold: OptionalKey[OperatingPoint] = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Curves:
     """Of each network the classes that are drawn, `chosen` None where the whole one was; `left_out` classes aren't.
 
-    `grouped` says that there are images of one patient.
+    `grouped` says that there are images of one patient. Older files have the `threshold` of all here, and take images
+    of one patient for independent in what is decided there.
     """
 
     split: str
-    threshold: float
+    threshold: OptionalKey[float] = None
     grouped: bool
     left_out: int
     full: tuple[ClassRecord, ...]
@@ -94,10 +100,13 @@ LabelCounts = tuple[tuple[int, int], tuple[int, int]]
 
 @dataclass(frozen=True, kw_only=True)
 class Confusion:
-    """Counts of images by class, of each network."""
+    """Counts of images (patients, where they are decided on) by class, of each network.
+
+    Of two classes by its rule, of more by the most probable class; `threshold` is that of all in older files.
+    """
 
     split: str
-    threshold: float
+    threshold: OptionalKey[float] = None
     full: Counts
     chosen: OptionalKey[Counts] = None
 
@@ -108,10 +117,10 @@ class Confusion:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelConfusion:
-    """With several labels an image: counts of each label."""
+    """With several labels an image: counts of each label, by each network's rule; `threshold` as of `Confusion`."""
 
     split: str
-    threshold: float
+    threshold: OptionalKey[float] = None
     full: tuple[LabelCounts, ...]
     chosen: OptionalKey[tuple[LabelCounts, ...]] = None
 

@@ -13,8 +13,10 @@ from ttl.report.sections.data_and_split import data_and_split
 from ttl.report.sections.exported_files import export_checks, timings
 from ttl.report.sections.fine_tuning import fine_tuning
 from ttl.report.sections.how_it_ran import network_weights, reproduction, search_cost
+from ttl.report.sections.looks_at_test import looks_at_test
 from ttl.report.sections.pictured_cases import gradcam_pictures, mask_pictures
 from ttl.report.sections.reliability import confidence
+from ttl.report.sections.what_it_decides import what_it_decides
 from ttl.report.sections.why_this_point import why_this_point
 
 
@@ -22,6 +24,7 @@ def sections_of(report: RunReport, folder: Path | None) -> list[Section]:
     """All sections that the report has something for; `folder` is where the pictures lie that it names, if anywhere."""
     sections = (
         chosen_against_whole(report),
+        what_it_decides(report),
         why_this_point(report),
         fine_tuning(report),
         class_curves(report),
@@ -30,6 +33,7 @@ def sections_of(report: RunReport, folder: Path | None) -> list[Section]:
         confidence(report),
         gradcam_pictures(report, folder),
         data_and_split(report),
+        looks_at_test(report),
         export_checks(report),
         timings(report),
         search_cost(report),

@@ -5,18 +5,21 @@ from __future__ import annotations
 from math import isfinite, nan
 
 from ttl.report.cells import Cell, amount, estimate_cell, interval_ends, metric_cell
-from ttl.report.page_blocks import Listing, Row, Section, Table, row
+from ttl.report.page_blocks import Listing, Prose, Row, Section, Table, row
 from ttl.report.schema import RunReport
 from ttl.report.schema.run_report import is_of_whole, ratio_of
 from ttl.report.schema.searched import PointResult
 from ttl.report.sections.exported_files import ratio_cell
 from ttl.report.sections.why_this_point import HEAD_EXCLUDED, cost_cells, seeds_cell
-from ttl.report.wording import noun
+from ttl.report.wording import noun, undertrained
 from ttl.words import units
 from ttl.words.estimate import Estimate
 from ttl.words.metric import METRICS, Metric
 
 OF_PIXELS = ("dice", "jaccard", "dice_pooled", "jaccard_pooled", "hd95")
+POINT_METRICS = ("sensitivity", "specificity", "balanced_accuracy")
+AT_HALF = ("accuracy", "balanced_accuracy", "f1", "kappa")
+"""Metrics of the test predictions that no operating point moves."""
 GENERAL = (
     "95% interval: the range of values that fit the images at hand; other images of the same kind could give any of "
     "them. Where that of a difference holds 0, the images don't tell the two apart.",
@@ -40,7 +43,7 @@ def chosen_against_whole(report: RunReport) -> Section | None:
     if chosen is None:
         return None
     rows = [*_size_rows(report, chosen), *_latency_rows(report), *_metric_rows(report, chosen)]
-    rows += [*_seed_rows(report, chosen), *_half_rows(report)]
+    rows += [*_seed_rows(report, chosen), *_point_rows(report)]
     tested = units.whole(report.task.split_images["test"])
     caption = f"Smaller figures are 95% intervals. Test figures are of {tested} images."
     columns: tuple[str, ...] = ("", f"Truncated {what}", f"Whole {what}", "Truncated against whole")
@@ -50,7 +53,8 @@ def chosen_against_whole(report: RunReport) -> Section | None:
         rows = [Row(line.cells[:2]) for line in rows]
     else:
         caption = f"Truncated: {report.model.name} up to {chosen.cut}. {caption}"
-    return Section("card", title, (Table(caption, columns, tuple(rows)), _glossary(report)))
+    notes = (Prose(sentence) for sentence in undertrained(report).values())
+    return Section("card", title, (Table(caption, columns, tuple(rows)), *notes, _glossary(report)))
 
 
 def _size_rows(report: RunReport, chosen: PointResult) -> list[Row]:
@@ -86,10 +90,26 @@ def _metric_rows(report: RunReport, chosen: PointResult) -> list[Row]:
     """Every metric; the difference in the one that chooses is that of the paired comparison."""
     whole, rows = report.full.test if report.full else {}, []
     paired = {report.metric: report.comparison.difference} if report.comparison else {}
+    if report.decisions and report.decisions.endpoint and not report.decisions.full.rule.thresholds:
+        paired[report.decisions.endpoint.metric] = report.decisions.endpoint.difference
     for key in sorted(dict.fromkeys([*chosen.test, *whole]), key=lambda key: key != report.metric):
         metric = report.measure(key)
-        rows.append(_metric_row(metric, metric.note, chosen.test.get(key), whole.get(key), paired.get(key)))
+        note = _metric_note(report, key, metric)
+        rows.append(_metric_row(metric, note, chosen.test.get(key), whole.get(key), paired.get(key)))
     return rows
+
+
+def _metric_note(report: RunReport, key: str, metric: Metric) -> str:
+    """What a reader must know of a figure: that it has nothing to do with the thresholds, where there are some."""
+    if key in AT_HALF and report.decisions and report.decisions.full.rule.thresholds:
+        of_labels = not report.task.kind.one_class_each
+        return "from probability 0.5 on" if of_labels else "of the most probable class"
+    believed = report.probabilities
+    if key == "ece" and believed is not None:
+        of = believed.full if report.keeps_whole else believed.chosen
+        expected = metric.interval(of.expected_error) if of else ""
+        return f"{metric.note}; where perfectly calibrated {expected}" if expected else metric.note
+    return metric.note
 
 
 def _metric_row(
@@ -112,18 +132,20 @@ def _seed_rows(report: RunReport, chosen: PointResult) -> list[Row]:
     return [row(name, *cells, metric_cell(cut - whole, report.score, is_difference=True))]
 
 
-def _half_rows(report: RunReport) -> list[Row]:
-    """Of two classes, what is found and what is left alone where 0.5 decides; nothing elsewhere."""
-    curves = report.curves
-    chosen = curves and (curves.full if report.keeps_whole else curves.chosen)
-    if curves is None or report.task.kind != "binary" or not curves.full or not chosen:
+def _point_rows(report: RunReport) -> list[Row]:
+    """What is found and what is left alone where each network decides; nothing without thresholds."""
+    decided = report.decisions
+    cut = None if decided is None else decided.full if report.keeps_whole else decided.chosen
+    if decided is None or cut is None or not cut.rule.thresholds:
         return []
-    cut, whole = chosen[0].at_threshold, curves.full[0].at_threshold
-    found, spared = f"{chosen[0].name} found, from probability 0.5 on", "others left alone, likewise"
-    return [
-        _metric_row(report.measure("sensitivity"), found, cut.sensitivity, whole.sensitivity),
-        _metric_row(report.measure("specificity"), spared, cut.specificity, whole.specificity),
-    ]
+    whole = decided.full
+    paired = {decided.endpoint.metric: decided.endpoint.difference} if decided.endpoint else {}
+    rows = []
+    for key in POINT_METRICS:
+        if key in cut.rates:
+            values = cut.rates.get(key), whole.rates.get(key), paired.get(key)
+            rows.append(_metric_row(report.measure(key), "at the operating point", *values))
+    return rows
 
 
 def _glossary(report: RunReport) -> Listing:

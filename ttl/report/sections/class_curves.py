@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ttl.report.cells import Cell, amount, estimate_cell, interval_ends
+from ttl.report.cells import Cell, amount, estimate_cell, share_cell
 from ttl.report.figures import svg
 from ttl.report.page_blocks import PLOTTED, Block, Figure, Prose, Section, Table, row
 from ttl.report.schema import RunReport
-from ttl.report.schema.on_test import ClassRecord
-from ttl.report.wording import Side, sides, with_interval
+from ttl.report.schema.on_test import ClassRecord, OperatingPoint
+from ttl.report.wording import Side, sides, tested_units, with_interval
 from ttl.words import units
 from ttl.words.estimate import Estimate
 from ttl.words.metric import METRICS, Metric
@@ -21,7 +21,7 @@ Record = Side[ClassRecord]
 
 @dataclass(frozen=True)
 class CurveKind:
-    """What tells the two kinds of plot apart; `marked` is where a probability from 0.5 on counts as positive."""
+    """What tells the two kinds of plot apart; `marked` is where a network's rule decides."""
 
     name: str
     title: str
@@ -32,7 +32,7 @@ class CurveKind:
     area: Callable[[ClassRecord], Estimate]
     line: Callable[[ClassRecord], tuple[Sequence[float], Sequence[float], Sequence[float]]]
     """Along, up, and thresholds."""
-    marked: Callable[[ClassRecord], tuple[float, float]]
+    marked: Callable[[OperatingPoint], tuple[float, float]]
     guessing: Callable[[ClassRecord], tuple[float, float]]
 
 
@@ -46,7 +46,7 @@ ROC = CurveKind(
     "Dotted: guessing.",
     lambda of: of.auroc,
     lambda of: (of.roc.false_positive_rate, of.roc.sensitivity, of.roc.threshold),
-    lambda of: (1 - of.at_threshold.specificity.value, of.at_threshold.sensitivity.value),
+    lambda at: (1 - at.specificity.value, at.sensitivity.value),
     lambda of: (0.0, 1.0),
 )
 PRECISION_RECALL = CurveKind(
@@ -59,7 +59,7 @@ PRECISION_RECALL = CurveKind(
     "Dotted: guessing.",
     lambda of: of.auprc,
     lambda of: (of.precision_recall.recall, of.precision_recall.precision, of.precision_recall.threshold),
-    lambda of: (of.at_threshold.sensitivity.value, of.at_threshold.precision.value),
+    lambda at: (at.sensitivity.value, at.precision.value),
     lambda of: (units.share(of.positives, of.positives + of.negatives),) * 2,
 )
 
@@ -71,27 +71,40 @@ def class_curves(report: RunReport) -> Section | None:
         return None
     blocks: list[Block] = [Prose(_introduction(report, classes))]
     for at, (name, records) in enumerate(classes.items(), start=1):
-        blocks += [_curve_figure(at, name, kind, records) for kind in (ROC, PRECISION_RECALL)]
+        blocks += [_curve_figure(report, at, name, kind, records) for kind in (ROC, PRECISION_RECALL)]
     return Section("curves", "How well the classes are told apart", (*blocks, _classes_table(report, classes)))
 
 
 def _introduction(report: RunReport, classes: Mapping[str, Sequence[Record]]) -> str:
+    tested = tested_units(report)
     if report.task.kind == "binary":
         name, records = next(iter(classes.items()))
         shares = []
         for side in records:
-            found, spared = side.of.at_threshold.sensitivity.value, side.of.at_threshold.specificity.value
-            of_others = f"leaves {units.percent(spared)} of the others alone"
-            shares.append(f"the {side.words} finds {units.percent(found)} of the {name} images and {of_others}")
-        at_half = f"Where a probability from 0.5 on counts as {name}, {'; '.join(shares)}."
-        return f"The positive class is {name}. All figures are of the test images. {at_half}"
+            if (at := side.of.at_threshold) is None:
+                continue
+            found, spared = units.percent(at.sensitivity.value), units.percent(at.specificity.value)
+            of_others = f"leaves {spared} of the others alone"
+            shares.append(f"the {side.words}, {_where(report, side.of)}, finds {found} of {name} and {of_others}")
+        listed = "; ".join(shares)
+        decided = f" {listed[0].upper()}{listed[1:]}." if shares else ""
+        return f"The positive class is {name}. All figures are of the {tested}.{decided}"
     one = "Each class against all others" if report.task.kind.one_class_each else "Each label by itself"
     left_out = report.curves.left_out if report.curves else 0
     few = (
         f" Shown are the {len(classes)} with the most test images; left out: {units.whole(left_out)} with as many or "
         "fewer."
     )
-    return f"{one}; all figures are of the test images.{few if left_out else ''}"
+    return f"{one}; all figures are of the {tested}.{few if left_out else ''}"
+
+
+def _where(report: RunReport, of: ClassRecord) -> str:
+    """Where a network decides on a class."""
+    older = report.curves.threshold if report.curves else None
+    threshold = older if of.threshold is None else of.threshold
+    if threshold is None:
+        return "where the most probable class is taken"
+    return f"from probability {units.significant(threshold)} on"
 
 
 def _class_records(report: RunReport) -> dict[str, list[Record]]:
@@ -104,28 +117,34 @@ def _class_records(report: RunReport) -> dict[str, list[Record]]:
     return classes
 
 
-def _curve_figure(place: int, name: str, kind: CurveKind, records: Sequence[Record]) -> Figure:
+def _curve_figure(report: RunReport, place: int, name: str, kind: CurveKind, records: Sequence[Record]) -> Figure:
     """One plot of one class: the `place`-th on the page, called `name`."""
     axes = svg.Axes.spanning((0.0, 1.0), (0.0, 1.0), size=svg.SQUARE)
     lines, marks = [axes.path((0.0, 1.0), kind.guessing(records[0].of), "guessing")], []
-    described, key, rows = [], [], []
+    described, key, rows, places = [], [], [], []
     for side in records:
         # Of two networks the whole one is dashed: in print they are told apart by that.
         style = f"{side.network} dashed" if side.network == "full" and len(records) > 1 else side.network
-        (xs, ys, thresholds), (x, y) = kind.line(side.of), kind.marked(side.of)
+        xs, ys, thresholds = kind.line(side.of)
         lines.append(axes.path(*((xs, ys) if kind is ROC else stepped(xs, ys)), style))
-        at_half = f"from probability 0.5 on: {kind.x_title} {units.score(x)}, {kind.y_title} {units.score(y)}"
-        if math.isfinite(y):
-            label, is_square = f"{side.words}, {at_half}", side.network == "full"
-            marks.append(axes.dot(x, y, f"kept {side.network}", label, square=is_square))
         area_words = f"{side.words}: {kind.metric.name} {with_interval(kind.metric, kind.area(side.of))}"
-        described.append(f"{area_words}, {at_half}")
         key.append((f"line-key {style}", area_words))
+        if side.of.at_threshold is not None:
+            x, y = kind.marked(side.of.at_threshold)
+            where = _where(report, side.of)
+            decided = f"{where}: {kind.x_title} {units.score(x)}, {kind.y_title} {units.score(y)}"
+            area_words += f", {decided}"
+            places.append(f"{side.words} {where}")
+            if math.isfinite(y):
+                label, is_square = f"{side.words}, {decided}", side.network == "full"
+                marks.append(axes.dot(x, y, f"kept {side.network}", label, square=is_square))
+        described.append(area_words)
         for point in zip(thresholds, xs, ys, strict=True):
             rows.append(row(side.words, *(amount(value, units.significant) for value in point)))
     title, plot_name, titles = f"{kind.title}: {name}", f"{kind.name}-{place}", (kind.x_title, kind.y_title)
     picture = axes.plot(plot_name, (title, f"{'; '.join(described)}."), titles, *lines, *marks, whole=False)
-    caption = f"{kind.meaning.format(name=name)} Marked: where a probability from 0.5 on counts as {name}."
+    marked = f" Marked is where each decides: {', '.join(places)}." if places else ""
+    caption = f"{kind.meaning.format(name=name)}{marked}"
     data = Table(PLOTTED, ("Network", "Called positive from", *titles), tuple(rows), folded=True)
     return Figure(plot_name, picture, caption, tuple(key), data, title=title, half=True)
 
@@ -137,25 +156,23 @@ def stepped(xs: Sequence[float], ys: Sequence[float]) -> tuple[list[float], list
 
 
 def _classes_table(report: RunReport, classes: Mapping[str, Sequence[Record]]) -> Table:
-    """AUROC and AUPRC of each class and network, and what happens at 0.5."""
+    """AUROC and AUPRC of each class and network, and what its rule does."""
     rows = []
     for side in (side for records in classes.values() for side in records):
         of, at = side.of, side.of.at_threshold
         areas = estimate_cell(of.auroc, report.measure("auroc")), estimate_cell(of.auprc, report.measure("auprc"))
-        note = f"{units.whole(of.positives)} of {units.whole(of.positives + of.negatives)} images"
-        parts = (("positive images", float(of.positives)), ("other images", float(of.negatives)))
-        shares = map(_share_cell, (at.sensitivity, at.specificity, at.precision))
-        rows.append(row(Cell(of.name, note, parts=parts), side.words, *areas, *shares))
-    is_grouped = report.curves is not None and report.curves.grouped
-    alone = "; those of the three shares take images of one patient for independent" if is_grouped else ""
+        note = f"{units.whole(of.positives)} of {units.whole(of.positives + of.negatives)}"
+        parts = (("positive", float(of.positives)), ("others", float(of.negatives)))
+        decided = (at.sensitivity, at.specificity, at.precision) if at else (None,) * 3
+        shares = map(share_cell, decided)
+        rows.append(
+            row(Cell(of.name, note, parts=parts), Cell(side.words, _where(report, of) if at else ""), *areas, *shares)
+        )
+    older = report.curves is not None and report.curves.grouped and report.curves.threshold is not None
+    alone = "; those of the three shares take images of one patient for independent" if older else ""
     caption = (
-        "Test images. Sensitivity, specificity (the share of the other images that is left alone) and precision are "
-        f"those where a probability from 0.5 on counts as positive. Smaller figures are 95% intervals{alone}."
+        f"{tested_units(report).capitalize()}. Sensitivity, specificity (the share of the others that is left alone) "
+        f"and precision are those where each network decides. Smaller figures are 95% intervals{alone}."
     )
     columns = ("Positive", "Network", "AUROC", "AUPRC", "Sensitivity", "Specificity", "Precision")
     return Table(caption, columns, tuple(rows), n_text=2)
-
-
-def _share_cell(share: Estimate) -> Cell:
-    ends = f"{units.percent(share.ci_low)} to {units.percent(share.ci_high)}" if share.has_interval else ""
-    return Cell(units.percent(share.value), ends, share.value, parts=interval_ends(share))

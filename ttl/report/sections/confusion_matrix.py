@@ -12,7 +12,7 @@ from ttl.report.figures import svg
 from ttl.report.page_blocks import PLOTTED, Block, Figure, Section, Table, row
 from ttl.report.schema import RunReport
 from ttl.report.schema.on_test import Counts, LabelConfusion
-from ttl.report.wording import Side, sides
+from ttl.report.wording import Side, sides, tested_units
 from ttl.words import units
 
 MOST_DRAWN = 8
@@ -36,14 +36,24 @@ def confusion(report: RunReport) -> Section | None:
         blocks: list[Block] = [_labels_table(report, counts)]
     else:
         networks = sides(report, full=counts.full, chosen=counts.chosen)
-        blocks = [_matrix(report.task.class_names, side) for side in networks]
+        blocks = [_matrix(report, side) for side in networks]
     return Section("errors", "What is taken for what", tuple(blocks))
 
 
-def _matrix(names: Sequence[str], side: Side[Counts]) -> Figure | Table:
+def _by(report: RunReport, older: float | None) -> str:
+    """By what it is decided; `older` is the threshold in a file that has no rules."""
+    kind = report.task.kind
+    if kind.several_classes or (report.decisions is None and kind.one_class_each):
+        return "the most probable class"
+    return "its own thresholds" if older is None else f"whether the probability reaches {older:g}"
+
+
+def _matrix(report: RunReport, side: Side[Counts]) -> Figure | Table:
     """Only its table where there are too many classes."""
+    names, older = report.task.class_names, report.confusion.threshold if report.confusion else None
     caption = (
-        f"Test images by what they are (rows) and what the {side.words} says (columns), with the share of each row."
+        f"{tested_units(report).capitalize()} by what they are (rows) and what the {side.words} says (columns), by "
+        f"{_by(report, older)}, with the share of each row."
     )
     if len(names) > MOST_DRAWN:
         return _table(names, side.of, caption)
@@ -108,7 +118,7 @@ def _labels_table(report: RunReport, confusion: LabelConfusion) -> Table:
         rows.append(row(name, side.words, *map(amount, (hit, missed, left_alone, alarms))))
     columns = ("Label", "Network", "Present, found", "Present, missed", "Absent, left alone", "Absent, called present")
     caption = (
-        "Test images by label: a probability from 0.5 on counts as present, and images whose label is unknown are "
-        "not counted."
+        f"{tested_units(report).capitalize()} by label, each network by {_by(report, confusion.threshold)}; where a "
+        "label is unknown it is not counted."
     )
     return Table(caption, columns, tuple(rows), n_text=2)

@@ -10,7 +10,7 @@ from itertools import zip_longest
 from ttl.report.cells import amount, facts, plain_cell
 from ttl.report.figures import svg
 from ttl.report.figures.depth_axis import ROLES, role
-from ttl.report.page_blocks import PLOTTED, Block, Facts, Figure, Listing, Section, Table, row
+from ttl.report.page_blocks import PLOTTED, Block, Facts, Figure, Listing, Prose, Section, Table, row
 from ttl.report.schema import RunReport
 from ttl.report.schema.searched import CandidateResult
 from ttl.typed import to_json
@@ -32,6 +32,10 @@ RECIPE_LABELS = {
 }
 KEPT = "The ringed epoch is the one whose weights were kept: the best by what the recipe watches."
 STARTS = "{}: what it began with was kept, so no epoch is ringed."
+UNDERTRAINED = (
+    "Some fine-tunes needed more epochs. What is no better than always giving the same probabilities, or hardly "
+    "differs from image to image, is never delivered as a cut."
+)
 LOSSES = "Dashed: training loss. Solid: validation loss."
 
 
@@ -67,6 +71,9 @@ def fine_tuning(report: RunReport) -> Section:
     blocks: list[Block] = [figure for figure in figures if figure is not None]
     blocks += [_epochs_table(f"{ROLES[of]} ({candidate.cut})", candidate) for of, candidate in curved.items()]
     blocks.append(Facts(facts(report.recipe, RECIPE_LABELS)))
+    if lacking := [of for of in report.candidates if of.undertrained is not None and of.undertrained.any]:
+        blocks.append(Prose(UNDERTRAINED))
+        blocks.append(Listing(tuple(f"{of.cut} is {of.undertrained.words()}." for of in lacking if of.undertrained)))
     points: dict[str, list[str]] = {}
     for note, cut in ((note, candidate.cut) for candidate in report.candidates for note in candidate.notes):
         points.setdefault(note, []).append(cut)

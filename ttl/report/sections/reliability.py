@@ -9,6 +9,7 @@ from ttl.report.figures import svg
 from ttl.report.page_blocks import PLOTTED, Figure, Prose, Section, Table, row
 from ttl.report.schema import RunReport
 from ttl.report.schema.on_test import Confidence
+from ttl.report.sections.recalibrated_probabilities import recalibrated
 from ttl.report.wording import Side, sides, with_interval
 from ttl.words import units
 from ttl.words.estimate import Estimate
@@ -24,12 +25,13 @@ FILLED = 0.84
 
 
 def confidence(report: RunReport) -> Section | None:
-    """Accuracy against confidence, and how many images have which confidence; None where they weren't counted."""
-    if report.calibration is None:
-        return None
-    networks = sides(report, full=report.calibration.full, chosen=report.calibration.chosen)
-    figures = _reliability(report, networks, report.calibration.grouped), _histogram(networks)
-    return Section("trust", "How far its probabilities can be trusted", (Prose(CONFIDENCE), *figures))
+    """Recalibration, accuracy against confidence, and how many images have which; None where there is none of it."""
+    blocks = recalibrated(report)
+    if report.calibration is not None:
+        networks = sides(report, full=report.calibration.full, chosen=report.calibration.chosen)
+        figures = _reliability(report, networks, report.calibration.grouped), _histogram(networks)
+        blocks += [Prose(CONFIDENCE), *figures]
+    return Section("trust", "How far its probabilities can be trusted", tuple(blocks)) if blocks else None
 
 
 def _reliability(report: RunReport, networks: Sequence[Side[Confidence]], is_grouped: bool) -> Figure:
@@ -50,10 +52,7 @@ def _reliability(report: RunReport, networks: Sequence[Side[Confidence]], is_gro
             rows.append(row(side.words, amount(of.n), *cells, estimate_cell(of.accuracy, SHARE)))
         marks.append(svg.element("g", line, *bars, *dots))
         described.append(f"{side.words}: {', '.join(shares)}")
-        result = report.full if network == "full" else report.chosen
-        error = result.test.get("ece", Estimate()) if result else Estimate()
-        of_error = f": calibration error {with_interval(METRICS['ece'], error)}" if error.is_defined else ""
-        key.append((network, side.words + of_error))
+        key.append((network, side.words + _error_words(report, side)))
     words = "share that is right against confidence", f"{'; '.join(described)}."
     picture = axes.plot("reliability", words, ("confidence", "share that is right"), *marks, whole=False)
     size = " to ".join(units.whole(n) for n in sorted({min(sizes), max(sizes)}))
@@ -67,6 +66,20 @@ def _reliability(report: RunReport, networks: Sequence[Side[Confidence]], is_gro
     columns = ("Network", "In the bin", "Confidence from", "to", "Mean confidence", "Share that is right")
     data = Table(PLOTTED, columns, tuple(rows), folded=True)
     return Figure("reliability", picture, caption, tuple(key), data, title="Reliability", half=True)
+
+
+def _error_words(report: RunReport, side: Side[Confidence]) -> str:
+    """The calibration error, and where it would lie if the network were perfectly calibrated."""
+    result = report.full if side.network == "full" else report.chosen
+    error = result.test.get("ece", Estimate()) if result else Estimate()
+    if not error.is_defined:
+        return ""
+    of = report.probabilities
+    believed = None if of is None else of.full if side.network == "full" else of.chosen
+    if believed is None or not believed.expected_error.has_interval:
+        return f": calibration error {with_interval(METRICS['ece'], error)}"
+    expected = METRICS["ece"].interval(believed.expected_error)
+    return f": calibration error {METRICS['ece'].text(error.value)}, where perfectly calibrated {expected}"
 
 
 def _histogram(networks: Sequence[Side[Confidence]]) -> Figure:
