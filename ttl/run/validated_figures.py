@@ -70,9 +70,7 @@ class Judging:
             tested=result.test,
             rates=rates(kind, names, labels, rows, rule, prevalence=self.prevalence, groups=groups, seed=seed),
             outcomes=outcomes(kind, names, labels, rows, rule),
-            confusion=tuple(map(tuple, confusion(labels, rows.argmax(axis=1), len(names)).tolist()))
-            if is_counted
-            else None,
+            confusion=_counted(labels, rows, len(names)) if is_counted else None,
             probabilities=None if kind.per_pixel else _probabilities(self.task, judged, rule, seed),
         )
 
@@ -110,6 +108,7 @@ def _has_every_class(labels: Labels, classes: int) -> bool:
 
 
 def _counted(labels: Labels, rows: Rows, classes: int) -> tuple[tuple[int, ...], ...]:
+    """`(classes, classes)` by truth and by the most probable class."""
     return tuple(map(tuple, confusion(labels, rows.argmax(axis=1), classes).tolist()))
 
 
