@@ -147,6 +147,28 @@ def test_what_the_run_has_seen_is_refused_and_can_be_left_out(folder: Path, mirr
     assert "4 images left out for that" in done.page.read_text()
 
 
+def test_of_one_class_alone_nothing_is_claimed(folder: Path, tmp_path: Path) -> None:
+    save(tmp_path / "one", "0", digits(0)[:SHOWN])
+    save(tmp_path / "one", "1", digits(1)[:SHOWN, :, ::-1])
+    found = validate(folder, str(tmp_path / "one"), ValidateConfig(drop_seen=True)).validation
+    assert found.counts == {"0": 0, "1": SHOWN}
+    assert [claim.non_inferior for claim in found.claims] == [False, False]
+    assert np.isnan(found.full.rates["specificity"].value)
+    assert found.full.rates["sensitivity"].has_interval
+    assert found.power is None
+
+
+def test_a_network_that_guesses_is_called_so(folder: Path, mirrored: Path) -> None:
+    """Each class has as many images of either digit."""
+    shuffled = mirrored.parent / "shuffled"
+    for number in (0, 1):
+        images = digits(number)[:20, :, ::-1]
+        save(shuffled, "0", images[::2], first=100 * number)
+        save(shuffled, "1", images[1::2], first=100 * number)
+    done = validate(folder, str(shuffled), ValidateConfig(margin=0.9, margin_decision=0.9))
+    assert '<p class="word">Not shown to be better than chance</p>' in done.page.read_text()
+
+
 def test_a_name_belongs_to_one_data_set(folder: Path, mirrored: Path) -> None:
     validate(folder, str(mirrored), ValidateConfig(name="mine"))
     save(mirrored, "1", digits(1)[SHOWN : SHOWN + 1, :, ::-1], first=900)

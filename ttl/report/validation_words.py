@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ttl.report.schema.validation import Claim, ValidatedFile, Validation
+from ttl.report.verdict import VERDICTS
 from ttl.words import units
-from ttl.words.counts import counted, listed
+from ttl.words.counts import counted
 from ttl.words.estimate import Estimate
 from ttl.words.metric import Metric
 
@@ -58,11 +59,13 @@ def verdict_of(of: Validation) -> Verdict:
         return Verdict("keep", "The whole network", f"{images} the whole network has {whole}.", remarks)
     figures = f"{_score(of, of.chosen)} against {of.measure(of.metric).text(of.full.metrics[of.metric].value)}"
     if all(claim.non_inferior for claim in of.claims):
-        return Verdict("cut", "As good", f"{images} the cut is as good as the whole network: {figures}.", remarks)
-    if any(claim.worse for claim in of.claims):
-        return Verdict("worse", "Worse", f"{images} the cut is worse than the whole network: {figures}.", remarks)
+        return Verdict("cut", VERDICTS["cut"], f"{images} the cut is as good as the whole network: {figures}.", remarks)
+    if any(claim.worse and not claim.non_inferior for claim in of.claims):
+        return Verdict(
+            "worse", VERDICTS["worse"], f"{images} the cut is worse than the whole network: {figures}.", remarks
+        )
     sentence = f"{images} the cut is not shown to be as good as the whole network: {figures}."
-    return Verdict("unsure", "Not shown to be as good", sentence, remarks)
+    return Verdict("unsure", VERDICTS["unsure"], sentence, remarks)
 
 
 def guesses(file: ValidatedFile) -> bool:
@@ -121,7 +124,7 @@ def shares_words(of: Validation) -> str:
         f"{units.percent(units.share(of.train_counts[name], of.train_images))} of those trained on"
         for name in shown
     )
-    return f"Prevalence: {listed(shares)}."
+    return f"Prevalence: {'; '.join(shares)}."
 
 
 def _remarks(of: Validation) -> tuple[str, ...]:

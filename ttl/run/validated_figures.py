@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,7 +35,10 @@ from ttl.words.estimate import Estimate
 
 @dataclass(frozen=True)
 class Claims:
-    """In the primary metric, in what is decided (of masks there is none), and what the images can show of both."""
+    """In the primary metric, in what is decided (of masks there is none), and what the images can show of both.
+
+    The last isn't known where the images lack a class.
+    """
 
     primary: Claim | None = None
     decision: Claim | None = None
@@ -67,9 +70,7 @@ class Judging:
             tested=result.test,
             rates=rates(kind, names, labels, rows, rule, prevalence=self.prevalence, groups=groups, seed=seed),
             outcomes=outcomes(kind, names, labels, rows, rule),
-            confusion=tuple(map(tuple, confusion(labels, rows.argmax(axis=1), len(names)).tolist()))
-            if is_counted
-            else None,
+            confusion=_counted(labels, rows, len(names)) if is_counted else None,
             probabilities=None if kind.per_pixel else _probabilities(self.task, judged, rule, seed),
         )
 
@@ -84,6 +85,9 @@ class Judging:
         primary = non_inferior(kind.primary, kind, labels, *rows, margin=margin, groups=groups, seed=seed)
         pair = (one.rows, cut.rule), (other.rows, rule)
         decided = endpoint(kind, names, labels, *pair, margin=margin_decision, groups=groups, seed=seed)
+        claimed = Claims(_claim(primary), None if decided is None else _claim(decided))
+        if not (kind.per_pixel or _has_every_class(labels, len(names))):
+            return claimed
         can_show = power(
             kind,
             labels,
@@ -93,10 +97,18 @@ class Judging:
             finding=[names.index(name) for name in rule.finding] if kind.several_classes else (),
             groups=groups,
         )
-        return Claims(_claim(primary), None if decided is None else _claim(decided), can_show)
+        return replace(claimed, power=can_show)
+
+
+def _has_every_class(labels: Labels, classes: int) -> bool:
+    """Whether each class, or presence and absence of each label, is there: else nothing is known of what could be."""
+    if labels.ndim == 1:
+        return len(np.unique(labels)) == classes
+    return bool(((labels == 1).any(axis=0) & (labels == 0).any(axis=0)).all())
 
 
 def _counted(labels: Labels, rows: Rows, classes: int) -> tuple[tuple[int, ...], ...]:
+    """`(classes, classes)` by truth and by the most probable class."""
     return tuple(map(tuple, confusion(labels, rows.argmax(axis=1), classes).tolist()))
 
 
