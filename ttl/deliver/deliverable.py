@@ -18,6 +18,7 @@ from ttl.data.decoded import Split
 from ttl.data.kind import Decided, Rows
 from ttl.data.masked_images import MaskedImages
 from ttl.data.modality.normalise import normalised
+from ttl.deliver.group_figures import GroupFigures
 from ttl.export.contract import Contract
 from ttl.export.run import OnnxModel
 from ttl.stats import NonInferiority, combined_rows, non_inferior
@@ -39,6 +40,7 @@ class Deliverable:
     predicted: Mapping[str, Rows]
     margin: float  # the loss in the metric that doesn't matter
     seed: int
+    groups: tuple[GroupFigures, ...] = ()  # of test images, where the data know any
 
     @property
     def metric(self) -> str:

@@ -132,6 +132,7 @@ def _record(deliverable: Deliverable, wanted: Wanted, result: ExportResult) -> F
         parity_max_abs=parity.max_abs,
         parity_tolerance=nan if parity.tolerance is None else parity.tolerance,
         checks=result.checks,
+        groups=deliverable.groups or None,
         looks=wanted.looks,
         **vars(result.judgement.figures),
     )

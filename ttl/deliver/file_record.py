@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
+from ttl.deliver.group_figures import GroupFigures
 from ttl.export.checks import Check, Figures
 from ttl.files import sha256
 from ttl.study.folder import Study
@@ -52,6 +53,7 @@ class FileRecord(Figures):
     divisor: OptionalKey[int] = None
     free_sides: OptionalKey[bool] = None
     distance_unit: OptionalKey[str] = None
+    groups: OptionalKey[tuple[GroupFigures, ...]] = None
     looks: OptionalKey[int] = None  # that were taken at the test images until it was made, those at it included
 
 

@@ -42,6 +42,7 @@ def model_card(contract: Contract, record: FileRecord) -> str:
         record=record,
         origin=contract.provenance,
         metrics=_metrics_table(contract, record),
+        groups=_groups_table(contract, record),
         thresholds=_thresholds_table(contract),
         prior_shift=_prior_shift(contract),
         checks=[(check.name, check.found, check.wanted) for check in record.checks or ()],
@@ -93,6 +94,22 @@ def _prior_shift(contract: Contract) -> str:
     shifts = contract.recalibration.prior_shift if contract.recalibration else ()
     names = contract.class_names[-len(shifts) :]  # of two classes of pixels there is one output, the second's
     return ", ".join(f"{name} {shift:+.4f}" for name, shift in zip(names, shifts, strict=True)) if any(shifts) else ""
+
+
+def _groups_table(contract: Contract, record: FileRecord) -> str:
+    """Figures of groups of the test images; empty without groups."""
+    groups, score = record.groups or (), metric(contract.kind.primary, record.distance_unit or "")
+    rates = [name for name in ("sensitivity", "specificity") if groups and name in groups[0].rates]
+    rows = [
+        [
+            f"{group.column}: {group.value}" + (" (too few to say anything)" if group.too_few else ""),
+            str(group.units),
+            _written(group.score, score),
+            *(_written(group.rates[name], metric(name)) for name in rates),
+        ]
+        for group in groups
+    ]
+    return _table(["Group", "n", score.name, *(metric(name).name for name in rates)], rows) if rows else ""
 
 
 def _written(estimate: Estimate, writes: Metric) -> str:

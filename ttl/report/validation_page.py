@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from ttl.files import write_text
-from ttl.report.cells import Cell, amount, estimate_cell, interval_ends
+from ttl.report.cells import Cell, amount, estimate_cell
 from ttl.report.page import environment
 from ttl.report.page_blocks import Block, Facts, Listing, Prose, Section, Table, row
 from ttl.report.schema.validation import PREFIX, ValidatedFile, Validation
+from ttl.report.sections.groups_of_images import groups_section
 from ttl.report.validation_words import METRICS, POINT, PROBABILITIES, Lines, lines_of, prevalence_words, verdict_of
 from ttl.words import units
-from ttl.words.estimate import Estimate
 
 OUTCOMES = ("positive, found", "positive, missed", "negative, called positive", "negative, left alone")
 ANCHORS = {METRICS: "metrics", POINT: "point", PROBABILITIES: "trust"}
@@ -89,30 +89,8 @@ def _confusion(of: Validation, words: str, file: ValidatedFile) -> Table:
 
 
 def _subgroups(of: Validation) -> Section:
-    """Of each group the metric, and the cut's rates at the operating point: the worst first."""
-    score = of.measure(of.metric)
-    rates = {name: of.measure(name) for name in ("sensitivity", "specificity") if name in of.full.rates}
-    rows = []
-    for group in of.subgroups:
-        note = "too few to say" if group.too_few else ""
-        networks = [each for each in (group.chosen, group.full) if each is not None]
-        cells = [estimate_cell(each.score, score) for each in networks]
-        cells += [estimate_cell(networks[0].rates.get(name), measure) for name, measure in rates.items()]
-        if of.chosen is not None:
-            gap = group.difference or Estimate()
-            ends = f"{score.signed(gap.ci_low)} to {score.signed(gap.ci_high)}" if gap.has_interval else ""
-            cells.append(Cell(score.signed(gap.value), ends, gap.value, score.unit, interval_ends(gap)))
-        rows.append(row(group.column, Cell(group.value, note), amount(group.units), *cells))
-    network = "Cut" if of.chosen else "Whole network"
-    difference = (f"{score.name}, cut less whole",) if of.chosen else ()
-    columns = (
-        *("", "Group", "Patients" if of.per == "patient" else "Images"),
-        *(f"{score.name}, {name.lower()}" for name in _columns(of)),
-        *(f"{measure.name[0].upper()}{measure.name[1:]}, {network.lower()}" for measure in rates.values()),
-        *difference,
-    )
-    table = Table("The worst first; smaller figures are 95% intervals.", columns, tuple(rows), n_text=2)
-    return Section("groups", "Groups", (table,))
+    words = [name.lower() for name in _columns(of)]
+    return groups_section(of.subgroups, of.measure(of.metric), words, "Patients" if of.per == "patient" else "Images")
 
 
 def _data(of: Validation) -> Section:

@@ -12,13 +12,14 @@ import torch
 from torch import nn
 
 from ttl.config import RunConfig
-from ttl.data import load_task
+from ttl.data import Task, load_task
 from ttl.data.decoded import Split
 from ttl.data.kind import Rows
 from ttl.data.modality.normalise import Normalise
 from ttl.deliver.deliverable import Deliverable
 from ttl.deliver.exporting import Wanted, attempt
 from ttl.deliver.file_record import FileRecord, remember, remembered
+from ttl.deliver.group_figures import GroupFigures
 from ttl.errors import DataError, ExportError, RunFolderError, UsageError
 from ttl.export.bundle import DESCRIPTION, load_bundle
 from ttl.export.contract import Contract
@@ -27,6 +28,7 @@ from ttl.export.targets import TARGETS, target_of
 from ttl.files import sweep
 from ttl.report import read_report, write_report
 from ttl.report.schema import REPORT
+from ttl.run.by_group import Decider, subgroups_of
 from ttl.run.context import Decoding, RunContext
 from ttl.run.deciding import DECISION
 from ttl.run.events import Note, Watch, unwatched
@@ -118,6 +120,7 @@ def deliverable_of(context: RunContext, record: TrialRecord) -> Deliverable:
         predicted=_checked_predictions(study, model, contract, splits, record),
         margin=setting.margin,
         seed=setting.config.seed,
+        groups=_groups(study, setting.task, record, setting.config.seed),
     )
 
 
@@ -162,6 +165,7 @@ def deliverable_in(source: Path, data: str | None) -> Deliverable:
         else {split: _predicted(model, contract, splits[split], threshold=contract.mask_threshold) for split in SPLITS},
         margin=(config.margin if config else None) or task.kind.margin,
         seed=config.seed if config else 0,
+        groups=_groups(study, task, record, config.seed) if study and record and config else (),
     )
 
 
@@ -177,6 +181,23 @@ def _chosen_trial(run_folder: Path) -> Path:
             f"{run_folder} holds neither a finished run nor a saved model: give a run folder or one of its trials"
         )
     return Study(run_folder).trial_folder(report.chosen.trial)
+
+
+def _groups(study: Study, task: Task, record: TrialRecord, seed: int) -> tuple[GroupFigures, ...]:
+    """The figures of groups of the test images, where the trial was tested."""
+    of_test = tested(study, record.id)
+    found = subgroups_of(task, Decider(of_test.rows, of_test.rule), None, seed) if of_test else ()
+    return tuple(
+        GroupFigures(
+            column=group.column,
+            value=group.value,
+            units=group.units,
+            too_few=group.too_few,
+            score=group.full.score,
+            rates=group.full.rates,
+        )
+        for group in found
+    )
 
 
 def _as_tested(study: Study, contract: Contract, record: TrialRecord) -> Contract:

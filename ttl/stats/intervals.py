@@ -24,7 +24,7 @@ import numpy.typing as npt
 from ttl.errors import UsageError
 from ttl.stats.jackknife import Units
 from ttl.stats.kinds import LOWER_IS_BETTER, AnyScorer, scorer
-from ttl.stats.paired_test import MIRRORED, STRICTER, Jackknifed, Pair, Scale, jackknifed, student
+from ttl.stats.paired_test import MIRRORED, NOT_NEGATIVE, STRICTER, Jackknifed, Pair, Scale, jackknifed, student
 from ttl.words.estimate import Estimate
 
 FEWEST_UNITS = 20
@@ -68,7 +68,8 @@ def intervals_of(
     tail = _tail(confidence)
     units = Units.of(score.labels, groups, seed)
     return {
-        name: _interval(made, Scale.of(name, units), units, tail) for name, made in jackknifed(score, units).items()
+        name: _interval(name, made, Scale.of(name, units), units, tail)
+        for name, made in jackknifed(score, units).items()
     }
 
 
@@ -171,15 +172,18 @@ def non_inferior(
     return NonInferiority(metric, difference, margin, math.inf if derived else units.total)
 
 
-def _interval(made: Jackknifed, scale: Scale, units: Units, tail: float) -> Estimate:
+def _interval(name: str, made: Jackknifed, units: Units, tail: float) -> Estimate:
     if math.isnan(made.error):
         return Estimate(made.value, math.nan, math.nan)
+    scale = Scale.of(name, units)
     middle, slope, extra = scale.at(made.value)
     error = math.sqrt((slope * made.error) ** 2 + extra)
     half = student(tail, units.degrees_of_freedom(made.influence)) * error
     low, high = scale.back(middle - half), scale.back(middle + half)
     if extra:  # moved off its bound: the interval reaches it
         low, high = (low, scale.high) if middle > 0 else (scale.low, high)
+    if name in NOT_NEGATIVE:
+        low = max(low, 0.0)
     return Estimate(made.value, min(low, made.value), max(high, made.value))
 
 

@@ -19,7 +19,8 @@ from ttl.stats.resampling import Array
 STRICTER = 25
 """By how much rarer an error is allowed on the metric's own scale. It's there for models that are nearly one (a network
 and its quantised file): how much they differ is known well, even where the level of both isn't."""
-UNBOUNDED = ("hd95", "ece", "brier", "log_loss", "bias")
+NOT_NEGATIVE = ("hd95", "ece", "brier", "log_loss")
+UNBOUNDED = (*NOT_NEGATIVE, "bias")
 RANGES = {"kappa": (-1.0, 1.0)}
 MIRRORED = ("cost",)
 """Of 0 to 1, lower is better: compared as one less the metric, so that the margin is added to the reference's."""

@@ -62,7 +62,7 @@ class Power:
         """A sentence on a loss of `margin` in a metric, called `metric`."""
         chance, needed = f"{100 * self.chance:.0f} %", f"{float(f'{self.needed:.2g}'):,.0f}"
         chance = "less than 1 %" if self.chance < 0.01 else "more than 99 %" if self.chance > 0.99 else chance
-        enough = "" if self.chance >= WANTED else f"; for {WANTED:.0%} about {needed} are needed"
+        enough = "" if self.chance >= WANTED else f"; for {100 * WANTED:.0f} % about {needed} are needed"
         also = f" and {self.margin_decision:g} of {named(self.endpoint).name}" if self.endpoint else ""
         return (
             f"{self.images:.0f} independent test images (patients) have a chance of {chance} to show that a network as "

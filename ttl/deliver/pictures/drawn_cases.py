@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
@@ -18,7 +18,7 @@ from ttl.data.modality.overlay import heat, overlay, picture
 from ttl.deliver.deliverable import Deliverable, in_turns
 from ttl.deliver.pictures.cases import Answer, CamCase, CamCases, MaskCase, MaskCases, Which, write_pictures
 from ttl.export.run import OnnxModel
-from ttl.stats import THRESHOLD, metrics
+from ttl.stats import DecisionRule, metrics
 from ttl.stats.mask_overlap import decided
 
 WORST = 5
@@ -98,26 +98,38 @@ def draw_cams(networks: Mapping[Which, Deliverable], folder: Path) -> CamCases:
     """
     task = networks["full"].task
     rows = {which: deliverable.predicted["test"] for which, deliverable in networks.items()}
-    cases = cases_of(task.kind, task.test.labels, rows)
+    rules = {which: deliverable.contract.rule for which, deliverable in networks.items()}
+    cases = cases_of(task.kind, task.class_names, task.test.labels, rows, rules)
     drawn = (_case(networks, cases, at, why, folder, number) for number, (at, why) in enumerate(picked(cases)))
     return CamCases(split="test", cases=tuple(drawn))
 
 
-def cases_of(kind: Kind, labels: npt.NDArray[np.int64], rows: Mapping[Which, Rows]) -> Cases:
+def cases_of(
+    kind: Kind,
+    class_names: Sequence[str],
+    labels: npt.NDArray[np.int64],
+    rows: Mapping[Which, Rows],
+    rules: Mapping[Which, DecisionRule],
+) -> Cases:
     """The cases of a test split; where an image has several labels, those that it has or the first network gives it.
 
-    `labels` are `(n,)`, or `(n, classes)` with -1 for unknown; `rows` are probabilities `(n, classes)`.
+    `labels` are `(n,)`, or `(n, classes)` with -1 for unknown; `rows` are probabilities `(n, classes)`, and `rules` say
+    what each network makes of them: of two classes, and of labels, by their thresholds.
     """
     if kind.one_class_each:
-        decisions = {name: Decisions(of.argmax(1), of.max(1), of.argmax(1) == labels) for name, of in rows.items()}
+        decisions = {}
+        for name, of in rows.items():
+            given = of.argmax(1) if kind.several_classes else rules[name].decisions(of, class_names)
+            decisions[name] = Decisions(given, of[np.arange(len(of)), given], given == labels)
         return Cases(np.arange(len(labels)), labels, decisions)
-    first = next(iter(rows.values()))
-    images, columns = np.nonzero((labels == 1) | ((labels == 0) & (first >= THRESHOLD)))
+    called = {name: rules[name].decisions(of, class_names) for name, of in rows.items()}
+    images, columns = np.nonzero((labels == 1) | ((labels == 0) & (next(iter(called.values())) == 1)))
     decisions = {}
     for name, of in rows.items():
-        share = of[images, columns]
-        present = (share >= THRESHOLD).astype(np.int64)
-        decisions[name] = Decisions(present, np.maximum(share, 1 - share), present == labels[images, columns])
+        share, present = of[images, columns], called[name][images, columns]
+        decisions[name] = Decisions(
+            present, np.where(present == 1, share, 1 - share), present == labels[images, columns]
+        )
     return Cases(images, columns, decisions)
 
 

@@ -188,6 +188,8 @@ class RunReport:
         """
         if self.comparison is None:
             return None
+        if self.full is not None and self.full.undertrained is not None and self.full.undertrained.blocks:
+            return False  # to be as good as what learned nothing is to show nothing
         endpoint = self.decisions.endpoint if self.decisions else None
         return self.comparison.non_inferior and (endpoint is None or endpoint.non_inferior)
 

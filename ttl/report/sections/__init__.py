@@ -12,6 +12,7 @@ from ttl.report.sections.confusion_matrix import confusion
 from ttl.report.sections.data_and_split import data_and_split
 from ttl.report.sections.exported_files import export_checks, timings
 from ttl.report.sections.fine_tuning import fine_tuning
+from ttl.report.sections.groups_of_images import groups_of_images
 from ttl.report.sections.how_it_ran import network_weights, reproduction, search_cost
 from ttl.report.sections.looks_at_test import looks_at_test
 from ttl.report.sections.pictured_cases import gradcam_pictures, mask_pictures
@@ -28,6 +29,7 @@ def sections_of(report: RunReport, folder: Path | None) -> list[Section]:
         why_this_point(report),
         fine_tuning(report),
         class_curves(report),
+        groups_of_images(report),
         mask_pictures(report, folder),
         confusion(report),
         confidence(report),

@@ -28,6 +28,10 @@ RATES = {
     "accuracy": "the share of decisions that is right",
 }
 REPORTED = "The other rates are reported, not tested."
+OF_SISTERS = (
+    "Recalibration and thresholds were set out of fold, by {} sister models of each network, on all images of train "
+    "and val; the networks themselves learned from all of those."
+)
 OF_MASKS = "Masks are decisions already: what is judged of them is their {}, as above."
 
 
@@ -45,6 +49,8 @@ def what_it_decides(report: RunReport) -> Section | None:
     if any(side.of.by_label for side in networks):
         blocks.append(_labels_table(report, networks))
     blocks.append(Prose(_judged(report, of)))
+    if folds := report.run.config.get("folds"):
+        blocks.append(Prose(OF_SISTERS.format(folds)))
     return Section("decides", "What it decides", tuple(blocks))
 
 
