@@ -99,7 +99,9 @@ def test_fewer_than_a_claim_needs_show_nothing() -> None:
 def test_in_words() -> None:
     words = power("binary", np.arange(200) % 2, margin=0.01).words("AUPRC", 0.01)
     assert words.startswith("200 independent test images (patients) have a chance of 1")
-    assert "loses less than 0.01 of AUPRC; for 80% about 2,200 are needed (assumed: both with an AUROC of 0.95" in words
+    assert (
+        "loses less than 0.01 of AUPRC; for 80 % about 2,200 are needed (assumed: both with an AUROC of 0.95" in words
+    )
     joint = power("binary", np.arange(200) % 2, margin=0.01, margin_decision=0.05).words("AUPRC", 0.01)
-    assert "loses less than 0.01 of AUPRC and 0.05 of balanced accuracy; for 80% about" in joint
+    assert "loses less than 0.01 of AUPRC and 0.05 of balanced accuracy; for 80 % about" in joint
     assert "errors correlated at 0.8, each at its own threshold)" in joint

@@ -67,10 +67,7 @@ def intervals_of(
     """The metrics of a scorer made by hand (decisions at another prevalence, say); for all else see `intervals`."""
     tail = _tail(confidence)
     units = Units.of(score.labels, groups, seed)
-    return {
-        name: _interval(name, made, Scale.of(name, units), units, tail)
-        for name, made in jackknifed(score, units).items()
-    }
+    return {name: _interval(name, made, units, tail) for name, made in jackknifed(score, units).items()}
 
 
 def paired_difference(
