@@ -7,7 +7,7 @@ import pytest
 
 from ttl.data.kind import KINDS
 from ttl.run.curves_on_test import class_records
-from ttl.run.endpoint import Decided
+from ttl.run.decisions_on_test import Decided
 from ttl.stats import DecisionRule
 
 NAMES = ("none", "mild", "severe")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 
@@ -27,6 +27,20 @@ class Decided:
     groups: tuple[str, ...] | None
     truth: Labels  # what would be right; `decisions` likewise
     decisions: Labels
+
+    @classmethod
+    def of(
+        cls,
+        kind: Kind,
+        names: Sequence[str],
+        labels: Labels,
+        rows: Rows,
+        groups: tuple[str, ...] | None,
+        rule: DecisionRule,
+    ) -> Decided:
+        """What a rule makes of probabilities `(n, classes)`; `names` are those of the classes."""
+        truth = kind.truth(labels, rule, names)
+        return cls(kind, rule, labels, rows, groups, truth, rule.decisions(rows, names))
 
     @property
     def has_threshold(self) -> bool:
