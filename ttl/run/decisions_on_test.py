@@ -50,11 +50,8 @@ class Decided:
 
 def decided_on(setting: RunSetting, tested: Tested) -> Decided:
     """What a tested network decides, by its rule."""
-    judged, names, rule = setting.judged("test", tested.rows), setting.task.class_names, tested.rule
-    truth = setting.kind.truth(judged.labels, rule, names)
-    return Decided(
-        setting.kind, rule, judged.labels, judged.rows, judged.groups, truth, rule.decisions(judged.rows, names)
-    )
+    judged, names = setting.judged("test", tested.rows), setting.task.class_names
+    return Decided.of(setting.kind, names, judged.labels, judged.rows, judged.groups, tested.rule)
 
 
 def decisions(setting: RunSetting, tested: Mapping[str, Tested]) -> Decisions:
