@@ -156,7 +156,8 @@ def _trial_line(record: TrialRecord, metrics: list[str], how: str) -> str:
         value = record.reached if key == record.score else record.val[key].value
         values.append(f"{of.name} {written(value, of)}")
     seed = f", seed {record.seed}" if record.seed else ""
-    return f"{record.cut}  validation {'  '.join(values)}  ({how}{seed})"
+    scores = f"validation {'  '.join(values)}  " if values else ""
+    return f"{record.label}  {scores}({how}{seed})"
 
 
 def epoch_line(event: events.EpochDone) -> str:

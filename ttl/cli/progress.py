@@ -102,7 +102,7 @@ class RunProgress:
                 return fine_tune
             case events.TrialDone(record) | events.TrialPaused(record):
                 self.metric = record.score
-                fine_tune = self._numbered(record.cut, record.seed)
+                fine_tune = self._numbered(record.label, record.seed)
                 fine_tune.state = "done" if isinstance(event, events.TrialDone) else "paused"
                 fine_tune.epochs, fine_tune.value, fine_tune.samples = record.epochs, record.reached, 0
                 return fine_tune

@@ -39,6 +39,7 @@ def pooled_record(setting: RunSetting, candidate: Candidate, records: Sequence[T
         seconds=sum(record.seconds for record in records),
         notes=tuple(dict.fromkeys(note for record in records for note in record.notes)),
         folds=tuple(record.id for record in records),
+        fold=None,
     )
     if candidate.can_be_chosen:
         together = (_masks if setting.kind.per_pixel else _classes)(setting, together, records, rows)

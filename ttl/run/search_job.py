@@ -181,7 +181,7 @@ class SearchJob:
                 yield trial, record
         if waiting:
             self.context.images.all()  # decoded here once: workers beside this process then find them in the cache
-            due = tuple(Due(each.candidate.name, each.seed, each.candidate.top.macs) for each in waiting)
+            due = tuple(Due(each.label, each.seed, each.candidate.top.macs) for each in waiting)
             bounds = (waiting[0].epochs, waiting[0].candidate.epochs(self.setting.config.epochs))
             self.watch(BatchStarted(phase, due, min(filter(None, bounds), default=None)))
         # With a seed missing a candidate's mean would be no fair one: its other seeds are spared.
@@ -205,7 +205,7 @@ class SearchJob:
             return
         self.blamed[candidate] = trial.seed
         self.findings.failed[candidate] = str(error)
-        self.watch(TrialFailed(candidate.name, trial.seed, str(error)))
+        self.watch(TrialFailed(trial.label, trial.seed, str(error)))
 
     def _probe(self) -> Curve:
         self.watch(Note(f"Probing {len(self.setting.points)} points: one pass over the training images"))

@@ -82,7 +82,7 @@ def run_trial(context: RunContext, trial: Trial, watch: Watch) -> TrialRecord:
         RunFolderError: the run folder can't be written, or what the trial goes on from is damaged.
     """
     whole, context = context, context.of_fold(trial.fold)
-    setting, label = context.setting, trial.candidate.name
+    setting, label = context.setting, trial.label
     name = setting.trial_id(trial)
     checkpoint = context.study.checkpoint(name)
     begun = beginning(context, trial)
@@ -224,6 +224,7 @@ def _course(context: RunContext, trial: Trial, name: str, result: Fit) -> TrialR
         recipe=setting.recipe.name,
         seed=trial.seed,
         start=setting.trial_id(trial.before) if trial.before else None,
+        fold=trial.fold,
         exact=trial.exact,
         epochs=result.epochs,
         best_epoch=result.best_epoch,

@@ -14,6 +14,7 @@ from pydantic import PlainSerializer, PlainValidator
 
 from ttl.finetune.epoch import Epoch
 from ttl.stats import Recalibration
+from ttl.study.trial import labelled
 from ttl.study.undertrained import Undertrained
 from ttl.typed import OptionalKey
 from ttl.words.estimate import Estimate
@@ -65,6 +66,7 @@ class TrialRecord:
     distance_unit: str = ""  # of Hausdorff distances; empty where there are none
     # Ids of the fine-tunes of the folds: `val` is of them, each on the images that it didn't learn from.
     folds: tuple[str, ...] = ()
+    fold: OptionalKey[int] = None  # that it didn't learn from, from 0
     exact: OptionalKey[int] = None  # of one on all images: its epochs, which the folds' models decided
     start: OptionalKey[str] = None  # id of the trial that it went on from; None from the pretrained weights
     peak_memory_bytes: int | None = None  # on a GPU; None elsewhere
@@ -80,6 +82,11 @@ class TrialRecord:
     predictions: Mapping[str, StoredRows] = field(default_factory=dict)
     weights_sha256: str = ""  # of the file of its weights
     predictions_sha256: Mapping[str, str] = field(default_factory=dict)  # split -> of its predictions
+
+    @property
+    def label(self) -> str:
+        """What it is called while it runs."""
+        return labelled(self.cut, self.fold, self.exact)
 
     @property
     def value(self) -> float:

@@ -23,6 +23,11 @@ class Trial:
     start_exact: int | None = None  # likewise of the fine-tune that it goes on from
 
     @property
+    def label(self) -> str:
+        """What it is called while it runs."""
+        return labelled(self.candidate.name, self.fold, self.exact)
+
+    @property
     def before(self) -> Trial | None:
         """The trial that it goes on from."""
         if self.start is None:
@@ -35,6 +40,13 @@ class Trial:
         start = {"start": {**self.start.definition(), **before}} if self.start else {}
         exact = {} if self.exact is None else {"exact": self.exact}
         return {**self.candidate.definition(), "seed": self.seed, **start, **exact}
+
+
+def labelled(cut: str, fold: int | None, exact: int | None) -> str:
+    """`layer3.5`, `layer3.5, fold 2`, or `layer3.5 on all images`."""
+    if fold is not None:
+        return f"{cut}, fold {fold + 1}"
+    return cut if exact is None else f"{cut} on all images"
 
 
 def trial_id(definition: Definition) -> str:
