@@ -10,7 +10,8 @@ import pytest
 from toy_runs import content_of, squares, tiny, tiny_unet
 from ttl.errors import DataError, UsageError
 from ttl.export.contract import read_contract
-from ttl.run import run
+from ttl.export.options import ExportConfig
+from ttl.run import export, run
 from ttl.study.folder import Study
 from ttl.study.ledger import read_ledger
 
@@ -59,6 +60,20 @@ def test_another_operating_point_trains_nothing_and_is_a_further_look(folder: Pa
     assert len(after["looks"]) == len(looks) > len(before["looks"])
     again = run(tiny(folder, data="digits:8-9", strategy="probe", train_fraction=0.3, sensitivity=0.8))
     assert len(again.report.looks) == len(looks)
+
+
+def test_a_threshold_that_differs_in_its_last_digit_is_followed_and_files_by_another_are_dropped(folder: Path) -> None:
+    options = {"data": "digits:8-9", "strategy": "probe", "train_fraction": 0.3}
+    for threshold in (0.50012, 0.50043):
+        run(tiny(folder, **options, threshold=threshold))
+        assert read_contract(folder / "model.onnx").rule.thresholds == (threshold,)
+    export(folder, ExportConfig(precision=("fp16",)))
+    assert "model.fp16.onnx" in {file["file"] for file in content_of(folder)["exports"]}
+    before = len(read_ledger(Study(folder)).looks)
+    run(tiny(folder, **options, threshold=0.50012))
+    content = content_of(folder)
+    assert {file["file"] for file in content["exports"]} == {"model.onnx", "full.onnx"}
+    assert len(content["looks"]) > before  # the same threshold as once before is a look all the same
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import beta
 
 from ttl.stats import Estimate, NonInferiority, intervals, non_inferior, paired_difference, paired_error
 from ttl.stats.jackknife import MOST_UNITS, Units
@@ -148,3 +149,17 @@ def test_rates_of_decisions() -> None:
     result = intervals("decision", labels, found, names=["sensitivity", "specificity", "ppv", "npv"])
     assert [round(each.value, 4) for each in result.values()] == [0.75, 0.8333, 0.75, 0.8333]
     assert all(each.ci_low < each.value < each.ci_high for each in result.values())
+
+
+RATES = [(100, 10_000, 40), (20, 980, 10), (10, 200, 5), (4, 36, 0)]
+
+
+@pytest.mark.parametrize(("positives", "negatives", "alarms"), RATES)
+def test_a_rate_is_as_sure_as_the_samples_that_it_is_of(positives: int, negatives: int, alarms: int) -> None:
+    labels = np.repeat([1, 0], [positives, negatives])
+    called = np.concatenate([np.ones(positives, int), np.arange(negatives) < alarms]).astype(int)
+    found = intervals("decision", labels, called, names=("specificity",))["specificity"]
+    low = beta.ppf(0.025, negatives - alarms, alarms + 1)  # Clopper and Pearson's, which is never too narrow
+    high = beta.ppf(0.975, negatives - alarms + 1, alarms) if alarms else 1.0
+    assert found.ci_low == pytest.approx(low, abs=0.35 * (1 - low))
+    assert found.ci_high == pytest.approx(high, abs=0.35 * (1 - low))

@@ -133,6 +133,7 @@ def _record(deliverable: Deliverable, wanted: Wanted, result: ExportResult) -> F
         parity_tolerance=nan if parity.tolerance is None else parity.tolerance,
         checks=result.checks,
         groups=deliverable.groups or None,
+        rule=deliverable.contract.decision.identity if deliverable.contract.decision else None,
         looks=wanted.looks,
         **vars(result.judgement.figures),
     )

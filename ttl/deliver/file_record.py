@@ -54,6 +54,7 @@ class FileRecord(Figures):
     free_sides: OptionalKey[bool] = None
     distance_unit: OptionalKey[str] = None
     groups: OptionalKey[tuple[GroupFigures, ...]] = None
+    rule: OptionalKey[str] = None  # the hash of what it decides by
     looks: OptionalKey[int] = None  # that were taken at the test images until it was made, those at it included
 
 

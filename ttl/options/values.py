@@ -55,12 +55,13 @@ def several(value: object) -> object:
 
 def costs(value: object) -> object:
     """`5:1` as two numbers; what is none is left for pydantic to refuse."""
-    if isinstance(value, str) and value.count(":") == 1:
-        try:
-            return tuple(float(part) for part in value.split(":"))
-        except ValueError:
-            raise ValueError("should be two numbers above 0 with a colon between, such as 5:1") from None
-    return value
+    if not isinstance(value, str):
+        return value
+    try:
+        miss, alarm = (float(part) for part in value.split(":"))
+    except ValueError:
+        raise ValueError("should be two numbers above 0 with a colon between, such as 5:1") from None
+    return miss, alarm
 
 
 Text = Annotated[str, AfterValidator(_filled)]

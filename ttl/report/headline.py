@@ -78,6 +78,8 @@ def _none_smaller(report: RunReport) -> str:
     smaller = sum(not report.is_whole(result.cut) for result in report.candidates)
     if not smaller:
         return f"no candidate smaller than the whole {noun(report)} was tried"
+    if any(one.undertrained and one.undertrained.blocks and not report.is_whole(one.cut) for one in report.candidates):
+        return "a smaller candidate is under-trained, and no other one matched the whole network on validation"
     few = "the one smaller candidate did not match"
     none = few if smaller == 1 else f"none of the {smaller} smaller candidates matched"
     return f"{none} the whole {noun(report)} on the validation images"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from ttl.files import write_text
 from ttl.report.headline import headline
 from ttl.report.schema import RunReport, read_report
 from ttl.report.sections import sections_of
+from ttl.study.folder import Study
+from ttl.study.ledger import read_ledger
 
 
 def render(report: RunReport, folder: Path | None = None) -> str:
@@ -39,7 +42,8 @@ def write_report(run_folder: Path) -> Path:
         OSError: the page can't be written; the one before is still there.
     """
     path = Path(run_folder) / "report.html"
-    write_text(path, render(read_report(run_folder), Path(run_folder)))
+    report = replace(read_report(run_folder), looks=read_ledger(Study(Path(run_folder))).looks)
+    write_text(path, render(report, Path(run_folder)))
     return path
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from statistics import fmean
 
+from ttl.deliver.file_record import FileRecord
 from ttl.export.bundle import load_bundle
 from ttl.finetune import from_main
 from ttl.run.context import RunContext
 from ttl.stats import DecisionRule
-from ttl.study.folder import TRIALS
+from ttl.study.folder import TRIALS, Study
 from ttl.study.record import TrialRecord
 
 DECISION = "decision.json"
@@ -28,9 +29,15 @@ def rule_of(context: RunContext, record: TrialRecord) -> DecisionRule:
     per = "pixel" if task.kind.per_pixel else config.decide_per
     if known is not None and (known.aim, known.per, known.combine) == (setting.aim, per, config.combine):
         return known
-    made = replace(_set(context, record), aim=setting.aim, per=per, combine=config.combine)
+    made = replace(_set(context, record), aim=setting.aim, per=per, combine=config.combine, sisters=len(record.folds))
     study.write(name, made)
     return made
+
+
+def decides_as_now(study: Study, file: FileRecord) -> bool:
+    """Whether a file decides by what is the rule of its fine-tune now, and not by an earlier one."""
+    rule = study.read(DecisionRule, f"{TRIALS}/{file.trial}/{DECISION}")
+    return file.rule is None or rule is None or file.rule == rule.identity
 
 
 def _set(context: RunContext, record: TrialRecord) -> DecisionRule:

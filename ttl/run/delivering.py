@@ -46,7 +46,7 @@ def deliver(context: RunContext, chosen: TrialRecord, whole: TrialRecord, watch:
         RunFolderError: the run folder can't be read or written.
     """
     study, trials = context.study, (chosen.id, whole.id)
-    rules = tuple(rule_of(context, record).words(context.setting.task.class_names) for record in (chosen, whole))
+    rules = tuple(rule_of(context, record).identity for record in (chosen, whole))
     earlier = study.read(Delivered, DELIVERED)
     is_same = earlier is not None and (earlier.trials, earlier.rules) == (trials, rules)
     if earlier is not None and is_same and all(is_whole(study, file) for file in FILES):
@@ -74,7 +74,8 @@ def _export(context: RunContext, record: TrialRecord, name: str) -> FileRecord:
     path = context.study.folder / name
     path.unlink(missing_ok=True)
     images = len(context.setting.task.test)
-    enter(context.study, Look(occasion="run", trial=record.id, images=images, file=name))
+    rule = rule_of(context, record).words(context.setting.task.class_names)
+    enter(context.study, Look(occasion="run", trial=record.id, images=images, file=name, rule=rule))
     wanted = Wanted(path, target_of("fp32"), looks=len(read_ledger(context.study).looks))
     return export_file(deliverable_of(context, record), wanted, ExportConfig())
 

@@ -35,7 +35,7 @@ from ttl.run.events import Note, Watch, unwatched
 from ttl.run.prepare import task_of
 from ttl.stats import DecisionRule
 from ttl.study.folder import CACHE, RUN, TRIALS, Study
-from ttl.study.ledger import Look, enter, read_ledger
+from ttl.study.ledger import LEDGER, Look, enter, read_ledger
 from ttl.study.record import TrialRecord
 from ttl.study.tested import tested
 
@@ -74,12 +74,16 @@ def export(
         deliverable = deliverable_in(source, data)
         ledger = study_of(source) if data is None else None
         images, records = len(deliverable.task.test), []
+        # What was looked at before there were ledgers nobody counted.
+        has_ledger = ledger is not None and (
+            (ledger.folder / LEDGER).is_file() or not deliverable.contract.metrics.get("test")
+        )
         for file in wanted:
             watch(Note(f"Exporting {file.path}, and checking it"))
             if ledger is not None:
                 look = Look(occasion="export", trial=deliverable.trial, images=images, file=file.path.name)
                 enter(ledger, look, again=True)
-            looks = len(read_ledger(ledger).looks) if ledger is not None else None
+            looks = len(read_ledger(ledger).looks) if ledger is not None and has_ledger else None
             records.append(attempt(deliverable, replace(file, looks=looks), config))
         if out is None and has_report:
             remember(study, records)

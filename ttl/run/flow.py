@@ -15,7 +15,7 @@ from ttl.run import delivering
 from ttl.run.budget import within_latency
 from ttl.run.by_group import as_csv
 from ttl.run.context import context_of
-from ttl.run.deciding import rule_of
+from ttl.run.deciding import decides_as_now, rule_of
 from ttl.run.engine_of import check_engine, engine_of
 from ttl.run.events import Note, Watch, unwatched
 from ttl.run.findings import Findings, SeedRuns
@@ -62,7 +62,8 @@ def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) ->
         opened = open_run(setting, study)
 
         def publish(findings: Findings, end: SearchEnd | None = None, delivered: Delivered | None = None) -> RunReport:
-            exports = tuple(remembered(study, {record.id for record in findings.records}))
+            known = remembered(study, {record.id for record in findings.records})
+            exports = tuple(file for file in known if decides_as_now(study, file))
             looks = read_ledger(study).looks
             report = report_of_run(setting, opened, findings, end, delivered, exports, looks)
             study.write(REPORT, report)
@@ -70,13 +71,14 @@ def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) ->
 
         with engine_of(context, watch) as engine:
             job = SearchJob(context, watch, engine, publish)
-            end = job.run()
+            end = job.delivered(job.run())
             watch(Note(f"Chosen: {end.choice.reason}"))
             chosen, whole = job.deliver(end.choice.candidate), job.deliver(setting.whole)
         if deliver:
             job.findings.tested = predict_test(context, (*chosen.records, *whole.records), "run", watch)
         report = publish(job.findings, end)
         if processes.is_main():
+            write_report(study.folder)  # an earlier page of this folder would tell of other files until the next one
             if deliver:
                 delivered = delivering.deliver(context, chosen.best, whole.best, watch)
                 report = publish(job.findings, end, delivered)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 from statistics import median_high
 
 import numpy as np
@@ -16,6 +17,7 @@ from ttl.stats import Recalibration
 from ttl.stats.recalibration import SMALLEST, TINY, Method, fit, probable
 from ttl.study.candidate import Candidate
 from ttl.study.record import TrialRecord
+from ttl.study.undertrained import Undertrained
 
 SISTERS = (
     "Fine-tuned on train and val together for {epochs} epochs, the median of the best of {folds} folds. Its "
@@ -52,6 +54,19 @@ def pooled_record(setting: RunSetting, candidate: Candidate, records: Sequence[T
 def refit_epochs(record: TrialRecord) -> int:
     """How many epochs a fine-tune on all images has: as many as were best in the median fold."""
     return max(1, record.best_epoch)
+
+
+def of_refit(record: TrialRecord, together: TrialRecord) -> Undertrained | None:
+    """What says that a fine-tune on all images went wrong where those of its folds didn't; None where nothing does.
+
+    No image is left to validate it on. But if even on the images that it learned from its last loss is no better than
+    that of a constant prediction, its folds' figures aren't its own.
+    """
+    made = together.recalibration
+    if made is None or not record.curve:
+        return None
+    own = Undertrained(log_loss=record.curve[-1].val_loss, constant=made.constant_log_loss, spread=inf, falling=False)
+    return own if own.blocks else None
 
 
 def _in_places(setting: RunSetting, parts: Sequence[Rows]) -> Rows:

@@ -38,7 +38,9 @@ def open_run(setting: RunSetting, study: Study) -> RunRecord:
     known = known_run(setting, study)
     if known is not None:
         if RunConfig.from_json(known.config) != setting.config:
-            known = replace(known, config=setting.config.to_json())  # what may differ: decisions, machine, output
+            # What may differ: decisions, machine, output.
+            command = shlex.join(["ttl", *sys.argv[1:]])
+            known = replace(known, config=setting.config.to_json(), command=command)
             study.write(RUN, known)
         return known
     weights = setting.network.weights

@@ -42,7 +42,7 @@ class Delivered:
     overlays: MaskCases | None = None
     cams: CamCases | None = None
     rules: tuple[str, ...] = ()
-    """By what the two decide, in words."""
+    """By what the two decide, as hashes."""
 
     @property
     def files(self) -> DeliveredFiles:

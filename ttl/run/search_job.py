@@ -157,6 +157,14 @@ class SearchJob:
         self.findings.tried[candidate] = SeedRuns(refits)
         return self.findings.tried[candidate]
 
+    def delivered(self, end: SearchEnd) -> SearchEnd:
+        """The same, with the whole network as its choice where what would be delivered of another is under-trained."""
+        runs = self.deliver(end.choice.candidate)
+        if end.choice.candidate == self.setting.whole or not runs.undertrained:
+            return end
+        why = f"{end.choice.candidate.name}, fine-tuned on all images, is under-trained: give more --epochs"
+        return replace(end, choice=Choice(self.setting.whole, f"the whole network is delivered, since {why}"))
+
     def _refitted(self, phase: str, trials: Sequence[Trial]) -> list[TrialRecord]:
         """Records of fine-tunes without any image to validate on.
 

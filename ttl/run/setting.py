@@ -7,6 +7,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from ttl.config import RunConfig
 from ttl.cut.head import HeadSpec
 from ttl.cut.network import Network
@@ -153,10 +155,15 @@ class RunSetting:
             return Aim("costs", costs=config.costs)
         return Aim("dice" if self.kind.per_pixel else "balanced accuracy")
 
+    @property
+    def decides_on_patients(self) -> bool:
+        """Whether patients are decided on, not images."""
+        return self.config.decide_per == "patient"
+
     def judged(self, split: str, rows: Rows) -> Judged:
         """What predictions of a split are judged on: its images, or its patients."""
         samples = self.task.splits[split]
-        if self.config.decide_per == "patient" and samples.groups is not None:
+        if self.decides_on_patients and samples.groups is not None:
             labels, combined_rows, _ = combined(samples.labels, rows, samples.groups, self.config.combine)
             return Judged(labels, combined_rows, None)
         return Judged(samples.labels, rows, samples.groups)
@@ -178,15 +185,19 @@ class RunSetting:
     def power(self) -> Power:
         """What the test images can show of a candidate that is as good as the whole network."""
         test = self.task.test
+        labels, groups = test.labels, test.groups
+        if self.decides_on_patients:
+            of = self.judged("test", np.full((len(test), len(self.task.class_names)), 0.5))
+            labels, groups = of.labels, of.groups
         names, finding = self.task.class_names, self.task.finding
         return power(
             self.kind,
-            test.labels,
+            labels,
             margin=self.margin,
             margin_decision=self.margin_decision,
             endpoint=endpoint_metric(self.aim),
             finding=[names.index(name) for name in finding],
-            groups=test.groups,
+            groups=groups,
         )
 
     def definition(self) -> Definition:

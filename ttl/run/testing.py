@@ -51,7 +51,10 @@ def _tested(
 ) -> Tested:
     study, setting, task = context.study, context.setting, context.setting.task
     look = Look(occasion=occasion, trial=record.id, images=len(task.test), rule=rule.words(task.class_names))
-    enter(study, replace(look, occasion="operating point changed") if before else look)
+    if before:
+        enter(study, replace(look, occasion="operating point changed"), again=True)
+    else:
+        enter(study, look)
     rows = before.rows if before and not task.kind.per_pixel else _predicted(context, record, rule)
     test, names = setting.judged("test", rows), task.metrics
     figures = intervals(task.kind, test.labels, test.rows, names=names, groups=test.groups, seed=setting.config.seed)

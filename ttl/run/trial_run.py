@@ -25,7 +25,7 @@ from ttl.finetune.epoch import Epoch
 from ttl.finetune.trainable import batch_norms, bn_momentum
 from ttl.run.context import RunContext
 from ttl.run.events import EpochDone, EpochProgress, Note, TrialDone, TrialStarted, Watch
-from ttl.run.pooling import SISTERS, pooled_record
+from ttl.run.pooling import SISTERS, of_refit, pooled_record
 from ttl.run.recalibrating import recalibrated
 from ttl.run.setting import RunSetting
 from ttl.run.track import tracker
@@ -256,7 +256,7 @@ def _of_sisters(context: RunContext, model: nn.Module, trial: Trial, record: Tri
         record,
         val=together.val,
         recalibration=together.recalibration,
-        undertrained=together.undertrained,
+        undertrained=of_refit(record, together) or together.undertrained,
         folds=together.folds,
         notes=(*record.notes, SISTERS.format(epochs=trial.exact, folds=len(known))),
     )

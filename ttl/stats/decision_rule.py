@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ttl.errors import DataError, UsageError
 from ttl.stats.operating import Aim, Threshold
 from ttl.stats.resampling import Array, Labels
+from ttl.typed import digest_of, to_json
 
 Combine = Literal["mean", "max"]
 
@@ -38,6 +39,7 @@ class DecisionRule:
     set_on: tuple[Threshold, ...] = ()
     per: Literal["image", "patient", "pixel"] = "image"
     combine: Combine = "mean"
+    sisters: int = 0  # by so many other models of the same network it was set, out of fold; 0 by the model itself
 
     def finding_scores(self, rows: npt.ArrayLike, class_names: Sequence[str]) -> Array:
         """`(n,)` the probability of the finding, of `(n, classes)` probabilities.
@@ -67,6 +69,11 @@ class DecisionRule:
             raise DataError(f"{len(self.thresholds)} thresholds for {given.shape[1]} labels: give one a label.")
         return (given >= np.array(self.thresholds)).astype(np.int64)
 
+    @property
+    def identity(self) -> str:
+        """A hash of it: two rules that differ by the last digit of a threshold are two."""
+        return digest_of(to_json(self))[:12]
+
     def words(self, class_names: Sequence[str]) -> str:
         """The rule in one sentence."""
         whom: str = self.per
@@ -75,15 +82,21 @@ class DecisionRule:
             whom = f"patient (by the {what} of the images)"
         if not self.thresholds:
             return f"Each {whom} gets the most probable of {', '.join(class_names)}."
+        sisters = f", by {self.sisters} sister models; the confidence holds for those" if self.sisters else ""
         chosen = f"chosen for {self.aim.words()}" if self.aim.rule != "threshold" else "as asked for"
         if self.finding:
             name = " or ".join(self.finding)
             on = f"; on the images that it was set on {_rates(self.set_on[0])}" if self.set_on else ""
-            return (
-                f"Each {whom} with a probability of {name} from {self.thresholds[0]:.3g} on is positive ({chosen}{on})."
-            )
-        each = ", ".join(f"{name} {value:.3g}" for name, value in zip(class_names, self.thresholds, strict=True))
-        return f"Each {whom} has the labels whose probability reaches their threshold: {each} ({chosen})."
+            lowest = _written(self.thresholds[0])
+            return f"Each {whom} with a probability of {name} from {lowest} on is positive ({chosen}{on}{sisters})."
+        each = ", ".join(f"{name} {_written(value)}" for name, value in zip(class_names, self.thresholds, strict=True))
+        return f"Each {whom} has the labels whose probability reaches their threshold: {each} ({chosen}{sisters})."
+
+
+def _written(threshold: float) -> str:
+    """In as many digits as tell it from 0 and 1."""
+    digits = next(digits for digits in range(3, 18) if f"{threshold:.{digits}g}" not in ("0", "1") or digits == 17)
+    return f"{threshold:.{digits}g}"
 
 
 def combined(

@@ -81,6 +81,14 @@ class DecisionScorer:
         """Metric name -> `(resamples,)`, for `weights` `(resamples, n)`: how often each sample counts."""
         return {name: mean_of_defined(values.T) for name, values in self._by_label(weights, self.names).items()}
 
+    def denominator(self, name: str) -> float | None:
+        """How many samples a rate is a share of, of the label with the fewest; None where it is of two such shares."""
+        hits, misses, alarms, rejections = self.outcomes.sum(axis=1)
+        of = {"sensitivity": hits + misses, "specificity": alarms + rejections}
+        if self.prevalence is None:
+            of |= {"ppv": hits + alarms, "npv": misses + rejections}
+        return float(of[name].min()) if name in of else None
+
     def per_class(self) -> dict[str, Array]:
         """Every metric and support (positives) of each label, `(labels,)`; one where there is one finding."""
         ones = np.ones((1, len(self.labels)))

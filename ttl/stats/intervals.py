@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -67,7 +67,8 @@ def intervals_of(
     """The metrics of a scorer made by hand (decisions at another prevalence, say); for all else see `intervals`."""
     tail = _tail(confidence)
     units = Units.of(score.labels, groups, seed)
-    return {name: _interval(name, made, units, tail) for name, made in jackknifed(score, units).items()}
+    found = jackknifed(score, units)
+    return {name: _interval(name, made, units, tail, score.denominator(name)) for name, made in found.items()}
 
 
 def paired_difference(
@@ -169,10 +170,12 @@ def non_inferior(
     return NonInferiority(metric, difference, margin, math.inf if derived else units.total)
 
 
-def _interval(name: str, made: Jackknifed, units: Units, tail: float) -> Estimate:
+def _interval(name: str, made: Jackknifed, units: Units, tail: float, denominator: float | None) -> Estimate:
     if math.isnan(made.error):
         return Estimate(made.value, math.nan, math.nan)
     scale = Scale.of(name, units)
+    if denominator is not None:  # so many independent units as the samples that the rate is of are worth
+        scale = replace(scale, count=max(1, round(denominator * units.total / max(1, len(units.of_sample)))))
     middle, slope, extra = scale.at(made.value)
     error = math.sqrt((slope * made.error) ** 2 + extra)
     half = student(tail, units.degrees_of_freedom(made.influence)) * error

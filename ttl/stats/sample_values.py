@@ -48,6 +48,10 @@ class ValueScorer:
         """Metric name -> `(resamples,)`, for `weights` `(resamples, n)`: how often each sample counts."""
         return dict.fromkeys(self.names, ratio(weights @ self.values, weights @ self.defined))
 
+    def denominator(self, name: str) -> float | None:
+        """None: a mean of values is no share."""
+        return None
+
     def per_class(self) -> dict[str, Array]:
         """The metrics asked for and support (samples with a value), `(1,)`: there are no classes."""
         return self(np.ones((1, len(self.labels)))) | {"support": self.defined.sum(keepdims=True)}

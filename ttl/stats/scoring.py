@@ -109,6 +109,10 @@ class Scorer:
             figures |= {"auprc": both[0], "auroc": both[1]}
         return {name: figures[name] if name in figures else getattr(self, f"_{name}")(weights) for name in self.names}
 
+    def denominator(self, name: str) -> float | None:
+        """How many samples a rate is a share of; None where that isn't one number."""
+        return float(len(self.labels)) if name == "accuracy" else None
+
     def per_class(self) -> dict[str, Array]:
         """AUPRC, AUROC, recall, precision and support (positives) of each class, `(classes,)`; nan if undefined."""
         ones = np.ones((1, len(self.labels)))

@@ -50,6 +50,10 @@ class SegmentationScorer:
         """Metric name -> `(resamples,)`, for `weights` `(resamples, n)`: how often each image was drawn."""
         return {name: mean_of_defined(self._by_class(name, weights)[:, 1:].T) for name in self.names}
 
+    def denominator(self, name: str) -> float | None:
+        """None: no metric of masks is a share of images."""
+        return None
+
     def per_class(self) -> dict[str, Array]:
         """Each metric, and support (images whose truth holds the class), `(classes,)`; nan if undefined."""
         ones = np.ones((1, len(self.labels)))

@@ -190,6 +190,8 @@ class RunReport:
             return None
         if self.full is not None and self.full.undertrained is not None and self.full.undertrained.blocks:
             return False  # to be as good as what learned nothing is to show nothing
+        if self.decisions is None and not self.task.kind.per_pixel:
+            return False  # a report of an earlier version, which compared one of the two
         endpoint = self.decisions.endpoint if self.decisions else None
         return self.comparison.non_inferior and (endpoint is None or endpoint.non_inferior)
 

@@ -11,7 +11,7 @@ from ttl.report.schema.run_report import is_of_whole, ratio_of
 from ttl.report.schema.searched import PointResult
 from ttl.report.sections.exported_files import ratio_cell
 from ttl.report.sections.why_this_point import HEAD_EXCLUDED, cost_cells, seeds_cell
-from ttl.report.wording import noun, undertrained
+from ttl.report.wording import noun, tested_units, undertrained
 from ttl.words import units
 from ttl.words.estimate import Estimate
 from ttl.words.metric import METRICS, Metric
@@ -44,8 +44,8 @@ def chosen_against_whole(report: RunReport) -> Section | None:
         return None
     rows = [*_size_rows(report, chosen), *_latency_rows(report), *_metric_rows(report, chosen)]
     rows += [*_seed_rows(report, chosen), *_point_rows(report)]
-    tested = units.whole(report.task.split_images["test"])
-    caption = f"Smaller figures are 95% intervals. Test figures are of {tested} images."
+    number = report.decisions.units if report.decisions else report.task.split_images["test"]
+    caption = f"Smaller figures are 95% intervals. Test figures are of {units.whole(number)} {tested_units(report)}."
     columns: tuple[str, ...] = ("", f"Truncated {what}", f"Whole {what}", "Truncated against whole")
     title = f"The truncated {what} against the whole one"
     if report.keeps_whole:
@@ -152,10 +152,12 @@ def _glossary(report: RunReport) -> Listing:
     per_pixel, counts, names = report.task.kind.per_pixel, report.task.counts["test"], report.task.class_names
     # The AUPRC that guessing gets, of two classes, is the share of positive images.
     chance = units.share(counts[names[1]], sum(counts.values())) if report.task.kind == "binary" else nan
+    if report.task.kind == "binary" and report.decisions is not None:
+        chance = report.decisions.prevalence
     lines = []
     for key, metric in METRICS.items():
         if metric.meaning and (key in OF_PIXELS) == per_pixel:
-            guess = f" Guessing gets {units.score(chance)} on these test images."
+            guess = f" Guessing gets {units.score(chance)} on these {tested_units(report)}."
             line = f"{metric.name[0].upper()}{metric.name[1:]}: {metric.meaning}"
             lines.append(line + (guess if key == "auprc" and isfinite(chance) else ""))
     of_classes = () if per_pixel else OF_CLASSES

@@ -10,7 +10,7 @@ from ttl.report.page_blocks import PLOTTED, Figure, Prose, Section, Table, row
 from ttl.report.schema import RunReport
 from ttl.report.schema.on_test import Confidence
 from ttl.report.sections.recalibrated_probabilities import recalibrated
-from ttl.report.wording import Side, sides, with_interval
+from ttl.report.wording import Side, sides, tested_units, with_interval
 from ttl.words import units
 from ttl.words.estimate import Estimate
 from ttl.words.metric import METRICS, Metric
@@ -56,7 +56,7 @@ def _reliability(report: RunReport, networks: Sequence[Side[Confidence]], is_gro
     words = "share that is right against confidence", f"{'; '.join(described)}."
     picture = axes.plot("reliability", words, ("confidence", "share that is right"), *marks, whole=False)
     size = " to ".join(units.whole(n) for n in sorted({min(sizes), max(sizes)}))
-    binned = "Test images" if report.task.kind.one_class_each else "Labels"
+    binned = tested_units(report).capitalize() if report.task.kind.one_class_each else "Labels"
     caption = (
         f"{binned} in bins of {size}, from the least to the most "
         "confident, with 95% intervals (Wilson). On the dotted line what is said with 80% confidence is right 80 times "
