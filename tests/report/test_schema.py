@@ -86,7 +86,7 @@ def kept(old: Any, new: Any) -> bool:
 @pytest.mark.parametrize(
     ("name", "heading"),
     [
-        ("xray", "Cut tv:mobilenet_v2 at features.7: as good as the whole network"),
+        ("xray", "tv:mobilenet_v2 cut at features.7 is not shown to be as good as the whole network"),
         ("nuclei", "Cut unet:mobilenet_v2 at encoder.features.7: as good as the whole U-Net"),
     ],
 )

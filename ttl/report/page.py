@@ -42,7 +42,9 @@ def write_report(run_folder: Path) -> Path:
         OSError: the page can't be written; the one before is still there.
     """
     path = Path(run_folder) / "report.html"
-    report = replace(read_report(run_folder), looks=read_ledger(Study(Path(run_folder))).looks)
+    report = read_report(run_folder)
+    # Looks that were taken since report.json was written are on the page, too.
+    report = replace(report, looks=read_ledger(Study(Path(run_folder))).looks or report.looks)
     write_text(path, render(report, Path(run_folder)))
     return path
 
