@@ -164,3 +164,14 @@ def test_a_rate_is_as_sure_as_the_samples_that_it_is_of(positives: int, negative
     # Of all of them right the lower end is a cautious one: as wide again.
     assert found.ci_low == pytest.approx(low, abs=(0.35 if alarms else 1.1) * (1 - low))
     assert found.ci_high == pytest.approx(high, abs=0.35 * (1 - low))
+
+
+def test_a_mean_over_classes_is_surer_than_one_class_of_them() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(5), 36)
+    scores = rng.standard_normal((180, 5))
+    scores[np.arange(180), labels] += 4
+    rows = np.exp(2 * scores) / np.exp(2 * scores).sum(axis=1, keepdims=True)
+    found = intervals("multiclass", labels, rows, names=("auprc", "auroc", "balanced_accuracy"))
+    # One class of 36 that is told from the rest without an error isn't known to be above about 0.8.
+    assert all(0.9 < each.ci_low < each.value for each in found.values())

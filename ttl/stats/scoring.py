@@ -24,6 +24,7 @@ METRICS = ("auprc", "auroc", "accuracy")
 """What is reported of a classifier unless more is asked for."""
 ALL_METRICS = (*METRICS, "balanced_accuracy", "f1", "kappa", "ece")
 RANKED = {"auprc", "auroc"}
+AVERAGED = RANKED | {"balanced_accuracy"}
 THRESHOLD = 0.5
 """From this probability on a class counts as present, where each class is decided by itself."""
 ECE_BINS = 15
@@ -111,7 +112,13 @@ class Scorer:
 
     def denominator(self, name: str) -> float | None:
         """How many samples a rate is a share of; None where that isn't one number."""
-        return float(len(self.labels)) if name == "accuracy" else None
+        if name == "accuracy":
+            return float(len(self.labels))
+        if self.kind == "binary" or name not in AVERAGED:
+            return None
+        # A mean over classes: one sample of the rarest moves it by a share of what it moves the class's own figure by.
+        classes = self._averaged()
+        return float(self.positive[:, classes].sum(axis=0).min() * len(classes))
 
     def per_class(self) -> dict[str, Array]:
         """AUPRC, AUROC, recall, precision and support (positives) of each class, `(classes,)`; nan if undefined."""
