@@ -12,7 +12,7 @@ from PIL import Image
 
 from ttl import typed
 from ttl.data import Task, load_task
-from ttl.data.fingerprints import Fingerprints, Overlap, SeenImage, _traits, image_fingerprints, overlap
+from ttl.data.fingerprints import Fingerprints, Overlap, SeenImage, _traits, compare, image_fingerprints
 from ttl.data.likeness import traits_of
 from ttl.errors import RunFolderError
 
@@ -68,11 +68,11 @@ def test_no_image_is_read_again_after_the_leak_check(tmp_path: Path) -> None:
         path.unlink()
     again = image_fingerprints(task)
     assert len(again.images) == 12
-    assert overlap(again, task).seen == 12
+    assert compare(again, task).overlap.seen == 12
 
 
 def test_other_pictures_are_in_no_split(stored: Fingerprints, tmp_path: Path) -> None:
-    found = overlap(stored, load_task(pictures(tmp_path, range(20, 30))))
+    found = compare(stored, load_task(pictures(tmp_path, range(20, 30)))).overlap
     assert (found.images, found.seen, found.groups_seen) == (10, 0, 0)
     assert counts(found) == dict.fromkeys(("train", "val", "test"), (0, 0, 0))
     assert found.words() == "None of 10 images is in the run's data, and no group (patient) by its name."
@@ -86,7 +86,7 @@ def test_copies_are_found_in_the_split_that_has_them(run: Task, stored: Fingerpr
     (tmp_path / "a" / "same.png").write_bytes((run.train.source.paths[0].parents[1] / trained).read_bytes())
     seed = int(Path(tested).stem)
     Image.fromarray(picture(seed, (60, 48))).resize((120, 96)).save(tmp_path / "b" / "anew.jpg", quality=80)
-    found = overlap(stored, load_task(tmp_path))
+    found = compare(stored, load_task(tmp_path)).overlap
     assert counts(found) == {"train": (1, 0, 0), "val": (0, 0, 0), "test": (0, 1, 0)}
     assert found.splits["train"].first_images == (SeenImage("a/same.png", trained, "identical"),)
     assert found.splits["test"].first_images == (SeenImage("b/anew.jpg", tested, "near"),)
@@ -101,7 +101,7 @@ def test_copies_are_found_in_the_split_that_has_them(run: Task, stored: Fingerpr
 def test_equal_bytes_are_found_whatever_the_picture_looks_like(run: Task, stored: Fingerprints) -> None:
     """As with DICOM files that are shown through another window."""
     other = tuple(replace(image, perceptual_hash="0f" * 32) for image in stored.images)
-    found = overlap(Fingerprints(other), run)
+    found = compare(Fingerprints(other), run).overlap
     assert (found.seen, sum(part.identical for part in found.splits.values())) == (16, 16)
 
 
@@ -109,7 +109,7 @@ def test_images_left_out_of_training_are_searched_too(run: Task, stored: Fingerp
     data = run.train.source.paths[0].parents[1]
     some = load_task(data, train_fraction=0.3)
     assert some.unused is not None
-    assert overlap(stored, some).seen == 16
+    assert compare(stored, some).overlap.seen == 16
     assert len(image_fingerprints(some).images) == 16 - len(some.unused)
 
 
@@ -122,7 +122,7 @@ def of_patients(folder: Path, seeds: range, first: int) -> Task:
 
 def test_patients_are_found_by_their_names(tmp_path: Path) -> None:
     run, other = of_patients(tmp_path / "run", range(20), 0), of_patients(tmp_path / "other", range(30, 42), 8)
-    found = overlap(image_fingerprints(run), other)
+    found = compare(image_fingerprints(run), other).overlap
     assert (found.seen, found.groups_seen) == (0, 2)
     names = {name for part in found.splits.values() for name in part.first_groups}
     assert names == {"P8", "P9"}
@@ -136,11 +136,11 @@ def test_groups_of_duplicates_are_no_patients(tmp_path: Path) -> None:
     assert task.train.groups is not None
     stored = image_fingerprints(task)
     assert {image.group for image in stored.images} == {None}
-    assert overlap(stored, task).groups_seen == 0
+    assert compare(stored, task).overlap.groups_seen == 0
 
 
 def test_a_sentence_names_few_of_many(run: Task, stored: Fingerprints) -> None:
-    words = overlap(stored, run).words()
+    words = compare(stored, run).overlap.words()
     assert words.startswith("In the run's data, too: 16 of 16 images: train ")
     assert f"and {len(run.train) - 3} more; val " in words
 
@@ -163,4 +163,4 @@ def test_a_file_that_holds_others_is_refused(damage: dict[str, object], message:
 
 
 def test_nothing_is_in_a_run_without_images(run: Task) -> None:
-    assert overlap(Fingerprints(()), run).seen == 0
+    assert compare(Fingerprints(()), run).overlap.seen == 0

@@ -133,13 +133,8 @@ def image_fingerprints(task: Task) -> Fingerprints:
     return Fingerprints(tuple(images))
 
 
-def overlap(stored: Fingerprints, task: Task) -> Overlap:
-    """What of a data set, whatever its split, is in a run; see `compare`."""
-    return compare(stored, task).overlap
-
-
 def compare(stored: Fingerprints, task: Task) -> Compared:
-    """The same with the samples concerned; images are compared as within a data set.
+    """What of a data set, whatever its split, is in a run; images are compared as within a data set.
 
     See `ttl.data.duplicates.find_duplicates` for what is found; equal bytes are found whatever a window shows of them.
 

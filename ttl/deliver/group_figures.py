@@ -1,4 +1,4 @@
-"""How one model does on a part of the test images, for its card."""
+"""How networks do on a part of the test images."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ from ttl.words.estimate import Estimate
 
 
 @dataclass(frozen=True, kw_only=True)
-class GroupFigures:
-    """One value of an attribute: `units` images or patients, the metric that chooses, and rates at the operating point.
+class OfGroup:
+    """One network on one group: the metric that chooses, and the rates at the network's operating point."""
+
+    score: Estimate
+    rates: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupFigures(OfGroup):
+    """The same for the network's card: one value of an attribute, of `units` images or patients.
 
     `too_few` groups have figures, which say nothing.
     """
@@ -19,5 +27,3 @@ class GroupFigures:
     value: str
     units: int
     too_few: bool
-    score: Estimate
-    rates: Mapping[str, Estimate]

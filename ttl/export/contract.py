@@ -112,7 +112,7 @@ class Contract:
     @property
     def mask_threshold(self) -> float | None:
         """Of two classes of pixels, the probability of the second from which on a pixel is it; None elsewhere."""
-        return self.rule.thresholds[0] if self.per_pixel and self.rule.thresholds else None
+        return self.kind.pixel_threshold(self.rule)
 
     @property
     def activation(self) -> Activation:

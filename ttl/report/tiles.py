@@ -13,6 +13,7 @@ from ttl.report.wording import noun, patients, share_with_interval, with_interva
 from ttl.words import units
 from ttl.words.estimate import Estimate
 from ttl.words.metric import Metric
+from ttl.words.text import capitalised
 
 RATES = ("sensitivity", "specificity")
 
@@ -98,7 +99,7 @@ def _against(
     whole: Estimate | None,
     write: Callable[[Metric, Estimate], str] = with_interval,
 ) -> Tile:
-    name = metric.name[0].upper() + metric.name[1:]
+    name = capitalised(metric.name)
     value, _, interval = write(metric, chosen or Estimate()).partition(" (")
     beside = ""
     if not report.keeps_whole and whole is not None and not isnan(whole.value):

@@ -12,6 +12,7 @@ from ttl.words import units
 from ttl.words.counts import counted
 from ttl.words.estimate import Estimate
 from ttl.words.metric import Metric
+from ttl.words.text import capitalised
 
 BIAS = "mean predicted less observed; 0 where as many are predicted as there are"
 METRICS, POINT, PROBABILITIES = "Metrics", "At the operating point", "Probabilities"
@@ -171,7 +172,7 @@ def _lines(of: Validation, what: Literal["metrics", "rates"]) -> Iterator[Line]:
     for key, estimate in whole.items():
         if key != "ece":
             named = of.measure(key)
-            yield Line(_titled(named.name), named.note, named, cut.get(key), estimate)
+            yield Line(capitalised(named.name), named.note, named, cut.get(key), estimate)
 
 
 def _probability_lines(of: Validation) -> Iterator[Line]:
@@ -182,13 +183,9 @@ def _probability_lines(of: Validation) -> Iterator[Line]:
     named = {"calibration_error": "ece", "expected_error": "ece", "log_loss": "log_loss", "brier": "brier"}
     for field, key in named.items():
         measure, expected = of.measure(key), field == "expected_error"
-        name = "By chance alone" if expected else _titled(measure.name)
+        name = "By chance alone" if expected else capitalised(measure.name)
         of_cut: Estimate | None = None if cut is None else getattr(cut, field)
         yield Line(name, note if expected else measure.note, measure, of_cut, getattr(whole, field))
     for name, estimate in whole.bias.items():
         measure = of.measure("bias")
-        yield Line(f"{_titled(measure.name)}, {name}", BIAS, measure, cut.bias.get(name) if cut else None, estimate)
-
-
-def _titled(name: str) -> str:
-    return f"{name[0].upper()}{name[1:]}"
+        yield Line(f"{capitalised(measure.name)}, {name}", BIAS, measure, cut.bias.get(name) if cut else None, estimate)

@@ -9,6 +9,7 @@ from ttl.report.schema import RunReport
 from ttl.report.wording import undertrained
 from ttl.stats.sample_size import WANTED
 from ttl.words.metric import Metric
+from ttl.words.text import capitalised
 
 VERDICTS = {
     "cut": "As good",
@@ -57,7 +58,7 @@ class Claim:
         else:
             figures += "without an interval"
         name = self.metric.name
-        return f"{name[0].upper()}{name[1:]}: {found} ({figures})."
+        return f"{capitalised(name)}: {found} ({figures})."
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,13 @@ import numpy as np
 
 from ttl.data import Samples, Task
 from ttl.data.kind import Rows
-from ttl.data.task import Labels, picked
-from ttl.report.schema.subgroups import FEWEST, OfGroup, Subgroup
+from ttl.data.task import Labels
+from ttl.deliver.group_figures import OfGroup
+from ttl.report.schema.subgroups import FEWEST, Subgroup
 from ttl.run.endpoint import BALANCED, outcomes, rates
-from ttl.run.setting import Judged, RunSetting
-from ttl.stats import DecisionRule, combined, intervals, paired_difference
+from ttl.run.judged import Judged
+from ttl.run.setting import RunSetting
+from ttl.stats import DecisionRule, intervals, paired_difference
 from ttl.stats.jackknife import Units
 from ttl.study.tested import Tested
 
@@ -34,13 +36,7 @@ class Decider:
 
     def judged(self, samples: Samples, inside: Labels | None = None) -> Judged:
         """What it is judged on: the samples, those at some positions, or their patients where it decides on those."""
-        chosen = np.arange(len(samples)) if inside is None else inside
-        labels, rows = samples.labels[chosen], self.rows[chosen]
-        groups = None if samples.groups is None else picked(samples.groups, chosen)
-        if self.rule.per == "patient" and groups is not None:
-            labels, rows, _ = combined(labels, rows, groups, self.rule.combine)
-            groups = None
-        return Judged(labels, rows, groups)
+        return Judged.of(samples, self.rows, self.rule.combine if self.rule.per == "patient" else None, inside)
 
 
 def subgroups(setting: RunSetting, tested: Mapping[str, Tested]) -> tuple[Subgroup, ...]:

@@ -12,24 +12,27 @@ from ttl.run.by_group import subgroups
 from ttl.run.curves_on_test import class_records
 from ttl.run.decisions_on_test import Decided, decided_on, decisions
 from ttl.run.setting import RunSetting
-from ttl.stats import Recalibration, calibration, confusion, per_class
+from ttl.stats import calibration, confusion, per_class
+from ttl.study.record import TrialRecord
 from ttl.study.tested import Tested
 
 
-def sections_on_test(
-    setting: RunSetting, chosen: Tested, whole: Tested, recalibrated: Mapping[str, Recalibration | None]
+def compared_on_test(
+    setting: RunSetting, found: Mapping[str, Tested], one: TrialRecord, other: TrialRecord
 ) -> dict[str, Any]:
-    """The sections of the report that compare both networks on the test images, under their names.
+    """The sections of the report that compare the chosen network with the whole one, under their names.
 
-    `recalibrated`: trial -> how its logits were recalibrated.
+    `found`: trial -> what it gives for the test images.
     """
-    found = setting.compared(chosen.rows, whole.rows, "test")
+    chosen, whole = found[one.id], found[other.id]
+    recalibrated = {record.id: record.recalibration for record in (one, other)}
+    test = setting.compared(chosen.rows, whole.rows, "test")
     comparison = on_test.Comparison(
         metric=setting.metric,
         split="test",
-        margin=found.margin,
-        non_inferior=found.shown,
-        difference=found.difference,
+        margin=test.margin,
+        non_inferior=test.shown,
+        difference=test.difference,
         power=setting.power(),
     )
     tested = {"full": whole} if chosen.trial == whole.trial else {"chosen": chosen, "full": whole}
@@ -49,12 +52,12 @@ def sections_on_test(
 def _of_classes(setting: RunSetting, tested: Mapping[str, Tested]) -> dict[str, Any]:
     names, kind = setting.task.class_names, setting.kind
     decided = {network: decided_on(setting, of) for network, of in tested.items()}
-    lines = {network: class_records(of, names, setting.config.seed) for network, of in decided.items()}
+    lines = {network: class_records(of, setting.config.seed) for network, of in decided.items()}
     matrices = on_test.Confusion if kind.one_class_each else on_test.LabelConfusion
-    counts = {network: _counts(of, len(names)) for network, of in decided.items()}
+    counts = {network: _counts(of) for network, of in decided.items()}
     drawn = sum(of.name in names for of in lines["full"])
     grouped = decided["full"].groups is not None
-    bins = {network: _confidence(setting, of) for network, of in decided.items()}
+    bins = {network: _confidence(of) for network, of in decided.items()}
     return {
         "curves": on_test.Curves(
             split="test",
@@ -68,14 +71,14 @@ def _of_classes(setting: RunSetting, tested: Mapping[str, Tested]) -> dict[str, 
     }
 
 
-def _counts(decided: Decided, classes: int) -> Any:
+def _counts(decided: Decided) -> Any:
     """By the rule; of more than two classes, also where some are one finding, by the most probable one."""
     called = decided.rows.argmax(axis=1) if decided.kind.several_classes else decided.decisions
-    return _tuples(confusion(decided.labels, called, classes).tolist())
+    return _tuples(confusion(decided.labels, called, len(decided.names)).tolist())
 
 
-def _confidence(setting: RunSetting, decided: Decided) -> on_test.Confidence:
-    of = calibration(setting.kind, decided.labels, decided.rows)
+def _confidence(decided: Decided) -> on_test.Confidence:
+    of = calibration(decided.kind, decided.labels, decided.rows)
     histogram = on_test.Histogram(edges=tuple(of.edges.tolist()), counts=tuple(of.counts.tolist()))
     return on_test.Confidence(bins=of.bins, histogram=histogram)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import isfinite, nan
 
 import numpy as np
@@ -16,9 +15,9 @@ from ttl.stats import ClassCurves, curves
 DIGITS = 6  # of the points of a curve: more than a screen or a printer can show
 
 
-def class_records(decided: Decided, names: Sequence[str], seed: int) -> tuple[on_test.ClassRecord, ...]:
+def class_records(decided: Decided, seed: int) -> tuple[on_test.ClassRecord, ...]:
     """Of each class against the rest; before them of a finding of several classes, which is what is decided on."""
-    rule, kind, decisions = decided.rule, decided.kind, decided.decisions
+    rule, kind, names, decisions = decided.rule, decided.kind, decided.names, decided.decisions
     thresholds: dict[int, float | None] = dict.fromkeys(range(len(names)))  # of the classes that are decided on
     drawn: list[on_test.ClassRecord] = []
     called = _one_hot(decisions, len(names))

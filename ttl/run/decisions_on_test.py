@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import nan
 
 from ttl.data.kind import Kind, Rows
@@ -11,60 +12,63 @@ from ttl.data.task import Labels
 from ttl.report.schema.decided import AtPoint, Decisions, Endpoint
 from ttl.run.endpoint import BALANCED, decides_finding, endpoint, outcomes, rates
 from ttl.run.setting import RunSetting
-from ttl.stats import DECISION_METRICS, DecisionRule, DecisionScorer, intervals
+from ttl.stats import DECISION_METRICS, DecisionRule, DecisionScorer, Outcomes, intervals
 from ttl.study.tested import Tested
 from ttl.words.estimate import Estimate
 
 
 @dataclass(frozen=True, eq=False)
 class Decided:
-    """What one network gives for the test images, or patients, and decides of them: `(n,)`, or `(n, labels)`."""
+    """What one network gives for the test images, or patients, and decides of them by a rule."""
 
     kind: Kind
-    rule: DecisionRule
+    names: Sequence[str]  # of the classes
     labels: Labels  # as the kind has them
     rows: Rows
     groups: tuple[str, ...] | None
-    truth: Labels  # what would be right; `decisions` likewise
-    decisions: Labels
-
-    @classmethod
-    def of(
-        cls,
-        kind: Kind,
-        names: Sequence[str],
-        labels: Labels,
-        rows: Rows,
-        groups: tuple[str, ...] | None,
-        rule: DecisionRule,
-    ) -> Decided:
-        """What a rule makes of probabilities `(n, classes)`; `names` are those of the classes."""
-        truth = kind.truth(labels, rule, names)
-        return cls(kind, rule, labels, rows, groups, truth, rule.decisions(rows, names))
+    rule: DecisionRule
 
     @property
     def has_threshold(self) -> bool:
         """Whether it decides on findings, present or absent; else it gives classes."""
         return bool(self.rule.thresholds)
 
+    @cached_property
+    def truth(self) -> Labels:
+        """What would be right, `(n,)` or `(n, labels)`; there is none of masks."""
+        return self.kind.truth(self.labels, self.rule, self.names)
+
+    @cached_property
+    def decisions(self) -> Labels:
+        """Likewise, of probabilities `(n, classes)`."""
+        return self.rule.decisions(self.rows, self.names)
+
+    @cached_property
+    def outcomes(self) -> Mapping[str, Outcomes]:
+        """Finding, or label -> its decisions counted; nothing where it gives classes, or masks."""
+        return outcomes(self.kind, self.names, self.labels, self.rows, self.rule)
+
+    @property
+    def outcome(self) -> Outcomes | None:
+        """Those of one finding; None elsewhere."""
+        return next(iter(self.outcomes.values())) if len(self.outcomes) == 1 else None
+
 
 def decided_on(setting: RunSetting, tested: Tested) -> Decided:
     """What a tested network decides, by its rule."""
-    judged, names = setting.judged("test", tested.rows), setting.task.class_names
-    return Decided.of(setting.kind, names, judged.labels, judged.rows, judged.groups, tested.rule)
+    judged = setting.judged("test", tested.rows)
+    return Decided(setting.kind, setting.task.class_names, judged.labels, judged.rows, judged.groups, tested.rule)
 
 
 def decisions(setting: RunSetting, tested: Mapping[str, Tested]) -> Decisions:
     """Of the network `full`, and of `chosen` where that is another one."""
-    whole, chosen, task = tested["full"], tested.get("chosen"), setting.task
-    judged = setting.judged("test", whole.rows)
-    counted = outcomes(task.kind, task.class_names, judged.labels, judged.rows, whole.rule)
-    (of_one,) = counted.values() if len(counted) == 1 else (None,)
-    has_finding = decides_finding(task.kind, whole.rule)
+    decided = {network: decided_on(setting, of) for network, of in tested.items()}
+    whole, chosen = decided["full"], decided.get("chosen")
+    has_finding = decides_finding(whole.kind, whole.rule)
     return Decisions(
         split="test",
-        units=len(judged.labels),
-        prevalence=of_one.prevalence if of_one else nan,
+        units=len(whole.labels),
+        prevalence=whole.outcome.prevalence if whole.outcome else nan,
         assumed_prevalence=setting.config.prevalence if has_finding else None,
         endpoint=_endpoint(setting, chosen, whole) if chosen else None,
         full=_at_point(setting, whole),
@@ -72,16 +76,15 @@ def decisions(setting: RunSetting, tested: Mapping[str, Tested]) -> Decisions:
     )
 
 
-def _endpoint(setting: RunSetting, one: Tested, other: Tested) -> Endpoint | None:
-    first, second = setting.judged("test", one.rows), setting.judged("test", other.rows)
+def _endpoint(setting: RunSetting, one: Decided, other: Decided) -> Endpoint | None:
     made = endpoint(
-        setting.kind,
-        setting.task.class_names,
-        first.labels,
-        (first.rows, one.rule),
-        (second.rows, other.rule),
+        one.kind,
+        one.names,
+        one.labels,
+        (one.rows, one.rule),
+        (other.rows, other.rule),
         margin=setting.margin_decision,
-        groups=first.groups,
+        groups=one.groups,
         seed=setting.config.seed,
     )
     if made is None:
@@ -89,34 +92,32 @@ def _endpoint(setting: RunSetting, one: Tested, other: Tested) -> Endpoint | Non
     return Endpoint(metric=made.metric, margin=made.margin, non_inferior=made.shown, difference=made.difference)
 
 
-def _at_point(setting: RunSetting, tested: Tested) -> AtPoint:
-    kind, names, rule = setting.kind, setting.task.class_names, tested.rule
-    judged = setting.judged("test", tested.rows)
-    counted = outcomes(kind, names, judged.labels, judged.rows, rule)
-    (one,) = counted.values() if len(counted) == 1 else (None,)
+def _at_point(setting: RunSetting, decided: Decided) -> AtPoint:
+    one = decided.outcome
     counts = (one.true_positives, one.false_negatives, one.false_positives, one.true_negatives) if one else None
     return AtPoint(
-        rule=rule,
-        words=rule.words(names),
-        rates=_rates(setting, tested),
+        rule=decided.rule,
+        words=decided.rule.words(decided.names),
+        rates=_rates(setting, decided),
         counts=counts,
-        by_label=_by_label(setting, tested) if len(counted) > 1 else {},
+        by_label=_by_label(decided) if len(decided.outcomes) > 1 else {},
     )
 
 
-def _rates(setting: RunSetting, tested: Tested) -> Mapping[str, Estimate]:
+def _rates(setting: RunSetting, decided: Decided) -> Mapping[str, Estimate]:
     """By metric; of classes their balanced accuracy, and of masks, which are decisions already, their own metric."""
-    kind, judged, config = setting.kind, setting.judged("test", tested.rows), setting.config
-    labels, rows, groups, seed = judged.labels, judged.rows, judged.groups, config.seed
-    if not decides_finding(kind, tested.rule):
+    kind, labels, rows, groups, config = decided.kind, decided.labels, decided.rows, decided.groups, setting.config
+    if not decides_finding(kind, decided.rule):
         name = setting.metric if kind.per_pixel else BALANCED
-        return intervals(kind, labels, rows, names=(name,), groups=groups, seed=seed)
-    names, prevalence = setting.task.class_names, config.prevalence
-    return rates(kind, names, labels, rows, tested.rule, prevalence=prevalence, groups=groups, seed=seed)
+        return intervals(kind, labels, rows, names=(name,), groups=groups, seed=config.seed)
+    prevalence = config.prevalence
+    return rates(
+        kind, decided.names, labels, rows, decided.rule, prevalence=prevalence, groups=groups, seed=config.seed
+    )
 
 
-def _by_label(setting: RunSetting, tested: Tested) -> Mapping[str, Mapping[str, float]]:
-    names, judged = setting.task.class_names, setting.judged("test", tested.rows)
-    truth = setting.kind.truth(judged.labels, tested.rule, names)
-    of = DecisionScorer("decision", truth, tested.rule.decisions(judged.rows, names), ()).per_class()
-    return {name: {key: float(of[key][number]) for key in DECISION_METRICS} for number, name in enumerate(names)}
+def _by_label(decided: Decided) -> Mapping[str, Mapping[str, float]]:
+    of = DecisionScorer("decision", decided.truth, decided.decisions, ()).per_class()
+    return {
+        name: {key: float(of[key][number]) for key in DECISION_METRICS} for number, name in enumerate(decided.names)
+    }

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isnan, nan
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 
@@ -92,6 +93,8 @@ class Findings:
     curves: dict[str, Curve] = field(default_factory=dict)
     tested: Mapping[str, Tested] = field(default_factory=dict)
     """Trial -> what it gives for the test images: of the chosen and the whole network, after the choice."""
+    on_test: Mapping[str, Any] = field(default_factory=dict)
+    """The sections of the report that compare both networks on the test images, under their names."""
     similarities: Similarities | None = None
     """Behind the curve of SVCCA."""
 

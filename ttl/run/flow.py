@@ -14,6 +14,7 @@ from ttl.report.schema import REPORT
 from ttl.run import delivering
 from ttl.run.budget import within_latency
 from ttl.run.by_group import as_csv
+from ttl.run.comparing import compared_on_test
 from ttl.run.context import context_of
 from ttl.run.deciding import decides_as_now, rule_of
 from ttl.run.engine_of import check_engine, engine_of
@@ -76,6 +77,7 @@ def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) ->
             chosen, whole = job.deliver(end.choice.candidate), job.deliver(setting.whole)
         if deliver:
             job.findings.tested = predict_test(context, (*chosen.records, *whole.records), "run", watch)
+            job.findings.on_test = compared_on_test(setting, job.findings.tested, chosen.best, whole.best)
         report = publish(job.findings, end)
         if processes.is_main():
             write_report(study.folder)  # an earlier page of this folder would tell of other files until the next one

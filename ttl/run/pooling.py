@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import inf
+from math import nan
 from statistics import median_high
 
 import numpy as np
@@ -14,7 +14,7 @@ from ttl.data.kind import Rows
 from ttl.run.recalibrating import undertrained
 from ttl.run.setting import RunSetting
 from ttl.stats import Recalibration
-from ttl.stats.recalibration import SMALLEST, TINY, Method, fit, probable
+from ttl.stats.recalibration import Method, fit, probable
 from ttl.study.candidate import Candidate
 from ttl.study.record import TrialRecord
 from ttl.study.undertrained import Undertrained
@@ -65,7 +65,7 @@ def of_refit(record: TrialRecord, together: TrialRecord) -> Undertrained | None:
     made = together.recalibration
     if made is None or not record.curve:
         return None
-    own = Undertrained(log_loss=record.curve[-1].val_loss, constant=made.constant_log_loss, spread=inf, falling=False)
+    own = Undertrained(log_loss=record.curve[-1].val_loss, constant=made.constant_log_loss, spread=nan, falling=False)
     return own if own.blocks else None
 
 
@@ -81,11 +81,8 @@ def _in_places(setting: RunSetting, parts: Sequence[Rows]) -> Rows:
 def _classes(setting: RunSetting, record: TrialRecord, parts: Sequence[TrialRecord], rows: Rows) -> TrialRecord:
     activation, samples = setting.kind.activation(setting.head.outputs), setting.task.val
     made = [part.recalibration for part in parts if part.recalibration is not None]
-    raw = _in_places(
-        setting, [of.undone(part.predictions["val"], activation) for of, part in zip(made, parts, strict=True)]
-    )
-    kept = np.clip(raw, TINY, 1 - SMALLEST / 2)
-    logits = np.log(kept) if activation == "softmax" else np.log(kept) - np.log1p(-kept)
+    before = [of.logits_before(part.predictions["val"], activation) for of, part in zip(made, parts, strict=True)]
+    logits = _in_places(setting, before)
     shift = np.mean([of.prior_shift for of in made], axis=0)
     seed, groups = setting.config.seed, samples.groups
     found = fit(logits, samples.labels, activation=activation, prior_shift=shift, groups=groups, seed=seed)

@@ -17,6 +17,7 @@ from ttl.stats.recalibration import Activation, fit, probable
 from ttl.study.candidate import Candidate
 from ttl.study.record import TrialRecord
 from ttl.study.undertrained import Undertrained, is_falling
+from ttl.words.text import capitalised
 
 WITHIN = (0.05, 0.95)
 SMALLEST = 1e-12  # of a probability, to have log odds
@@ -47,7 +48,7 @@ def recalibrated(context: RunContext, model: nn.Module, candidate: Candidate, re
     falling = is_falling(record.curve, setting.config.epochs)
     found = undertrained(made, made.apply(logits.values), activation, falling=falling)
     words = found.words() if found else ""
-    notes = (f"{words[0].upper()}{words[1:]}",) if words else ()
+    notes = (capitalised(words),) if words else ()
     return replace(record, recalibration=made, undertrained=found, notes=(*record.notes, *notes))
 
 

@@ -16,8 +16,7 @@ from ttl.deliver.file_record import FileRecord
 from ttl.deliver.pictures.cases import CamCases, MaskCases
 from ttl.report.schema import RunReport, searched
 from ttl.report.schema.run_report import DeliveredFiles, ModelRecord, RecipeRecord, WeightsRecord
-from ttl.run.comparing import sections_on_test
-from ttl.run.findings import Findings, SeedRuns
+from ttl.run.findings import Findings
 from ttl.run.setting import RunSetting
 from ttl.search.evidence.overlap import OVERLAP, Similarities
 from ttl.search.strategy import SearchEnd
@@ -65,9 +64,11 @@ def report_of_run(
     exports: tuple[FileRecord, ...],
     looks: tuple[Look, ...],
 ) -> RunReport:
-    """The content of report.json: `end` is None while the search runs, `delivered` before the export."""
+    """The content of report.json: `end` is None while the search runs, `delivered` before the export.
+
+    What compares both networks on the test images is the findings' `on_test`, which takes its time to compute.
+    """
     whole = findings.tried.get(setting.whole)
-    chosen = findings.tried[end.choice.candidate] if end else None
     failed = sorted(findings.failed, key=lambda one: (one.top.index, one.name))
     return RunReport(
         status="finished" if end and delivered else "unfinished",
@@ -93,7 +94,7 @@ def report_of_run(
         cams=delivered.cams if delivered else None,
         exports=exports,
         looks=looks,
-        **_sections_on_test(setting, findings, chosen, whole),
+        **findings.on_test,
     )
 
 
@@ -161,17 +162,6 @@ def _figures(findings: Findings, candidate: Candidate) -> dict[str, Any]:
         "spread": runs.spread(tested),
         "undertrained": best.undertrained,
     }
-
-
-def _sections_on_test(
-    setting: RunSetting, findings: Findings, chosen: SeedRuns | None, whole: SeedRuns | None
-) -> dict[str, Any]:
-    """What compares both networks on the test images; nothing before they were looked at."""
-    one, other = (findings.tested.get(runs.best.id) if runs else None for runs in (chosen, whole))
-    if not (chosen and whole and one and other):
-        return {}
-    recalibrated = {runs.best.id: runs.best.recalibration for runs in (chosen, whole)}
-    return sections_on_test(setting, one, other, recalibrated)
 
 
 def _svcca(similarities: Similarities | None) -> searched.Svcca:

@@ -16,26 +16,16 @@ from ttl.cut.points import TruncationPoint
 from ttl.data import Kind, Task
 from ttl.data.folds import fold_task
 from ttl.data.kind import Rows
-from ttl.data.task import Labels
 from ttl.errors import UsageError
 from ttl.finetune import Recipe
 from ttl.report.schema.searched import LatencyLimit
 from ttl.run.endpoint import endpoint_metric
+from ttl.run.judged import Judged
 from ttl.search.candidates import Cut
-from ttl.stats import Aim, NonInferiority, Power, combined, non_inferior, power
+from ttl.stats import Aim, NonInferiority, Power, non_inferior, power
 from ttl.study.candidate import Candidate, Definition
 from ttl.study.trial import Trial, trial_id
 from ttl.words.sides import Sides
-
-
-@dataclass(frozen=True, eq=False)
-class Judged:
-    """Labels, predictions, and patients where they are known, of images; or of patients, a row each."""
-
-    labels: Labels
-    rows: Rows
-    groups: tuple[str, ...] | None
-
 
 RECALIBRATION = 1
 """The version of what is done to a model at the end of its fine-tune; a change in it makes other trials."""
@@ -162,11 +152,8 @@ class RunSetting:
 
     def judged(self, split: str, rows: Rows) -> Judged:
         """What predictions of a split are judged on: its images, or its patients."""
-        samples = self.task.splits[split]
-        if self.decides_on_patients and samples.groups is not None:
-            labels, combined_rows, _ = combined(samples.labels, rows, samples.groups, self.config.combine)
-            return Judged(labels, combined_rows, None)
-        return Judged(samples.labels, rows, samples.groups)
+        combine = self.config.combine if self.decides_on_patients else None
+        return Judged.of(self.task.splits[split], rows, combine)
 
     def compared(self, one: Rows, other: Rows, split: str) -> NonInferiority:
         """Predictions `one` minus `other`, on the same images (patients) of a split."""

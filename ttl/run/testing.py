@@ -17,7 +17,6 @@ from ttl.study.folder import TRIALS
 from ttl.study.ledger import Look, Occasion, enter
 from ttl.study.record import TrialRecord
 from ttl.study.tested import TEST, Tested, tested
-from ttl.typed import to_json
 
 
 def predict_test(
@@ -39,7 +38,7 @@ def predict_test(
         except DamagedError as error:
             watch(Note(str(error)))
             known = None
-        if known is None or to_json(known.rule) != to_json(rule):
+        if known is None or known.rule.identity != rule.identity:
             watch(Note(f"Testing {record.cut} on {len(context.setting.task.test)} images"))
             known = _tested(context, record, rule, occasion, known)
         found[record.id] = known
@@ -65,5 +64,5 @@ def _tested(
 
 def _predicted(context: RunContext, record: TrialRecord, rule: DecisionRule) -> Rows:
     model, bundle = load_bundle(context.study.trial_folder(record.id), backbone=context.setting.network.model)
-    of_mask = context.setting.kind.per_pixel and rule.thresholds
-    return predictions(context, model, "test", bundle.point, threshold=rule.thresholds[0] if of_mask else None)
+    threshold = context.setting.kind.pixel_threshold(rule)
+    return predictions(context, model, "test", bundle.point, threshold=threshold)

@@ -15,9 +15,10 @@ from ttl.export.run import OnnxModel
 from ttl.files import sha256
 from ttl.report.schema.searched import PointResult
 from ttl.report.schema.validation import Claim, Probabilities, ValidatedFile
+from ttl.run.believing import gaps_by_class, mean_of
 from ttl.run.by_group import Decider
 from ttl.run.endpoint import decides_finding, endpoint, endpoint_metric, outcomes, rates
-from ttl.run.setting import Judged
+from ttl.run.judged import Judged
 from ttl.stats import (
     DecisionRule,
     NonInferiority,
@@ -30,7 +31,6 @@ from ttl.stats import (
     non_inferior,
     power,
 )
-from ttl.words.estimate import Estimate
 
 
 @dataclass(frozen=True)
@@ -123,29 +123,20 @@ def _claim(of: NonInferiority) -> Claim:
 
 
 def _probabilities(task: Task, judged: Judged, rule: DecisionRule, seed: int) -> Probabilities:
-    kind, labels, rows, groups = task.kind, judged.labels, judged.rows, judged.groups
-
-    def mean(name: str, each: Rows) -> Estimate:
-        return intervals("values", labels, each, names=(name,), groups=groups, seed=seed)[name]
-
-    error = intervals(kind, labels, rows, names=("ece",), groups=groups, seed=seed)["ece"]
+    kind, labels, rows = task.kind, judged.labels, judged.rows
     return Probabilities(
-        calibration_error=error,
+        calibration_error=intervals(kind, labels, rows, names=("ece",), groups=judged.groups, seed=seed)["ece"],
         expected_error=expected_error(kind, labels, rows, seed),
-        bias={name: mean("bias", gap) for name, gap in _gaps(task, judged, rule).items()},
-        log_loss=mean("log_loss", log_losses(kind, labels, rows)),
-        brier=mean("brier", brier(kind, labels, rows)),
+        bias={name: mean_of("bias", gap, judged, seed) for name, gap in _gaps(task, judged, rule).items()},
+        log_loss=mean_of("log_loss", log_losses(kind, labels, rows), judged, seed),
+        brier=mean_of("brier", brier(kind, labels, rows), judged, seed),
     )
 
 
 def _gaps(task: Task, judged: Judged, rule: DecisionRule) -> dict[str, Rows]:
-    """Finding, or class -> `(n,)` predicted less observed; nan where a label is unknown."""
-    names, labels, rows = task.class_names, judged.labels, judged.rows
-    if labels.ndim == 2:
-        gaps = np.where(labels >= 0, rows - labels, np.nan)
-        return dict(zip(names, gaps.T, strict=True))
-    if rule.finding:
-        truth = task.kind.truth(labels, rule, names)
-        return {" or ".join(rule.finding): rule.finding_scores(rows, names) - truth}
-    classes = range(1, 2) if len(names) == 2 else range(len(names))
-    return {names[number]: rows[:, number] - (labels == number) for number in classes}
+    """Predicted less observed of the finding of several classes, where there is one, else of each class."""
+    kind, names = task.kind, task.class_names
+    if kind.several_classes and rule.finding:
+        truth = kind.truth(judged.labels, rule, names)
+        return {" or ".join(rule.finding): rule.finding_scores(judged.rows, names) - truth}
+    return gaps_by_class(kind, names, judged)

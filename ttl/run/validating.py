@@ -209,5 +209,4 @@ def _predicted(model: OnnxModel, rule: DecisionRule, task: Task, cache: Path) ->
         cache_dir=cache,
         key=task.fingerprint,
     )
-    threshold = rule.thresholds[0] if own.per_pixel and rule.thresholds else None
-    return rows_of_file(model, task.test, images, threshold=threshold, with_distance=True)
+    return rows_of_file(model, task.test, images, threshold=own.kind.pixel_threshold(rule), with_distance=True)

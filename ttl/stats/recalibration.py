@@ -18,6 +18,7 @@ from ttl.errors import DataError, UsageError
 from ttl.stats.platt import line, slope
 from ttl.stats.resampling import Array, Labels
 from ttl.typed import Figure
+from ttl.words.text import capitalised
 
 Activation = Literal["softmax", "sigmoid"]
 Method = Literal["none", "temperature", "scale and shift"]
@@ -69,6 +70,15 @@ class Recalibration:
     def undone(self, probabilities: npt.ArrayLike, activation: Activation) -> Array:
         """The probabilities `(..., outputs)` that the logits had before, from those of the recalibrated ones.
 
+        For probabilities of 0 and 1 see `logits_before`.
+        """
+        return probable(self.logits_before(probabilities, activation), activation)
+
+    def logits_before(self, probabilities: npt.ArrayLike, activation: Activation) -> Array:
+        """The logits `(..., outputs)` before, from the probabilities of the recalibrated ones.
+
+        Of a softmax they are known but for what all outputs of a row have in common.
+
         A probability of 0 or 1, which no logit has, is taken for the number next to it.
         """
         given = np.asarray(probabilities, np.float64)
@@ -77,18 +87,19 @@ class Recalibration:
         else:
             kept = np.clip(given, TINY, 1 - SMALLEST / 2)
             logits = np.log(kept) - np.log1p(-kept)
-        return probable((logits - np.array(self.shift)) / np.array(self.scale), activation)
+        before: Array = (logits - np.array(self.shift)) / np.array(self.scale)
+        return before
 
     def words(self) -> str:
         """What was done and why, in one sentence."""
         first = "After the shift for the class shares evened out in training, " if any(self.prior_shift) else ""
         on = f"{self.units} validation images"
         if math.isnan(self.log_loss_after):
-            return _sentence(f"{first}the logits were left as they are: {on} are too few to fit a recalibration to.")
+            return capitalised(f"{first}the logits were left as they are: {on} are too few to fit a recalibration to.")
         losses = f"cross-validated log loss from {self.log_loss_before:.4f} to {self.log_loss_after:.4f}"
         error = f"(standard error of the difference {self.gain_error:.4f})"
         if self.method == "none":
-            return _sentence(
+            return capitalised(
                 f"{first}the logits were left as they are: on {on} a recalibration would bring the {losses} {error}, "
                 "which is no gain beyond chance."
             )
@@ -98,7 +109,7 @@ class Recalibration:
             changed = sum(one != 1 for one in self.scale)
             of = f" of {changed} of {len(self.scale)} labels" if len(self.scale) > 1 else ""
             done = f"the logits{of} were scaled and shifted"
-        return _sentence(f"{first}{done}, which on {on} brought the {losses} {error}.")
+        return capitalised(f"{first}{done}, which on {on} brought the {losses} {error}.")
 
 
 def fit(
@@ -296,7 +307,3 @@ def _of_shape(values: npt.ArrayLike, shape: tuple[int, ...], name: str) -> npt.N
     if given.shape != shape:
         raise UsageError(f"{name} {given.shape} must be {shape}.")
     return given
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:]

@@ -82,7 +82,7 @@ def _masks(model: OnnxModel, images: ImageList, out: Path, rule: DecisionRule) -
     from ttl.deliver.pictures.predicted_masks import draw_masks
 
     width = max(len(str(path)) for path in images.paths)
-    threshold = rule.thresholds[0] if rule.thresholds else None
+    threshold = model.contract.kind.pixel_threshold(rule)
     drawn = draw_masks(model, images.paths, images.root, out, threshold)
     for row, patient in zip(drawn, images.patients, strict=True):
         shares = "  ".join(f"{name} {share:.1%}" for name, share in row["shares"].items())

@@ -218,6 +218,10 @@ class Kind(str):
         finding = rule.finding or (tuple(class_names[1:]) if self.has_positive else ())
         return (1 if finding else 0), finding
 
+    def pixel_threshold(self, rule: DecisionRule) -> float | None:
+        """Of two classes of pixels, the probability of the second from which on a rule says it; None elsewhere."""
+        return rule.thresholds[0] if self.per_pixel and rule.thresholds else None
+
     def mask_threshold(self, model: nn.Module, split: Split, normalise: Normalise, *, divisor: int = 1) -> float:
         """Of two classes of pixels, the probability of the second from which on masks are best."""
         raise TypeError(f"{self} draws no masks")

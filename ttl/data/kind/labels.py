@@ -82,7 +82,3 @@ class SeveralLabels(Classes):
     def places_of_threshold(self, rule: DecisionRule, class_names: Sequence[str]) -> tuple[int, tuple[str, ...]]:
         """See `Kind`: one a label."""
         return len(class_names), ()
-
-    def truth(self, labels: Labels, rule: DecisionRule, class_names: Sequence[str]) -> Labels:
-        """See `Kind`."""
-        return labels

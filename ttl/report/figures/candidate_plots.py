@@ -15,6 +15,7 @@ from ttl.report.page_blocks import PLOTTED, Figure, Table, row
 from ttl.report.schema import RunReport
 from ttl.report.schema.searched import CandidateResult
 from ttl.words import units
+from ttl.words.text import capitalised
 
 Candidates = Sequence[CandidateResult]
 
@@ -31,7 +32,7 @@ def depth_figure(report: RunReport) -> Figure | None:
     layers = _guides(report, axes, tried), *_marks(report, axes, tried, lambda c: c.index)
     picture = axes.plot("depth", words, titles, *layers, behind=stages(report, axes))
     caption = (
-        f"{metric[0].upper()}{metric[1:]} of every truncation point that was tried, with 95% intervals. "
+        f"{capitalised(metric)} of every truncation point that was tried, with 95% intervals. "
         "Shaded bands are the network's resolution stages; the axis does not start at 0."
     )
     rows = []

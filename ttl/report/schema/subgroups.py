@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ttl.deliver.group_figures import OfGroup
 from ttl.typed import OptionalKey
 from ttl.words.estimate import Estimate
 
 FEWEST = 20
 """Of fewer independent images (patients) nothing is said but their number."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OfGroup:
-    """One network on one group: the metric that chooses, and the rates at the network's operating point."""
-
-    score: Estimate
-    rates: Mapping[str, Estimate]
 
 
 @dataclass(frozen=True, kw_only=True)

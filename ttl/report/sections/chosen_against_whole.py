@@ -15,6 +15,7 @@ from ttl.report.wording import noun, tested_units, undertrained
 from ttl.words import units
 from ttl.words.estimate import Estimate
 from ttl.words.metric import METRICS, Metric
+from ttl.words.text import capitalised
 
 OF_PIXELS = ("dice", "jaccard", "dice_pooled", "jaccard_pooled", "hd95")
 POINT_METRICS = ("sensitivity", "specificity", "balanced_accuracy")
@@ -158,7 +159,7 @@ def _glossary(report: RunReport) -> Listing:
     for key, metric in METRICS.items():
         if metric.meaning and (key in OF_PIXELS) == per_pixel:
             guess = f" Guessing gets {units.score(chance)} on these {tested_units(report)}."
-            line = f"{metric.name[0].upper()}{metric.name[1:]}: {metric.meaning}"
+            line = f"{capitalised(metric.name)}: {metric.meaning}"
             lines.append(line + (guess if key == "auprc" and isfinite(chance) else ""))
     of_classes = () if per_pixel else OF_CLASSES
     return Listing((*lines, *of_classes, *GENERAL, POINT[noun(report)]), summary="What the words mean")

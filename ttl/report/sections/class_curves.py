@@ -15,6 +15,7 @@ from ttl.report.wording import Side, sides, tested_units, with_interval
 from ttl.words import units
 from ttl.words.estimate import Estimate
 from ttl.words.metric import METRICS, Metric
+from ttl.words.text import capitalised
 
 Record = Side[ClassRecord]
 
@@ -87,7 +88,7 @@ def _introduction(report: RunReport, classes: Mapping[str, Sequence[Record]]) ->
             of_others = f"leaves {spared} of the others alone"
             shares.append(f"the {side.words}, {_where(report, side.of)}, finds {found} of {name} and {of_others}")
         listed = "; ".join(shares)
-        decided = f" {listed[0].upper()}{listed[1:]}." if shares else ""
+        decided = f" {capitalised(listed)}." if shares else ""
         return f"The positive class is {name}. All figures are of the {tested}.{decided}"
     one = "Each class against all others" if report.task.kind.one_class_each else "Each label by itself"
     left_out, drawn = report.curves.left_out if report.curves else 0, set(classes) & set(report.task.class_names)

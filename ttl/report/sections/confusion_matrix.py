@@ -14,6 +14,7 @@ from ttl.report.schema import RunReport
 from ttl.report.schema.on_test import Counts, LabelConfusion
 from ttl.report.wording import Side, sides, tested_units
 from ttl.words import units
+from ttl.words.text import capitalised
 
 MOST_DRAWN = 8
 """Classes: of more the numbers can't be read in a picture, and there is the table alone."""
@@ -63,7 +64,7 @@ def _matrix(report: RunReport, side: Side[Counts]) -> Figure | Table:
         described.append(f"of {units.whole(sum(line))} {truth}: {calls}")
     title, cells = f"confusion matrix, {side.words}", _cells(names, side)
     picture = svg.plot(name, title, f"{'; '.join(described)}.", *cells, size=SIZE)
-    words = side.words[0].upper() + side.words[1:]
+    words = capitalised(side.words)
     return Figure(name, picture, caption, (), _table(names, side.of, PLOTTED), title=words, half=True)
 
 

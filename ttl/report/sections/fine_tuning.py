@@ -15,6 +15,7 @@ from ttl.report.schema import RunReport
 from ttl.report.schema.searched import CandidateResult
 from ttl.typed import to_json
 from ttl.words import units
+from ttl.words.text import capitalised
 
 RECIPE_LABELS = {
     "name": "Recipe",
@@ -107,7 +108,7 @@ def _figure(
     values = enumerate(zip_longest(*(line.ys for line in drawn)), start=1)
     rows = tuple(row(str(epoch), *(amount(y, units.significant) for y in ys)) for epoch, ys in values)
     data = Table(PLOTTED, ("Epoch", *(line.label for line in drawn)), rows, folded=True)
-    return Figure(name, picture, f"{y_title[0].upper()}{y_title[1:]} after each epoch. {hint}", key, data)
+    return Figure(name, picture, f"{capitalised(y_title)} after each epoch. {hint}", key, data)
 
 
 def _epochs_table(label: str, candidate: CandidateResult) -> Table:

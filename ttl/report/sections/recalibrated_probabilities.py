@@ -9,6 +9,7 @@ from ttl.report.schema.decided import Believable
 from ttl.report.wording import Side, sides, tested_units
 from ttl.words.estimate import Estimate
 from ttl.words.metric import METRICS, Metric
+from ttl.words.text import capitalised
 
 UNCHANGED = Cell("unchanged")
 
@@ -19,7 +20,7 @@ def recalibrated(report: RunReport) -> list[Block]:
     networks = sides(report, full=of.full, chosen=of.chosen)[::-1] if of else []  # the chosen one first, as on the card
     if not networks:
         return []
-    titles = [side.words[0].upper() + side.words[1:] for side in networks]
+    titles = [capitalised(side.words) for side in networks]
     blocks: list[Block] = [
         Prose(f"{title}: {side.of.recalibration.words()}") for title, side in zip(titles, networks, strict=True)
     ]
@@ -42,7 +43,7 @@ def _is_changed(of: Believable) -> bool:
 def _loss_rows(key: str, networks: list[Side[Believable]]) -> list[Row]:
     """Before, after and change; after alone where no network was changed."""
     metric = METRICS[key]
-    name = metric.name[0].upper() + metric.name[1:]
+    name = capitalised(metric.name)
     after = row(Cell(name, metric.note), *(estimate_cell(getattr(side.of, key), metric) for side in networks))
     if not any(_is_changed(side.of) for side in networks):
         return [after]

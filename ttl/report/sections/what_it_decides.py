@@ -12,6 +12,7 @@ from ttl.report.verdict import Claim
 from ttl.report.wording import Side, sides, tested_units
 from ttl.words import units
 from ttl.words.estimate import Estimate
+from ttl.words.text import capitalised
 
 COUNTS = (
     ("Found", "true positives"),
@@ -55,7 +56,7 @@ def what_it_decides(report: RunReport) -> Section | None:
 
 
 def _title(side: Side[AtPoint]) -> str:
-    return side.words[0].upper() + side.words[1:]
+    return capitalised(side.words)
 
 
 def _threshold_rows(networks: list[Side[AtPoint]]) -> list[Row]:
@@ -81,7 +82,7 @@ def _rate_rows(report: RunReport, networks: list[Side[AtPoint]]) -> list[Row]:
     for key in dict.fromkeys((*RATES, *networks[0].of.rates)):
         if any(key in side.of.rates for side in networks):
             name = report.measure(key).name
-            title = Cell(name[0].upper() + name[1:], RATES.get(key, ""))
+            title = Cell(capitalised(name), RATES.get(key, ""))
             rows.append(row(title, *(share_cell(side.of.rates.get(key)) for side in networks)))
     return rows
 
@@ -108,7 +109,7 @@ def _labels_table(report: RunReport, networks: list[Side[AtPoint]]) -> Table:
             cells = (share_cell(Estimate(rates[key]) if key in rates else None) for key in keys)
             rows.append(row(label, side.words, own, *cells))
     names = (report.measure(key).name for key in keys)
-    columns = ("Label", "Network", "Threshold", *(name[0].upper() + name[1:] for name in names))
+    columns = ("Label", "Network", "Threshold", *map(capitalised, names))
     return Table("Each label by its own threshold; above stand the means over labels.", columns, tuple(rows), n_text=2)
 
 
