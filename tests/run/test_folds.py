@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ from ttl.errors import DataError, UsageError
 from ttl.export.bundle import load_bundle
 from ttl.export.options import ExportConfig
 from ttl.options.read_options import python_options
-from ttl.run import check, export, run
+from ttl.run import check, export, run, trial_run
 from ttl.stats import metrics
+from ttl.study.record import TrialRecord
+from ttl.study.undertrained import Undertrained
 
 OPTIONS = {"data": "digits:8-9", "folds": 3, "strategy": "joint", "epochs": 2, "max_params": "100k", "margin": 0.2}
 
@@ -98,6 +101,29 @@ def test_the_same_command_again_trains_nothing_and_the_files_can_be_exported(fol
     (record,) = export(folder, ExportConfig(precision=("fp16",), margin=0.3))
     assert record.state == "passed"
     assert all(state.state not in ("damaged", "missing") for state in check(folder))
+
+
+def test_a_fine_tune_on_all_images_that_went_wrong_is_not_delivered_as_a_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole_of = trial_run.of_refit
+
+    def broken(record: TrialRecord, together: TrialRecord) -> Undertrained | None:
+        """Every cut's loss on what it learned from ends as a coin's."""
+        if record.cut == "layer4.0":
+            return whole_of(record, together)
+        curve = (*record.curve[:-1], replace(record.curve[-1], val_loss=0.9))
+        return whole_of(replace(record, curve=curve), together)
+
+    monkeypatch.setattr(trial_run, "of_refit", broken)
+    report = run(tiny(tmp_path, **OPTIONS)).report
+    assert report.keeps_whole
+    assert "fine-tuned on all images, is under-trained" in (report.search.reason or "")
+    (cut,) = [one for one in report.candidates if not report.is_whole(one.cut)]
+    assert cut.undertrained is not None
+    assert cut.undertrained.blocks
+    assert "is no better than that of always giving the same probabilities" in cut.undertrained.words()
+    assert run(tiny(tmp_path, **OPTIONS)).trained == 0
 
 
 def test_masks_are_cross_validated_too(tmp_path: Path) -> None:

@@ -175,3 +175,15 @@ def test_a_mean_over_classes_is_surer_than_one_class_of_them() -> None:
     found = intervals("multiclass", labels, rows, names=("auprc", "auroc", "balanced_accuracy"))
     # One class of 36 that is told from the rest without an error isn't known to be above about 0.8.
     assert all(0.9 < each.ci_low < each.value for each in found.values())
+
+
+@pytest.mark.parametrize(("positives", "negatives"), [(6, 2000), (20, 3000), (60, 8000)])
+def test_a_rare_class_among_thousands_is_left_out_image_by_image(positives: int, negatives: int) -> None:
+    rng, labels = np.random.default_rng(0), np.repeat([1, 0], [positives, negatives])
+    held = []
+    for _ in range(60):
+        called = np.concatenate([rng.random(positives) < 0.7, rng.random(negatives) < 0.01]).astype(int)
+        found = intervals("decision", labels, called, names=("sensitivity",))["sensitivity"]
+        held.append(found.ci_low <= 0.7 <= found.ci_high)
+    assert np.mean(held) > 0.9  # in blocks of the size that the negatives have it was 0.76 to 0.92
+    assert len(Units.of(labels, None, 0).stratum) < 2 * MOST_UNITS

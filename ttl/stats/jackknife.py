@@ -100,13 +100,18 @@ def _merged(stratum: Labels) -> Labels:
 
 
 def _blocks(stratum: Labels, rng: np.random.Generator) -> tuple[Labels, Labels]:
-    """The block of each unit, and the stratum of each block: at most about `MOST_UNITS` blocks of one size."""
+    """The block of each unit, and the stratum of each block: about `MOST_UNITS` blocks of one size.
+
+    A small stratum keeps its units as far as there is room: of sixty positives among thousands two blocks know nothing.
+    """
     size = -(-len(stratum) // MOST_UNITS)
     if size <= 1:
         return np.arange(len(stratum)), stratum
     block, of_block = np.empty(len(stratum), np.int64), np.empty(0, np.int64)
-    for number, count in enumerate(np.bincount(stratum)):
-        wanted = min(count, max(2, count // size))
+    counts = np.bincount(stratum)
+    least = MOST_UNITS // (2 * len(counts))
+    for number, count in enumerate(counts):
+        wanted = min(count, max(2, least, count // size))
         block[stratum == number] = len(of_block) + rng.permutation(np.arange(count) % wanted)
         of_block = np.append(of_block, np.full(wanted, number))
     return block, of_block
