@@ -219,6 +219,20 @@ class RunConfig(Options):
         unset="the header's window",
         metavar="CENTER WIDTH",
     )
+    value_range: values.Range | None = option(
+        None,
+        "Values that become black and white, of images with more than 8 bits a channel",
+        "data",
+        flag="range",
+        unset="each image's own",
+        metavar="LOW HIGH",
+    )
+    frame: values.Frame = option(
+        "first",
+        "Of a file with several frames the first, the middle, one by its number, or all, of one patient together",
+        "data",
+        metavar="first|middle|all|N",
+    )
     dedupe: Literal["together", "drop"] | None = option(
         None,
         "Images that show the same",
@@ -269,6 +283,8 @@ class RunConfig(Options):
             raise ValueError(f"{' and '.join(aims)} are two ways to set one threshold: give one of them")
         if self.folds is not None and self.halving is not None:
             raise ValueError("folds and halving don't go together: halving would stop a fold and not its candidate")
+        if self.window is not None and self.value_range is not None:
+            raise ValueError("window and range are two ways to set black and white: give one of them")
         for name in ("ray_address", "gpus"):
             if self.engine != "ray" and getattr(self, name) is not None:
                 raise ValueError(f"{kebab(name)} is for engine ray: add --engine ray, or leave it out")

@@ -17,6 +17,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEGLSLossless, 
 from ttl.data import load_task, open_image
 from ttl.data.modality.facts import Facts
 from ttl.data.modality.image import check_image
+from ttl.data.modality.rendering import Rendering
 from ttl.data.readers.class_folders import read_folder
 from ttl.data.sources import ArraySource
 from ttl.errors import DataError, UsageError
@@ -55,13 +56,13 @@ def ct(**header: Any) -> bytes:
 def shown(content: bytes, folder: Path, window: tuple[float, float] | None = None) -> npt.NDArray[np.uint8]:
     path = folder / "image.dcm"
     path.write_bytes(content)
-    return np.asarray(open_image(path, window))
+    return np.asarray(open_image(path, Rendering(window)))
 
 
 def facts(content: bytes, folder: Path, window: tuple[float, float] | None = None) -> Facts:
     path = folder / "image.dcm"
     path.write_bytes(content)
-    found = check_image(path, window)
+    found = check_image(path, Rendering(window))
     assert isinstance(found, Facts), found
     return found
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ttl.data.duplicates import Dedupe, checked_for_leaks, deduplicated
-from ttl.data.modality.dicom import Window
+from ttl.data.modality.rendering import Frame, Range, Rendering, Window
 from ttl.data.ordinal import ordered
 from ttl.data.pool import Progress
 from ttl.data.positive import with_positive
@@ -35,6 +35,8 @@ def load_task(
     train_fraction: float = 1.0,
     columns: Columns = NO_COLUMNS,
     window: Window | None = None,
+    value_range: Range | None = None,
+    frame: Frame = "first",
     dedupe: Dedupe | None = None,
     positive: str | Sequence[str] = (),
     ordinal: bool = False,
@@ -55,6 +57,8 @@ def load_task(
             refusing the data.
         columns: of a CSV or Parquet manifest, where their names are unusual.
         window: centre and width of the values of DICOM files that are shown, in place of their headers'.
+        value_range: the values of deep images (more than 8 bits a channel) that become black and white.
+        frame: of a file with several frames: `first`, `middle`, `all`, or a number from 1 on.
         dedupe: what to do with images that show the same, byte for byte or saved anew: `together` keeps them in
             one split, `drop` keeps one of them. None leaves them, and a note names those in two splits.
         positive: of two classes the one that is the finding, by default the one whose name doesn't say that nothing was
@@ -82,7 +86,9 @@ def load_task(
             "should be above 0 and their sum below 1."
         )
     asked = (positive,) if isinstance(positive, str) else tuple(positive)
-    records = with_positive(read_records(data, columns, Reading(window, skip_bad, on_progress)), asked)
+    records = with_positive(
+        read_records(data, columns, Reading(Rendering(window, value_range, frame), skip_bad, on_progress)), asked
+    )
     if ordinal:
         records = ordered(records)
     if dedupe is not None:
@@ -113,7 +119,7 @@ def read_records(data: str | Path, columns: Columns, reading: Reading) -> Record
     """All samples of a data set before they are split; errors as of `load_task`."""
     path = Path(data)
     is_table = path.is_file() and path.suffix.lower() in TABLES
-    if reading.window is not None and not (path.is_dir() or path.suffix.lower() in TABLES):
+    if reading.rendering.window is not None and not (path.is_dir() or path.suffix.lower() in TABLES):
         raise UsageError(f"--window is for DICOM files, and {data} holds none: leave it out.")
     if columns.attributes and not is_table:
         raise UsageError(

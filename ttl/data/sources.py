@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ttl.data.modality.dicom import Window
 from ttl.data.modality.facts import Facts, MaskFacts
 from ttl.data.modality.image import Pixels, read_image
 from ttl.data.modality.mask_file import read_mask
+from ttl.data.modality.rendering import AS_FILED, Rendering
 from ttl.data.task import Labels, picked
 
 
@@ -72,14 +72,14 @@ class ImageSource(ABC):
 
 @dataclass(frozen=True, eq=False)
 class FileSource(ImageSource):
-    """Image files; a window of the values of DICOM files, in place of their own."""
+    """Image files."""
 
     paths: tuple[Path, ...]
-    window: Window | None = None
+    rendering: Rendering = AS_FILED
 
     def load(self, index: int) -> Image.Image:
         """See `ImageSource`."""
-        return read_image(self.paths[index], self.window)
+        return read_image(self.paths[index], self.rendering)
 
     def pick(self, positions: Sequence[int]) -> Self:
         """See `ImageSource`."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from ttl.data.duplicates import NAMED, find_duplicates, keep_together
 from ttl.data.kind import Kind
-from ttl.data.modality.dicom import Window
+from ttl.data.modality.rendering import AS_FILED, Rendering
 from ttl.data.read_task import read_records
 from ttl.data.readers.readable import Reading
 from ttl.data.readers.table_file import NO_COLUMNS, TABLES, Columns
@@ -36,7 +36,7 @@ def load_whole(
     classes: Classes,
     *,
     columns: Columns = NO_COLUMNS,
-    window: Window | None = None,
+    rendering: Rendering = AS_FILED,
     skip_bad: bool = False,
 ) -> Task:
     """All images of a labelled data set as `test`; `train` and `val` are empty.
@@ -46,15 +46,15 @@ def load_whole(
     lack counts as unknown.
 
     Args:
-        data: as `load_task` takes it, as are the `columns`, the `window` (which nothing but a folder or a manifest has)
-            and `skip_bad`.
+        data: as `load_task` takes it, as are the `columns` and `skip_bad`.
+        rendering: of its images, where it is of files.
         classes: the model's.
 
     Raises:
         DataError: the data can't be used as they are, are of another kind, or have a class that the model hasn't.
     """
-    has_window = Path(data).is_dir() or Path(data).suffix.lower() in TABLES
-    records = read_records(data, columns, Reading(window if has_window else None, skip_bad))
+    of_files = Path(data).is_dir() or Path(data).suffix.lower() in TABLES
+    records = read_records(data, columns, Reading(rendering if of_files else AS_FILED, skip_bad))
     _check_kind(records, classes)
     if strangers := [name for name in records.class_names if name not in classes.names]:
         raise DataError(

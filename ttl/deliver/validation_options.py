@@ -53,6 +53,17 @@ class ValidateConfig(Options):
         unset="the model's, else the header's",
         metavar="CENTER WIDTH",
     )
+    value_range: values.Range | None = option(
+        None,
+        "Values that become black and white, of images with more than 8 bits a channel",
+        "data",
+        flag="range",
+        unset="the model's, else each image's own",
+        metavar="LOW HIGH",
+    )
+    frame: values.Frame | None = option(
+        None, "Of a file with several frames", "data", unset="the model's", metavar="first|middle|all|N"
+    )
     skip_bad: bool = _of_run("skip_bad")
     drop_seen: bool = option(False, "Leave out the images and patients that the run has seen", "data")
     other_patients: bool = option(False, "Patients whose names the run has, too, are others than its own", "data")

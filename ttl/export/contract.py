@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ttl.data.kind import Kind
+from ttl.data.modality.rendering import Frame, Rendering
 from ttl.errors import ExportError, RunFolderError
 from ttl.export.digest import check_digests
 from ttl.export.targets import TargetName
@@ -31,11 +32,17 @@ Spread = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 @dataclass(frozen=True)
 class Decoding:
-    """How an image file becomes pixels: resized by `bilinear` or `bicubic`, antialiased; of DICOM files centre and
-    width of the values that are shown, None for their headers'."""
+    """How an image file becomes pixels: see `Rendering`; then resized by `bilinear` or `bicubic`, antialiased."""
 
     interpolation: str
     window: tuple[Finite, Spread] | None = None
+    value_range: OptionalKey[tuple[Finite, Finite]] = None
+    frame: Frame = "first"
+
+    @property
+    def rendering(self) -> Rendering:
+        """How the values of a file become 8 bits."""
+        return Rendering(self.window, self.value_range, self.frame)
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def patient_decisions(model: OnnxModel, images: ImageList, rule: DecisionRule) -
 
 
 def _predicted(model: OnnxModel, paths: tuple[Path, ...]) -> Probabilities:
-    return model.predict_images([open_image(path, model.contract.decoding.window) for path in paths])
+    return model.predict_images([open_image(path, model.contract.decoding.rendering) for path in paths])
 
 
 def _decided(contract: Contract, rule: DecisionRule, rows: Probabilities) -> list[FileDecision]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, Strict
 
@@ -64,6 +64,26 @@ def costs(value: object) -> object:
     return miss, alarm
 
 
+def ascending(value: tuple[float, float]) -> tuple[float, float]:
+    """Two numbers of which the second is larger.
+
+    Raises:
+        ValueError: it isn't.
+    """
+    if not value[0] < value[1]:
+        raise ValueError("should be two numbers, the lower one first")
+    return value
+
+
+def frame(value: object) -> object:
+    """`12` as a number; what is none is left for pydantic to refuse."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and int(value):
+        return int(value)
+    if value in ("first", "middle", "all") or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value
+    raise ValueError("should be first, middle, all or the number of a frame, from 1 on")
+
+
 Text = Annotated[str, AfterValidator(_filled)]
 Place = Annotated[Path, Strict(False)]  # TOML and JSON have no path type: a string becomes one
 Texts = Annotated[tuple[Text, ...], Strict(False), BeforeValidator(several)]
@@ -82,3 +102,5 @@ Probability = Annotated[float, Field(ge=0, lt=1)]  # of what must not happen alw
 Part = Annotated[float, Field(gt=0, le=1)]  # of something, or all of it
 Costs = Annotated[tuple[Positive, Positive], Strict(False), BeforeValidator(costs)]  # of a miss, of a false alarm
 Window = Annotated[tuple[FiniteFloat, Positive], Strict(False)]  # centre and width
+Range = Annotated[tuple[FiniteFloat, FiniteFloat], Strict(False), AfterValidator(ascending)]  # what is black, and white
+Frame = Annotated[Literal["first", "middle", "all"] | int, BeforeValidator(frame)]

@@ -112,6 +112,8 @@ def task_of(config: RunConfig) -> Task:
             attributes=config.subgroup_columns,
         ),
         window=config.window,
+        value_range=config.value_range,
+        frame=config.frame,
         dedupe=config.dedupe,
         positive=config.positive,
         ordinal=config.ordinal,

@@ -288,7 +288,9 @@ def _bundle(setting: RunSetting, candidate: Candidate, model: nn.Module, record:
         channels=1 if task.train.source.channels == 1 else 3,
         mean=network.spec.mean,
         std=network.spec.std,
-        decoding=Decoding(network.spec.interpolation, setting.config.window),
+        decoding=Decoding(
+            network.spec.interpolation, setting.config.window, setting.config.value_range, setting.config.frame
+        ),
         provenance=Provenance(
             network=network.name,
             weights=network.weights.summary(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -151,8 +151,11 @@ def _task(data: str, contract: Contract, rule: DecisionRule, config: ValidateCon
         attributes=config.subgroup_columns,
     )
     classes = Classes(kind, names, rule.finding, asked.ordinal)
-    window = config.window or contract.decoding.window
-    task = load_whole(data, classes, columns=columns, window=window, skip_bad=config.skip_bad)
+    rendering = contract.decoding.rendering
+    if config.window is not None or config.value_range is not None:
+        rendering = replace(rendering, window=config.window, value_range=config.value_range)
+    rendering = replace(rendering, frame=config.frame or rendering.frame)
+    task = load_whole(data, classes, columns=columns, rendering=rendering, skip_bad=config.skip_bad)
     if task.test.source.channels > contract.channels:
         raise ExportError(f"{task.name} is in colour, and the model was trained on grey images: give grey ones.")
     if rule.per == "patient" and task.test.groups is None:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ttl.data.modality.facts import Facts
+from ttl.data.modality.rendering import AS_FILED, Rendering, Window
 from ttl.errors import DataError
 
 EXTENSIONS = frozenset({".dcm", ".dicom"})
@@ -21,8 +22,6 @@ PREAMBLE = 128
 Values = npt.NDArray[np.float64]
 Greys = Literal["window", "stretched", "stored"]
 """What decides what is black and what is white: a window, the darkest and the brightest pixel, or 8 bits as stored."""
-Window = tuple[float, float]
-"""Centre and width, in the units that the file's values have after its rescaling (Hounsfield units in CT)."""
 
 
 def is_dicom(data: bytes) -> bool:
@@ -44,11 +43,11 @@ def patient_in(path: Path) -> str:
         return ""
 
 
-def read_dicom(data: bytes, window: Window | None = None) -> tuple[Image.Image, Facts]:
+def read_dicom(data: bytes, rendering: Rendering = AS_FILED) -> tuple[Image.Image, Facts]:
     """The first frame as 8 bits, of mode `L` or `RGB`, and what else the file holds.
 
-    Grey values are rescaled as the header says, then a window of them is spread over 0..255: `window`, else the
-    header's (its lookup table, or the first of its windows). Without any, 8 bits are taken as they are, and more
+    Grey values are rescaled as the header says, then a window of them is spread over 0..255: the one asked for, else
+    the header's (its lookup table, or the first of its windows). Without any, 8 bits are taken as they are, and more
     are stretched from the darkest to the brightest pixel, padding left out. What a low value should show as white
     (MONOCHROME1) is inverted.
 
@@ -62,6 +61,7 @@ def read_dicom(data: bytes, window: Window | None = None) -> tuple[Image.Image, 
         from pydicom.pixels.utils import pixel_array
     except ImportError:
         raise DataError("DICOM needs pydicom, pip install 'ttl[dicom]'") from None
+    window = rendering.window
     header: Any = dcmread(BytesIO(data))
     pixels = pixel_array(header, index=0)
     greys: Greys = "stored"

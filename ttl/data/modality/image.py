@@ -15,8 +15,9 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ttl.data.modality import dicom
-from ttl.data.modality.dicom import Window, is_dicom, read_dicom
+from ttl.data.modality.dicom import is_dicom, read_dicom
 from ttl.data.modality.facts import Facts
+from ttl.data.modality.rendering import AS_FILED, Rendering
 from ttl.errors import DataError, UsageError
 from ttl.words.sides import ImageSize, sides_of
 
@@ -30,7 +31,7 @@ GREY_MODES = frozenset({"1", "L", "LA"})
 SIDEWAYS = frozenset({5, 6, 7, 8})  # the EXIF orientations that swap width and height
 
 
-def check_image(path: Path, window: Window | None = None) -> Facts | str:
+def check_image(path: Path, rendering: Rendering = AS_FILED) -> Facts | str:
     """Reads and decodes a file; what it holds, or the few words that say why it can't be read.
 
     JPEGs are decoded at an eighth of their size: all their bytes are gone through just the same.
@@ -41,7 +42,7 @@ def check_image(path: Path, window: Window | None = None) -> Facts | str:
         if not data:
             return "an empty file"
         if is_dicom(data):
-            return read_dicom(data, window)[1]
+            return read_dicom(data, rendering)[1]
         with Image.open(BytesIO(data)) as image:
             width, height = image.size
             if image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS:
@@ -57,28 +58,28 @@ def check_image(path: Path, window: Window | None = None) -> Facts | str:
         return why(error)
 
 
-def open_image(path: Path, window: Window | None = None) -> Image.Image:
+def open_image(path: Path, rendering: Rendering = AS_FILED) -> Image.Image:
     """An image file as training sees it, before it is resized: of mode `L` where the file is grey, else `RGB`.
 
     Upright by its EXIF orientation; transparent pixels lie on black; what has more than 8 bits is
     stretched from its own darkest..brightest pixel to 0..255; of several frames, the first. DICOM: see `read_dicom`.
 
     Args:
-        window: centre and width of the values of a DICOM file, in place of its own.
+        rendering: what of this is asked for otherwise.
 
     Raises:
         DataError: it can't be read.
     """
     with quiet_readers():
-        return read_image(path, window)
+        return read_image(path, rendering)
 
 
-def read_image(path: Path, window: Window | None = None) -> Image.Image:
+def read_image(path: Path, rendering: Rendering = AS_FILED) -> Image.Image:
     """What `open_image` does, for threads: `quiet_readers` belongs around all of them, not in each."""
     try:
         data = path.read_bytes()
         if is_dicom(data):
-            return read_dicom(data, window)[0]
+            return read_dicom(data, rendering)[0]
         with Image.open(BytesIO(data)) as image:
             ImageOps.exif_transpose(image, in_place=True)
             return to_eight_bits(image)

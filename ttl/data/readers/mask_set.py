@@ -127,7 +127,7 @@ def mask_records(
     pairs, facts, mask_facts = zip(*sound, strict=True)
     name = place.resolve().stem if place.is_file() else place.resolve().name
     classes = classes_of(name, {pair.mask_name: fact for pair, _, fact in sound}, read_class_names(folders))
-    source = FileSource(facts, tuple(pair.image for pair in pairs), reading.window)
+    source = FileSource(facts, tuple(pair.image for pair in pairs), reading.rendering)
     masks = MaskSource(mask_facts, tuple(pair.mask for pair in pairs), classes.table, len(classes.names))
     groups, grouped = patients(facts) if by_header else (_all(pair.group for pair in pairs), [])
     return Records(
@@ -153,7 +153,7 @@ def _sound_pairs(place: Path, matched: Matched, reading: Reading) -> tuple[list[
     """The pairs that can be used, and a note on what else there is."""
     sound, bad, pairs = [], dict(matched.bad), matched.pairs
     checked = in_threads(
-        lambda pair: (check_image(pair.image, reading.window), check_mask(pair.mask)), pairs, reading.on_progress
+        lambda pair: (check_image(pair.image, reading.rendering), check_mask(pair.mask)), pairs, reading.on_progress
     )
     for pair, (image, mask) in zip(pairs, checked, strict=True):
         bad |= {name: why for name, why in ((pair.name, image), (pair.mask_name, mask)) if isinstance(why, str)}

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ttl.data.modality.dicom import Window
 from ttl.data.modality.facts import Facts
 from ttl.data.modality.image import check_image
+from ttl.data.modality.rendering import AS_FILED, Rendering
 from ttl.data.pool import Progress, in_threads
 from ttl.data.readers.walk import Content
 from ttl.data.sources import FileSource
@@ -21,7 +21,7 @@ from ttl.words.counts import counted, listed
 class Reading:
     """How the files of a data set are read: see `ttl.data.load_task`."""
 
-    window: Window | None = None
+    rendering: Rendering = AS_FILED
     skip_bad: bool = False
     on_progress: Progress | None = None
 
@@ -44,9 +44,9 @@ class Checked:
 
 def check_images(ids: Sequence[str], paths: tuple[Path, ...], reading: Reading) -> Checked:
     """Decode each image once."""
-    results = list(in_threads(partial(check_image, window=reading.window), paths, reading.on_progress))
+    results = list(in_threads(partial(check_image, rendering=reading.rendering), paths, reading.on_progress))
     good = {i: fact for i, fact in enumerate(results) if isinstance(fact, Facts)}
-    source = FileSource(tuple(good.values()), picked(paths, [*good]), reading.window)
+    source = FileSource(tuple(good.values()), picked(paths, [*good]), reading.rendering)
     return Checked(tuple(good), source, {ids[i]: why for i, why in enumerate(results) if isinstance(why, str)})
 
 
@@ -77,7 +77,7 @@ def patients(facts: Sequence[Facts]) -> tuple[tuple[str, ...] | None, list[str]]
 
 def oddities(source: FileSource) -> list[str]:
     """Notes on images that were converted."""
-    whose = "the window given" if source.window else "the header's window"
+    whose = "the window given" if source.rendering.window else "the header's window"
     stretched = "with more than 8 bits a pixel: stretched from the image's own darkest..brightest pixel to 0..255."
     odd = (
         (sum(fact.deep for fact in source.facts), "image", stretched),

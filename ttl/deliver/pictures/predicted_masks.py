@@ -46,7 +46,7 @@ def draw_masks(
     contract = model.contract
     threshold = contract.mask_threshold if threshold is None else threshold
     for path, place in _places(paths, root).items():
-        pixels = channels_first(open_image(path, contract.decoding.window), contract.channels)
+        pixels = channels_first(open_image(path, contract.decoding.rendering), contract.channels)
         classes = decided(next(model.maps([pixels])), threshold)
         mask, drawn = out / "masks" / place, out / "overlays" / place
         _write(mask, _png(classes, len(contract.class_names)))
