@@ -47,6 +47,13 @@ class RunConfig(Options):
         unset="the backbone's; of a U-Net 256",
         metavar="SIDE|HxW",
     )
+    fit: Literal["squash", "crop", "pad"] = option(
+        "squash",
+        "What is done with an image of other proportions",
+        "network",
+        "trial",
+        choices={"crop": "take its middle", "pad": "show it whole, with black beside it"},
+    )
     finish: Literal["block", "norm"] = option(
         "block",
         "Where a cut ends",

@@ -133,6 +133,8 @@ def _check_fits(config: RunConfig, task: Task) -> None:
             f"--model {config.model} draws masks, and {task.name} has none: give a classifier, such as "
             f"--model {config.model.removeprefix(UNET)}, or a folder with images/ and masks/"
         )
+    if task.kind.per_pixel and config.fit != "squash":
+        raise UsageError(f"--fit {config.fit} is for classifiers: images with masks keep their size; leave it out")
     _check_loss(config, task)
 
 

@@ -205,11 +205,5 @@ def _unseen(task: Task, compared: Compared | None, config: ValidateConfig) -> Ta
 def _predicted(model: OnnxModel, rule: DecisionRule, task: Task, cache: Path) -> Rows:
     """What a file gives for all images, as `ttl.stats` scores it; `cache` is a folder for decoded images."""
     own = model.contract
-    images = task.kind.decode(
-        task.test,
-        sides=own.sides,
-        interpolation=own.decoding.interpolation,
-        cache_dir=cache,
-        key=task.fingerprint,
-    )
+    images = task.kind.decode(task.test, resizing=own.resizing, cache_dir=cache, key=task.fingerprint)
     return rows_of_file(model, task.test, images, threshold=own.kind.pixel_threshold(rule), with_distance=True)

@@ -18,15 +18,13 @@ from ttl.data.modality import dicom
 from ttl.data.modality.dicom import is_dicom, read_dicom
 from ttl.data.modality.facts import Facts
 from ttl.data.modality.rendering import AS_FILED, Rendering
-from ttl.errors import DataError, UsageError
-from ttl.words.sides import ImageSize, sides_of
+from ttl.errors import DataError
 
 Pixels = npt.NDArray[np.uint8]
 
 EXTENSIONS = dicom.EXTENSIONS | frozenset(
     {".bmp", ".gif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
 )
-INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 GREY_MODES = frozenset({"1", "L", "LA"})
 SIDEWAYS = frozenset({5, 6, 7, 8})  # the EXIF orientations that swap width and height
 
@@ -105,28 +103,10 @@ def _is_deep(image: Image.Image) -> bool:
     return image.mode in ("I", "F") or image.mode.startswith("I;16")
 
 
-def to_pixels(image: Image.Image, *, channels: int, image_size: ImageSize, interpolation: str) -> Pixels:
-    """The whole image (`L` or `RGB`), squashed into a rectangle, antialiased: `(channels, height, width)` uint8."""
-    height, width = sides_of(image_size)
-    converted = image.convert("L" if channels == 1 else "RGB")
-    return channels_first(converted.resize((width, height), resampling(interpolation)), channels)
-
-
 def channels_first(image: Image.Image, channels: int) -> Pixels:
     """An image of mode `L` or `RGB` as `(channels, h, w)` uint8, of 1 or 3 channels."""
     pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
-
-
-def resampling(interpolation: str) -> Image.Resampling:
-    """Pillow's filter of that name.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if interpolation not in INTERPOLATIONS:
-        raise UsageError(f"There is no interpolation {interpolation!r}: choose one of {', '.join(INTERPOLATIONS)}.")
-    return Image.Resampling[interpolation.upper()]
 
 
 @contextmanager
