@@ -80,9 +80,10 @@ def read_dicom(data: bytes, rendering: Rendering = AS_FILED) -> tuple[Image.Imag
         *image.size,
         channels=len(image.getbands()),
         deep=greys == "stretched",
-        animated=int(header.get("NumberOfFrames") or 1) > 1,
+        frame=int(int(header.get("NumberOfFrames") or 1) > 1),
         windowed=greys == "window",
         patient=str(header.get("PatientID") or "").strip(),
+        study=str(header.get("StudyInstanceUID") or ""),
         spacing_mm=_spacing(header),
     )
 

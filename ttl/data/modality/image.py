@@ -51,9 +51,9 @@ def check_image(path: Path, rendering: Rendering = AS_FILED) -> Facts | str:
             image.load()
             if image.mode == "F" and not np.isfinite(np.asarray(image)).all():
                 return "a pixel isn't a number"
-            deep, animated = _is_deep(image), bool(getattr(image, "is_animated", False))
+            deep, several = _is_deep(image), getattr(image, "is_animated", False)
             channels = 1 if deep or image.mode in GREY_MODES else 3
-            return Facts(hashlib.sha256(data).digest(), width, height, channels, deep, animated)
+            return Facts(hashlib.sha256(data).digest(), width, height, channels, deep, int(several))
     except Exception as error:
         return why(error)
 

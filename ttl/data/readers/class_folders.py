@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ttl.data.readers.readable import PLAIN, Reading, check_images, left_aside, oddities, patients, reasons
+from ttl.data.readers.identity import by_header
+from ttl.data.readers.readable import PLAIN, Reading, check_images, left_aside, oddities, reasons
 from ttl.data.readers.walk import content_of, entries, is_image, split_folders
 from ttl.data.records import Records
 from ttl.data.task import picked
@@ -37,7 +38,7 @@ def read_folder(root: Path, reading: Reading = PLAIN) -> Records:
         )
     number = {name: i for i, name in enumerate(sorted({folder.name for folder in contents}))}
     folders = [folder_of[path] for path in checked.source.paths]
-    groups, grouped = patients(checked.source.facts)
+    groups, grouped = by_header(checked.source.facts, picked(ids, checked.good))
     aside = left_aside(root, beside, [*contents.values()], "no image of a class")
     return Records(
         name=root.resolve().name,

@@ -67,14 +67,6 @@ def left_aside(root: Path, beside: Iterable[Path], contents: Sequence[Content], 
     ]
 
 
-def patients(facts: Sequence[Facts]) -> tuple[tuple[str, ...] | None, list[str]]:
-    """Who each image is of, where all headers say so, and a note; one name for all, as anonymising leaves, is none."""
-    named = tuple(fact.patient for fact in facts)
-    if not all(named) or len(set(named)) < 2:
-        return None, []
-    return named, [f"Grouped by the headers' PatientID: {counted(len(set(named)), 'patient')}."]
-
-
 def oddities(source: FileSource) -> list[str]:
     """Notes on images that were converted."""
     whose = "the window given" if source.rendering.window else "the header's window"
@@ -82,6 +74,6 @@ def oddities(source: FileSource) -> list[str]:
     odd = (
         (sum(fact.deep for fact in source.facts), "image", stretched),
         (sum(fact.windowed for fact in source.facts), "DICOM image", f"shown through {whose}."),
-        (sum(fact.animated for fact in source.facts), "image", "with several frames: the first is used."),
+        (sum(bool(fact.frame) for fact in source.facts), "image", "with several frames: the first is used."),
     )
     return [f"{counted(number, thing)} {what}" for number, thing, what in odd if number]
