@@ -3,19 +3,16 @@ from __future__ import annotations
 import sys
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from PIL import Image
 from pydicom import dcmread
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEGLSLossless, RLELossless, generate_uid
+from pydicom.uid import JPEGLSLossless, RLELossless
 
 from ttl.data import Columns, load_task, open_image
-from ttl.data.modality.facts import Facts
 from ttl.data.modality.image import check_image
 from ttl.data.modality.rendering import Rendering
 from ttl.data.read_task import read_records
@@ -24,52 +21,8 @@ from ttl.data.readers.readable import Reading
 from ttl.data.sources import ArraySource
 from ttl.errors import DataError, UsageError
 
+from .dicom_files import HOUNSFIELD, ct, dicom, facts, shown
 from .toys import save
-
-HOUNSFIELD = np.array([[-1000, -160], [40, 240], [1000, 2000]])
-
-
-def dicom(values: npt.NDArray[Any], **header: Any) -> bytes:
-    """A file of those stored values: CT with an offset of 1024 unless the header says otherwise."""
-    data = Dataset()
-    data.file_meta = FileMetaDataset()
-    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = CTImageStorage
-    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = generate_uid()
-    colour = values.ndim == 3 and values.shape[-1] == 3
-    data.Rows, data.Columns = values.shape[-3:-1] if colour else values.shape[-2:]
-    data.SamplesPerPixel, data.PhotometricInterpretation = (3, "RGB") if colour else (1, "MONOCHROME2")
-    if colour:
-        data.PlanarConfiguration = 0
-    data.BitsAllocated = data.BitsStored = 8 * values.dtype.itemsize
-    data.HighBit = data.BitsStored - 1
-    data.PixelRepresentation = int(values.dtype.kind == "i")
-    data.PixelData = values.tobytes()
-    for name, value in header.items():
-        setattr(data, name, value)
-    buffer = BytesIO()
-    data.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()
-
-
-def ct(**header: Any) -> bytes:
-    stored = (HOUNSFIELD + 1024).astype(np.uint16)
-    return dicom(stored, **{"RescaleSlope": 1, "RescaleIntercept": -1024, **header})
-
-
-def shown(content: bytes, folder: Path, window: tuple[float, float] | None = None) -> npt.NDArray[np.uint8]:
-    path = folder / "image.dcm"
-    path.write_bytes(content)
-    return np.asarray(open_image(path, Rendering(window)))
-
-
-def facts(content: bytes, folder: Path, window: tuple[float, float] | None = None) -> Facts:
-    path = folder / "image.dcm"
-    path.write_bytes(content)
-    found = check_image(path, Rendering(window))
-    assert isinstance(found, Facts), found
-    return found
-
 
 # A window of centre 40 and width 400 shows -160..240: by PS3.3 C.11.2.1.2 a value x at ((x - 39.5) / 399 + 0.5) * 255.
 SOFT_TISSUE = [[0, 0], [128, 255], [255, 255]]

@@ -72,7 +72,7 @@ def _look_at(source: ImageSource, index: int) -> tuple[Hashes, Details]:
 
 def _small(source: ImageSource, index: int) -> Image.Image:
     """The image, where it is a JPEG decoded at a fraction of its size."""
-    if isinstance(source, FileSource):
+    if isinstance(source, FileSource) and not source.facts[index].frame:
         # What can't be read here can't be read below either, and there a sentence says why.
         with suppress(Exception), Image.open(source.paths[index]) as image:
             image.draft("L", (2 * SIDE, 2 * SIDE))

@@ -79,7 +79,7 @@ class FileSource(ImageSource):
 
     def load(self, index: int) -> Image.Image:
         """See `ImageSource`."""
-        return read_image(self.paths[index], self.rendering)
+        return read_image(self.paths[index], self.rendering.at(self.facts[index].frame))
 
     def pick(self, positions: Sequence[int]) -> Self:
         """See `ImageSource`."""

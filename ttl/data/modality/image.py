@@ -15,9 +15,11 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ttl.data.modality import dicom
-from ttl.data.modality.dicom import is_dicom, read_dicom
+from ttl.data.modality.dicom import read_dicom
+from ttl.data.modality.dicom_header import is_dicom
 from ttl.data.modality.facts import Facts
-from ttl.data.modality.rendering import AS_FILED, Rendering
+from ttl.data.modality.frames import to_frame
+from ttl.data.modality.rendering import AS_FILED, Rendering, digest_of
 from ttl.errors import DataError, UsageError
 from ttl.words.sides import ImageSize, sides_of
 
@@ -44,6 +46,7 @@ def check_image(path: Path, rendering: Rendering = AS_FILED) -> Facts | str:
         if is_dicom(data):
             return read_dicom(data, rendering)[1]
         with Image.open(BytesIO(data)) as image:
+            number = to_frame(image, rendering.frame)
             width, height = image.size
             if image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS:
                 width, height = height, width
@@ -51,9 +54,9 @@ def check_image(path: Path, rendering: Rendering = AS_FILED) -> Facts | str:
             image.load()
             if image.mode == "F" and not np.isfinite(np.asarray(image)).all():
                 return "a pixel isn't a number"
-            deep, several = _is_deep(image), getattr(image, "is_animated", False)
+            deep = _is_deep(image)
             channels = 1 if deep or image.mode in GREY_MODES else 3
-            return Facts(hashlib.sha256(data).digest(), width, height, channels, deep, int(several))
+            return Facts(digest_of(hashlib.sha256(data), number), width, height, channels, deep, number)
     except Exception as error:
         return why(error)
 
@@ -61,8 +64,9 @@ def check_image(path: Path, rendering: Rendering = AS_FILED) -> Facts | str:
 def open_image(path: Path, rendering: Rendering = AS_FILED) -> Image.Image:
     """An image file as training sees it, before it is resized: of mode `L` where the file is grey, else `RGB`.
 
-    Upright by its EXIF orientation; transparent pixels lie on black; what has more than 8 bits is
-    stretched from its own darkest..brightest pixel to 0..255; of several frames, the first. DICOM: see `read_dicom`.
+    Upright by its EXIF orientation; transparent pixels lie on black; what has more than 8 bits is stretched from its
+    own darkest..brightest pixel to 0..255; of several frames one, the first unless asked otherwise. DICOM: see
+    `read_dicom`.
 
     Args:
         rendering: what of this is asked for otherwise.
@@ -81,6 +85,7 @@ def read_image(path: Path, rendering: Rendering = AS_FILED) -> Image.Image:
         if is_dicom(data):
             return read_dicom(data, rendering)[0]
         with Image.open(BytesIO(data)) as image:
+            to_frame(image, rendering.frame)
             ImageOps.exif_transpose(image, in_place=True)
             return to_eight_bits(image)
     except Exception as error:

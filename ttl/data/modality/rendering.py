@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Window = tuple[float, float]
@@ -26,6 +27,21 @@ class Rendering:
     window: Window | None = None
     value_range: Range | None = None
     frame: Frame = "first"
+
+    def at(self, number: int) -> Rendering:
+        """The same of one frame, by its number from 1 on; 0 of a file that has no others."""
+        return replace(self, frame=number) if number else self
+
+
+def digest_of(file: hashlib._Hash, frame: int, *how: object) -> bytes:
+    """SHA-256 of a file and of what makes another image of it: a frame beyond the first, and `how` it is shown.
+
+    `file` has taken the file's bytes, and stays as it is.
+    """
+    marks = "".join(repr(each) for each in how if each is not None) + (f"#{frame}" if frame > 1 else "")
+    total = file.copy()
+    total.update(marks.encode())
+    return total.digest()
 
 
 AS_FILED = Rendering()

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ttl.data.modality.dicom import patient_in
+from ttl.data.modality.dicom_header import patient_in
 from ttl.data.readers.table_file import SHOWN, TABLES, Columns, read_table
 from ttl.data.readers.walk import find_images
 from ttl.errors import DataError, UsageError

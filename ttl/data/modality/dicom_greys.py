@@ -1,0 +1,113 @@
+"""Grey DICOM frames: stored values to the modality's units, and those to how far each is from black to white."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ttl.data.modality.dicom_header import at_frame, number_at
+from ttl.data.modality.dicom_lut import LookUp, Values, lookup_of, white_of
+from ttl.data.modality.dicom_pixels import Stored
+from ttl.data.modality.rendering import Range, Rendering, Window
+from ttl.errors import DataError
+
+Greys = Literal["window", "stretched", "stored"]
+"""What decides what is black and what is white: a window, a range of values, or 8 bits as stored."""
+OTHERWISE = "give --window CENTER WIDTH or --range LOW HIGH"
+
+
+def grey_shares(header: Any, number: int, stored: Stored, rendering: Rendering) -> tuple[Values, Greys]:
+    """How far each pixel `(h, w)` of a frame is from black (0) to white (1), and what decided that.
+
+    Raises:
+        DataError: the header's rescaling or window leaves nothing of the picture.
+    """
+    values = in_units(header, number, stored.values)
+    greys: Greys = "window"
+    if rendering.window is not None:
+        shares = windowed(values, *rendering.window)
+    elif rendering.value_range is None and (table := _voi_lookup(header, values)) is not None:
+        shares = table(values) / white_of(table.entries)
+        _check_not_flat(header, values[~stored.padding], shares[~stored.padding], "lookup table")
+    elif rendering.value_range is None and (window := _own_window(header, number)) is not None:
+        shares = windowed(values, *window, str(at_frame(header, number, "VOILUTFunction") or "LINEAR").upper())
+        what = f"window (center {window[0]:g}, width {window[1]:g})"
+        _check_not_flat(header, values[~stored.padding], shares[~stored.padding], what)
+    elif _of_eight_bits(header, stored.values) and np.array_equal(values, stored.values):
+        shares, greys = values / (2 ** int(header.BitsStored) - 1), "stored"
+    else:
+        seen = values if stored.padding.all() else values[~stored.padding]
+        shares, greys = between(values, rendering.value_range or (float(seen.min()), float(seen.max()))), "stretched"
+    return 1 - shares if header.PhotometricInterpretation == "MONOCHROME1" else shares, greys
+
+
+def in_units(header: Any, number: int, stored: npt.NDArray[Any]) -> Values:
+    """Stored values of a frame in what they mean, such as Hounsfield units: by a table, else slope and intercept.
+
+    Raises:
+        DataError: they lose all that they say, or are no numbers.
+    """
+    slope, intercept = (number_at(header, number, name) for name in ("RescaleSlope", "RescaleIntercept"))
+    if table := _table(header, "ModalityLUTSequence", stored):
+        return table(stored).astype(np.float64)
+    if slope == 0:
+        raise DataError("its RescaleSlope is 0, which makes all pixels equal: repair the header")
+    values = np.asarray(stored, np.float64)
+    if not np.isfinite(values).all():
+        raise DataError("a pixel isn't a number")
+    return values * (1.0 if slope is None else slope) + (intercept or 0.0)
+
+
+def windowed(values: Values, center: float, width: float, function: str = "LINEAR") -> Values:
+    """DICOM PS3.3, C.11.2.1.2 and C.11.2.1.3: each value's place in the window, 0 below it and 1 above."""
+    if function == "SIGMOID":
+        place: Values = 0.5 * (1 + np.tanh(2 * (values - center) / width))
+        return place
+    if function == "LINEAR_EXACT" or width < 1:  # LINEAR, of whole numbers, has no width below 1
+        return np.clip((values - center) / width + 0.5, 0, 1)
+    if width == 1:
+        return (values > center - 0.5).astype(np.float64)
+    return np.clip((values - (center - 0.5)) / (width - 1) + 0.5, 0, 1)
+
+
+def between(values: npt.NDArray[Any], limits: Range) -> Values:
+    """Each value's place between two: 0 at the lower one and below, 1 at the higher one and above."""
+    low, high = limits
+    return np.clip((values - low) / (high - low if high > low else 1.0), 0, 1)
+
+
+def _own_window(header: Any, number: int) -> Window | None:
+    """The header's window; of several, one for each way to look at the image, the first."""
+    center, width = (number_at(header, number, name) for name in ("WindowCenter", "WindowWidth"))
+    if center is None or width is None:
+        return None
+    if width <= 0:
+        raise DataError(f"its header's window has the width {width:g}, which shows nothing: {OTHERWISE}")
+    return center, width
+
+
+def _voi_lookup(header: Any, values: Values) -> LookUp | None:
+    return _table(header, "VOILUTSequence", values)
+
+
+def _table(header: Any, sequence: str, values: npt.NDArray[Any]) -> LookUp | None:
+    """The first table of a sequence; None where there is none, or an empty one."""
+    for item in (header.get(sequence) or ())[:1]:
+        if item.get("LUTDescriptor") and item.get("LUTData") is not None:
+            little = header.file_meta.TransferSyntaxUID.is_little_endian
+            return lookup_of(item.LUTDescriptor, item.LUTData, little_endian=little, lowest=float(values.min()))
+    return None
+
+
+def _of_eight_bits(header: Any, stored: npt.NDArray[Any]) -> bool:
+    """Whether the values are those of a picture; such lie in words of 16 bits, too."""
+    return stored.dtype.kind == "u" and int(header.get("BitsStored") or 16) <= 8
+
+
+def _check_not_flat(header: Any, values: Values, shares: Values, what: str) -> None:
+    if values.size and values.min() < values.max() and np.ptp(255 * shares) < 1:
+        raise DataError(
+            f"its header's {what} makes all its values, {values.min():g} to {values.max():g}, one grey: {OTHERWISE}"
+        )
