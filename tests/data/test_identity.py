@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ttl.data.modality.facts import Facts
-from ttl.data.readers.identity import by_header, grouped, patient_name
+from ttl.data.readers.header_patients import by_header
+from ttl.data.readers.identity import grouped, patient_name
 
 COLUMN = "the column 'patient'"
 
@@ -29,7 +30,7 @@ def test_what_is_a_patients_name(text: str, name: str) -> None:
 def test_known_patients_make_groups_and_an_unknown_one_is_a_group_of_its_own() -> None:
     groups, notes = grouped(["P1", "P2", "P1", None, "nan"], list("abcde"), where=COLUMN)
     assert groups == ("P1", "P2", "P1", "d", "e")
-    assert notes == ["Grouped by the column 'patient': 2 patients. The patient of 2 images of 5 isn't known (d, e)."]
+    assert notes == ["Grouped by the column 'patient': 2 patients; of 2 images none is known (d, e)."]
 
 
 def test_an_image_that_is_called_as_a_patient_is_not_the_patients() -> None:
@@ -46,8 +47,7 @@ def test_one_name_for_all_is_none() -> None:
     groups, notes = grouped(["HOSPITAL", "", "HOSPITAL"], list("abc"), where=COLUMN)
     assert groups is None
     assert notes == [
-        "The column 'patient' names one patient alone, 'HOSPITAL', in 2 of 3 images, as anonymising leaves it: "
-        "no patient is known by it."
+        "Not grouped by the column 'patient': there is one name, 'HOSPITAL', for 2 images, as anonymising leaves it."
     ]
     assert grouped(["P1", "P1", "", "", ""], list("abcde"), where=COLUMN)[0] == ("P1", "P1", "c", "d", "e")
 
@@ -58,25 +58,26 @@ def test_nothing_known_makes_no_groups() -> None:
 
 def test_a_study_knows_the_patient_whom_one_of_its_files_lacks() -> None:
     facts = [header("P1", "1.1"), header("", "1.1"), header("P2", "1.2"), header("", "1.3"), header("", "1.3")]
-    groups, notes = by_header(facts, list("abcde"))
-    assert groups == ("P1", "P1", "P2", "1.3", "1.3")
-    assert notes == [
-        "Grouped by the headers' PatientID: 2 patients. The patient of 2 images of 5 isn't known (d, e).",
+    whose = by_header(facts, list("abcde"))
+    assert whose.unknown == {"d", "e"}
+    assert whose.groups == ("P1", "P1", "P2", "1.3", "1.3")
+    assert whose.notes == (
+        "Grouped by the headers' PatientID: 2 patients; of 2 images none is known (d, e).",
         "2 images without a known patient: those of one study (StudyInstanceUID) are kept together.",
-    ]
+    )
 
 
 def test_a_study_of_two_patients_knows_none() -> None:
     facts = [header("P1", "1.1"), header("P2", "1.1"), header("", "1.1"), header("P1", "1.2")]
-    assert by_header(facts, list("abcd"))[0] == ("P1", "P2", "1.1", "P1")
+    assert by_header(facts, list("abcd")).groups == ("P1", "P2", "1.1", "P1")
 
 
 def test_anonymised_files_are_kept_together_by_their_study_unless_it_is_one_for_all() -> None:
     facts = [header("ANONYMOUS", study) for study in ("1.1", "1.2", "1.1", "1.2")]
-    assert by_header(facts, list("abcd"))[0] == ("1.1", "1.2", "1.1", "1.2")
-    assert by_header([header("X1", "1.1")] * 4, list("abcd"))[0] is None
+    assert by_header(facts, list("abcd")).groups == ("1.1", "1.2", "1.1", "1.2")
+    assert by_header([header("X1", "1.1")] * 4, list("abcd")).groups is None
 
 
 def test_the_frames_of_a_file_are_kept_together() -> None:
     facts = [header(frame=1), header(frame=2), header(), header("", "", 2)]
-    assert by_header(facts, ["a.dcm#1", "a.dcm#2", "b.dcm", "c.gif"])[0] == ("a.dcm", "a.dcm", "b.dcm", "c.gif")
+    assert by_header(facts, ["a.dcm#1", "a.dcm#2", "b.dcm", "c.gif"]).groups == ("a.dcm", "a.dcm", "b.dcm", "c.gif")

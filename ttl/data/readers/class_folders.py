@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ttl.data.readers.identity import by_header
+from ttl.data.readers.header_patients import by_header
 from ttl.data.readers.readable import PLAIN, Reading, check_images, left_aside, oddities, reasons
 from ttl.data.readers.walk import content_of, entries, is_image, split_folders
 from ttl.data.records import Records
@@ -38,7 +38,7 @@ def read_folder(root: Path, reading: Reading = PLAIN) -> Records:
         )
     number = {name: i for i, name in enumerate(sorted({folder.name for folder in contents}))}
     folders = [folder_of[path] for path in checked.source.paths]
-    groups, grouped = by_header(checked.source.facts, picked(ids, checked.good))
+    whose = by_header(checked.source.facts, picked(ids, checked.good))
     aside = left_aside(root, beside, [*contents.values()], "no image of a class")
     return Records(
         name=root.resolve().name,
@@ -46,10 +46,10 @@ def read_folder(root: Path, reading: Reading = PLAIN) -> Records:
         ids=picked(ids, checked.good),
         labels=np.array([number[folder.name] for folder in folders], np.int64),
         source=checked.source,
-        groups=groups,
+        groups=whose.groups,
         given=tuple(split for folder in folders if (split := split_of[folder])) or None,
         skipped=tuple(checked.bad),
-        notes=(*checked.skipped(), *aside, *grouped, *oddities(checked.source)),
+        notes=(*checked.skipped(), *aside, *whose.notes, *oddities(checked.source)),
     )
 
 

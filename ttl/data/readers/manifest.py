@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ttl.data.readers.attribute_columns import attributes_of, with_attributes
-from ttl.data.readers.identity import by_header
+from ttl.data.readers.header_patients import by_header
 from ttl.data.readers.mask_set import MaskedImage, Matched, mask_records
 from ttl.data.readers.readable import PLAIN, Checked, Reading, check_images, oddities
 from ttl.data.readers.table_file import ATTRIBUTES, NO_COLUMNS, SHOWN, Columns, Table, read_table
@@ -57,7 +57,7 @@ def _of_labels(table: Table, notes: list[str], reading: Reading) -> Records:
     ids, paths = zip(*_places(table, "images"), strict=True)
     checked = _checked(table, ids, paths, reading)
     good = checked.good
-    own, grouped = (picked(groups, good), []) if groups else by_header(checked.source.facts, picked(ids, good))
+    whose = None if groups else by_header(checked.source.facts, picked(ids, good))
     return Records(
         name=table.path.resolve().stem,
         class_names=class_names,
@@ -65,9 +65,9 @@ def _of_labels(table: Table, notes: list[str], reading: Reading) -> Records:
         labels=labels[[*good]],
         source=checked.source,
         given=splits and picked(splits, good),
-        groups=own,
+        groups=whose.groups if whose else groups and picked(groups, good),
         skipped=tuple(checked.bad),
-        notes=(*notes, *checked.skipped(), *grouped, *oddities(checked.source)),
+        notes=(*notes, *checked.skipped(), *(whose.notes if whose else ()), *oddities(checked.source)),
     )
 
 
