@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +21,9 @@ HEAD = PREAMBLE + len(PREFIX)  # bytes that show whether a file is DICOM
 FILE_META, IDENTIFYING = 0x0002, 0x0008  # the groups that files without a preamble begin with
 FIRST_ELEMENTS = {FILE_META: range(3), IDENTIFYING: range(0x19)}
 LONGEST_FIRST = 2**10  # bytes of the first element's value, at most
+BARE = re.compile(r"|\.[0-9]*|\.(ima|dic|dc3)", re.IGNORECASE)
+"""Suffixes of such names: of `IM000001`, of `1.2.840.5`, or in use for DICOM and for other files."""
+INDEX = "DICOMDIR"
 MACROS = {
     "RescaleSlope": ("PixelValueTransformationSequence",),
     "RescaleIntercept": ("PixelValueTransformationSequence",),
@@ -43,6 +47,20 @@ def is_dicom(data: bytes) -> bool:
             length: int = struct.unpack(f"{order}I", data[4:8])[0]
             return explicit or (order == "<" and length <= LONGEST_FIRST)
     return False
+
+
+def is_bare_dicom(path: Path) -> bool:
+    """Whether a file whose name doesn't say what it is, as scanners and archives write them, is DICOM.
+
+    The index of a medium (DICOMDIR) is none that anybody means.
+    """
+    if not BARE.fullmatch(path.suffix) or path.name.upper() == INDEX:
+        return False
+    try:
+        with path.open("rb") as file:
+            return is_dicom(file.read(HEAD))
+    except OSError:
+        return False
 
 
 def parsed(data: bytes) -> Any:

@@ -10,7 +10,6 @@ from ttl.data.readers.header_patients import by_header
 from ttl.data.readers.readable import PLAIN, Reading, check_images, left_aside, oddities, reasons
 from ttl.data.readers.walk import content_of, entries, is_image, split_folders
 from ttl.data.records import Records
-from ttl.data.task import picked
 from ttl.errors import DataError
 from ttl.words.counts import counted
 
@@ -38,12 +37,12 @@ def read_folder(root: Path, reading: Reading = PLAIN) -> Records:
         )
     number = {name: i for i, name in enumerate(sorted({folder.name for folder in contents}))}
     folders = [folder_of[path] for path in checked.source.paths]
-    whose = by_header(checked.source.facts, picked(ids, checked.good))
+    whose = by_header(checked.source.facts, checked.ids)
     aside = left_aside(root, beside, [*contents.values()], "no image of a class")
     return Records(
         name=root.resolve().name,
         class_names=tuple(number),
-        ids=picked(ids, checked.good),
+        ids=checked.ids,
         labels=np.array([number[folder.name] for folder in folders], np.int64),
         source=checked.source,
         groups=whose.groups,

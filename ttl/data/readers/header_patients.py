@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ttl.data.modality.facts import Facts
+from ttl.data.readers.every_frame import file_id
 from ttl.data.readers.identity import apart, grouped, patient_name
 from ttl.words.counts import counted
 
@@ -37,7 +38,7 @@ def by_header(facts: Sequence[Facts], ids: Sequence[str]) -> HeaderGroups:
         names = [""] * len(ids)
         of_patients = tuple(ids)
     studies = {fact.study for fact in facts} - {""}
-    files = [own.removesuffix(f"#{fact.frame}") for fact, own in zip(facts, ids, strict=True)]
+    files = [file_id(own, fact) for fact, own in zip(facts, ids, strict=True)]
     units = [fact.study if fact.study and len(studies) > 1 else own for fact, own in zip(facts, files, strict=True)]
     known = {*names} - {""}
     groups = tuple(

@@ -57,11 +57,11 @@ def _of_labels(table: Table, notes: list[str], reading: Reading) -> Records:
     ids, paths = zip(*_places(table, "images"), strict=True)
     checked = _checked(table, ids, paths, reading)
     good = checked.good
-    whose = None if groups else by_header(checked.source.facts, picked(ids, good))
+    whose = None if groups else by_header(checked.source.facts, checked.ids)
     return Records(
         name=table.path.resolve().stem,
         class_names=class_names,
-        ids=picked(ids, good),
+        ids=checked.ids,
         labels=labels[[*good]],
         source=checked.source,
         given=splits and picked(splits, good),
