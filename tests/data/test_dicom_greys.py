@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,10 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
+from ttl.data.modality.dicom_header import patient_in
 from ttl.data.modality.rendering import Rendering
+from ttl.data.readers.class_folders import read_folder
+from ttl.data.readers.readable import Reading
 
 from .dicom_files import HOUNSFIELD, ct, dicom, facts, item, refusal, shown, table
 from .test_dicom import SOFT_TISSUE
@@ -217,3 +221,61 @@ def test_the_decoder_that_lacks_is_named_in_the_same_words_for_every_file(tmp_pa
         "JPEG-LS Lossless Image Compression needs a decoder that isn't installed: pip install python-gdcm",
         f"{lossless} that the decoders installed can't read: it is damaged, or needs pip install python-gdcm",
     }
+
+
+def test_small_letters_say_the_same(tmp_path: Path) -> None:
+    values = np.array([[10, 20], [30, 200]], np.uint8)
+    content = dicom(values).replace(b"MONOCHROME2 ", b"monochrome1 ")
+    assert shown(content, tmp_path).tolist() == (255 - values).tolist()
+
+
+def test_a_header_without_pixels_and_a_segmentation_are_no_images(tmp_path: Path) -> None:
+    values = np.zeros((2, 2), np.uint8)
+    assert refusal(dicom(values, PixelData=None), tmp_path) == "it has no pixels (CT Image Storage): get the file again"
+    content = dicom(values, SOPClassUID="1.2.840.10008.5.1.4.1.1.66.4")
+    assert refusal(content, tmp_path) == "it is a segmentation of images, and no image itself: take it away"
+
+
+def region(**attributes: Any) -> Dataset:
+    centimetres = {"PhysicalUnitsXDirection": 3, "PhysicalUnitsYDirection": 3}
+    return item(**{**centimetres, "PhysicalDeltaX": 0.02, "PhysicalDeltaY": 0.03, **attributes})
+
+
+def test_the_spacing_of_a_scanned_film_and_of_ultrasound(tmp_path: Path) -> None:
+    values = np.zeros((2, 2), np.uint8)
+
+    def spacing(**header: Any) -> tuple[float, float] | None:
+        return facts(dicom(values, **header), tmp_path).spacing_mm
+
+    assert spacing(NominalScannedPixelSpacing=[0.1, 0.2]) == (0.1, 0.2)
+    assert spacing(SequenceOfUltrasoundRegions=[region()]) == pytest.approx((0.3, 0.2))
+    assert spacing(SequenceOfUltrasoundRegions=[region(), region()]) is None
+    assert spacing(SequenceOfUltrasoundRegions=[region(PhysicalUnitsXDirection=4)]) is None  # seconds
+    assert spacing(SequenceOfUltrasoundRegions=[region()], PixelSpacing=[3, 4]) == (3.0, 4.0)
+
+
+def test_windows_that_differ_from_image_to_image_are_noted(tmp_path: Path) -> None:
+    for n, center in enumerate((40, 40, 50, 60, 70, 80)):
+        path = tmp_path / "ab"[n % 2] / f"{n}.dcm"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(ct(WindowCenter=center, WindowWidth=400))
+    note = (
+        "The headers' windows differ (center/width 40/400, 50/400, 70/400 and 2 more): equal values are other greys "
+        "from image to image; where values mean the same, as in CT, --window shows all alike."
+    )
+    assert note in read_folder(tmp_path).notes
+    assert not [own for own in read_folder(tmp_path, Reading(Rendering((40, 400)))).notes if "differ" in own]
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+def test_the_patient_of_a_file_without_a_preamble(implicit: bool, tmp_path: Path) -> None:
+    content = ct(PatientID="J\u00f6ns", SpecificCharacterSet="ISO_IR 100")
+    for bare in (
+        without_meta(content, implicit=implicit),
+        without_preamble(content),
+        only_the_prefix(content),
+        content,
+    ):
+        (tmp_path / "image").write_bytes(bare)
+        assert patient_in(tmp_path / "image") == "J\u00f6ns"
+        assert facts(bare, tmp_path).patient == "J\u00f6ns"

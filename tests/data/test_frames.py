@@ -165,3 +165,14 @@ def test_a_slope_of_0_of_one_frame_is_refused_there(tmp_path: Path) -> None:
     content = dicom(ENHANCED, NumberOfFrames=2, PerFrameFunctionalGroupsSequence=groups)
     assert shown(content, tmp_path, (40, 400)).tolist() == SOFT_TISSUE
     assert "RescaleSlope is 0" in refusal(content, tmp_path, Rendering(frame=2))
+
+
+def test_a_deep_page_of_a_tiff(tmp_path: Path) -> None:
+    first, second = (Image.fromarray(np.array([[0, top // 2], [top, 0]], np.uint16)) for top in (4000, 60000))
+    path = tmp_path / "deep.tif"
+    first.save(path, save_all=True, append_images=[second])
+    for number in (1, 2):
+        assert np.asarray(open_image(path, Rendering(frame=number))).tolist() == [[0, 128], [255, 0]]
+    found = check_image(path, Rendering(frame=2))
+    assert not isinstance(found, str)
+    assert (found.deep, found.frame) == (True, 2)

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from ttl.data.modality.dicom_colour import PALETTE, check_colours, from_palette, in_eight_bits
-from ttl.data.modality.dicom_greys import Greys, grey_shares
-from ttl.data.modality.dicom_header import frame_count, parsed, patient, spacing_mm
+from ttl.data.modality.dicom_greys import grey_shares
+from ttl.data.modality.dicom_header import frame_count, parsed, patient, photometric, spacing_mm
 from ttl.data.modality.dicom_pixels import stored_pixels
 from ttl.data.modality.facts import Facts
 from ttl.data.modality.frames import frame_number
@@ -46,25 +46,24 @@ def read_frames(data: bytes, rendering: Rendering) -> Iterator[tuple[Image.Image
 
 
 def _frame(file: hashlib._Hash, header: Any, number: int, rendering: Rendering) -> tuple[Image.Image, Facts]:
-    greys: Greys = "stored"
     check_colours(header)
-    stored = stored_pixels(header, number)
-    if header.PhotometricInterpretation == PALETTE:
-        pixels = from_palette(header, stored.values)
+    stored, shown = stored_pixels(header, number), None
+    if photometric(header) == PALETTE:
+        pixels, deep = from_palette(header, stored.values), False
     elif stored.values.ndim == 2:
-        shares, greys = grey_shares(header, number, stored, rendering)
-        pixels = np.rint(255 * shares).astype(np.uint8)
+        shown = grey_shares(header, number, stored, rendering)
+        pixels, deep = np.rint(255 * shown.shares).astype(np.uint8), shown.greys == "stretched"
     else:
         pixels, deep = in_eight_bits(header, stored.values, rendering.value_range)
-        greys = "stretched" if deep else "stored"
     image, count = Image.fromarray(pixels), frame_count(header)
     return image, Facts(
         digest_of(file, number, rendering.window, rendering.value_range),
         *image.size,
         channels=len(image.getbands()),
-        deep=greys == "stretched",
+        deep=deep,
         frame=number if count > 1 else 0,
-        windowed=greys == "window",
+        windowed=shown is not None and shown.greys == "window",
+        window=None if shown is None else shown.own_window,
         patient=patient(header),
         study=str(header.get("StudyInstanceUID") or ""),
         spacing_mm=spacing_mm(header, number),

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ttl.data.modality.dicom_greys import between
+from ttl.data.modality.dicom_header import photometric
 from ttl.data.modality.dicom_lut import LookUp, lookup_of, white_of
 from ttl.data.modality.rendering import Range
 from ttl.errors import DataError
@@ -24,7 +25,7 @@ def check_colours(header: Any) -> None:
     Raises:
         DataError: they are others.
     """
-    kind, deep = str(header.PhotometricInterpretation), _is_deep(header)
+    kind, deep = photometric(header), _is_deep(header)
     if int(header.get("SamplesPerPixel") or 1) > 1 and (
         kind not in READ_AS_RGB or (deep and kind.startswith("YBR_FULL"))
     ):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from ttl.data.modality.dicom_header import at_frame, number_at
+from ttl.data.modality.dicom_header import at_frame, number_at, photometric
 from ttl.data.modality.dicom_lut import LookUp, Values, lookup_of, white_of
 from ttl.data.modality.dicom_pixels import Stored
 from ttl.data.modality.rendering import Range, Rendering, Window
@@ -18,29 +19,41 @@ Greys = Literal["window", "stretched", "stored"]
 OTHERWISE = "give --window CENTER WIDTH or --range LOW HIGH"
 
 
-def grey_shares(header: Any, number: int, stored: Stored, rendering: Rendering) -> tuple[Values, Greys]:
-    """How far each pixel `(h, w)` of a frame is from black (0) to white (1), and what decided that.
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """How far each pixel `(h, w)` is from black (0) to white (1), and what decided that."""
+
+    shares: Values
+    greys: Greys
+    own_window: Window | None = None  # the header's, where it is that
+
+
+def grey_shares(header: Any, number: int, stored: Stored, rendering: Rendering) -> Shown:
+    """A frame's greys: by a window or a range that is given, else as the header says, else by the pixels themselves.
 
     Raises:
         DataError: the header's rescaling or window leaves nothing of the picture.
     """
-    values = in_units(header, number, stored.values)
-    greys: Greys = "window"
+    shown = _shown(header, number, stored, rendering)
+    return replace(shown, shares=1 - shown.shares) if photometric(header) == "MONOCHROME1" else shown
+
+
+def _shown(header: Any, number: int, stored: Stored, rendering: Rendering) -> Shown:
+    values, seen = in_units(header, number, stored.values), ~stored.padding
     if rendering.window is not None:
-        shares = windowed(values, *rendering.window)
-    elif rendering.value_range is None and (table := _voi_lookup(header, values)) is not None:
+        return Shown(windowed(values, *rendering.window), "window")
+    if rendering.value_range is None and (table := _table(header, "VOILUTSequence", values)) is not None:
         shares = table(values) / white_of(table.entries)
-        _check_not_flat(header, values[~stored.padding], shares[~stored.padding], "lookup table")
-    elif rendering.value_range is None and (window := _own_window(header, number)) is not None:
+        _check_not_flat(values[seen], shares[seen], "lookup table")
+        return Shown(shares, "window")
+    if rendering.value_range is None and (window := _own_window(header, number)) is not None:
         shares = windowed(values, *window, str(at_frame(header, number, "VOILUTFunction") or "LINEAR").upper())
-        what = f"window (center {window[0]:g}, width {window[1]:g})"
-        _check_not_flat(header, values[~stored.padding], shares[~stored.padding], what)
-    elif _of_eight_bits(header, stored.values) and np.array_equal(values, stored.values):
-        shares, greys = values / (2 ** int(header.BitsStored) - 1), "stored"
-    else:
-        seen = values if stored.padding.all() else values[~stored.padding]
-        shares, greys = between(values, rendering.value_range or (float(seen.min()), float(seen.max()))), "stretched"
-    return 1 - shares if header.PhotometricInterpretation == "MONOCHROME1" else shares, greys
+        _check_not_flat(values[seen], shares[seen], f"window (center {window[0]:g}, width {window[1]:g})")
+        return Shown(shares, "window", window)
+    if _of_eight_bits(header, stored.values) and np.array_equal(values, stored.values):
+        return Shown(values / (2 ** int(header.BitsStored) - 1), "stored")
+    own = values[seen] if seen.any() else values
+    return Shown(between(values, rendering.value_range or (float(own.min()), float(own.max()))), "stretched")
 
 
 def in_units(header: Any, number: int, stored: npt.NDArray[Any]) -> Values:
@@ -88,10 +101,6 @@ def _own_window(header: Any, number: int) -> Window | None:
     return center, width
 
 
-def _voi_lookup(header: Any, values: Values) -> LookUp | None:
-    return _table(header, "VOILUTSequence", values)
-
-
 def _table(header: Any, sequence: str, values: npt.NDArray[Any]) -> LookUp | None:
     """The first table of a sequence; None where there is none, or an empty one."""
     for item in (header.get(sequence) or ())[:1]:
@@ -106,7 +115,7 @@ def _of_eight_bits(header: Any, stored: npt.NDArray[Any]) -> bool:
     return stored.dtype.kind == "u" and int(header.get("BitsStored") or 16) <= 8
 
 
-def _check_not_flat(header: Any, values: Values, shares: Values, what: str) -> None:
+def _check_not_flat(values: Values, shares: Values, what: str) -> None:
     if values.size and values.min() < values.max() and np.ptp(255 * shares) < 1:
         raise DataError(
             f"its header's {what} makes all its values, {values.min():g} to {values.max():g}, one grey: {OTHERWISE}"

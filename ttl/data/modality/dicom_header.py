@@ -24,6 +24,7 @@ LONGEST_FIRST = 2**10  # bytes of the first element's value, at most
 BARE = re.compile(r"|\.[0-9]*|\.(ima|dic|dc3)", re.IGNORECASE)
 """Suffixes of such names: of `IM000001`, of `1.2.840.5`, or in use for DICOM and for other files."""
 INDEX = "DICOMDIR"
+CENTIMETRES, MM_PER_CM = 3, 10  # the unit of an ultrasound region, by PS3.3, C.8.5.5.1.15
 MACROS = {
     "RescaleSlope": ("PixelValueTransformationSequence",),
     "RescaleIntercept": ("PixelValueTransformationSequence",),
@@ -76,6 +77,8 @@ def parsed(data: bytes) -> Any:
     except ImportError:
         raise DataError("DICOM needs pydicom, pip install 'ttl[dicom]'") from None
     header: Any = dcmread(BytesIO(data.removeprefix(PREFIX)), force=True)
+    if "PhotometricInterpretation" in header:
+        header.PhotometricInterpretation = photometric(header)
     if not header.file_meta.get("TransferSyntaxUID"):
         if "PixelData" in header and header["PixelData"].is_undefined_length:
             raise DataError("it doesn't say how its pixels are compressed (it has no Transfer Syntax UID)")
@@ -91,11 +94,11 @@ def patient_in(path: Path) -> str:
         from pydicom import dcmread
 
         with path.open("rb") as file:
-            if not is_dicom(file.read(HEAD)):
+            head = file.read(HEAD)
+            if not is_dicom(head):
                 return ""
             file.seek(0)
-            source = BytesIO(file.read()[len(PREFIX) :]) if file.read(len(PREFIX)) == PREFIX else file
-            source.seek(0)
+            source = BytesIO(file.read().removeprefix(PREFIX)) if head.startswith(PREFIX) else file
             return patient(dcmread(source, stop_before_pixels=True, specific_tags=["PatientID"], force=True))
     except Exception:  # nearly anything, of a damaged file: who opens the image says so
         return ""
@@ -104,6 +107,11 @@ def patient_in(path: Path) -> str:
 def patient(header: Any) -> str:
     """Who a file is of; empty where it doesn't say."""
     return str(header.get("PatientID") or "").strip(" \0")
+
+
+def photometric(header: Any) -> str:
+    """What the pixels are, in the spelling of the standard; empty where the file doesn't say."""
+    return str(header.get("PhotometricInterpretation") or "").strip(" \0").upper()
 
 
 def frame_count(header: Any) -> int:
@@ -117,7 +125,7 @@ def at_frame(header: Any, number: int, name: str) -> Any:
     """
     for groups, place in (("PerFrameFunctionalGroupsSequence", number - 1), ("SharedFunctionalGroupsSequence", 0)):
         items = header.get(groups) or ()
-        for macro in MACROS[name] if place < len(items) else ():
+        for macro in MACROS.get(name, ()) if place < len(items) else ():
             for item in (items[place].get(macro) or ())[:1]:
                 if (value := item.get(name)) not in (None, ""):
                     return value
@@ -144,11 +152,18 @@ def number_at(header: Any, number: int, name: str) -> float | None:
 def spacing_mm(header: Any, number: int) -> tuple[float, float] | None:
     """From row to row and column to column, of a frame.
 
-    In the patient, else at the detector: radiographs often have the latter alone.
+    In the patient, else at the detector, which radiographs often have alone, else on a film that was scanned, else as
+    the only region of an ultrasound image says.
     """
-    for name in ("PixelSpacing", "ImagerPixelSpacing"):
+    for name in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
         with suppress(TypeError, ValueError):  # there is none, or it holds no two numbers
             row, column = (float(value) for value in at_frame(header, number, name))
             if 0 < row < math.inf and 0 < column < math.inf:
                 return row, column
+    with suppress(TypeError, ValueError, AttributeError):
+        (region,) = header.get("SequenceOfUltrasoundRegions")
+        row, column = (MM_PER_CM * abs(float(value)) for value in (region.PhysicalDeltaY, region.PhysicalDeltaX))
+        units = {int(region.PhysicalUnitsXDirection), int(region.PhysicalUnitsYDirection)}
+        if units == {CENTIMETRES} and 0 < row < math.inf and 0 < column < math.inf:
+            return row, column
     return None

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ttl.errors import DataError
 
 Array = npt.NDArray[Any]
+SEGMENTATION, IMAGE = "Segmentation Storage", "Image Storage"
 GDCM, OPENJPEG = "pip install python-gdcm", "pip install pylibjpeg pylibjpeg-openjpeg"
 
 
@@ -37,8 +38,13 @@ def _decoded(header: Any, number: int) -> Array:
     from pydicom.pixels.decoders.base import get_decoder
     from pydicom.pixels.utils import pixel_array
 
-    if not any(name in header for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
-        raise DataError(f"it holds no image but another object ({_what(header)}): take it away")
+    kind = str(getattr(header.get("SOPClassUID"), "name", "") or "of no known kind")
+    if kind == SEGMENTATION:
+        raise DataError("it is a segmentation of images, and no image itself: take it away")
+    if not any(header.get(name) for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
+        if kind.endswith(IMAGE):
+            raise DataError(f"it has no pixels ({kind}): get the file again")
+        raise DataError(f"it holds no image but another object ({kind}): take it away")
     syntax = header.file_meta.TransferSyntaxUID
     try:
         decoder = get_decoder(syntax)
@@ -59,11 +65,6 @@ def _decoded(header: Any, number: int) -> Array:
     if pixels.ndim == 3 and pixels.shape[-1] != 3:
         raise DataError(f"it has {pixels.shape[-1]} channels: grey or three of colour are needed")
     return pixels
-
-
-def _what(header: Any) -> str:
-    name = getattr(header.get("SOPClassUID"), "name", "")
-    return name or "of no known kind"
 
 
 def _own_bits(header: Any, pixels: Array) -> Array:

@@ -20,6 +20,7 @@ class Facts:
     deep: bool = False  # more than 8 bits a pixel, so that `open_image` stretches it
     frame: int = 0  # of a file with several the number of the one that is read, from 1 on; else 0
     windowed: bool = False  # a DICOM file, of whose values a window is shown
+    window: tuple[float, float] | None = None  # its header's, centre and width, where that is shown
     patient: str = ""  # who a DICOM file says it is of; empty where it doesn't say
     study: str = ""  # its StudyInstanceUID, likewise
     spacing_mm: tuple[float, float] | None = None

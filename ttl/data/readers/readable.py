@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +28,7 @@ class Reading:
 
 
 PLAIN = Reading()
+SHOWN = 3  # windows that a note names
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +91,19 @@ def oddities(source: FileSource) -> list[str]:
         (sum(fact.windowed for fact in source.facts), "DICOM image", f"shown through {whose}."),
         (len(several), "image", _of_frames(source.rendering.frame, files)),
     )
-    return [f"{counted(number, thing)} {what}" for number, thing, what in odd if number]
+    return [*(f"{counted(number, thing)} {what}" for number, thing, what in odd if number), *_windows(source)]
+
+
+def _windows(source: FileSource) -> list[str]:
+    """A note on headers' windows that differ; none where they don't."""
+    windows = Counter(fact.window for fact in source.facts if fact.window is not None)
+    if len(windows) < 2:
+        return []
+    commonest = listed((f"{center:g}/{width:g}" for (center, width), _ in windows.most_common()), SHOWN)
+    return [
+        f"The headers' windows differ (center/width {commonest}): equal values are other greys from image to image; "
+        "where values mean the same, as in CT, --window shows all alike."
+    ]
 
 
 def _of_frames(asked: Frame, files: str) -> str:
