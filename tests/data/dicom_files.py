@@ -15,7 +15,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from ttl.data import open_image
 from ttl.data.modality.facts import Facts
-from ttl.data.modality.image import check_image
+from ttl.data.modality.image import check_image, quiet_readers
 from ttl.data.modality.rendering import AS_FILED, Frame, Range, Rendering, Window
 from ttl.errors import DataError
 
@@ -82,7 +82,8 @@ def refusal(content: bytes, folder: Path, rendering: Rendering = AS_FILED) -> st
 def checked(content: bytes, folder: Path, rendering: Rendering = AS_FILED) -> Facts | str:
     path = folder / "image.dcm"
     path.write_bytes(content)
-    return check_image(path, rendering)
+    with quiet_readers():  # as whoever reads a data set does
+        return check_image(path, rendering)
 
 
 def table(descriptor: list[int], data: list[int], vr: str = "US") -> Dataset:

@@ -231,7 +231,8 @@ def test_small_letters_say_the_same(tmp_path: Path) -> None:
 
 def test_a_header_without_pixels_and_a_segmentation_are_no_images(tmp_path: Path) -> None:
     values = np.zeros((2, 2), np.uint8)
-    assert refusal(dicom(values, PixelData=None), tmp_path) == "it has no pixels (CT Image Storage): get the file again"
+    reason = "it has no pixels: it is cut off, or was saved without them"
+    assert refusal(dicom(values, PixelData=None), tmp_path) == reason
     content = dicom(values, SOPClassUID="1.2.840.10008.5.1.4.1.1.66.4")
     assert refusal(content, tmp_path) == "it is a segmentation of images, and no image itself: take it away"
 
@@ -279,3 +280,10 @@ def test_the_patient_of_a_file_without_a_preamble(implicit: bool, tmp_path: Path
         (tmp_path / "image").write_bytes(bare)
         assert patient_in(tmp_path / "image") == "J\u00f6ns"
         assert facts(bare, tmp_path).patient == "J\u00f6ns"
+
+
+def test_numbers_that_are_none_are_named(tmp_path: Path) -> None:
+    content = ct(NumberOfFrames="1")
+    damaged = content.replace(b"\x28\x00\x08\x00IS\x02\x001 ", b"\x28\x00\x08\x00IS\x02\x001A")
+    assert damaged != content
+    assert refusal(damaged, tmp_path) == "its NumberOfFrames is 1A, which is no whole number: repair the header"

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ttl.data.modality.dicom_greys import between
-from ttl.data.modality.dicom_header import photometric
+from ttl.data.modality.dicom_header import photometric, whole_number
 from ttl.data.modality.dicom_lut import LookUp, lookup_of, white_of
 from ttl.data.modality.rendering import Range
 from ttl.errors import DataError
@@ -26,7 +26,7 @@ def check_colours(header: Any) -> None:
         DataError: they are others.
     """
     kind, deep = photometric(header), _is_deep(header)
-    if int(header.get("SamplesPerPixel") or 1) > 1 and (
+    if whole_number(header, "SamplesPerPixel", 1) > 1 and (
         kind not in READ_AS_RGB or (deep and kind.startswith("YBR_FULL"))
     ):
         bits = f" of {header.BitsStored} bits" if deep else ""
@@ -54,7 +54,7 @@ def in_eight_bits(header: Any, stored: npt.NDArray[Any], value_range: Range | No
 
 
 def _is_deep(header: Any) -> bool:
-    return int(header.get("BitsStored") or 8) > 8
+    return whole_number(header, "BitsStored", 8) > 8
 
 
 def _table(header: Any, colour: str, stored: npt.NDArray[Any]) -> LookUp:
@@ -64,6 +64,8 @@ def _table(header: Any, colour: str, stored: npt.NDArray[Any]) -> LookUp:
         raise DataError(f"it has no palette ({name}Descriptor)")
     lowest = float(stored.min())
     little = bool(header.file_meta.TransferSyntaxUID.is_little_endian)
+    if data is None and f"Segmented{name}Data" not in header:
+        raise DataError(f"it has no palette ({name}Data)")
     if data is not None:
         return lookup_of(descriptor, data, little_endian=little, lowest=lowest)
     return _segmented(header, descriptor, COLOURS.index(colour))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ttl.data.modality.dicom_header import at_frame, number_at, photometric
+from ttl.data.modality.dicom_header import at_frame, number_at, photometric, whole_number
 from ttl.data.modality.dicom_lut import LookUp, Values, lookup_of, white_of
 from ttl.data.modality.dicom_pixels import Stored
 from ttl.data.modality.rendering import Range, Rendering, Window
@@ -51,7 +51,7 @@ def _shown(header: Any, number: int, stored: Stored, rendering: Rendering) -> Sh
         _check_not_flat(values[seen], shares[seen], f"window (center {window[0]:g}, width {window[1]:g})")
         return Shown(shares, "window", window)
     if _of_eight_bits(header, stored.values) and np.array_equal(values, stored.values):
-        return Shown(values / (2 ** int(header.BitsStored) - 1), "stored")
+        return Shown(values / (2 ** whole_number(header, "BitsStored", 8) - 1), "stored")
     own = values[seen] if seen.any() else values
     return Shown(between(values, rendering.value_range or (float(own.min()), float(own.max()))), "stretched")
 
@@ -112,7 +112,7 @@ def _table(header: Any, sequence: str, values: npt.NDArray[Any]) -> LookUp | Non
 
 def _of_eight_bits(header: Any, stored: npt.NDArray[Any]) -> bool:
     """Whether the values are those of a picture; such lie in words of 16 bits, too."""
-    return stored.dtype.kind == "u" and int(header.get("BitsStored") or 16) <= 8
+    return stored.dtype.kind == "u" and 1 <= whole_number(header, "BitsStored", 16) <= 8
 
 
 def _check_not_flat(values: Values, shares: Values, what: str) -> None:

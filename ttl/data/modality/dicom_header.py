@@ -24,6 +24,7 @@ LONGEST_FIRST = 2**10  # bytes of the first element's value, at most
 BARE = re.compile(r"|\.[0-9]*|\.(ima|dic|dc3)", re.IGNORECASE)
 """Suffixes of such names: of `IM000001`, of `1.2.840.5`, or in use for DICOM and for other files."""
 INDEX = "DICOMDIR"
+SHORT = 40  # of what a damaged header holds, in a message
 CENTIMETRES, MM_PER_CM = 3, 10  # the unit of an ultrasound region, by PS3.3, C.8.5.5.1.15
 MACROS = {
     "RescaleSlope": ("PixelValueTransformationSequence",),
@@ -111,12 +112,25 @@ def patient(header: Any) -> str:
 
 def photometric(header: Any) -> str:
     """What the pixels are, in the spelling of the standard; empty where the file doesn't say."""
-    return str(header.get("PhotometricInterpretation") or "").strip(" \0").upper()
+    return str(header.get("PhotometricInterpretation") or "").strip(" \0").upper()[:SHORT]
 
 
 def frame_count(header: Any) -> int:
     """How many frames a file has."""
-    return max(1, int(header.get("NumberOfFrames") or 1))
+    return max(1, whole_number(header, "NumberOfFrames", 1))
+
+
+def whole_number(header: Any, name: str, default: int) -> int:
+    """The attribute's number; the default where there is none.
+
+    Raises:
+        DataError: it is something else.
+    """
+    value: Any = "damaged"
+    with suppress(TypeError, ValueError):
+        value = header.get(name)
+        return default if value in (None, "") else int(value)
+    raise DataError(f"its {name} is {str(value)[:SHORT]}, which is no whole number: repair the header")
 
 
 def at_frame(header: Any, number: int, name: str) -> Any:

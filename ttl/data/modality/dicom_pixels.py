@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ttl.data.modality.dicom_header import whole_number
 from ttl.errors import DataError
 
 Array = npt.NDArray[Any]
-SEGMENTATION, IMAGE = "Segmentation Storage", "Image Storage"
+SEGMENTATION = "Segmentation Storage"
 GDCM, OPENJPEG = "pip install python-gdcm", "pip install pylibjpeg pylibjpeg-openjpeg"
 
 
@@ -38,13 +39,13 @@ def _decoded(header: Any, number: int) -> Array:
     from pydicom.pixels.decoders.base import get_decoder
     from pydicom.pixels.utils import pixel_array
 
-    kind = str(getattr(header.get("SOPClassUID"), "name", "") or "of no known kind")
+    kind = str(getattr(header.get("SOPClassUID"), "name", ""))
     if kind == SEGMENTATION:
         raise DataError("it is a segmentation of images, and no image itself: take it away")
     if not any(header.get(name) for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
-        if kind.endswith(IMAGE):
-            raise DataError(f"it has no pixels ({kind}): get the file again")
-        raise DataError(f"it holds no image but another object ({kind}): take it away")
+        if kind.endswith("Storage") and not kind.endswith(("Image Storage", "RT Dose Storage")):
+            raise DataError(f"it holds no image but another object ({kind}): take it away")
+        raise DataError("it has no pixels: it is cut off, or was saved without them")
     syntax = header.file_meta.TransferSyntaxUID
     try:
         decoder = get_decoder(syntax)
@@ -72,10 +73,10 @@ def _own_bits(header: Any, pixels: Array) -> Array:
 
     The unsigned lose those bits, of the signed their highest own one says the sign (PS3.5, 8.1.1).
     """
-    allocated, stored = 8 * pixels.dtype.itemsize, int(header.get("BitsStored") or 0)
-    if pixels.dtype.kind not in "iu" or not 0 < stored < allocated or int(header.get("BitsAllocated") or 0) < 8:
+    allocated, stored = 8 * pixels.dtype.itemsize, whole_number(header, "BitsStored", 0)
+    if pixels.dtype.kind not in "iu" or not 0 < stored < allocated or whole_number(header, "BitsAllocated", 0) < 8:
         return pixels
-    highest = int(header.get("HighBit") or 0)
+    highest = whole_number(header, "HighBit", 0)
     if not stored - 1 <= highest < allocated:
         highest = stored - 1
     own: Array = (pixels << (allocated - 1 - highest)) >> (allocated - stored)
