@@ -13,11 +13,14 @@ class Facts:
     """Of an image."""
 
     digest: bytes
-    """SHA-256 of the file's bytes, and of the window that a DICOM file is shown through: it makes another image."""
+    """SHA-256 of the file's bytes and, where there are several ways to 8 bits, of the way: it makes another image."""
     width: int
     height: int
     channels: int  # 1 (grey) or 3
-    deep: bool = False  # more than 8 bits a pixel, so that `open_image` stretches it
+    deep: bool = False  # more than 8 bits a channel, or signed, so that `open_image` stretches it
+    clipped: bool = False  # a deep image with outliers, which are black or white and don't set the scale
+    transparent: bool = False  # some pixels are, so that they are darker than their colours or hidden
+    contrast: int = 255  # from the darkest to the brightest pixel, of the channel where that is most
     animated: bool = False  # several frames, of which `open_image` takes the first
     windowed: bool = False  # a DICOM file, of whose values a window is shown
     patient: str = ""  # who a DICOM file says it is of; empty where it doesn't say
