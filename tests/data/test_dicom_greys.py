@@ -12,6 +12,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
+from ttl.data import open_image
 from ttl.data.modality.dicom_header import patient_in
 from ttl.data.modality.rendering import Rendering
 from ttl.data.readers.class_folders import read_folder
@@ -287,3 +288,19 @@ def test_numbers_that_are_none_are_named(tmp_path: Path) -> None:
     damaged = content.replace(b"\x28\x00\x08\x00IS\x02\x001 ", b"\x28\x00\x08\x00IS\x02\x001A")
     assert damaged != content
     assert refusal(damaged, tmp_path) == "its NumberOfFrames is 1A, which is no whole number: repair the header"
+
+
+def test_outliers_do_not_set_the_scale(tmp_path: Path) -> None:
+    values = np.tile(np.arange(1000, 1256, dtype=np.uint16), (8, 1))
+    values[0, 0], values[7, 255] = 0, 60000  # a dead and a hot pixel among 2,048
+    pixels = shown(dicom(values), tmp_path)
+    assert pixels[1, [0, 1, 128, 255]].tolist() == [0, 1, 128, 255]  # 1000 to 1255, as if the two weren't there
+    assert (pixels[0, 0], pixels[7, 255]) == (0, 255)
+    assert facts(dicom(values), tmp_path).clipped
+    of_old = Rendering(stretch="minmax")  # as a model of version 0.1 saw it
+    assert np.asarray(open_image(tmp_path / "image.dcm", of_old))[1, 128] == 5  # 1128 / 60000 * 255
+
+
+def test_a_file_that_lost_its_content_has_no_contrast(tmp_path: Path) -> None:
+    assert facts(dicom(np.full((4, 4), 9, np.uint16)), tmp_path).contrast == 0
+    assert facts(ct(), tmp_path).contrast == 255

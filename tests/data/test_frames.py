@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ttl.errors import DataError
 
 from .dicom_files import HOUNSFIELD, dicom, facts, item, refusal, shown
 from .test_dicom import SOFT_TISSUE
+from .tiffs import tiff
 
 LEVELS = (7, 99, 200, 31)
 
@@ -176,3 +178,26 @@ def test_a_deep_page_of_a_tiff(tmp_path: Path) -> None:
     found = check_image(path, Rendering(frame=2))
     assert not isinstance(found, str)
     assert (found.deep, found.frame) == (True, 2)
+
+
+def in_one_file(first: bytes, second: bytes) -> bytes:
+    """Two TIFFs of one strip each as the pages of one: the places that the second names lie behind the first."""
+    moved, base = bytearray(second), len(first)
+    (directory,) = struct.unpack_from("<L", second, 4)
+    for place in range(directory + 2, directory + 2 + 12 * struct.unpack_from("<H", second, directory)[0], 12):
+        tag, kind, count, value = struct.unpack_from("<HHLL", second, place)
+        if tag == 273 or count * {3: 2, 4: 4}[kind] > 4:
+            struct.pack_into("<L", moved, place + 8, value + base)
+    joined = bytearray(first + moved)
+    (own,) = struct.unpack_from("<L", first, 4)
+    struct.pack_into("<L", joined, own + 2 + 12 * struct.unpack_from("<H", first, own)[0], base + directory)
+    return bytes(joined)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_deep_page_of_a_tiff_in_colour(number: int, tmp_path: Path) -> None:
+    values = np.array([[[0, 1000, 2000], [4000, 500, 0]]], np.uint16)
+    (tmp_path / "deep.tif").write_bytes(in_one_file(tiff(values), tiff(values[:, ::-1])))
+    pixels = np.asarray(open_image(tmp_path / "deep.tif", Rendering(frame=number)))
+    expected = [[0, 64, 128], [255, 32, 0]]
+    assert pixels.tolist() == [expected if number == 1 else expected[::-1]]

@@ -13,6 +13,7 @@ from ttl.data.modality.dicom_colour import PALETTE, check_colours, from_palette,
 from ttl.data.modality.dicom_greys import grey_shares
 from ttl.data.modality.dicom_header import frame_count, parsed, patient, photometric, spacing_mm
 from ttl.data.modality.dicom_pixels import stored_pixels
+from ttl.data.modality.eight_bits import contrast
 from ttl.data.modality.facts import Facts
 from ttl.data.modality.frames import frame_number
 from ttl.data.modality.rendering import AS_FILED, Rendering, digest_of
@@ -25,7 +26,8 @@ def read_dicom(data: bytes, rendering: Rendering = AS_FILED) -> tuple[Image.Imag
 
     Grey values are rescaled as the header says, for this frame or for all, then a window of them is spread over 0..255:
     the one asked for, or a range, else the header's (its lookup table, or the first of its windows). Without any, 8
-    bits are taken as they are, and more are stretched from the darkest to the brightest pixel, padding left out. What a
+    bits are taken as they are, and more are stretched as in other files (`ttl.data.modality.stretch.limits`), padding
+    left out. What a
     low value should show as white (MONOCHROME1) is inverted. Palettes become colours; of more than 8 bits a channel
     these are stretched like greys.
 
@@ -47,20 +49,24 @@ def read_frames(data: bytes, rendering: Rendering) -> Iterator[tuple[Image.Image
 
 def _frame(file: hashlib._Hash, header: Any, number: int, rendering: Rendering) -> tuple[Image.Image, Facts]:
     check_colours(header)
-    stored, shown = stored_pixels(header, number), None
+    stored, shown, deep, clipped = stored_pixels(header, number), None, False, False
     if photometric(header) == PALETTE:
-        pixels, deep = from_palette(header, stored.values), False
+        pixels = from_palette(header, stored.values)
     elif stored.values.ndim == 2:
         shown = grey_shares(header, number, stored, rendering)
-        pixels, deep = np.rint(255 * shown.shares).astype(np.uint8), shown.greys == "stretched"
+        pixels = np.rint(255 * shown.shares).astype(np.uint8)
+        deep, clipped = shown.greys == "stretched", shown.clipped
     else:
-        pixels, deep = in_eight_bits(header, stored.values, rendering.value_range)
+        pixels, scale = in_eight_bits(header, stored.values, rendering)
+        deep, clipped = scale is not None, scale is not None and scale.clipped
     image, count = Image.fromarray(pixels), frame_count(header)
     return image, Facts(
-        digest_of(file, number, rendering.window, rendering.value_range),
+        digest_of(file, number, rendering.window, rendering.way if deep else None),
         *image.size,
         channels=len(image.getbands()),
         deep=deep,
+        clipped=clipped,
+        contrast=contrast(image),
         frame=number if count > 1 else 0,
         windowed=shown is not None and shown.greys == "window",
         window=None if shown is None else shown.own_window,

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ttl.data.modality.dicom_greys import between
 from ttl.data.modality.dicom_header import photometric, whole_number
 from ttl.data.modality.dicom_lut import LookUp, lookup_of, white_of
-from ttl.data.modality.rendering import Range
+from ttl.data.modality.eight_bits import scale_of
+from ttl.data.modality.rendering import Rendering
+from ttl.data.modality.stretch import Limits, shares
 from ttl.errors import DataError
 
 PALETTE = "PALETTE COLOR"
@@ -45,12 +46,12 @@ def from_palette(header: Any, stored: npt.NDArray[Any]) -> Pixels:
     return pixels
 
 
-def in_eight_bits(header: Any, stored: npt.NDArray[Any], value_range: Range | None) -> tuple[Pixels, bool]:
-    """`(h, w, 3)` of channels `(h, w, 3)`, and whether they had more bits: these have one scale, as deep greys have."""
+def in_eight_bits(header: Any, stored: npt.NDArray[Any], rendering: Rendering) -> tuple[Pixels, Limits | None]:
+    """`(h, w, 3)` of channels `(h, w, 3)`; where they have more bits, by one scale, as deep greys have."""
     if not _is_deep(header):
-        return stored.astype(np.uint8), False
-    limits = value_range or (float(stored.min()), float(stored.max()))
-    return np.rint(255 * between(stored, limits)).astype(np.uint8), True
+        return stored.astype(np.uint8), None
+    scale = scale_of(stored, rendering)
+    return np.rint(255 * shares(stored, scale)).astype(np.uint8), scale
 
 
 def _is_deep(header: Any) -> bool:

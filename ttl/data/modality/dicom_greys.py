@@ -11,7 +11,9 @@ import numpy.typing as npt
 from ttl.data.modality.dicom_header import at_frame, number_at, photometric, whole_number
 from ttl.data.modality.dicom_lut import LookUp, Values, lookup_of, white_of
 from ttl.data.modality.dicom_pixels import Stored
-from ttl.data.modality.rendering import Range, Rendering, Window
+from ttl.data.modality.eight_bits import scale_of
+from ttl.data.modality.rendering import Rendering, Window
+from ttl.data.modality.stretch import shares
 from ttl.errors import DataError
 
 Greys = Literal["window", "stretched", "stored"]
@@ -26,6 +28,7 @@ class Shown:
     shares: Values
     greys: Greys
     own_window: Window | None = None  # the header's, where it is that
+    clipped: bool = False  # see `Facts`
 
 
 def grey_shares(header: Any, number: int, stored: Stored, rendering: Rendering) -> Shown:
@@ -43,17 +46,17 @@ def _shown(header: Any, number: int, stored: Stored, rendering: Rendering) -> Sh
     if rendering.window is not None:
         return Shown(windowed(values, *rendering.window), "window")
     if rendering.value_range is None and (table := _table(header, "VOILUTSequence", values)) is not None:
-        shares = table(values) / white_of(table.entries)
-        _check_not_flat(values[seen], shares[seen], "lookup table")
-        return Shown(shares, "window")
+        looked_up = table(values) / white_of(table.entries)
+        _check_not_flat(values[seen], looked_up[seen], "lookup table")
+        return Shown(looked_up, "window")
     if rendering.value_range is None and (window := _own_window(header, number)) is not None:
-        shares = windowed(values, *window, str(at_frame(header, number, "VOILUTFunction") or "LINEAR").upper())
-        _check_not_flat(values[seen], shares[seen], f"window (center {window[0]:g}, width {window[1]:g})")
-        return Shown(shares, "window", window)
+        places = windowed(values, *window, str(at_frame(header, number, "VOILUTFunction") or "LINEAR").upper())
+        _check_not_flat(values[seen], places[seen], f"window (center {window[0]:g}, width {window[1]:g})")
+        return Shown(places, "window", window)
     if _of_eight_bits(header, stored.values) and np.array_equal(values, stored.values):
         return Shown(values / (2 ** whole_number(header, "BitsStored", 8) - 1), "stored")
-    own = values[seen] if seen.any() else values
-    return Shown(between(values, rendering.value_range or (float(own.min()), float(own.max()))), "stretched")
+    scale = scale_of(values[seen] if seen.any() else values, rendering)
+    return Shown(shares(values, scale), "stretched", clipped=scale.clipped)
 
 
 def in_units(header: Any, number: int, stored: npt.NDArray[Any]) -> Values:
@@ -83,12 +86,6 @@ def windowed(values: Values, center: float, width: float, function: str = "LINEA
     if width == 1:
         return (values > center - 0.5).astype(np.float64)
     return np.clip((values - (center - 0.5)) / (width - 1) + 0.5, 0, 1)
-
-
-def between(values: npt.NDArray[Any], limits: Range) -> Values:
-    """Each value's place between two: 0 at the lower one and below, 1 at the higher one and above."""
-    low, high = limits
-    return np.clip((values - low) / (high - low if high > low else 1.0), 0, 1)
 
 
 def _own_window(header: Any, number: int) -> Window | None:

@@ -13,6 +13,10 @@ Range = tuple[float, float]
 Frame = Literal["first", "middle", "all"] | int
 """Which frame of a file with several; a number counts from 1."""
 
+Stretch = Literal["percentiles", "minmax"]
+"""The rule by which deep images become 8 bits: `ttl.data.modality.stretch.limits`, or that of version 0.1: as Pillow
+reads a file, colour by its upper 8 bits and grey from the darkest to the brightest pixel. A model keeps its own."""
+
 
 @dataclass(frozen=True)
 class Rendering:
@@ -22,11 +26,22 @@ class Rendering:
         window: of DICOM files, in place of their headers'.
         value_range: of every image with more than 8 bits a channel; not together with a window.
         frame: of a file with several frames.
+        stretch: of deep images for which no range is given.
     """
 
     window: Window | None = None
     value_range: Range | None = None
     frame: Frame = "first"
+    stretch: Stretch = "percentiles"
+
+    @property
+    def way(self) -> tuple[Stretch, Range | None] | None:
+        """What decides how deep images become 8 bits; None for the way of version 0.1.
+
+        A model of that version knows the images that it was trained on by their bytes alone.
+        """
+        way = (self.stretch, self.value_range)
+        return None if way == ("minmax", None) else way
 
     def at(self, number: int) -> Rendering:
         """The same of one frame, by its number from 1 on; 0 of a file that has no others."""
