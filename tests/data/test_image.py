@@ -110,7 +110,7 @@ def test_of_several_frames_the_first_is_taken(tmp_path: Path) -> None:
     assert opened(tmp_path / "a.webp", 3)[0, 0].tolist() == [255, 0, 0]
     facts = check_image(tmp_path / "a.webp")
     assert isinstance(facts, Facts)
-    assert facts.animated
+    assert facts.frame == 1
 
 
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:

@@ -86,9 +86,9 @@ def load_task(
             "should be above 0 and their sum below 1."
         )
     asked = (positive,) if isinstance(positive, str) else tuple(positive)
-    records = with_positive(
-        read_records(data, columns, Reading(Rendering(window, value_range, frame), skip_bad, on_progress)), asked
-    )
+    read = read_records(data, columns, Reading(Rendering(window, value_range, frame), skip_bad, on_progress))
+    _check_window(read, window)
+    records = with_positive(read, asked)
     if ordinal:
         records = ordered(records)
     if dedupe is not None:
@@ -115,12 +115,29 @@ def load_task(
     return checked_for_leaks(task)
 
 
+def _check_plain(rendering: Rendering, data: str | Path) -> None:
+    """Refuse what is of files, where there are none."""
+    if rendering.window is not None:
+        raise UsageError(f"--window is for DICOM files, and {data} holds none: leave it out.")
+    if rendering.frame != "first":
+        raise UsageError(f"--frame is for files with several frames, and {data} holds none: leave it out.")
+
+
+def _check_window(records: Records, window: Window | None) -> None:
+    """Refuse a window that no image is seen through."""
+    if window is not None and not any(fact.windowed for fact in records.source.facts):
+        raise UsageError(
+            f"--window is for grey DICOM files, and {records.name} holds none: leave it out, or give --range LOW HIGH "
+            "for other images of more than 8 bits a channel."
+        )
+
+
 def read_records(data: str | Path, columns: Columns, reading: Reading) -> Records:
     """All samples of a data set before they are split; errors as of `load_task`."""
     path = Path(data)
     is_table = path.is_file() and path.suffix.lower() in TABLES
-    if reading.rendering.window is not None and not (path.is_dir() or path.suffix.lower() in TABLES):
-        raise UsageError(f"--window is for DICOM files, and {data} holds none: leave it out.")
+    if not (path.is_dir() or path.suffix.lower() in TABLES):
+        _check_plain(reading.rendering, data)
     if columns.attributes and not is_table:
         raise UsageError(
             f"--subgroup-column names a column of a CSV or Parquet manifest, and {data} is none: list the images in "

@@ -54,6 +54,8 @@ def predict(
     contract = onnx_model.contract
     rule = rule_for(contract, threshold=threshold, per=decide_per, combine=combine)
     given = read_image_list(images, Columns(image=image_column, group=group_column))
+    if contract.decoding.frame == "all":
+        given = given.every_frame()
     if contract.per_pixel:
         look = _masks(onnx_model, given, out, rule)
     else:
@@ -81,9 +83,9 @@ Row = tuple[dict[str, object], str]
 def _masks(model: OnnxModel, images: ImageList, out: Path, rule: DecisionRule) -> Iterator[Row]:
     from ttl.deliver.pictures.predicted_masks import draw_masks
 
-    width = max(len(str(path)) for path in images.paths)
+    width = max(len(str(name)) for name in images.names)
     threshold = model.contract.kind.pixel_threshold(rule)
-    drawn = draw_masks(model, images.paths, images.root, out, threshold)
+    drawn = draw_masks(model, images.paths, images.root, out, threshold, images.frames)
     for row, patient in zip(drawn, images.patients, strict=True):
         shares = "  ".join(f"{name} {share:.1%}" for name, share in row["shares"].items())
         of_whom = {"patient": patient} if patient else {}
@@ -94,7 +96,7 @@ def _images(model: OnnxModel, images: ImageList, rule: DecisionRule) -> Iterator
     from ttl.export.file_decisions import image_decisions
     from ttl.typed import to_json
 
-    width = max(len(str(path)) for path in images.paths)
+    width = max(len(str(name)) for name in images.names)
     for each in image_decisions(model, images, rule):
         of_whom = {"patient": each.patient} if each.patient else {}
         yield (

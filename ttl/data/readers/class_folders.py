@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ttl.data.readers.readable import PLAIN, Reading, check_images, left_aside, oddities, patients, reasons
+from ttl.data.readers.header_patients import by_header
+from ttl.data.readers.readable import PLAIN, Reading, check_images, left_aside, oddities, reasons
 from ttl.data.readers.walk import content_of, entries, is_image, split_folders
 from ttl.data.records import Records
-from ttl.data.task import picked
 from ttl.errors import DataError
 from ttl.words.counts import counted
 
@@ -37,18 +37,18 @@ def read_folder(root: Path, reading: Reading = PLAIN) -> Records:
         )
     number = {name: i for i, name in enumerate(sorted({folder.name for folder in contents}))}
     folders = [folder_of[path] for path in checked.source.paths]
-    groups, grouped = patients(checked.source.facts)
+    whose = by_header(checked.source.facts, checked.ids)
     aside = left_aside(root, beside, [*contents.values()], "no image of a class")
     return Records(
         name=root.resolve().name,
         class_names=tuple(number),
-        ids=picked(ids, checked.good),
+        ids=checked.ids,
         labels=np.array([number[folder.name] for folder in folders], np.int64),
         source=checked.source,
-        groups=groups,
+        groups=whose.groups,
         given=tuple(split for folder in folders if (split := split_of[folder])) or None,
         skipped=tuple(checked.bad),
-        notes=(*checked.skipped(), *aside, *grouped, *oddities(checked.source)),
+        notes=(*checked.skipped(), *aside, *whose.notes, *oddities(checked.source)),
     )
 
 

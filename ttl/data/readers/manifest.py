@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ttl.data.readers.attribute_columns import attributes_of, with_attributes
+from ttl.data.readers.header_patients import by_header
 from ttl.data.readers.mask_set import MaskedImage, Matched, mask_records
 from ttl.data.readers.readable import PLAIN, Checked, Reading, check_images, oddities
 from ttl.data.readers.table_file import ATTRIBUTES, NO_COLUMNS, SHOWN, Columns, Table, read_table
@@ -56,16 +57,17 @@ def _of_labels(table: Table, notes: list[str], reading: Reading) -> Records:
     ids, paths = zip(*_places(table, "images"), strict=True)
     checked = _checked(table, ids, paths, reading)
     good = checked.good
+    whose = None if groups else by_header(checked.source.facts, checked.ids)
     return Records(
         name=table.path.resolve().stem,
         class_names=class_names,
-        ids=picked(ids, good),
+        ids=checked.ids,
         labels=labels[[*good]],
         source=checked.source,
         given=splits and picked(splits, good),
-        groups=groups and picked(groups, good),
+        groups=whose.groups if whose else groups and picked(groups, good),
         skipped=tuple(checked.bad),
-        notes=(*notes, *checked.skipped(), *oddities(checked.source)),
+        notes=(*notes, *checked.skipped(), *(whose.notes if whose else ()), *oddities(checked.source)),
     )
 
 
@@ -75,7 +77,7 @@ def _of_masks(table: Table, notes: list[str], reading: Reading) -> Records:
     rows = zip(images, masks, _splits(table) or nothing, table.of("groups") or nothing, strict=True)
     pairs = tuple(MaskedImage(*image, *mask, split, group) for image, mask, split, group in rows)
     matched = Matched(pairs, tuple(pair.name for pair in pairs), {})
-    return mask_records(table.path, matched, reading, notes, [table.path.parent], by_header=False)
+    return mask_records(table.path, matched, reading, notes, [table.path.parent], by_header=not table.columns["groups"])
 
 
 def _guesses(table: Table) -> tuple[Table, list[str]]:

@@ -13,8 +13,9 @@ from ttl.data.modality.facts import Facts, MaskFacts
 from ttl.data.modality.image import check_image
 from ttl.data.modality.mask_file import check_mask
 from ttl.data.pool import in_threads
+from ttl.data.readers.header_patients import by_header as header_groups
 from ttl.data.readers.mask_classes import FILE, classes_of, read_class_names
-from ttl.data.readers.readable import PLAIN, Reading, left_aside, oddities, patients, reasons
+from ttl.data.readers.readable import PLAIN, Reading, left_aside, oddities, reasons
 from ttl.data.readers.walk import Content, content_of, entries, split_folders
 from ttl.data.records import Records
 from ttl.data.sources import FileSource, MaskSource
@@ -129,18 +130,19 @@ def mask_records(
     classes = classes_of(name, {pair.mask_name: fact for pair, _, fact in sound}, read_class_names(folders))
     source = FileSource(facts, tuple(pair.image for pair in pairs), reading.rendering)
     masks = MaskSource(mask_facts, tuple(pair.mask for pair in pairs), classes.table, len(classes.names))
-    groups, grouped = patients(facts) if by_header else (_all(pair.group for pair in pairs), [])
+    ids = tuple(pair.name for pair in pairs)
+    whose = header_groups(facts, ids) if by_header else None
     return Records(
         name=name,
         class_names=classes.names,
-        ids=tuple(pair.name for pair in pairs),
+        ids=ids,
         labels=(masks.pixel_counts[:, :-1] > 0).astype(np.int64),
         source=source,
         masks=masks,
         given=_all(pair.split for pair in pairs),
-        groups=groups,
+        groups=whose.groups if whose else _all(pair.group for pair in pairs),
         skipped=tuple(sorted(set(matched.ids) - {pair.name for pair in pairs})),
-        notes=(*left_out, *notes, *grouped, *classes.notes, *oddities(source)),
+        notes=(*left_out, *notes, *(whose.notes if whose else ()), *classes.notes, *oddities(source)),
     )
 
 
