@@ -40,6 +40,12 @@ def predict(
     group_column: Annotated[
         str | None, typer.Option(help="Column of a CSV with the patient. [default: by its name]")
     ] = None,
+    image_root: Annotated[
+        Path | None, typer.Option(help="Folder that the paths in a CSV start from. [default: the CSV's]")
+    ] = None,
+    image_suffix: Annotated[
+        str | None, typer.Option(help="What is added to the names in a CSV that are no image's, as .png.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say what an exported model makes of images: what it decides, and the probabilities; or draw their masks.
@@ -53,7 +59,8 @@ def predict(
     onnx_model = OnnxModel(model)
     contract = onnx_model.contract
     rule = rule_for(contract, threshold=threshold, per=decide_per, combine=combine)
-    given = read_image_list(images, Columns(image=image_column, group=group_column))
+    columns = Columns(image=image_column, group=group_column, root=image_root, suffix=image_suffix or "")
+    given = read_image_list(images, columns)
     if contract.per_pixel:
         look = _masks(onnx_model, given, out, rule)
     else:

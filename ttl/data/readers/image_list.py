@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ttl.data.modality.dicom import patient_in
-from ttl.data.readers.table_file import SHOWN, TABLES, Columns, read_table
+from ttl.data.readers.identity import patient_name
+from ttl.data.readers.image_places import located, why_absent
+from ttl.data.readers.table_file import NO_COLUMNS, SHOWN, Columns, read_table
+from ttl.data.readers.table_text import TABLES
 from ttl.data.readers.walk import find_images
 from ttl.errors import DataError, UsageError
 from ttl.words.counts import counted, listed
@@ -52,20 +55,23 @@ def read_image_list(place: Path, columns: Columns) -> ImageList:
         raise UsageError(
             f"The column {given[0]!r} is of a manifest, and {place} is none: give a .csv or .parquet file."
         )
+    if columns != NO_COLUMNS:
+        raise UsageError(f"--image-root and --image-suffix are for a manifest, and {place} is none: leave them out.")
     paths = find_images(place)
-    return ImageList(paths, tuple(map(patient_in, paths)), place)
+    return ImageList(paths, tuple(patient_name(patient_in(path)) for path in paths), place)
 
 
 def _of_manifest(place: Path, columns: Columns) -> ImageList:
     table = read_table(place, columns, labelled=False)
     table.check_filled("images")
-    paths = [Path(os.path.normpath(place.parent / cell)) for cell in table.of("images") or ()]
+    paths = located(table, "images")
     absent = [i for i, path in enumerate(paths) if not path.is_file()]
     if absent:
-        where = table.at(absent, table.columns["images"][0])
+        where, cause = table.at(absent, table.columns["images"][0]), why_absent(table, "images", absent)
+        start = "the manifest's folder" if columns.root is None else str(columns.root)
         raise DataError(
-            f"{len(absent)} of {counted(len(paths), 'image')} in {place} can't be found, from the manifest's folder "
-            f"on: {where}: correct them."
+            f"{len(absent)} of {counted(len(paths), 'image')} in {place} can't be found, from {start} on: {where}: "
+            f"{cause}correct them."
         )
     patients = table.of("groups")
     first: dict[Path, int] = {}
@@ -78,4 +84,4 @@ def _of_manifest(place: Path, columns: Columns) -> ImageList:
             )
     root = Path(os.path.commonpath([os.path.abspath(path.parent) for path in first]))
     whose = (patients[i] for i in first.values()) if patients is not None else map(patient_in, first)
-    return ImageList(tuple(first), tuple(whose), root)
+    return ImageList(tuple(first), tuple(map(patient_name, whose)), root)
