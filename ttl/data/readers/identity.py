@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ttl.data.class_spelling import codes_alike, is_missing, one_spelling, plain
+from ttl.data.class_spelling import alike_words, is_missing, one_spelling, plain
 from ttl.words.counts import counted, listed
 
 NOBODY = re.compile(r"none|nobody|not[ _]?known|anonymi[sz]ed|de-?identified|anon(ym(ous)?)?|no[ _]?(name|id)|x{3,}")
@@ -53,9 +53,8 @@ def grouped(
         of = counted(len(missing), "image")
         note += f"; of {of} none is known ({listed(missing, SHOWN)}): each counts as a patient of its own"
     notes = [f"{note}.", *spellings]
-    if alike := codes_alike(patients):
-        pairs = listed((f"{short!r} and {long!r}" for short, long in alike), SHOWN)
-        notes.append(f"By {where}, {pairs} are two patients each: write them alike where they are one.")
+    if alike := alike_words(patients, "patients"):
+        notes.append(f"By {where}, {alike}.")
     if rounded := sorted(name for name in patients if ROUNDED.fullmatch(name)):
         notes.append(
             f"{len(rounded)} of the patients' numbers were rounded by a spreadsheet ({listed(rounded, SHOWN)}), which "

@@ -38,14 +38,23 @@ def rank_of(name: str) -> int | None:
     return None
 
 
+def is_of_persons(name: str) -> bool:
+    """Whether a column's name says that it holds patients, and not what one may have several of."""
+    rank = rank_of(name)
+    return rank is None or rank < len(PERSONS)
+
+
 def identity_column(cells: Mapping[str, Sequence[str]]) -> str | None:
-    """The column, of those that have no other use, that says whose each image is; None where there is none."""
+    """The column, of those that have no other use, that says whose each image is; None where there is none.
+
+    One that names nobody is taken where no other does.
+    """
     ranked = sorted((rank, i, name) for i, name in enumerate(cells) if (rank := rank_of(name)) is not None)
     for rank, _, name in ranked:
         known = list(filter(None, map(patient_name, cells[name])))
         if known and (rank < len(PERSONS) or _has_parts(known)):
             return name
-    return None
+    return next((name for rank, _, name in ranked if rank < len(PERSONS)), None)
 
 
 def _has_parts(known: Sequence[str]) -> bool:

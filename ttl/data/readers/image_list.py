@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ttl.data.modality.dicom import patient_in
 from ttl.data.readers.identity import patient_name
-from ttl.data.readers.image_places import located, why_absent
+from ttl.data.readers.image_places import is_there, located, remedy_for
 from ttl.data.readers.table_file import NO_COLUMNS, SHOWN, Columns, read_table
 from ttl.data.readers.table_text import TABLES
 from ttl.data.readers.walk import find_images
@@ -65,13 +65,13 @@ def _of_manifest(place: Path, columns: Columns) -> ImageList:
     table = read_table(place, columns, labelled=False)
     table.check_filled("images")
     paths = located(table, "images")
-    absent = [i for i, path in enumerate(paths) if not path.is_file()]
+    absent = [i for i, path in enumerate(paths) if not is_there(path)]
     if absent:
-        where, cause = table.at(absent, table.columns["images"][0]), why_absent(table, "images", absent)
+        where = table.at(absent, table.columns["images"][0])
         start = "the manifest's folder" if columns.root is None else str(columns.root)
         raise DataError(
             f"{len(absent)} of {counted(len(paths), 'image')} in {place} can't be found, from {start} on: {where}: "
-            f"{cause}correct them."
+            f"{remedy_for(table, 'images', absent)}."
         )
     patients = table.of("groups")
     first: dict[Path, int] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -47,42 +48,57 @@ def _named(cell: str, suffix: str) -> str:
 
 def _path(root: Path, name: str) -> Path:
     path = Path(os.path.normpath(root / name))
-    if "\\" in name and not path.is_file():
+    if "\\" in name and not is_there(path):
         return Path(os.path.normpath(root / name.replace("\\", "/")))
     return path
 
 
-def why_absent(table: Table, what: str, absent: Sequence[int]) -> str:
-    """What the first of these rows, whose files aren't there, probably has wrong, as a sentence; empty if unclear."""
+def is_there(path: Path) -> bool:
+    """Whether there is such a file; not where there can't be one of this name."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def remedy_for(table: Table, what: str, absent: Sequence[int]) -> str:
+    """What to do about files that aren't there, by what is in the place of the first of them."""
     cell, path = (table.of(what) or ())[absent[0]], located(table, what)[absent[0]]
     if WEB.match(cell):
-        return "They are addresses and not files: download the images first. "
-    if path.parent.is_dir():
-        there = [entry.name for entry in os.scandir(path.parent) if entry.is_file()]
-        if found := sorted(name for name in there if name.lower() == path.name.lower()):
-            return f"There is {found[0]}, whose capital letters differ. "
-        if found := sorted(name for name in there if Path(name).stem == path.name and is_image(Path(name))):
-            return f"There is {found[0]}: give --image-suffix {Path(found[0]).suffix}. "
-        if found := sorted(name for name in there if Path(name).stem == path.stem and is_image(Path(name))):
-            return f"There is {found[0]}, with another suffix. "
-    parts = path.name if ELSEWHERE.match(cell) else os.path.relpath(path, table.root)
+        return "download the images first, as these are addresses"
+    for name in sorted(_names_in(path.parent)):
+        stem, suffix = os.path.splitext(name)
+        if name.lower() == path.name.lower():
+            return f"correct the capital letters (there is {name})"
+        if stem == path.name and is_image(Path(name)):
+            return f"give --image-suffix {suffix} (there is {name})"
+        if stem == path.stem and is_image(Path(name)):
+            return f"correct the suffixes (there is {name})"
+    parts = re.split(r"[\\/]", cell)[-1] if ELSEWHERE.match(cell) else os.path.relpath(path, table.root)
     return _found_below(table, parts, cell)
 
 
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in os.scandir(folder) if entry.is_file()]
+    except OSError:
+        return []
+
+
 def _found_below(table: Table, name: str, cell: str) -> str:
-    """Says where a file of this name, or of it and a suffix, is under the table's folder."""
-    ends, of_elsewhere = os.path.sep + name, bool(ELSEWHERE.match(cell))
+    """What to do where a file of this name, or of it and a suffix, is elsewhere under the table's folder, or isn't."""
+    of_elsewhere = bool(ELSEWHERE.match(cell))
+    relative = "write the paths relative to one folder, and name that with --image-root"
     for path in islice(_files(table.path.parent), MOST_SEARCHED):
         for whole, suffix in ((str(path), ""), (str(path.with_suffix("")), path.suffix)):
-            if not whole.endswith(ends) or (suffix and not is_image(path)):
+            if not whole.endswith(os.path.sep + name) or (suffix and not is_image(path)):
                 continue
             if of_elsewhere:
-                return f"There is {path}: write the paths relative to one folder, and name that with --image-root. "
+                return f"{relative} (there is {path})"
             also = f" --image-suffix {suffix}" if suffix else ""
-            return f"There is {path}: give --image-root {whole.removesuffix(ends)}{also}. "
-    if of_elsewhere:
-        return "They are of another place: write them relative to one folder, and name that with --image-root. "
-    return ""
+            folder = shlex.quote(whole.removesuffix(os.path.sep + name))
+            return f"give --image-root {folder}{also} (there is {path.name})"
+    return f"{relative}, as these are of another place" if of_elsewhere else "correct them"
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ttl.data.class_spelling import codes_alike, is_missing, one_spelling
-from ttl.data.readers.label_lists import holds_separator, label_lists
+from ttl.data.class_spelling import alike_words, is_missing, one_spelling
+from ttl.data.readers.label_lists import label_lists, perhaps_several
 from ttl.data.readers.table_file import SHOWN, Table
 from ttl.data.task import MISSING, Labels
 from ttl.errors import DataError
@@ -52,10 +52,9 @@ def labels_of(table: Table) -> TableLabels:
     one, spellings = one_spelling(cells, where=where)
     names, notes = tuple(_sorted(set(one.values()))), [*spellings]
     _check_several(table, columns[0], [*names])
-    if alike := codes_alike(names):
-        pairs = listed((f"{short!r} and {long!r}" for short, long in alike), SHOWN)
-        notes.append(f"In {where}, {pairs} are two classes each: write them alike where they are one.")
-    if (joined := holds_separator(cells)) is not None:
+    if alike := alike_words(names, "classes"):
+        notes.append(f"In {where}, {alike}.")
+    if (joined := perhaps_several(cells)) is not None:
         notes.append(
             f"In {where}, {joined!r} is a class by itself: where it names several labels, give a column of 1 and 0 for "
             "each, by --label-column."

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 SEPARATORS = "|;,"
+UNCLEAR = "/+&"
+"""Between words of one name as well as between labels."""
 LIST = re.compile(r"[\[({](.*)[\])}]", re.DOTALL)
 NONE = re.compile(
     r"no[ _-]*(findings?|diseases?|abnormalit(y|ies)|patholog(y|ies)|labels?)|none|nothing|normal|negative|healthy",
@@ -43,9 +45,14 @@ def label_lists(cells: Sequence[str]) -> LabelLists | None:
     return None
 
 
-def holds_separator(cells: Sequence[str]) -> str | None:
-    """The first cell that looks like several labels."""
-    return next((cell for cell in cells if "|" in cell), None)
+def perhaps_several(cells: Sequence[str]) -> str | None:
+    """The first cell that may name several labels, though not so plainly that it is taken for them."""
+    for separator in SEPARATORS + UNCLEAR:
+        parts = {cell: tuple(_parts(cell, re.escape(separator))) for cell in sorted(set(cells))}
+        several = {cell: own for cell, own in parts.items() if len(own) > 1}
+        if several and (separator == "|" or _recur(parts, several, "|")):
+            return next(iter(several))
+    return None
 
 
 def _parts(cell: str, separator: str) -> Iterator[str]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ttl.data.readers.attribute_columns import attributes_of, with_attributes
 from ttl.data.readers.identity import grouped, unknown_patients
-from ttl.data.readers.image_places import places, why_absent
+from ttl.data.readers.identity_columns import is_of_persons
+from ttl.data.readers.image_places import is_there, places, remedy_for
 from ttl.data.readers.label_cells import labels_of
 from ttl.data.readers.mask_set import MaskedImage, Matched, mask_records
 from ttl.data.readers.readable import PLAIN, Checked, Reading, check_images, oddities, reasons
@@ -65,6 +66,8 @@ def _of_labels(table: Table, notes: list[str], reading: Reading) -> Records:
     else:
         known, where = picked(cells, good), f"the column {table.columns['groups'][0]!r}"
     groups, of_patients = grouped(known, kept, where=where)
+    if cells is not None:
+        of_patients += _doubts(table, cells)
     return Records(
         name=table.path.resolve().stem,
         class_names=of_rows.class_names,
@@ -85,12 +88,22 @@ def _of_masks(table: Table, notes: list[str], reading: Reading) -> Records:
     ids, groups = [name for name, _ in images], None
     if cells is not None:
         groups, of_patients = grouped(cells, ids, where=f"the column {table.columns['groups'][0]!r}")
-        notes = [*notes, *of_patients]
+        notes = [*notes, *of_patients, *_doubts(table, cells)]
     rows = zip(images, masks, _splits(table) or nothing, groups or nothing, strict=True)
     pairs = tuple(MaskedImage(*image, *mask, split, group) for image, mask, split, group in rows)
     matched = Matched(pairs, tuple(ids), {})
     records = mask_records(table.path, matched, reading, notes, [table.path.parent], by_header=cells is None)
     return records if cells is None else replace(records, unknown_patients=unknown_patients(cells, ids))
+
+
+def _doubts(table: Table, cells: Sequence[str]) -> list[str]:
+    """Notes on a column of patients that may say something else."""
+    column = table.columns["groups"][0]
+    if not any(cells):
+        return [f"The column {column!r} names no patient: it is empty, or holds marks of missing values alone."]
+    if "groups" in table.guessed and not is_of_persons(column):
+        return [f"The column {column!r} may have several values for one patient: --group-column names another one."]
+    return []
 
 
 def _guesses(table: Table) -> tuple[Table, list[str]]:
@@ -159,12 +172,12 @@ def _splits(table: Table) -> tuple[str, ...] | None:
 
 
 def _checked(table: Table, ids: tuple[str, ...], paths: tuple[Path, ...], reading: Reading) -> Checked:
-    absent = [i for i, path in enumerate(paths) if not path.is_file()]
+    absent = [i for i, path in enumerate(paths) if not is_there(path)]
     if absent:
-        where, cause = table.at(absent, table.columns["images"][0]), why_absent(table, "images", absent)
-        _check_bad(table, len(absent), reading, f"found, from {_start(table)} on: {where}", f"{cause}correct")
+        where, remedy = table.at(absent, table.columns["images"][0]), remedy_for(table, "images", absent)
+        _check_bad(table, len(absent), reading, f"found, from {_start(table)} on: {where}", remedy)
     checked = check_images(ids, paths, reading)
-    _check_bad(table, len(checked.bad), reading, f"read: {reasons(checked.bad)}", "repair or remove")
+    _check_bad(table, len(checked.bad), reading, f"read: {reasons(checked.bad)}", "repair or remove them")
     return checked
 
 
@@ -175,9 +188,9 @@ def _start(table: Table) -> str:
 def _check_bad(table: Table, bad: int, reading: Reading, what: str, remedy: str) -> None:
     total = len(table.rows)
     if bad == total:
-        raise DataError(f"None of the {counted(total, 'image')} in {table.path} can be {what}: {remedy} them.")
+        raise DataError(f"None of the {counted(total, 'image')} in {table.path} can be {what}: {remedy}.")
     if bad and not reading.skip_bad:
         raise DataError(
-            f"{bad} of {counted(total, 'image')} in {table.path} can't be {what}: {remedy} them, "
+            f"{bad} of {counted(total, 'image')} in {table.path} can't be {what}: {remedy}, "
             "or go on without them with --skip-bad."
         )
