@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ttl.data.class_spelling import spelling_key
+
 SEPARATORS = "|;,"
 UNCLEAR = "/+&"
 """Between words of one name as well as between labels."""
@@ -39,8 +41,7 @@ def label_lists(cells: Sequence[str]) -> LabelLists | None:
         return _without_none(cells, parts, ",") if any(len(own) > 1 for own in parts.values()) else None
     for separator in SEPARATORS:
         parts = {cell: tuple(_parts(cell, re.escape(separator))) for cell in set(cells)}
-        several = {cell: own for cell, own in parts.items() if len(own) > 1}
-        if several and _recur(parts, several, separator):
+        if any(len(own) > 1 for own in parts.values()) and _recur(parts, separator):
             return _without_none(cells, parts, separator)
     return None
 
@@ -49,9 +50,9 @@ def perhaps_several(cells: Sequence[str]) -> str | None:
     """The first cell that may name several labels, though not so plainly that it is taken for them."""
     for separator in SEPARATORS + UNCLEAR:
         parts = {cell: tuple(_parts(cell, re.escape(separator))) for cell in sorted(set(cells))}
-        several = {cell: own for cell, own in parts.items() if len(own) > 1}
-        if several and (separator == "|" or _recur(parts, several, "|")):
-            return next(iter(several))
+        first = next((cell for cell, own in parts.items() if len(own) > 1), None)
+        if first is not None and (separator == "|" or _recur(parts, "|")):
+            return first
     return None
 
 
@@ -61,13 +62,15 @@ def _parts(cell: str, separator: str) -> Iterator[str]:
             yield name
 
 
-def _recur(parts: dict[str, tuple[str, ...]], several: dict[str, tuple[str, ...]], separator: str) -> bool:
+def _recur(parts: dict[str, tuple[str, ...]], separator: str) -> bool:
+    """Whether parts of cells that have several are in other cells, too, in whatever spelling."""
+    keys = [tuple(map(spelling_key, own)) for own in parts.values()]
+    several = [own for own in keys if len(own) > 1]
     if separator == "|":
-        times = Counter(part for own in parts.values() for part in set(own))
-        return any(times[part] > 1 for own in several.values() for part in own)
-    alone = {own[0] for own in parts.values() if len(own) == 1}
-    orders = [frozenset(own) for own in several.values()]
-    return any(alone.issuperset(own) for own in several.values()) or len(set(orders)) < len(orders)
+        times = Counter(part for own in keys for part in set(own))
+        return any(times[part] > 1 for own in several for part in own)
+    alone = {own[0] for own in keys if len(own) == 1}
+    return any(alone.issuperset(own) for own in several) or len(set(map(frozenset, several))) < len(set(several))
 
 
 def _without_none(cells: Sequence[str], parts: dict[str, tuple[str, ...]], separator: str) -> LabelLists:
