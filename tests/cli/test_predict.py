@@ -223,6 +223,16 @@ def test_a_table_is_a_list_of_images_too(tmp_path: Path, scans: Path) -> None:
     assert [row["patient"] for row in rows] == ["P2", "P1", "P1", "P1"]
 
 
+def test_a_table_is_read_as_for_training(tmp_path: Path, scans: Path) -> None:
+    cells = ["sep=;", "image_id;subject_id", "scans\\d;7", "scans\\a;nan", "scans\\c;12.0", "scans\\b;12", ""]
+    table = tmp_path / "deep" / "set.csv"
+    table.parent.mkdir()
+    table.write_text("\n".join(cells), encoding="utf-16")
+    rows = rows_of(tmp_path, CONTRACT, table, "--image-root", str(tmp_path), "--image-suffix", "png")
+    assert [Path(row["image"]).name for row in rows] == ["d.png", "a.png", "c.png", "b.png"]
+    assert [row.get("patient") for row in rows] == ["7", None, "12", "12"]
+
+
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ttl.data.duplicates import Dedupe, checked_for_leaks, deduplicated
+from ttl.data.exclusive import with_exclusive
 from ttl.data.modality.rendering import Frame, Range, Rendering, Window
 from ttl.data.ordinal import ordered
 from ttl.data.pool import Progress
@@ -17,11 +19,15 @@ from ttl.data.readers.class_folders import read_folder
 from ttl.data.readers.manifest import read_manifest
 from ttl.data.readers.mask_set import read_masks
 from ttl.data.readers.readable import Reading
-from ttl.data.readers.table_file import NO_COLUMNS, TABLES, Columns
+from ttl.data.readers.table_file import NO_COLUMNS, Columns
+from ttl.data.readers.table_text import TABLES
 from ttl.data.records import Records
 from ttl.data.split import Assignment, assign, thinned
 from ttl.data.task import SPLITS, UNUSED, Samples, Task, picked
 from ttl.errors import DataError, UsageError
+from ttl.words.text import shortened
+
+SHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 
 
 def load_task(
@@ -40,6 +46,7 @@ def load_task(
     dedupe: Dedupe | None = None,
     positive: str | Sequence[str] = (),
     ordinal: bool = False,
+    exclusive: bool = False,
     on_progress: Progress | None = None,
 ) -> Task:
     """Reads, checks and splits a labelled set of images; each is decoded once, so that nothing later meets a bad one.
@@ -65,6 +72,7 @@ def load_task(
             found (normal, healthy, negative, no ...), else the second by alphabet; of more than two those that are one
             finding together (grades from 3 on), by default none.
         ordinal: the classes are grades, ordered as their names are; the quadratic kappa is then one of the metrics.
+        exclusive: labels of several columns, of which each image has exactly one, are its class.
         train_fraction: share of the training samples to keep, stratified; groups are kept or left out whole.
         on_progress: called with how many images are checked, and of how many.
 
@@ -88,8 +96,8 @@ def load_task(
     asked = (positive,) if isinstance(positive, str) else tuple(positive)
     read = read_records(data, columns, Reading(Rendering(window, value_range, frame), skip_bad, on_progress))
     _check_window(read, window)
-    records = with_positive(read, asked)
-    if ordinal:
+    records = with_positive(with_exclusive(read, exclusive), asked)
+    if ordinal or records.ordinal:
         records = ordered(records)
     if dedupe is not None:
         records = deduplicated(records, dedupe)
@@ -111,8 +119,10 @@ def load_task(
         ordinal=records.ordinal,
         notes=(assignment.note, *records.notes),
         unused=unused,
+        unknown_patients=assignment.unknown_patients,
     )
-    return checked_for_leaks(task)
+    task = checked_for_leaks(task)
+    return replace(task, notes=tuple(map(shortened, task.notes)))
 
 
 def _check_plain(rendering: Rendering, data: str | Path) -> None:
@@ -133,7 +143,11 @@ def _check_window(records: Records, window: Window | None) -> None:
 
 
 def read_records(data: str | Path, columns: Columns, reading: Reading) -> Records:
-    """All samples of a data set before they are split; errors as of `load_task`."""
+    """All samples of a data set before they are split, under names that are text; errors as of `load_task`."""
+    return _records(data, columns, reading).printable()
+
+
+def _records(data: str | Path, columns: Columns, reading: Reading) -> Records:
     path = Path(data)
     is_table = path.is_file() and path.suffix.lower() in TABLES
     if not (path.is_dir() or path.suffix.lower() in TABLES):
@@ -144,7 +158,9 @@ def read_records(data: str | Path, columns: Columns, reading: Reading) -> Record
             "one, or leave it out."
         )
     if columns != NO_COLUMNS and not is_table:
-        raise UsageError(f"{path} is no CSV or Parquet manifest: --image-column and the like are for those.")
+        raise UsageError(
+            f"{path} is no CSV or Parquet manifest: --image-column, --image-root and the like are for those."
+        )
     if isinstance(data, str) and data.partition(":")[0] in BUILTIN:
         return read_builtin(data)
     if is_table:
@@ -159,6 +175,8 @@ def read_records(data: str | Path, columns: Columns, reading: Reading) -> Record
         )
     if path.suffix.lower() == ".npz":
         return read_npz(path)
+    if path.suffix.lower() in SHEETS:
+        raise DataError(f"The file {path} is a spreadsheet: save its sheet as CSV (UTF-8), and give that.")
     raise DataError(
         f"The file {path} isn't a kind of data that can be read: give a folder of class folders or of images/ "
         "and masks/, a .csv or .parquet manifest, or a MedMNIST-style .npz file."

@@ -149,6 +149,8 @@ def _task(data: str, contract: Contract, rule: DecisionRule, config: ValidateCon
         mask=config.mask_column,
         group=config.group_column,
         attributes=config.subgroup_columns,
+        root=config.image_root,
+        suffix=config.image_suffix or "",
     )
     classes = Classes(kind, names, rule.finding, asked.ordinal)
     rendering = contract.decoding.rendering

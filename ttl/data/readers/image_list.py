@@ -9,7 +9,9 @@ from pathlib import Path
 from ttl.data.modality.dicom_header import patient_in
 from ttl.data.readers.every_frame import frame_id, frames_in
 from ttl.data.readers.identity import patient_name
-from ttl.data.readers.table_file import SHOWN, TABLES, Columns, read_table
+from ttl.data.readers.image_places import is_there, located, remedy_for
+from ttl.data.readers.table_file import NO_COLUMNS, SHOWN, Columns, read_table
+from ttl.data.readers.table_text import TABLES
 from ttl.data.readers.walk import find_images
 from ttl.errors import DataError, UsageError
 from ttl.words.counts import counted, listed
@@ -77,6 +79,8 @@ def read_image_list(place: Path, columns: Columns) -> ImageList:
         raise UsageError(
             f"The column {given[0]!r} is of a manifest, and {place} is none: give a .csv or .parquet file."
         )
+    if columns != NO_COLUMNS:
+        raise UsageError(f"--image-root and --image-suffix are for a manifest, and {place} is none: leave them out.")
     paths = find_images(place)
     return ImageList(paths, tuple(patient_name(patient_in(path)) for path in paths), place)
 
@@ -84,13 +88,14 @@ def read_image_list(place: Path, columns: Columns) -> ImageList:
 def _of_manifest(place: Path, columns: Columns) -> ImageList:
     table = read_table(place, columns, labelled=False)
     table.check_filled("images")
-    paths = [Path(os.path.normpath(place.parent / cell)) for cell in table.of("images") or ()]
-    absent = [i for i, path in enumerate(paths) if not path.is_file()]
+    paths = located(table, "images")
+    absent = [i for i, path in enumerate(paths) if not is_there(path)]
     if absent:
         where = table.at(absent, table.columns["images"][0])
+        start = "the manifest's folder" if columns.root is None else str(columns.root)
         raise DataError(
-            f"{len(absent)} of {counted(len(paths), 'image')} in {place} can't be found, from the manifest's folder "
-            f"on: {where}: correct them."
+            f"{len(absent)} of {counted(len(paths), 'image')} in {place} can't be found, from {start} on: {where}: "
+            f"{remedy_for(table, 'images', absent)}."
         )
     patients = table.of("groups")
     first: dict[Path, int] = {}

@@ -15,7 +15,7 @@ from ttl.data.readers.every_frame import check_frames, frame_id
 from ttl.data.readers.walk import Content
 from ttl.data.sources import FileSource
 from ttl.data.task import picked
-from ttl.words.counts import counted, listed
+from ttl.words.counts import counted, grouped_reasons, listed
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def check_images(ids: Sequence[str], paths: tuple[Path, ...], reading: Reading) 
 
 
 def reasons(bad: Mapping[str, str]) -> str:
-    """The first of the images that can't be read, with the reasons."""
-    return listed(f"{name} ({reason})" for name, reason in bad.items())
+    """Why images can't be read, with the first of each reason."""
+    return grouped_reasons(bad)
 
 
 def left_aside(root: Path, beside: Iterable[Path], contents: Sequence[Content], what: str) -> list[str]:
