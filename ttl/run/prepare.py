@@ -111,6 +111,8 @@ def task_of(config: RunConfig) -> Task:
             split=config.split_column,
             attributes=config.subgroup_columns,
         ),
+        mask_values=config.mask_values,
+        per_pixel=config.model.startswith(UNET),
         window=config.window,
         value_range=config.value_range,
         frame=config.frame,

@@ -23,17 +23,22 @@ class Facts:
     patient: str = ""  # who a DICOM file says it is of; empty where it doesn't say
     spacing_mm: tuple[float, float] | None = None
     """From row to row and from column to column, of a DICOM file; None where unknown."""
+    orientation: int = 1  # the EXIF one, by which `open_image` turns it; 1 where it is upright as it is stored
 
 
 @dataclass(frozen=True, eq=False)
 class MaskFacts:
-    """Of a mask."""
+    """Of a mask, in one file or several."""
 
     digest: bytes  # SHA-256 of its size and values
     width: int
     height: int
     counts: npt.NDArray[np.int64]  # `(256,)`: pixels of each value
     one_bit: bool  # it can only say 0 and 1, so that its 1 may mean what another mask's 255 means
+    palette: tuple[tuple[int, int], ...] = ()  # values that occur, with their colours as 0xRRGGBB; of a palette only
+    turn: int = 1  # the EXIF orientation of its image, where that was applied to it; else 1
+    own_turn: bool = False  # whether it has an EXIF orientation of its own that turns it
+    files: int = 1
 
     @property
     def values(self) -> frozenset[int]:

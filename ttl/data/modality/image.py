@@ -28,6 +28,8 @@ EXTENSIONS = dicom.EXTENSIONS | frozenset(
 )
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 GREY_MODES = frozenset({"1", "L", "LA"})
+UPRIGHT = 1  # the EXIF orientation of an image that is stored as it is seen
+ORIENTATIONS = range(1, 9)
 SIDEWAYS = frozenset({5, 6, 7, 8})  # the EXIF orientations that swap width and height
 
 
@@ -45,15 +47,20 @@ def check_image(path: Path, rendering: Rendering = AS_FILED) -> Facts | str:
             return read_dicom(data, rendering)[1]
         with Image.open(BytesIO(data)) as image:
             width, height = image.size
-            if image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS:
-                width, height = height, width
+            orientation = orientation_of(image)
             image.draft(None, (1, 1))
             image.load()
+            # Loading turns TIFF, whose size is upright before; PNG may have its orientation behind the pixels.
+            left = orientation_of(image)
+            if left in SIDEWAYS:
+                width, height = height, width
+            orientation = orientation or left or UPRIGHT
             if image.mode == "F" and not np.isfinite(np.asarray(image)).all():
                 return "a pixel isn't a number"
             deep, animated = _is_deep(image), bool(getattr(image, "is_animated", False))
             channels = 1 if deep or image.mode in GREY_MODES else 3
-            return Facts(hashlib.sha256(data).digest(), width, height, channels, deep, animated)
+            digest = hashlib.sha256(data).digest()
+            return Facts(digest, width, height, channels, deep, animated, orientation=orientation)
     except Exception as error:
         return why(error)
 
@@ -85,6 +92,12 @@ def read_image(path: Path, rendering: Rendering = AS_FILED) -> Image.Image:
             return to_eight_bits(image)
     except Exception as error:
         raise DataError(f"The image {path} can't be read ({why(error)}): repair or remove it.") from None
+
+
+def orientation_of(image: Image.Image) -> int | None:
+    """The EXIF orientation, 1 to 8: known before an image is loaded, or left to apply after; None without one."""
+    value = image.getexif().get(ExifTags.Base.Orientation)
+    return value if value in ORIENTATIONS else None
 
 
 def to_eight_bits(image: Image.Image) -> Image.Image:
