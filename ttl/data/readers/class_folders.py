@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ttl.data.readers.class_layout import class_layout
+from ttl.data.class_spelling import one_spelling
+from ttl.data.readers.class_layout import ClassLayout, class_layout
 from ttl.data.readers.mask_lookalike import check_no_masks
 from ttl.data.readers.mask_names import masks_beside
 from ttl.data.readers.readable import PLAIN, Reading, check_images, left_aside, oddities, patients, reasons
@@ -16,7 +17,8 @@ from ttl.data.task import picked
 from ttl.errors import DataError
 from ttl.words.counts import counted, listed
 
-SHOWN = 3  # masks that a note names
+SHOWN = 3  # masks and folders that a message names
+MANY = 10  # folders that may be classes where most images have masks beside them
 
 
 def read_folder(root: Path, reading: Reading = PLAIN) -> Records:
@@ -38,6 +40,7 @@ def read_folder(root: Path, reading: Reading = PLAIN) -> Records:
             raise DataError(f"The class folder {each.folder} holds no image{others}: add images, or remove the folder.")
     masks = masks_beside(path for content in contents.values() for path in content.images)
     folder_of = {path: each for each, content in contents.items() for path in content.images if path not in masks}
+    _check_patients(root, layout, len(masks), len(folder_of))
     check_no_masks(root, {each.folder: content.images for each, content in contents.items()})
     images = sorted((path.relative_to(root).as_posix(), path) for path in folder_of)
     ids, paths = zip(*images, strict=True)
@@ -47,7 +50,10 @@ def read_folder(root: Path, reading: Reading = PLAIN) -> Records:
             f"{len(checked.bad)} of {counted(len(ids), 'image')} in {root} can't be read: {reasons(checked.bad)}: "
             "repair or remove them, or go on without them with --skip-bad."
         )
-    number = {name: i for i, name in enumerate(sorted({each.name for each in contents}))}
+    spelling, spelled = one_spelling((each.name for each in folder_of.values()), where=f"the folders of {root}")
+    number = {name: i for i, name in enumerate(sorted({*spelling.values()}))}
+    if len(number) < 2:
+        raise DataError(f"The folder {root} has only one class, {', '.join(number)}: at least two are needed.")
     folders = [folder_of[path] for path in checked.source.paths]
     groups, grouped = patients(checked.source.facts)
     aside = left_aside(root, layout.beside, [*contents.values()], "no image of a class")
@@ -55,7 +61,7 @@ def read_folder(root: Path, reading: Reading = PLAIN) -> Records:
         name=root.resolve().name,
         class_names=tuple(number),
         ids=picked(ids, checked.good),
-        labels=np.array([number[each.name] for each in folders], np.int64),
+        labels=np.array([number[spelling[each.name]] for each in folders], np.int64),
         source=checked.source,
         groups=groups,
         given=tuple(each.split for each in folders if each.split) or None,
@@ -63,12 +69,23 @@ def read_folder(root: Path, reading: Reading = PLAIN) -> Records:
         notes=(
             *checked.skipped(),
             *layout.notes,
+            *spelled,
             *_masks_note(root, sorted(masks)),
             *aside,
             *grouped,
             *oddities(checked.source),
         ),
     )
+
+
+def _check_patients(root: Path, layout: ClassLayout, masks: int, images: int) -> None:
+    """Refuses many folders of images with masks beside them: sets of masks have such folders of patients."""
+    names = sorted({each.name for each in layout.folders})
+    if len(names) > MANY and 2 * masks > images:
+        raise DataError(
+            f"The {len(names)} folders of {root} ({listed(names, SHOWN)}) hold images and their masks, as folders of "
+            "patients do: give --model unet:ENCODER to learn from the masks, or list images and labels in a CSV."
+        )
 
 
 def _masks_note(root: Path, masks: list[Path]) -> list[str]:

@@ -85,19 +85,15 @@ def _check_several(root: Path, folders: Sequence[ClassFolder], beside: Sequence[
     if len(names) > 1:
         return
     tables = [path.name for path in beside if path.suffix.lower() in MARKS]
-    hint = (
-        f" (if {listed(tables, SHOWN)} has the labels: as a CSV of images and labels, give that file)" if tables else ""
-    )
+    hint = f"; or, if {listed(tables, SHOWN)} has the labels, give them as a CSV of images and labels" if tables else ""
     if not names:
         images = counted(sum(map(is_image, beside)), "image")
         raise DataError(
-            f"The folder {root} has no class folders ({images} in it): put the images of each class into a folder "
-            f"of its own, named like the class{hint}."
+            f"The folder {root} has no class folders ({images} in it): put the images of each class into a folder of "
+            f"its own, named like the class{hint}."
         )
     inner = [path.name for each in folders for path in entries(each.folder)[0]]
-    deeper = (
-        f": if {listed(inner, SHOWN)} in it are the classes or splits, give {names[0]} as the folder" if inner else ""
-    )
+    deeper = f", or, if those in it ({listed(inner, SHOWN)}) are meant, give {names[0]} as DATA" if inner else ""
     raise DataError(
         f"The folder {root} has only one class, {names[0]}: at least two class folders are needed{deeper}{hint}."
     )

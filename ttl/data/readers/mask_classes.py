@@ -57,7 +57,7 @@ def classes_of(
     if meaning is not None:
         names = _names_of(place, meaning, declared)
     else:
-        names = _checked(place, masks, occurring, declared) if declared else _own_names(place, occurring)
+        names = _checked(place, masks, occurring, declared) if declared else _own_names(place, occurring, values)
     table[len(names) : WHITE] = IGNORE
     absent = [name for number, name in enumerate(names) if number not in occurring]
     where = declared.file if declared else "--mask-values"
@@ -116,10 +116,10 @@ def _checked(
     return names
 
 
-def _own_names(place: str, occurring: list[int]) -> tuple[str, ...]:
+def _own_names(place: str, occurring: list[int], values: list[int]) -> tuple[str, ...]:
     if missing := sorted(set(range(occurring[-1])) - set(occurring)):
         there, gaps = (listed(map(str, values), FEW) for values in (occurring, missing))
-        those = ",".join(map(str, occurring[:FEW])) + ("..." if len(occurring) > FEW else "")
+        those = ",".join(map(str, values[:FEW])) + ("..." if len(values) > FEW else "")
         raise DataError(
             f"The masks of {place} have the values {there} but not {gaps}: give the values of the classes in their "
             f"order with --mask-values, as {those}, or name all {occurring[-1] + 1} in a {FILE}, one a line."

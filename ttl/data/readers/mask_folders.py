@@ -132,9 +132,12 @@ def _paired(folder: Path, folders: Sequence[Path], split: Split) -> MaskLayout:
         raise DataError(f"The folder {folder} has {names}: call them train_images, train_masks, test_images and so on.")
     pairs = [MaskFolders(_one(folder, images, own), _one(folder, masks, own), own) for own in sorted(both, key=str)]
     used = {path for pair in pairs for path in (pair.images, pair.masks)}
-    parts = [part for pair in pairs for part in _by_split(pair)]
-    without = [path for path, own in images.items() if own not in both]
-    notes = [f"Folder {path.name} has no masks: its images are left aside." for path in without]
+    parts, without = [], [path for path, own in images.items() if own not in both]
+    for pair in pairs:
+        divided, unmasked = _by_split(pair)
+        parts += divided
+        without += unmasked
+    notes = [f"Folder {path.relative_to(folder)} has no masks: its images are left aside." for path in without]
     return MaskLayout(
         tuple(parts), tuple(path for path in folders if path not in used and path not in without), tuple(notes)
     )
@@ -150,23 +153,25 @@ def _one(folder: Path, paths: Mapping[Path, Split], split: Split) -> Path:
     return (full or own)[0]
 
 
-def _by_split(pair: MaskFolders) -> list[MaskFolders]:
-    """`images/train` with `masks/train`, and so on, where both hold such folders alone."""
+def _by_split(pair: MaskFolders) -> tuple[list[MaskFolders], list[Path]]:
+    """`images/train` with `masks/train`, and so on, where both hold such folders alone; and images without masks."""
     if pair.split is not None:
-        return [pair]
+        return [pair], []
     splits = []
     for folder in (pair.images, pair.masks):
         inner, loose = entries(folder)
         by_split = {split: path for path in inner if (split := split_name(path.name).exact)}
-        if len(by_split) < len(inner) or any(map(is_image, loose)) or len(by_split) < 2:
-            return [pair]
+        if len(by_split) < len(inner) or any(map(is_image, loose)) or not by_split:
+            return [pair], []
         splits.append(by_split)
     images, masks = splits
-    if images.keys() != masks.keys():
+    if "train" not in masks or masks.keys() - images.keys():
         raise DataError(
-            f"{pair.images} has {listed(images)} and {pair.masks} has {listed(masks)}: both need the same splits."
+            f"{pair.images} has {listed(images)} and {pair.masks} has {listed(masks)}: both need the same splits, and "
+            "train among them."
         )
-    return [MaskFolders(images[split], masks[split], split) for split in images]
+    parts = [MaskFolders(images[split], masks[split], split) for split in images if split in masks]
+    return parts, [path for split, path in images.items() if split not in masks]
 
 
 def _is_mixed(folder: Path) -> bool:

@@ -14,6 +14,7 @@ from ttl.errors import DataError
 SAMPLE = 3  # files of a folder that are looked at
 FEW = 8  # colours that a mask has at most
 EDGE = 16  # grey levels from black, or from white, that loss and smoothing make of them
+DRAFT = (128, 128)  # pixels that a JPEG is decoded to at least: it needn't be seen in full
 CLEAN = 0.98  # of the pixels of a mask that was saved with loss are as near
 
 
@@ -43,14 +44,19 @@ def check_no_masks(root: Path, images: Mapping[Path, Sequence[Path]]) -> None:
 
 def _are_masks(paths: Sequence[Path]) -> bool:
     """Whether all look like masks, and not all are of one colour."""
-    numbers = [colours_of_mask(path) for path in paths]
-    return None not in numbers and any(number != 1 for number in numbers)
+    numbers = []
+    for path in paths:
+        if (number := colours_of_mask(path)) is None:
+            return False
+        numbers.append(number)
+    return any(number != 1 for number in numbers)
 
 
 def colours_of_mask(path: Path) -> int | None:
     """How many colours an image has that has a few only, or is black and white but for its edges (2); else None."""
     try:
         with Image.open(path) as image:
+            image.draft("RGB", DRAFT)
             if (colours := image.convert("RGB").getcolors(FEW)) is not None:
                 return len(colours)
             values = np.asarray(image.convert("L"))

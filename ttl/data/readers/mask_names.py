@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 SEPARATOR = r"[ ._-]+"
-MASK = r"masks?|seg|segmentation|segmented|segm|labels?|gt|ground[ _-]?truth|annotations?|annot|anno|target"
-IMAGE = r"image|img|im|photo|picture|pic|scan|input|orig|original|sat|raw|rgb|slice|frame"
+MASK = (
+    r"masks?|seg|segmentation|segmented|segm|labels?|gt|ground[ _-]?truth|annotations?|annot|anno|target|manual[0-9]?"
+)
+IMAGE = r"image|img|im|photo|picture|pic|scan|input|orig|original|sat|raw|rgb|slice|frame|train|training|test"
 NUMBER = rf"(?:{SEPARATOR}|(?<=[a-z])|(?= ?\())\(?(?P<number>[0-9]{{1,4}})\)?"
 MASK_LAST = re.compile(rf"(?P<base>.+?){SEPARATOR}(?P<word>{MASK})(?:{NUMBER})?", re.IGNORECASE)
 MASK_FIRST = re.compile(rf"(?P<word>{MASK}){SEPARATOR}(?P<base>.+)", re.IGNORECASE)

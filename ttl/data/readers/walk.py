@@ -70,11 +70,23 @@ def entries(folder: Path) -> tuple[list[Path], list[Path]]:
     Raises:
         DataError: it can't be read.
     """
+    folders: list[Path] = []
+    files: list[Path] = []
     try:
-        paths = sorted(path for path in folder.iterdir() if not is_hidden(path.name))
+        with os.scandir(folder) as listing:
+            for entry in listing:
+                if not is_hidden(entry.name):
+                    (folders if _is_folder(entry) else files).append(folder / entry.name)
     except OSError as error:
         _refuse(error)
-    return [path for path in paths if path.is_dir()], [path for path in paths if not path.is_dir()]
+    return sorted(folders), sorted(files)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def is_hidden(name: str) -> bool:
