@@ -26,6 +26,10 @@ class Facts:
     orientation: int = 1  # the EXIF one, by which `open_image` turns it; 1 where it is upright as it is stored
 
 
+Palette = tuple[tuple[int, int], ...]
+"""Values that occur, each with its colour as 0xRRGGBB."""
+
+
 @dataclass(frozen=True, eq=False)
 class MaskFacts:
     """Of a mask, in one file or several."""
@@ -35,7 +39,7 @@ class MaskFacts:
     height: int
     counts: npt.NDArray[np.int64]  # `(256,)`: pixels of each value
     one_bit: bool  # it can only say 0 and 1, so that its 1 may mean what another mask's 255 means
-    palette: tuple[tuple[int, int], ...] = ()  # values that occur, with their colours as 0xRRGGBB; of a palette only
+    palettes: tuple[Palette, ...] = ()  # of its files, empty where a file has none
     turn: int = 1  # the EXIF orientation of its image, where that was applied to it; else 1
     own_turn: bool = False  # whether it has an EXIF orientation of its own that turns it
     files: int = 1

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps
 
+from ttl.data.modality.facts import Palette
 from ttl.data.modality.image import UPRIGHT, Pixels, orientation_of
 from ttl.data.modality.mask_meaning import class_numbers
 from ttl.errors import DataError
@@ -32,7 +33,7 @@ class DecodedMask:
 
     values: Pixels  # `(height, width)`: as they are stored, or the number of each pixel's class
     one_bit: bool
-    palette: tuple[tuple[int, int], ...]  # see `MaskFacts`
+    palette: Palette  # empty where it has none
     orientation: int | None  # its own EXIF orientation, which was applied; None where it has none
 
 
@@ -106,13 +107,17 @@ def _packed(colours: npt.NDArray[np.uint8]) -> Codes:
 
 
 def _small(codes: Codes) -> Pixels:
-    if wrong := [value for value in (codes.min(), codes.max()) if not 0 <= value < VALUES]:
-        hint = ": if they are instance numbers, give --mask-values 0,other" if wrong[0] > 0 else ""
-        raise DataError(f"it has the value {wrong[0]}, and a class is a number from 0 to {VALUES - 1}{hint}")
+    if codes.min() < 0:
+        raise DataError(f"it has values below 0, and a class is a number from 0 to {VALUES - 1}")
+    if codes.max() >= VALUES:
+        raise DataError(
+            f"it has values above {VALUES - 1}, and a class is a number from 0 to {VALUES - 1}: name them with "
+            "--mask-values, of instance numbers 0,other"
+        )
     return codes.astype(np.uint8)
 
 
-def _palette(image: Image.Image, values: Pixels) -> tuple[tuple[int, int], ...]:
+def _palette(image: Image.Image, values: Pixels) -> Palette:
     colours = np.zeros((VALUES, 3), np.uint8)
     entries = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)[:VALUES]
     colours[: len(entries)] = entries

@@ -14,7 +14,6 @@ from ttl.data.modality.facts import Facts, MaskFacts
 from ttl.data.modality.image import SIDEWAYS, UPRIGHT, Pixels, why
 from ttl.data.modality.mask_file import VALUES, WHITE, DecodedMask, decode_mask, turned
 from ttl.errors import DataError
-from ttl.words.counts import counted
 from ttl.words.mask_values import MaskValues
 
 BACKGROUND = 0
@@ -68,7 +67,7 @@ def check_mask(
         height,
         np.bincount(values.ravel(), minlength=VALUES),
         all(part.one_bit and file.value is None for file, part in zip(files, parts, strict=True)),
-        tuple(sorted({pair for part in parts for pair in part.palette})),
+        tuple(part.palette for part in parts),
         turn,
         any(part.orientation not in (None, UPRIGHT) for part in parts),
         len(parts),
@@ -115,13 +114,13 @@ def _union(files: Sequence[MaskFile], parts: Sequence[DecodedMask], meaning: Mas
     if meaning is None:
         layers = _alike(layers, parts)
     total = np.zeros_like(layers[0])
-    for file, layer in zip(files, layers, strict=True):
+    for layer in layers:
         own = layer != BACKGROUND
         clash = own & (total != BACKGROUND) & (total != layer)
         if clash.any():
             raise DataError(
-                f"{file.name} and another part of its mask say different things of "
-                f"{counted(int(clash.sum()), 'pixel')}: let parts not overlap, or number the classes in one mask"
+                "it overlaps another part of its mask that means another class: let them not overlap, or number the "
+                "classes in one mask"
             )
         total = np.where(own, layer, total)
     return total

@@ -43,6 +43,7 @@ def class_layout(root: Path) -> ClassLayout:
     """
     tops, files = entries(root)
     splits = split_folders(root, tops)
+    notes = [*splits.notes]
     if not splits.of and (inside := _splits_inside(tops)):
         folders, beside = inside, list(files)
     else:
@@ -51,13 +52,17 @@ def class_layout(root: Path) -> ClassLayout:
         for split, place in splits.of.items():
             inner, loose = entries(_unwrapped(place, split))
             folders += [ClassFolder(path, path.name, split) for path in inner]
-            beside += loose
+            if inner or split == "train":
+                beside += loose
+            else:
+                images = counted(sum(map(is_image, loose)), "image")
+                notes.append(f"Folder {place.name} has no class folders: what is in it ({images}) is left aside.")
     _check_several(root, folders, beside)
     if not splits.of and folders[0].split is None:
         _check_inner_names(root, tops)
     elif splits.of:
         _check_inner_names(root, [each.folder for each in folders])
-    return ClassLayout(tuple(folders), tuple(beside), splits.notes)
+    return ClassLayout(tuple(folders), tuple(beside), tuple(notes))
 
 
 def _unwrapped(place: Path, split: str) -> Path:

@@ -122,12 +122,14 @@ def _paired(folder: Path, folders: Sequence[Path], split: Split) -> MaskLayout:
     images, masks = (
         {path: role.split or split for path, role in roles.items() if role.what == what} for what in ("images", "masks")
     )
+    if split is None:
+        images |= _called_by_split(folders, {*masks.values()} - {*images.values()})
     both = {*images.values()} & {*masks.values()}
     if not both or (split is not None and both != {split}):
         return MaskLayout(())
     if alone := [path.name for path, own in masks.items() if own not in both]:
         raise DataError(f"The folder {folder} has {listed(alone, SHOWN)} and no images for them: add them.")
-    if len(both) > 1 and (None in both or "train" not in both):
+    if split is None and both != {None} and (None in both or "train" not in both):
         names = listed((path.name for path in roles), SHOWN)
         raise DataError(f"The folder {folder} has {names}: call them train_images, train_masks, test_images and so on.")
     pairs = [MaskFolders(_one(folder, images, own), _one(folder, masks, own), own) for own in sorted(both, key=str)]
@@ -141,6 +143,18 @@ def _paired(folder: Path, folders: Sequence[Path], split: Split) -> MaskLayout:
     return MaskLayout(
         tuple(parts), tuple(path for path in folders if path not in used and path not in without), tuple(notes)
     )
+
+
+def _called_by_split(folders: Sequence[Path], splits: set[Split]) -> dict[Path, Split]:
+    """The folders of images that are called like a split of masks and no more, as in `train/` beside `train_masks/`."""
+    found: dict[Path, Split] = {}
+    for path in folders:
+        own = split_name(path.name).exact
+        if own is not None and own in splits:
+            inner, loose = entries(path)
+            if not inner and any(map(is_image, loose)):
+                found[path] = own
+    return found
 
 
 def _one(folder: Path, paths: Mapping[Path, Split], split: Split) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ttl.data.readers.mask_names import aliases_of, fits, stem_of
+from ttl.data.readers.mask_names import ImageNames, stem_of
 from ttl.errors import DataError
 
 SAMPLE = 3  # files of a folder that are looked at
@@ -32,9 +32,8 @@ def check_no_masks(root: Path, images: Mapping[Path, Sequence[Path]]) -> None:
     for folder in drawn:
         stems = [stem_of(path, folder) for path in images[folder]]
         for other in images.keys() - {*drawn}:
-            there = {stem_of(path, other) for path in images[other]}
-            aliases = aliases_of(there)
-            if 2 * sum(bool(fits(stem, there, aliases)) for stem in stems) > len(stems):
+            names = ImageNames.of(stem_of(path, other) for path in images[other])
+            if 2 * sum(bool(names.fits(stem)) for stem in stems) > len(stems):
                 raise DataError(
                     f"The folders {other.name} and {folder.name} of {root} aren't two classes, it seems: the files of "
                     f"{folder.name} look like masks of those in {other.name}; call them images and masks, or take the "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ttl.data.modality.mask_union import MaskFile
 from ttl.data.readers.mask_folders import MaskFolders
-from ttl.data.readers.mask_names import CHANNEL, Fit, aliases_of, fits, masks_beside, stem_of, united
+from ttl.data.readers.mask_names import CHANNEL, Fit, ImageNames, masks_beside, stem_of, united
 from ttl.data.readers.walk import Content, content_of
 from ttl.errors import DataError
 from ttl.words.counts import counted, listed
@@ -97,7 +97,7 @@ def match(root: Path, parts: Sequence[PartFiles]) -> Matched:
 def _pairs(root: Path, files: PartFiles, classes: tuple[str, ...], bad: dict[str, str]) -> list[MaskedImage]:
     part = files.part
     named = _by_stem(part.images, files.images)
-    aliases = aliases_of(named)
+    names = ImageNames.of(named)
     _check_channels(part, named, files.masks)
     found: dict[str, list[tuple[Fit, MaskFile]]] = {stem: [] for stem in named}
     for path in files.masks:
@@ -106,7 +106,7 @@ def _pairs(root: Path, files: PartFiles, classes: tuple[str, ...], bad: dict[str
             top = path.relative_to(part.masks).parts[0]
             folder, value = part.masks / top, classes.index(top) + 1
         mask, its = MaskFile(_id(root, path), path, value), stem_of(path, folder)
-        fellows = fits(its, named, aliases)
+        fellows = names.fits(its)
         if not fellows and part.of_one and len(named) == 1:
             fellows = [Fit(next(iter(named)), "folder", its)]
         if len(fellows) == 1:
@@ -147,7 +147,7 @@ def _class_folders(parts: Sequence[PartFiles]) -> tuple[str, ...]:
         if part.images == part.masks:
             return ()
         stems = {stem_of(path, part.images) for path in files.images}
-        aliases = aliases_of(stems)
+        names = ImageNames.of(stems)
         tops: dict[str, list[Path]] = {}
         for path in files.masks:
             first, *others = path.relative_to(part.masks).parts
@@ -155,10 +155,10 @@ def _class_folders(parts: Sequence[PartFiles]) -> tuple[str, ...]:
                 return ()
             tops.setdefault(first, []).append(path)
         for top, paths in tops.items():
-            within = sum(bool(fits(stem_of(path, part.masks / top), stems, aliases)) for path in paths)
+            within = sum(bool(names.fits(stem_of(path, part.masks / top))) for path in paths)
             if top in stems or 2 * within <= len(paths):
                 return ()
-        if any(fits(stem_of(path, part.masks), stems, {}) for path in files.masks):
+        if any(stem_of(path, part.masks) in stems for path in files.masks):
             return ()
         classes |= tops.keys()
     return tuple(sorted(classes))

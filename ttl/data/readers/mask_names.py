@@ -45,30 +45,41 @@ def stem_of(path: Path, folder: Path) -> str:
     return path.relative_to(folder).with_suffix("").as_posix()
 
 
-def fits(mask: str, images: Iterable[str], aliases: Mapping[str, Sequence[str]]) -> list[Fit]:
-    """The images that a mask's stem fits: one where it is plain, several where it isn't, none of a stranger.
+@dataclass(frozen=True)
+class ImageNames:
+    """What images may be called by their masks: name -> stems, in three ways of which the first that fits wins."""
 
-    The whole name wins; then the name less a word for masks; then a folder called like the image; then what else
-    images are called (`aliases`, see `aliases_of`).
-    """
-    stems = images if isinstance(images, set | dict) else set(images)
-    for also in ({}, aliases):
-        for reading in _readings(mask):
-            found = {stem for name in reading.images for stem in ([name] if name in stems else also.get(name, ()))}
-            if found:
-                return [Fit(stem, reading.form, reading.number) for stem in sorted(found)]
-    return []
+    whole: Mapping[str, Sequence[str]]
+    alias: Mapping[str, Sequence[str]]  # without a word for images, or an nnU-Net channel
+    folded: Mapping[str, Sequence[str]]  # both in small letters
 
+    @classmethod
+    def of(cls, stems: Iterable[str]) -> ImageNames:
+        """The names of images with these stems."""
+        whole = {stem: [stem] for stem in stems}
+        alias: dict[str, list[str]] = {}
+        folded: dict[str, list[str]] = {}
+        for stem in whole:
+            place, name = _split(stem)
+            for pattern in (CHANNEL, IMAGE_LAST, IMAGE_FIRST):
+                if read := pattern.fullmatch(name):
+                    alias.setdefault(place + read["base"], []).append(stem)
+        for names in (whole, alias):
+            for name, own in names.items():
+                folded.setdefault(name.casefold(), []).extend(own)
+        return cls(whole, alias, folded)
 
-def aliases_of(images: Iterable[str]) -> dict[str, list[str]]:
-    """Other names of images, by which masks may be called: without a word for images, or an nnU-Net channel."""
-    aliases: dict[str, list[str]] = {}
-    for stem in images:
-        place, name = _split(stem)
-        for pattern in (CHANNEL, IMAGE_LAST, IMAGE_FIRST):
-            if read := pattern.fullmatch(name):
-                aliases.setdefault(place + read["base"], []).append(stem)
-    return aliases
+    def fits(self, mask: str) -> list[Fit]:
+        """The images that a mask's stem fits: one where it is plain, several where it isn't, none of a stranger.
+
+        The whole name wins; then the name less a word for masks; then that less a number; then a folder called like
+        the image.
+        """
+        for names in (self.whole, self.alias, self.folded):
+            for reading in _readings(mask.casefold() if names is self.folded else mask):
+                if found := {stem for name in reading.images for stem in names.get(name, ())}:
+                    return [Fit(stem, reading.form, reading.number) for stem in sorted(found)]
+        return []
 
 
 def united(own: Sequence[Fit]) -> bool:
@@ -85,13 +96,13 @@ def masks_beside(paths: Iterable[Path]) -> dict[Path, Path]:
     found = {}
     for files in in_folder.values():
         stem = {path.stem: path for path in reversed(files)}
-        aliases = {name: own for name, own in aliases_of(stem).items() if name not in stem}
+        alias = ImageNames.of(stem).alias
         for path in files:
             for reading in _readings(path.stem):
                 if not reading.form:
                     continue
                 names = [name for name in reading.images if name in stem and stem[name] != path]
-                names = names or [own for name in reading.images for own in aliases.get(name, ()) if own != path.stem]
+                names = names or [own for name in reading.images for own in alias.get(name, ()) if own != path.stem]
                 if names:
                     found[path] = stem[names[0]]
                     break

@@ -162,15 +162,15 @@ def _mask_oddities(sound: Sequence[SoundPair], names: Sequence[str]) -> list[str
             "{has} {its} mask in several files{each}: united, up to " + str(max(several, default=0)) + ".",
         ),
         (turned, "{has} an EXIF orientation, and {its} mask{s} none: turned alike."),
-        (left, "{has} an EXIF orientation, and {its} mask{s} {is_} upright without one: not turned."),
-        (alone, "{has} no EXIF orientation, and {its} mask{s} {has} one: the mask alone is turned by it."),
+        (left, "{has} an EXIF orientation, and {its} mask{s} {is_} upright already: not turned."),
+        (alone, "{has} no EXIF orientation, and {its} mask{s} {has} one: the mask{s} alone {is_} turned by it."),
     )
     one = {"has": "has", "its": "its", "s": "", "is_": "is", "each": ""}
     many = {"has": "have", "its": "their", "s": "s", "is_": "are", "each": " each"}
     notes = [
         f"{counted(number, 'image')} {what.format_map(one if number == 1 else many)}" for number, what in odd if number
     ]
-    if len(names) == 2 and all(is_inverted(each.mask) for each in sound):
+    if len(names) == 2 and is_inverted(each.mask for each in sound):
         notes.append(
             f"In the masks' palettes {names[1]} (1) is black and {names[0]} (0) isn't: numbers count, not colours; "
             "--mask-values with colours turns that round."

@@ -20,7 +20,15 @@ FILLER_WORDS = (
     "split splits subset part parts sample samples stage fold png jpg jpeg the"
 )
 FILLERS = frozenset(FILLER_WORDS.split())
-JOINED = FILLERS | {"label", "labels", "mask", "masks"}  # words that people write together with a split's
+JOINED = FILLERS | {
+    "annot",
+    "annotations",
+    "gt",
+    "label",
+    "labels",
+    "mask",
+    "masks",
+}  # words that people write together with a split's
 
 
 @dataclass(frozen=True)
