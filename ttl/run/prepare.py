@@ -115,6 +115,8 @@ def task_of(config: RunConfig) -> Task:
             root=config.image_root,
             suffix=config.image_suffix or "",
         ),
+        mask_values=config.mask_values,
+        per_pixel=config.model.startswith(UNET),
         window=config.window,
         value_range=config.value_range,
         frame=config.frame,

@@ -28,17 +28,26 @@ class Facts:
     study: str = ""  # its StudyInstanceUID, likewise
     spacing_mm: tuple[float, float] | None = None
     """From row to row and from column to column, of a DICOM file; None where unknown."""
+    orientation: int = 1  # the EXIF one, by which `open_image` turns it; 1 where it is upright as it is stored
+
+
+Palette = tuple[tuple[int, int], ...]
+"""Values that occur, each with its colour as 0xRRGGBB."""
 
 
 @dataclass(frozen=True, eq=False)
 class MaskFacts:
-    """Of a mask."""
+    """Of a mask, in one file or several."""
 
     digest: bytes  # SHA-256 of its size and values
     width: int
     height: int
     counts: npt.NDArray[np.int64]  # `(256,)`: pixels of each value
     one_bit: bool  # it can only say 0 and 1, so that its 1 may mean what another mask's 255 means
+    palettes: tuple[Palette, ...] = ()  # of its files, empty where a file has none
+    turn: int = 1  # the EXIF orientation of its image, where that was applied to it; else 1
+    own_turn: bool = False  # whether it has an EXIF orientation of its own that turns it
+    files: int = 1
 
     @property
     def values(self) -> frozenset[int]:

@@ -32,6 +32,8 @@ Draft = tuple[str | None, tuple[int, int]]
 EXTENSIONS = dicom.EXTENSIONS | frozenset(
     {".bmp", ".gif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
 )
+UPRIGHT = 1  # the EXIF orientation of an image that is stored as it is seen
+ORIENTATIONS = range(1, 9)
 SIDEWAYS = frozenset({5, 6, 7, 8})  # the EXIF orientations that swap width and height
 
 
@@ -62,6 +64,7 @@ def check_image(path: Path, rendering: Rendering = AS_FILED) -> Facts | str:
             clipped=found.eight.is_clipped,
             transparent=found.eight.is_transparent,
             contrast=range_of_greys,
+            orientation=found.orientation,
         )
     except Exception as error:
         return why(error)
@@ -112,11 +115,18 @@ class Decoded:
     width: int
     height: int
     frame: int  # see `Facts`
+    orientation: int  # see `Facts`
 
     @property
     def image(self) -> Image.Image:
         """Of mode `L` or `RGB`, upright."""
         return self.eight.image
+
+
+def orientation_of(image: Image.Image) -> int | None:
+    """The EXIF orientation, 1 to 8: known before an image is loaded, or left to apply after; None without one."""
+    value = image.getexif().get(ExifTags.Base.Orientation)
+    return value if value in ORIENTATIONS else None
 
 
 def decoded(data: bytes, rendering: Rendering = AS_FILED, *, draft: Draft | None = None) -> Decoded:
@@ -130,15 +140,19 @@ def decoded(data: bytes, rendering: Rendering = AS_FILED, *, draft: Draft | None
         samples = _samples(data, image, rendering)
         if samples is not None:
             eight = of_samples(samples, rendering)
-            return Decoded(eight, *eight.image.size, number)
+            turned = samples.orientation if samples.orientation in ORIENTATIONS else UPRIGHT
+            return Decoded(eight, *eight.image.size, number, turned)
         if image is None:
             raise UnidentifiedImageError
-        width, height = image.size
-        if image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS:
-            width, height = height, width
+        (width, height), orientation = image.size, orientation_of(image)
         if draft is not None:
             image.draft(*draft)
-        return Decoded(of_image(image), width, height, number)
+        image.load()
+        # Loading turns TIFF, whose size is upright before; PNG may have its orientation behind the pixels.
+        left = orientation_of(image)
+        if left in SIDEWAYS:
+            width, height = height, width
+        return Decoded(of_image(image), width, height, number, orientation or left or UPRIGHT)
 
 
 @contextmanager

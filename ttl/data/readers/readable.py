@@ -16,6 +16,7 @@ from ttl.data.readers.walk import Content
 from ttl.data.sources import FileSource
 from ttl.data.task import picked
 from ttl.words.counts import counted, grouped_reasons, listed
+from ttl.words.mask_values import MaskValues
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Reading:
 
     rendering: Rendering = AS_FILED
     skip_bad: bool = False
+    mask_values: MaskValues | None = None
+    per_pixel: bool = False  # masks are wanted, where a folder may be read with them or without
     on_progress: Progress | None = None
 
 
