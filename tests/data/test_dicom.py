@@ -198,7 +198,7 @@ def test_those_whose_headers_name_a_patient_are_grouped_though_one_does_not(tmp_
     records = read_folder(folder)
     assert records.groups is not None
     assert records.groups[5:8] == ("benign-1", "benign/4.dcm", "benign-1")
-    assert records.notes[0].endswith("8 patients; of 1 image none is known (benign/4.dcm).")
+    assert records.notes[0].endswith("8 patients; of 1 image none is known (benign/4.dcm): each counts as a patient of its own.")
 
 
 def test_headers_without_a_patient_make_no_groups(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_what_is_a_patients_name(text: str, name: str) -> None:
 def test_known_patients_make_groups_and_an_unknown_one_is_a_group_of_its_own() -> None:
     groups, notes = grouped(["P1", "P2", "P1", None, "nan"], list("abcde"), where=COLUMN)
     assert groups == ("P1", "P2", "P1", "d", "e")
-    assert notes == ["Grouped by the column 'patient': 2 patients; of 2 images none is known (d, e)."]
+    assert notes == ["Grouped by the column 'patient': 2 patients; of 2 images none is known (d, e): each counts as a patient of its own."]
 
 
 def test_an_image_that_is_called_as_a_patient_is_not_the_patients() -> None:
@@ -39,8 +39,9 @@ def test_an_image_that_is_called_as_a_patient_is_not_the_patients() -> None:
 
 def test_upper_and_lower_case_make_no_two_patients() -> None:
     groups, notes = grouped(["p1", "P1 ", "P2"], list("abc"), where=COLUMN)
-    assert groups == ("p1", "p1", "P2")
-    assert notes == ["Grouped by the column 'patient': 2 patients."]
+    assert groups == ("P1", "P1", "P2")
+    assert notes[0] == "Grouped by the column 'patient': 2 patients."
+    assert "spellings that differ in form alone are one patient" in notes[1]
 
 
 def test_one_name_for_all_is_none() -> None:
@@ -53,7 +54,9 @@ def test_one_name_for_all_is_none() -> None:
 
 
 def test_nothing_known_makes_no_groups() -> None:
-    assert grouped([None, "", "ANONYMOUS"], list("abc"), where=COLUMN) == (None, [])
+    assert grouped([None, "", ""], list("abc"), where=COLUMN) == (None, [])
+    nobody = "No patient is known by the column 'patient': it is empty, or names nobody."
+    assert grouped([None, "", "ANONYMOUS"], list("abc"), where=COLUMN) == (None, [nobody])
 
 
 def test_a_study_knows_the_patient_whom_one_of_its_files_lacks() -> None:
@@ -62,7 +65,7 @@ def test_a_study_knows_the_patient_whom_one_of_its_files_lacks() -> None:
     assert whose.unknown == {"d", "e"}
     assert whose.groups == ("P1", "P1", "P2", "1.3", "1.3")
     assert whose.notes == (
-        "Grouped by the headers' PatientID: 2 patients; of 2 images none is known (d, e).",
+        "Grouped by the headers' PatientID: 2 patients; of 2 images none is known (d, e): each counts as a patient of its own.",
         "2 images without a known patient: those of one study (StudyInstanceUID) are kept together.",
     )
 
