@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ttl.data.readers.attribute_columns import attributes_of, with_attributes
-from ttl.data.readers.header_patients import by_header
+from ttl.data.readers.header_patients import against_headers, by_header
 from ttl.data.readers.mask_set import MaskedImage, Matched, mask_records
 from ttl.data.readers.readable import PLAIN, Checked, Reading, check_images, oddities
 from ttl.data.readers.table_file import ATTRIBUTES, NO_COLUMNS, SHOWN, Columns, Table, read_table
@@ -57,6 +57,7 @@ def _of_labels(table: Table, notes: list[str], reading: Reading) -> Records:
     ids, paths = zip(*_places(table, "images"), strict=True)
     checked = _checked(table, ids, paths, reading)
     good = checked.good
+    torn = against_headers(checked.source.facts, picked(groups, good), _quoted(table, "groups")) if groups else []
     whose = None if groups else by_header(checked.source.facts, checked.ids)
     return Records(
         name=table.path.resolve().stem,
@@ -67,7 +68,7 @@ def _of_labels(table: Table, notes: list[str], reading: Reading) -> Records:
         given=splits and picked(splits, good),
         groups=whose.groups if whose else groups and picked(groups, good),
         skipped=tuple(checked.bad),
-        notes=(*notes, *checked.skipped(), *(whose.notes if whose else ()), *oddities(checked.source)),
+        notes=(*notes, *checked.skipped(), *(whose.notes if whose else torn), *oddities(checked.source)),
     )
 
 
@@ -168,6 +169,10 @@ def _check_several(table: Table, column: str, values: list[str]) -> None:
         f"The label column {column!r} of {table.path} has {only}: nothing can be learned from it; "
         "add images of another, or give other label columns."
     )
+
+
+def _quoted(table: Table, what: str) -> str:
+    return f"the column {table.columns[what][0]!r}"
 
 
 def _splits(table: Table) -> tuple[str, ...] | None:
