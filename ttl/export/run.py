@@ -13,7 +13,8 @@ from PIL import Image
 from scipy.special import softmax
 
 from ttl.cost.session import open_session, resolve_threads
-from ttl.data.modality.image import GREY_MODES, channels_first, to_pixels
+from ttl.data.modality.eight_bits import GREY_MODES
+from ttl.data.modality.image import channels_first, to_pixels
 from ttl.data.modality.normalise import normalised
 from ttl.data.modality.windows import segment
 from ttl.errors import ExportError

@@ -77,10 +77,16 @@ def patients(facts: Sequence[Facts]) -> tuple[tuple[str, ...] | None, list[str]]
 
 def oddities(source: FileSource) -> list[str]:
     """Notes on images that were converted."""
-    whose = "the window given" if source.rendering.window else "the header's window"
-    stretched = "with more than 8 bits a pixel: stretched from the image's own darkest..brightest pixel to 0..255."
+    asked = source.rendering
+    whose = "the window given" if asked.window else "the header's window"
+    if asked.value_range is not None:
+        scale = "the values of --range are 0 and 255."
+    else:
+        scale = "stretched from the image's own darkest..brightest pixel to 0..255."
+    outliers = "with outliers (hot or dead pixels, markers, missing data), which are black or white and set no scale."
     odd = (
-        (sum(fact.deep for fact in source.facts), "image", stretched),
+        (sum(fact.deep for fact in source.facts), "image", f"with more than 8 bits a channel: {scale}"),
+        (sum(fact.clipped for fact in source.facts), "image", f"{outliers} With --range the scale is yours."),
         (sum(fact.windowed for fact in source.facts), "DICOM image", f"shown through {whose}."),
         (sum(fact.animated for fact in source.facts), "image", "with several frames: the first is used."),
     )
