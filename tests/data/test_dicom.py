@@ -229,7 +229,7 @@ def test_images_with_masks_are_grouped_by_their_headers(table: bool, tmp_path: P
     mask[2:4] = 255
     (tmp_path / "images").mkdir()
     for number in range(6):
-        content = dicom(np.full((8, 8), number, np.uint16), PatientID=f"P{number // 2}")
+        content = dicom(np.arange(64, dtype=np.uint16).reshape(8, 8) + number, PatientID=f"P{number // 2}")
         (tmp_path / "images" / f"{number}.dcm").write_bytes(content)
         save(tmp_path / "masks" / f"{number}.png", mask)
     rows = [f"images/{number}.dcm,masks/{number}.png" for number in range(6)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ttl.data.content import with_content
 from ttl.data.duplicates import Dedupe, checked_for_leaks, deduplicated
 from ttl.data.modality.rendering import Frame, Range, Rendering, Window
 from ttl.data.ordinal import ordered
@@ -59,7 +60,7 @@ def load_task(
         window: centre and width of the values of DICOM files that are shown, in place of their headers'.
         value_range: the values of deep images (more than 8 bits a channel) that become black and white.
         frame: of a file with several frames: `first`, `middle`, `all`, or a number from 1 on.
-        dedupe: what to do with images that show the same, byte for byte or saved anew: `together` keeps them in
+        dedupe: what to do with images that show the same, pixel for pixel or saved anew: `together` keeps them in
             one split, `drop` keeps one of them. None leaves them, and a note names those in two splits.
         positive: of two classes the one that is the finding, by default the one whose name doesn't say that nothing was
             found (normal, healthy, negative, no ...), else the second by alphabet; of more than two those that are one
@@ -134,6 +135,13 @@ def _check_window(records: Records, window: Window | None) -> None:
 
 def read_records(data: str | Path, columns: Columns, reading: Reading) -> Records:
     """All samples of a data set before they are split; errors as of `load_task`."""
+    records = with_content(_read(data, columns, reading))
+    if reading.rendering.value_range is not None and not any(fact.deep for fact in records.source.facts):
+        raise UsageError(f"--range is for images of more than 8 bits a channel, and {data} has none: leave it out.")
+    return records
+
+
+def _read(data: str | Path, columns: Columns, reading: Reading) -> Records:
     path = Path(data)
     is_table = path.is_file() and path.suffix.lower() in TABLES
     if not (path.is_dir() or path.suffix.lower() in TABLES):

@@ -81,12 +81,18 @@ def left_aside(root: Path, beside: Iterable[Path], contents: Sequence[Content], 
 
 def oddities(source: FileSource) -> list[str]:
     """Notes on images that were converted."""
-    whose = "the window given" if source.rendering.window else "the header's window"
-    stretched = "with more than 8 bits a pixel: stretched from the image's own darkest..brightest pixel to 0..255."
+    asked = source.rendering
+    whose = "the window given" if asked.window else "the header's window"
+    if asked.value_range is not None:
+        scale = "the values of --range are 0 and 255."
+    else:
+        scale = "stretched from the image's own darkest..brightest pixel to 0..255."
+    outliers = "with outliers (hot or dead pixels, markers, missing data), which are black or white and set no scale."
     several = [path for path, fact in zip(source.paths, source.facts, strict=True) if fact.frame]
     files = counted(len(set(several)), "file")
     odd = (
-        (sum(fact.deep for fact in source.facts), "image", stretched),
+        (sum(fact.deep for fact in source.facts), "image", f"with more than 8 bits a channel: {scale}"),
+        (sum(fact.clipped for fact in source.facts), "image", f"{outliers} With --range the scale is yours."),
         (sum(fact.windowed for fact in source.facts), "DICOM image", f"shown through {whose}."),
         (len(several), "image", of_frames(source.rendering.frame, files)),
     )
