@@ -330,7 +330,10 @@ def dicom(level: int, patient: str) -> Dataset:
     return data
 
 
-@pytest.mark.parametrize(("frame", "decided"), [("all", ["dark", "bright", "bright"]), ("middle", ["bright"])])
+@pytest.mark.parametrize(
+    ("frame", "decided"),
+    [("all", ["dark", "bright", "bright"]), ("middle", ["bright"]), (1, ["dark"]), (3, ["bright"])],
+)
 def test_frames_are_read_as_in_training(frame: Frame, decided: list[str], tmp_path: Path) -> None:
     data = dicom(10, "P7")
     data.NumberOfFrames, data.PixelData = 3, b"".join(bytes([level] * 16) for level in (10, 200, 220))
