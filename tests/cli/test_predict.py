@@ -194,6 +194,42 @@ def scans(tmp_path: Path) -> Path:
     return table
 
 
+def test_an_image_that_lost_its_content_is_remarked_on(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    grey(images / "blank.png", 140)
+    Image.fromarray(np.array([[100, 115]], np.uint8)).save(images / "faint.png")
+    Image.fromarray(np.array([[100, 116]], np.uint8)).save(images / "seen.png")
+    rows = rows_of(tmp_path, CONTRACT, images)
+    remark = "nearly one colour: look at it"
+    assert [row.get("remark") for row in rows] == [remark, remark, None]
+    lines = predicted(tmp_path, CONTRACT, images).output.splitlines()
+    assert [line.endswith(f"({remark})") for line in lines] == [True, True, False]
+    masks = rows_of(tmp_path, MASKS, images, "--out", str(tmp_path / "out"), slopes=(1.0,))
+    assert [row.get("remark") for row in masks] == [remark, remark, None]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_training_refuses_is_refused(value: float, tmp_path: Path) -> None:
+    Image.fromarray(np.array([[value, 0.0]], np.float32)).save(tmp_path / "a.tif")
+    result = predicted(tmp_path, CONTRACT, tmp_path / "a.tif")
+    assert result.exit_code == 1
+    assert "a.tif can't be read (a pixel is" in result.output
+
+
+def test_deep_images_are_stretched_by_the_rule_of_the_file(tmp_path: Path) -> None:
+    """White and black in equal shares: their mean is a logit of 0, where the hot pixel doesn't set the scale."""
+    values = np.tile(np.arange(4000, 4400, dtype=np.uint16), 10).reshape(20, 200)
+    values[0, 0] = 65535
+    Image.fromarray(values).save(tmp_path / "a.png")
+    shares = {}
+    for stretch in ("percentiles", "minmax"):
+        contract = replace(CONTRACT, decoding=replace(CONTRACT.decoding, stretch=stretch))
+        (row,) = rows_of(tmp_path, contract, tmp_path / "a.png")
+        shares[stretch] = row["probabilities"]["bright"]
+    assert shares["percentiles"] == pytest.approx(0.5, abs=0.02)
+    assert shares["minmax"] == pytest.approx(1 / (1 + np.exp(6)), abs=0.02)
+
+
 def test_patients_of_a_table_are_decided_on_by_all_of_their_images(tmp_path: Path, scans: Path) -> None:
     each = {level: softmax([-bright(level), bright(level)])[1] for level in (100, 128, 190)}
     mean, highest = (2 * each[100] + each[190]) / 3, each[190]
@@ -210,7 +246,7 @@ def test_patients_of_a_table_are_decided_on_by_all_of_their_images(tmp_path: Pat
         assert first["decided_by"] == ("options" if combine else "the file's rule")
     text = predicted(tmp_path, contract, scans, "--group-column", "who").output
     assert [line.split()[0] for line in text.splitlines()] == ["P2", "P1"]
-    assert text.splitlines()[1].endswith("3 images")
+    assert "3 images  (" in text.splitlines()[1]
     (second, first) = rows_of(tmp_path, CONTRACT, scans, "--group-column", "who", "--decide-per", "patient")
     assert (first["patient"], first["decided_by"]) == ("P1", "options")
 
@@ -304,7 +340,10 @@ def dicom(level: int, patient: str) -> Dataset:
     return data
 
 
-@pytest.mark.parametrize(("frame", "decided"), [("all", ["dark", "bright", "bright"]), ("middle", ["bright"])])
+@pytest.mark.parametrize(
+    ("frame", "decided"),
+    [("all", ["dark", "bright", "bright"]), ("middle", ["bright"]), (1, ["dark"]), (3, ["bright"])],
+)
 def test_frames_are_read_as_in_training(frame: Frame, decided: list[str], tmp_path: Path) -> None:
     data = dicom(10, "P7")
     data.NumberOfFrames, data.PixelData = 3, b"".join(bytes([level] * 16) for level in (10, 200, 220))

@@ -21,7 +21,7 @@ from ttl.data.readers.readable import Reading
 from ttl.data.sources import ArraySource
 from ttl.errors import DataError, UsageError
 
-from .dicom_files import HOUNSFIELD, ct, dicom, facts, shown
+from .dicom_files import HOUNSFIELD, ct, dicom, facts, item, shown
 from .toys import save
 
 # A window of centre 40 and width 400 shows -160..240: by PS3.3 C.11.2.1.2 a value x at ((x - 39.5) / 399 + 0.5) * 255.
@@ -198,7 +198,9 @@ def test_those_whose_headers_name_a_patient_are_grouped_though_one_does_not(tmp_
     records = read_folder(folder)
     assert records.groups is not None
     assert records.groups[5:8] == ("benign-1", "benign/4.dcm", "benign-1")
-    assert records.notes[0].endswith("8 patients; of 1 image none is known (benign/4.dcm): each counts as a patient of its own.")
+    assert records.notes[0].endswith(
+        "8 patients; of 1 image none is known (benign/4.dcm): each counts as a patient of its own."
+    )
 
 
 def test_headers_without_a_patient_make_no_groups(tmp_path: Path) -> None:
@@ -229,10 +231,45 @@ def test_images_with_masks_are_grouped_by_their_headers(table: bool, tmp_path: P
     mask[2:4] = 255
     (tmp_path / "images").mkdir()
     for number in range(6):
-        content = dicom(np.full((8, 8), number, np.uint16), PatientID=f"P{number // 2}")
+        content = dicom(np.arange(64, dtype=np.uint16).reshape(8, 8) + number, PatientID=f"P{number // 2}")
         (tmp_path / "images" / f"{number}.dcm").write_bytes(content)
         save(tmp_path / "masks" / f"{number}.png", mask)
     rows = [f"images/{number}.dcm,masks/{number}.png" for number in range(6)]
     (tmp_path / "list.csv").write_text("\n".join(["image,mask", *rows]))
     records = read_records(tmp_path / "list.csv" if table else tmp_path, Columns(), Reading())
     assert records.groups == ("P0", "P0", "P1", "P1", "P2", "P2")
+
+
+def test_images_made_for_something_else_are_noted(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for n in range(12):
+        kind = ["ORIGINAL", "PRIMARY", "LOCALIZER" if n < 2 else "AXIAL"]
+        intent = "FOR PROCESSING" if n > 8 else "FOR PRESENTATION"
+        path = tmp_path / "ab"[n % 2] / f"{n}.dcm"
+        path.parent.mkdir(exist_ok=True)
+        values = rng.integers(0, 3000, (8, 8)).astype(np.uint16)
+        path.write_bytes(dicom(values, ImageType=kind, PresentationIntentType=intent))
+    notes = read_folder(tmp_path).notes
+    by_type = "2 images beside 10 others are localizers, by which others were planned (ImageType): take away"
+    by_intent = "3 images beside 9 others are raw, to be processed before they are seen (PresentationIntentType): take"
+    assert [any(note.startswith(start) for note in notes) for start in (by_type, by_intent)] == [True, True]
+
+
+def test_a_frame_may_be_a_localizer(tmp_path: Path) -> None:
+    groups = [
+        item(MRImageFrameTypeSequence=[item(FrameType=["ORIGINAL", "PRIMARY", kind])]) for kind in ("M", "LOCALIZER")
+    ]
+    content = dicom(np.zeros((2, 4, 4), np.uint16), NumberOfFrames=2, PerFrameFunctionalGroupsSequence=groups)
+    assert [facts(content, tmp_path, frame=number).use for number in (1, 2)] == ["", "localizer"]
+
+
+def test_a_column_of_patients_is_held_against_the_headers(tmp_path: Path) -> None:
+    write_classes(tmp_path, [str(n // 2) for n in range(6)])
+    paths = sorted(tmp_path.glob("*/*.dcm"))
+    rows = [f"{path.relative_to(tmp_path)},{path.parent.name},{n}" for n, path in enumerate(paths)]
+    (tmp_path / "list.csv").write_text("\n".join(["image,label,patient", *rows]))
+    records = read_records(tmp_path / "list.csv", Columns(), Reading())
+    assert (
+        "By the column 'patient', 6 patients of the headers' PatientID are in several groups (benign-0: 0, 1; "
+        "benign-1: 2, 3; benign-2: 4, 5): check it, for images of one patient may be in two splits."
+    ) in records.notes

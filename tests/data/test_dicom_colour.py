@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from ttl.data import open_image
+from ttl.data.modality.rendering import Rendering
+
 from .dicom_files import dicom, facts, refusal, shown
 
 COLOURS = ("Red", "Green", "Blue")
@@ -82,6 +85,8 @@ def test_deep_colour_has_one_scale_over_its_channels(tmp_path: Path) -> None:
     assert shown(content, tmp_path).tolist() == [[[0, 64, 128], [255, 32, 0]]]
     assert facts(content, tmp_path).deep
     assert shown(content, tmp_path, value_range=(0, 2000)).tolist() == [[[0, 128, 255], [255, 64, 0]]]
+    of_old = open_image(tmp_path / "image.dcm", Rendering(stretch="minmax"))  # as a model of version 0.1 saw it
+    assert np.asarray(of_old).tolist() == [[[0, 3, 7], [15, 1, 0]]]
 
 
 def test_colour_of_eight_bits_in_words_of_sixteen_is_as_it_is(tmp_path: Path) -> None:

@@ -304,3 +304,14 @@ def test_outliers_do_not_set_the_scale(tmp_path: Path) -> None:
 def test_a_file_that_lost_its_content_has_no_contrast(tmp_path: Path) -> None:
     assert facts(dicom(np.full((4, 4), 9, np.uint16)), tmp_path).contrast == 0
     assert facts(ct(), tmp_path).contrast == 255
+
+
+@pytest.mark.parametrize("name", ["WindowCenter", "WindowWidth", "RescaleSlope", "RescaleIntercept"])
+@pytest.mark.parametrize("value", [b"nan ", b"inf "])
+def test_a_number_of_the_header_that_is_none_is_refused(name: str, value: bytes, tmp_path: Path) -> None:
+    numbers = {"RescaleSlope": "1001", "RescaleIntercept": "1002", "WindowCenter": "1003", "WindowWidth": "1004"}
+    content = ct(**numbers)
+    damaged = content.replace(numbers[name].encode(), value)
+    assert (
+        refusal(damaged, tmp_path) == f"its {name} is {value.decode().strip()}, which is no number: repair the header"
+    )

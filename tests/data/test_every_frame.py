@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
@@ -24,16 +25,23 @@ from .toys import save
 EVERY = Reading(Rendering(frame="all"))
 
 
+def frame_of(level: int) -> npt.NDArray[np.uint8]:
+    """Of one grey but for a black and a white pixel: nothing that has lost its content."""
+    frame = np.full((4, 4), level, np.uint8)
+    frame[0, :2] = 0, 255
+    return frame
+
+
 def write_dicom(path: Path, levels: list[int], **header: object) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    frames = np.stack([np.full((4, 4), level, np.uint8) for level in levels])
+    frames = np.stack([frame_of(level) for level in levels])
     path.write_bytes(dicom(frames, NumberOfFrames=len(levels), **header))
     return path
 
 
 def write_gif(path: Path, levels: list[int]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    first, *others = (Image.fromarray(np.full((4, 4), level, np.uint8)) for level in levels)
+    first, *others = (Image.fromarray(frame_of(level)) for level in levels)
     first.save(path, save_all=True, append_images=others)
     return path
 
@@ -43,12 +51,12 @@ def folder_of(root: Path) -> Path:
     write_dicom(root / "a" / "2.dcm", [40, 50], PatientID="P1")
     write_gif(root / "a" / "3.gif", [60, 70])
     write_dicom(root / "b" / "4.dcm", [80, 90], PatientID="P2")
-    save(root / "b" / "5.png", np.full((4, 4), 100, np.uint8))
+    save(root / "b" / "5.png", frame_of(100))
     return root
 
 
 def levels_of(records: Records) -> list[int]:
-    return [int(np.asarray(records.source.load(i).convert("L")).mean()) for i in range(len(records))]
+    return [int(np.asarray(records.source.load(i).convert("L"))[2, 2]) for i in range(len(records))]
 
 
 def test_each_frame_is_an_image_of_its_files_label_and_patient(tmp_path: Path) -> None:

@@ -30,7 +30,9 @@ def test_what_is_a_patients_name(text: str, name: str) -> None:
 def test_known_patients_make_groups_and_an_unknown_one_is_a_group_of_its_own() -> None:
     groups, notes = grouped(["P1", "P2", "P1", None, "nan"], list("abcde"), where=COLUMN)
     assert groups == ("P1", "P2", "P1", "d", "e")
-    assert notes == ["Grouped by the column 'patient': 2 patients; of 2 images none is known (d, e): each counts as a patient of its own."]
+    assert notes == [
+        "Grouped by the column 'patient': 2 patients; of 2 images none is known (d, e): each counts as a patient of its own."
+    ]
 
 
 def test_an_image_that_is_called_as_a_patient_is_not_the_patients() -> None:

@@ -316,4 +316,4 @@ def test_damaged_images(tmp_path: Path) -> None:
 def test_odd_images_are_noted(tmp_path: Path) -> None:
     path = written(tmp_path, ROWS)
     Image.fromarray(noise(1).astype(np.uint16) * 9).save(tmp_path / "a.png")
-    assert read(path).notes[1].startswith("1 image with more than 8 bits a pixel: stretched")
+    assert read(path).notes[1].startswith("1 image with more than 8 bits a channel: stretched")

@@ -58,7 +58,7 @@ def test_duplicates_are_counted_and_named() -> None:
 
 def test_no_duplicates_is_a_sentence_and_where_nobody_looked_there_is_none() -> None:
     none = Duplicates(pairs=0, identical=0, images=0, first=())
-    sentence = "Duplicates across the splits: none found, neither byte for byte nor saved anew."
+    sentence = "Duplicates across the splits: none found, neither pixel for pixel nor saved anew."
     assert sentence in words(changed(example.finished(), "task.duplicates", none))
     assert "Duplicates" not in " ".join(words(changed(example.finished(), "task.duplicates", None)))
 

@@ -22,7 +22,7 @@ from ttl.files import provisional, sweep
 from ttl.words.sides import ImageSize, short, sides_of
 
 # Part of a file's name: raise it when the same images would give other pixels, or their file has another layout.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 def decode(

@@ -32,7 +32,7 @@ class Duplicates:
     """How many pairs of images in different splits show the same, and the first of them."""
 
     pairs: int
-    identical: int  # of the pairs, byte for byte
+    identical: int  # of the pairs, pixel for pixel
     images: int  # of a later split that an earlier one has too
     first: tuple[Duplicate, ...]
 

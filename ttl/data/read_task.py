@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ttl.data.content import with_content
 from ttl.data.duplicates import Dedupe, checked_for_leaks, deduplicated
 from ttl.data.exclusive import with_exclusive
 from ttl.data.modality.rendering import Frame, Range, Rendering, Window
@@ -72,7 +73,7 @@ def load_task(
         window: centre and width of the values of DICOM files that are shown, in place of their headers'.
         value_range: the values of deep images (more than 8 bits a channel) that become black and white.
         frame: of a file with several frames: `first`, `middle`, `all`, or a number from 1 on.
-        dedupe: what to do with images that show the same, byte for byte or saved anew: `together` keeps them in
+        dedupe: what to do with images that show the same, pixel for pixel or saved anew: `together` keeps them in
             one split, `drop` keeps one of them. None leaves them, and a note names those in two splits.
         positive: of two classes the one that is the finding, by default the one whose name doesn't say that nothing was
             found (normal, healthy, negative, no ...), else the second by alphabet; of more than two those that are one
@@ -164,9 +165,11 @@ def meaning_of(mask_values: str | None) -> MaskValues | None:
 
 def read_records(data: str | Path, columns: Columns, reading: Reading) -> Records:
     """All samples of a data set before they are split, under names that are text; errors as of `load_task`."""
-    records = _records(data, columns, reading)
+    records = with_content(_records(data, columns, reading))
     if reading.mask_values is not None and records.masks is None:
         raise UsageError(f"--mask-values is for data with masks, and {data} has none: leave it out.")
+    if reading.rendering.value_range is not None and not any(fact.deep for fact in records.source.facts):
+        raise UsageError(f"--range is for images of more than 8 bits a channel, and {data} has none: leave it out.")
     return records.printable()
 
 

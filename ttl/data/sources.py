@@ -108,7 +108,14 @@ class ArraySource(ImageSource):
         (height, width), channels = pixels.shape[1:3], 1 if pixels.ndim == 3 else 3
         shape = str(pixels.shape[1:]).encode()
         digests = (hashlib.sha256(shape + image.tobytes()).digest() for image in pixels)
-        return cls(tuple(Facts(digest, width, height, channels) for digest in digests), pixels)
+        flat = pixels.reshape(len(pixels), height * width, channels)
+        # Of whole numbers below 256 the difference is one of them, too.
+        contrasts = (flat.max(axis=1, initial=0) - flat.min(axis=1, initial=255)).max(axis=1) if flat.size else ()
+        facts = (
+            Facts(digest, width, height, channels, contrast=int(contrast))
+            for digest, contrast in zip(digests, contrasts, strict=True)
+        )
+        return cls(tuple(facts), pixels)
 
     def load(self, index: int) -> Image.Image:
         """See `ImageSource`."""

@@ -58,7 +58,7 @@ class Duplicate:
     b: str
     a_split: str
     b_split: str
-    kind: Literal["identical", "near"]  # `identical` where the stored bytes are equal, `near` where the pictures are
+    kind: Literal["identical", "near"]  # `identical` where bytes or pixels are equal, `near` where the pictures are
     distance: int  # bits of 256 in which their perceptual hashes differ
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ttl.data.duplicates import NAMED, find_duplicates, keep_together
+from ttl.data.duplicates import NAMED, compared, find_duplicates, keep_together
 from ttl.data.exclusive import as_classes, is_exclusive
 from ttl.data.kind import Kind
 from ttl.data.modality.rendering import AS_FILED, Rendering
@@ -87,7 +87,12 @@ def load_whole(
         finding=classes.finding,
         ordinal=classes.ordinal or records.ordinal,
         unknown_patients=records.unknown_patients,
-        notes=(*_split_note(records), *_absent(records, classes, labels), *_repeated(everything), *records.notes),
+        notes=(
+            *_split_note(records),
+            *_absent(records, classes, labels),
+            *_repeated(everything, classes),
+            *records.notes,
+        ),
     )
 
 
@@ -142,14 +147,15 @@ def _absent(records: Records, classes: Classes, labels: Labels) -> list[str]:
     return [f"No image of {records.name} has {listed(absent)}, which the model knows."] if absent else []
 
 
-def _repeated(samples: Samples) -> list[str]:
-    """A note on images that are there more than once; none where all differ."""
+def _repeated(samples: Samples, classes: Classes) -> list[str]:
+    """Notes on images that are there more than once, and on those of them that contradict; none where all differ."""
     pairs = find_duplicates({"all": samples}, within=True)
     if not pairs:
         return []
     number = len(samples) - len(set(keep_together(samples.ids, pairs)))
     first = listed((f"{pair.a} = {pair.b}" for pair in pairs), NAMED)
-    return [f"Of {counted(number, 'image')} there is a copy in the set, which counts like any other: {first}."]
+    copies = f"Of {counted(number, 'image')} there is a copy in the set, which counts like any other: {first}."
+    return [copies, *compared({"all": samples}, classes.names, "Correct them, or leave them out.")[1]]
 
 
 def _some(samples: Samples, positions: Sequence[int]) -> Samples:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ttl.data.kind import Kind
-from ttl.data.modality.rendering import Frame, Rendering
+from ttl.data.modality.rendering import Frame, Rendering, Stretch
 from ttl.data.modality.resizing import Fit, Resizing
 from ttl.errors import ExportError, RunFolderError
 from ttl.export.digest import check_digests
@@ -43,11 +43,12 @@ class Decoding:
     value_range: OptionalKey[tuple[Finite, Finite]] = None
     frame: Frame = "first"
     fit: Fit = "squash"
+    stretch: Stretch = "minmax"  # as files of version 0.1 say it, which have none
 
     @property
     def rendering(self) -> Rendering:
         """How the values of a file become 8 bits."""
-        return Rendering(self.window, self.value_range, self.frame)
+        return Rendering(self.window, self.value_range, self.frame, self.stretch)
 
 
 @dataclass(frozen=True)

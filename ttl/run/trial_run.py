@@ -16,6 +16,7 @@ from ttl import __version__, typed
 from ttl.cut.last_layer import fold_in
 from ttl.cut.points import TruncationPoint
 from ttl.data.kind import Rows
+from ttl.data.modality.rendering import AS_FILED
 from ttl.deliver.file_record import forget
 from ttl.errors import DamagedError, RunFolderError
 from ttl.export.bundle import DESCRIPTION, WEIGHTS, Bundle, save_bundle, save_weights
@@ -294,6 +295,7 @@ def _bundle(setting: RunSetting, candidate: Candidate, model: nn.Module, record:
             value_range=config.value_range,
             frame=config.frame,
             fit=config.fit,
+            stretch=AS_FILED.stretch,
         ),
         provenance=Provenance(
             network=network.name,

@@ -83,6 +83,7 @@ def predict(
         typer.echo(f"Masks are in {out / 'masks'}, the images with their outlines in {out / 'overlays'}.")
 
 
+REMARKS = 3  # on images of one patient, in a line
 Row = tuple[dict[str, object], str]
 """The result of an image or a patient: as JSON, and in words."""
 
@@ -104,7 +105,7 @@ def _masks(model: OnnxModel, images: ImageList, out: Path, rule: DecisionRule) -
         shares = "  ".join(f"{name} {share:.1%}" for name, share in row["shares"].items())
         of_whom = {"patient": patient} if patient else {}
         names = {what: _name(row[what]) for what in ("image", "mask", "overlay")}
-        words = f"{names['image']:<{width}}  {shares}  {names['mask']}"
+        words = f"{names['image']:<{width}}  {shares}  {names['mask']}{_also(row.get('remark', ''))}"
         yield {**row, **names, "threshold": threshold, **of_whom}, words
 
 
@@ -115,24 +116,34 @@ def _images(model: OnnxModel, images: ImageList, rule: DecisionRule) -> Iterator
     width = max(len(_name(name)) for name in images.names)
     for each in image_decisions(model, images, rule):
         of_whom = {"patient": each.patient} if each.patient else {}
+        remark = {"remark": each.remark} if each.remark else {}
         yield (
-            {"image": _name(each.image), **to_json(each.decided), **of_whom},
-            (f"{_name(each.image):<{width}}  {_words(each.decided)}"),
+            {"image": _name(each.image), **to_json(each.decided), **of_whom, **remark},
+            (f"{_name(each.image):<{width}}  {_words(each.decided)}{_also(each.remark)}"),
         )
 
 
 def _patients(model: OnnxModel, images: ImageList, rule: DecisionRule) -> Iterator[Row]:
     from ttl.export.file_decisions import patient_decisions
     from ttl.typed import to_json
-    from ttl.words.counts import counted
+    from ttl.words.counts import counted, listed
 
     width = max(map(len, images.patients))
     for each in patient_decisions(model, images, rule):
-        seen = [{"image": _name(path), "probabilities": dict(row)} for path, row in each.images.items()]
+        seen = [
+            {"image": _name(path), "probabilities": dict(row)}
+            | ({"remark": each.remarks[path]} if path in each.remarks else {})
+            for path, row in each.images.items()
+        ]
+        remarks = listed((f"{_name(path.name)}: {words}" for path, words in each.remarks.items()), REMARKS)
         yield (
             {"patient": each.patient, **to_json(each.decided), "images": seen},
-            (f"{each.patient:<{width}}  {_words(each.decided)}  {counted(len(seen), 'image')}"),
+            (f"{each.patient:<{width}}  {_words(each.decided)}  {counted(len(seen), 'image')}{_also(remarks)}"),
         )
+
+
+def _also(remark: str) -> str:
+    return f"  ({remark})" if remark else ""
 
 
 def _words(decided: FileDecision) -> str:

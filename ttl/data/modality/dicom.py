@@ -11,7 +11,7 @@ from PIL import Image
 
 from ttl.data.modality.dicom_colour import PALETTE, check_colours, from_palette, in_eight_bits
 from ttl.data.modality.dicom_greys import grey_shares
-from ttl.data.modality.dicom_header import frame_count, parsed, patient, photometric, spacing_mm
+from ttl.data.modality.dicom_header import frame_count, parsed, patient, photometric, spacing_mm, use_of
 from ttl.data.modality.dicom_pixels import stored_pixels
 from ttl.data.modality.eight_bits import contrast
 from ttl.data.modality.facts import Facts
@@ -72,5 +72,6 @@ def _frame(file: hashlib._Hash, header: Any, number: int, rendering: Rendering) 
         window=None if shown is None else shown.own_window,
         patient=patient(header),
         study=str(header.get("StudyInstanceUID") or ""),
+        use=use_of(header, number),
         spacing_mm=spacing_mm(header, number),
     )

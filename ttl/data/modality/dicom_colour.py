@@ -50,7 +50,10 @@ def in_eight_bits(header: Any, stored: npt.NDArray[Any], rendering: Rendering) -
     """`(h, w, 3)` of channels `(h, w, 3)`; where they have more bits, by one scale, as deep greys have."""
     if not _is_deep(header):
         return stored.astype(np.uint8), None
-    scale = scale_of(stored, rendering)
+    # Of models of version 0.1, which have no way, colours were the upper bits of words of 16.
+    scale = scale_of(stored, rendering) if rendering.way else Limits(0, 2**16 - 2**8)
+    if rendering.way is None:
+        stored = stored >> 8 << 8
     return np.rint(255 * shares(stored, scale)).astype(np.uint8), scale
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ttl.data.modality.facts import DicomUse
 from ttl.errors import DataError
 
 PREAMBLE = 128
@@ -32,6 +33,7 @@ MACROS = {
     "WindowCenter": ("FrameVOILUTSequence",),
     "WindowWidth": ("FrameVOILUTSequence",),
     "VOILUTFunction": ("FrameVOILUTSequence",),
+    "FrameType": ("CTImageFrameTypeSequence", "MRImageFrameTypeSequence", "PETFrameTypeSequence"),
     "PixelSpacing": ("PixelMeasuresSequence",),
     "ImagerPixelSpacing": ("FramePixelDataPropertiesSequence",),
 }
@@ -118,6 +120,14 @@ def photometric(header: Any) -> str:
 def frame_count(header: Any) -> int:
     """How many frames a file has."""
     return max(1, whole_number(header, "NumberOfFrames", 1))
+
+
+def use_of(header: Any, number: int) -> DicomUse:
+    """What a frame was made for."""
+    kind = at_frame(header, number, "FrameType") or header.get("ImageType") or ()
+    if "LOCALIZER" in {str(word).upper() for word in ([kind] if isinstance(kind, str) else kind)}:
+        return "localizer"
+    return "raw" if header.get("PresentationIntentType") == "FOR PROCESSING" else ""
 
 
 def whole_number(header: Any, name: str, default: int) -> int:

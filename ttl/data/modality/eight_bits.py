@@ -40,6 +40,11 @@ def contrast(image: Image.Image) -> int:
     return max(int(high) - int(low) for low, high in ranges)
 
 
+def remark(image: Image.Image) -> str:
+    """What a person should know who sees only what was predicted of an image; empty where there is nothing."""
+    return "nearly one colour: look at it" if contrast(image) < LEAST_CONTRAST else ""
+
+
 def of_image(image: Image.Image) -> EightBits:
     """An image that Pillow gives 8 bits of, turned upright in place; transparent pixels lie on black."""
     ImageOps.exif_transpose(image, in_place=True)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+
+DicomUse = Literal["", "localizer", "raw"]
+"""What a DICOM file was made for, where that isn't to be seen: to plan others by, or to be processed first."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Facts:
     window: tuple[float, float] | None = None  # its header's, centre and width, where that is shown
     patient: str = ""  # who a DICOM file says it is of; empty where it doesn't say
     study: str = ""  # its StudyInstanceUID, likewise
+    use: DicomUse = ""
     spacing_mm: tuple[float, float] | None = None
     """From row to row and from column to column, of a DICOM file; None where unknown."""
     orientation: int = 1  # the EXIF one, by which `open_image` turns it; 1 where it is upright as it is stored

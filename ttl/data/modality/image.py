@@ -48,30 +48,33 @@ def check_image(path: Path, rendering: Rendering = AS_FILED) -> Facts | str:
         data = path.read_bytes()
         if not data:
             return "an empty file"
-        if is_dicom(data):
-            return read_dicom(data, rendering)[1]
-        found = decoded(data, rendering, draft=(None, (1, 1)))
-        range_of_greys = contrast(found.image)
-        if range_of_greys < LEAST_CONTRAST:
-            range_of_greys = contrast(decoded(data, rendering).image)
-        return Facts(
-            _digest(data, found, rendering),
-            found.width,
-            found.height,
-            channels=len(found.image.getbands()),
-            deep=found.eight.is_deep,
-            frame=found.frame,
-            clipped=found.eight.is_clipped,
-            transparent=found.eight.is_transparent,
-            contrast=range_of_greys,
-            orientation=found.orientation,
-        )
+        return read_dicom(data, rendering)[1] if is_dicom(data) else facts_of(data, hashlib.sha256(data), rendering)
     except Exception as error:
         return why(error)
 
 
-def _digest(data: bytes, found: Decoded, rendering: Rendering) -> bytes:
-    return digest_of(hashlib.sha256(data), found.frame, rendering.way if found.eight.is_deep else None)
+def facts_of(data: bytes, file: hashlib._Hash, rendering: Rendering) -> Facts:
+    """What `check_image` finds in the bytes of a file other than DICOM, which `file` has taken.
+
+    Raises:
+        Exception: nearly anything, of a damaged file.
+    """
+    found = decoded(data, rendering, draft=(None, (1, 1)))
+    range_of_greys = contrast(found.image)
+    if range_of_greys < LEAST_CONTRAST:
+        range_of_greys = contrast(decoded(data, rendering).image)
+    return Facts(
+        digest_of(file, found.frame, rendering.way if found.eight.is_deep else None),
+        found.width,
+        found.height,
+        channels=len(found.image.getbands()),
+        deep=found.eight.is_deep,
+        frame=found.frame,
+        clipped=found.eight.is_clipped,
+        transparent=found.eight.is_transparent,
+        contrast=range_of_greys,
+        orientation=found.orientation,
+    )
 
 
 def open_image(path: Path, rendering: Rendering = AS_FILED) -> Image.Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from PIL import Image
@@ -10,26 +11,23 @@ from ttl.data.modality.dicom import read_frames
 from ttl.data.modality.dicom_header import HEAD, frame_count, is_dicom, parsed
 from ttl.data.modality.facts import Facts
 from ttl.data.modality.frames import frames_of
-from ttl.data.modality.image import check_image, why
+from ttl.data.modality.image import facts_of, why
 from ttl.data.modality.rendering import Rendering
 
 
 def check_frames(path: Path, rendering: Rendering) -> tuple[Facts, ...] | str:
     """What each frame of a file holds, or the few words that say why one of them can't be read."""
     try:
-        with path.open("rb") as file:
-            if is_dicom(file.read(HEAD)):
-                return tuple(facts for _, facts in read_frames(path.read_bytes(), rendering))
-        count = frames_in(path)
+        data = path.read_bytes()
+        if not data:
+            return "an empty file"
+        if is_dicom(data):
+            return tuple(facts for _, facts in read_frames(data, rendering))
+        count, file = frames_in(path), hashlib.sha256(data)
+        numbers = range(1, count + 1) if count > 1 else (0,)
+        return tuple(facts_of(data, file, rendering.at(number)) for number in numbers)
     except Exception as error:  # nearly anything, of a damaged file
         return why(error)
-    found = []
-    for number in range(1, count + 1) if count > 1 else (0,):
-        facts = check_image(path, rendering.at(number))
-        if isinstance(facts, str):
-            return f"frame {number}: {facts}" if number else facts
-        found.append(facts)
-    return tuple(found)
 
 
 def frames_in(path: Path) -> int:

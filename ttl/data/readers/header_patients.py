@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from ttl.data.modality.facts import Facts
 from ttl.data.readers.every_frame import file_id
-from ttl.data.readers.identity import apart, grouped, patient_name
-from ttl.words.counts import counted
+from ttl.data.readers.identity import SHOWN, apart, grouped, patient_name
+from ttl.words.counts import counted, listed
 
 WHERE = "the headers' PatientID"
 
@@ -51,6 +51,21 @@ def by_header(facts: Sequence[Facts], ids: Sequence[str]) -> HeaderGroups:
         notes.append(f"{number} without a known patient: those of one study (StudyInstanceUID) are kept together.")
     unknown = frozenset(own for name, own in zip(names, ids, strict=True) if not name)
     return HeaderGroups(groups if known or len({*groups}) < len(groups) else None, tuple(notes), unknown)
+
+
+def against_headers(facts: Sequence[Facts], groups: Sequence[str], where: str) -> list[str]:
+    """A note on patients of the headers whom `groups`, of `where`, tears apart; none where it doesn't."""
+    of_patient: dict[str, set[str]] = {}
+    for fact, group in zip(facts, groups, strict=True):
+        if name := patient_name(fact.patient):
+            of_patient.setdefault(name, set()).add(group)
+    torn = [f"{name}: {listed(sorted(own), SHOWN)}" for name, own in of_patient.items() if len(own) > 1]
+    if not torn or len(of_patient) == 1:
+        return []
+    return [
+        f"By {where}, {counted(len(torn), 'patient')} of the headers' PatientID are in several groups "
+        f"({'; '.join(torn[:SHOWN])}): check it, for images of one patient may be in two splits."
+    ]
 
 
 def _patients_of_studies(facts: Sequence[Facts], names: Sequence[str]) -> Mapping[str, str]:

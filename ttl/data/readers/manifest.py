@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ttl.data.modality.mask_union import MaskFile
 from ttl.data.readers.attribute_columns import attributes_of, with_attributes
-from ttl.data.readers.header_patients import by_header
+from ttl.data.readers.header_patients import against_headers, by_header
 from ttl.data.readers.identity import grouped, unknown_patients
 from ttl.data.readers.identity_columns import is_of_persons
 from ttl.data.readers.image_places import is_there, places, remedy_for
@@ -62,7 +62,7 @@ def _of_labels(table: Table, notes: list[str], reading: Reading) -> Records:
     ids, paths = zip(*places(table, "images"), strict=True)
     checked = _checked(table, ids, paths, reading)
     good = checked.good
-    groups, unknown, of_patients = _patients(table, checked)
+    groups, unknown, of_patients = _patients(table, ids, checked)
     return Records(
         name=table.path.resolve().stem,
         class_names=of_rows.class_names,
@@ -77,15 +77,23 @@ def _of_labels(table: Table, notes: list[str], reading: Reading) -> Records:
     )
 
 
-def _patients(table: Table, checked: Checked) -> tuple[tuple[str, ...] | None, frozenset[str], Sequence[str]]:
-    """Groups of the images that can be read, the ids of those whose patient isn't known, and notes."""
-    cells = table.of("groups")
-    if cells is None:
-        whose = by_header(checked.source.facts, checked.ids)
-        return whose.groups, whose.unknown, whose.notes
-    known = picked(cells, checked.good)
-    groups, notes = grouped(known, checked.ids, where=f"the column {table.columns['groups'][0]!r}")
-    return groups, unknown_patients(known, checked.ids), [*notes, *_doubts(table, cells)]
+def _patients(
+    table: Table, ids: Sequence[str], checked: Checked
+) -> tuple[tuple[str, ...] | None, frozenset[str], Sequence[str]]:
+    """Groups of the images that can be read, the ids of those whose patient isn't known, and notes.
+
+    By the column, else by the headers. Frames of a file whose patient isn't known are one group: `ids` are the files'.
+    """
+    cells, notes = table.of("groups"), list[str]()
+    if cells is not None:
+        known, column = picked(cells, checked.good), _quoted(table, "groups")
+        groups, notes = grouped(known, [ids[i] for i in checked.good], where=column)
+        notes += _doubts(table, cells)
+        if groups:
+            torn = against_headers(checked.source.facts, groups, column)
+            return groups, unknown_patients(known, checked.ids), [*notes, *torn]
+    whose = by_header(checked.source.facts, checked.ids)
+    return whose.groups, whose.unknown, [*notes, *whose.notes]
 
 
 def _of_masks(table: Table, notes: list[str], reading: Reading) -> Records:
@@ -163,6 +171,10 @@ def _once(table: Table) -> tuple[Table, list[str]]:
     repeated = len(named) - len(first)
     notes = [f"{counted(repeated, 'row')} of {len(named)} repeated from above: ignored."] if repeated else []
     return table.pick(sorted(first.values(), key=lambda i: named[i][0])), notes
+
+
+def _quoted(table: Table, what: str) -> str:
+    return f"the column {table.columns[what][0]!r}"
 
 
 def _splits(table: Table) -> tuple[str, ...] | None:

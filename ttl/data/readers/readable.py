@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from ttl.data.modality.image import check_image
-from ttl.data.modality.rendering import AS_FILED, Frame, Rendering
+from ttl.data.modality.rendering import AS_FILED, Rendering
 from ttl.data.pool import Progress, in_threads
+from ttl.data.readers.dicom_notes import dicom_notes, of_frames
 from ttl.data.readers.every_frame import check_frames, frame_id
 from ttl.data.readers.walk import Content
 from ttl.data.sources import FileSource
@@ -31,7 +31,6 @@ class Reading:
 
 
 PLAIN = Reading()
-SHOWN = 3  # windows that a note names
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,33 +84,19 @@ def left_aside(root: Path, beside: Iterable[Path], contents: Sequence[Content], 
 
 def oddities(source: FileSource) -> list[str]:
     """Notes on images that were converted."""
-    whose = "the window given" if source.rendering.window else "the header's window"
-    stretched = "with more than 8 bits a pixel: stretched from the image's own darkest..brightest pixel to 0..255."
+    asked = source.rendering
+    whose = "the window given" if asked.window else "the header's window"
+    if asked.value_range is not None:
+        scale = "the values of --range are 0 and 255."
+    else:
+        scale = "stretched from the image's own darkest..brightest pixel to 0..255."
+    outliers = "with outliers (hot or dead pixels, markers, missing data), which are black or white and set no scale."
     several = [path for path, fact in zip(source.paths, source.facts, strict=True) if fact.frame]
     files = counted(len(set(several)), "file")
     odd = (
-        (sum(fact.deep for fact in source.facts), "image", stretched),
+        (sum(fact.deep for fact in source.facts), "image", f"with more than 8 bits a channel: {scale}"),
+        (sum(fact.clipped for fact in source.facts), "image", f"{outliers} With --range the scale is yours."),
         (sum(fact.windowed for fact in source.facts), "DICOM image", f"shown through {whose}."),
-        (len(several), "image", _of_frames(source.rendering.frame, files)),
+        (len(several), "image", of_frames(source.rendering.frame, files)),
     )
-    return [*(f"{counted(number, thing)} {what}" for number, thing, what in odd if number), *_windows(source)]
-
-
-def _windows(source: FileSource) -> list[str]:
-    """A note on headers' windows that differ; none where they don't."""
-    windows = Counter(fact.window for fact in source.facts if fact.window is not None)
-    if len(windows) < 2:
-        return []
-    commonest = listed((f"{center:g}/{width:g}" for (center, width), _ in windows.most_common()), SHOWN)
-    return [
-        f"The headers' windows differ (center/width {commonest}): equal values are other greys from image to image; "
-        "where values mean the same, as in CT, --window shows all alike."
-    ]
-
-
-def _of_frames(asked: Frame, files: str) -> str:
-    """What was read of files with several frames, as the end of a note."""
-    if asked == "all":
-        return f"are all frames of {files}: those of one file are kept together."
-    which = f"frame {asked}" if isinstance(asked, int) else f"the {asked} one"
-    return f"with several frames: {which} is used (--frame takes another, or all)."
+    return [*(f"{counted(number, thing)} {what}" for number, thing, what in odd if number), *dicom_notes(source)]

@@ -77,11 +77,11 @@ def _with_total(amounts: list[int]) -> list[Cell]:
 
 def _duplicates(duplicates: Duplicates) -> list[Block]:
     if duplicates.pairs == 0:
-        return [Prose("Duplicates across the splits: none found, neither byte for byte nor saved anew.")]
+        return [Prose("Duplicates across the splits: none found, neither pixel for pixel nor saved anew.")]
     pairs = (
         ("Images of a later split that an earlier one has too", amount(duplicates.images)),
         ("Pairs of such images", amount(duplicates.pairs)),
-        ("of them byte for byte the same", amount(duplicates.identical)),
+        ("of them pixel for pixel the same", amount(duplicates.identical)),
     )
     rows = tuple(row(pair.a, pair.a_split, pair.b, pair.b_split, pair.kind) for pair in duplicates.first)
     columns = ("Image", "in split", "is also", "in split", "how")
