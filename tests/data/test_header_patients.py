@@ -9,6 +9,7 @@ from ttl.data.readers.header_patients import by_header
 from ttl.data.readers.identity import grouped, patient_name
 
 COLUMN = "the column 'patient'"
+EACH = "each counts as a patient of its own."
 
 
 def header(patient: str = "", study: str = "", frame: int = 0) -> Facts:
@@ -30,9 +31,7 @@ def test_what_is_a_patients_name(text: str, name: str) -> None:
 def test_known_patients_make_groups_and_an_unknown_one_is_a_group_of_its_own() -> None:
     groups, notes = grouped(["P1", "P2", "P1", None, "nan"], list("abcde"), where=COLUMN)
     assert groups == ("P1", "P2", "P1", "d", "e")
-    assert notes == [
-        "Grouped by the column 'patient': 2 patients; of 2 images none is known (d, e): each counts as a patient of its own."
-    ]
+    assert notes == ["Grouped by the column 'patient': 2 patients; of 2 images none is known (d, e): " + EACH]
 
 
 def test_an_image_that_is_called_as_a_patient_is_not_the_patients() -> None:
@@ -67,7 +66,7 @@ def test_a_study_knows_the_patient_whom_one_of_its_files_lacks() -> None:
     assert whose.unknown == {"d", "e"}
     assert whose.groups == ("P1", "P1", "P2", "1.3", "1.3")
     assert whose.notes == (
-        "Grouped by the headers' PatientID: 2 patients; of 2 images none is known (d, e): each counts as a patient of its own.",
+        "Grouped by the headers' PatientID: 2 patients; of 2 images none is known (d, e): " + EACH,
         "2 images without a known patient: those of one study (StudyInstanceUID) are kept together.",
     )
 
