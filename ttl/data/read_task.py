@@ -36,7 +36,7 @@ def load_task(
     train_fraction: float = 1.0,
     columns: Columns = NO_COLUMNS,
     mask_values: str | None = None,
-    per_pixel: bool = False,
+    per_pixel: bool | None = None,
     window: Window | None = None,
     value_range: Range | None = None,
     frame: Frame = "first",
@@ -61,7 +61,7 @@ def load_task(
         columns: of a CSV or Parquet manifest, where their names are unusual.
         mask_values: the value or colour of each class in the masks, in the order of the classes: `0,128,255`,
             `#000000,#ff0000`, or `0,other`; `255=ignore` is of no class. None takes values as numbers of classes.
-        per_pixel: masks are wanted, where a folder can be read with them or without.
+        per_pixel: whether masks are wanted, where a folder can be read with them or without; None where it is the same.
         window: centre and width of the values of DICOM files that are shown, in place of their headers'.
         value_range: the values of deep images (more than 8 bits a channel) that become black and white.
         frame: of a file with several frames: `first`, `middle`, `all`, or a number from 1 on.

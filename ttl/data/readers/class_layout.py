@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ttl.data.readers.mask_folders import folders_of_masks
 from ttl.data.readers.split_folders import split_folders
 from ttl.data.readers.split_words import split_name
 from ttl.data.readers.walk import entries, is_image
@@ -97,7 +98,7 @@ def _check_several(root: Path, folders: Sequence[ClassFolder], beside: Sequence[
             f"The folder {root} has no class folders ({images} in it): put the images of each class into a folder of "
             f"its own, named like the class{hint}."
         )
-    inner = [path.name for each in folders for path in entries(each.folder)[0]]
+    inner = dict.fromkeys(path.name for each in folders for path in entries(each.folder)[0])
     deeper = f", or, if those in it ({listed(inner, SHOWN)}) are meant, give {names[0]} as DATA" if inner else ""
     raise DataError(
         f"The folder {root} has only one class, {names[0]}: at least two class folders are needed{deeper}{hint}."
@@ -111,7 +112,8 @@ def _check_inner_names(root: Path, classes: Sequence[Path]) -> None:
         inner, loose = entries(folder)
         if any(map(is_image, loose)):
             return
-        inner_of.setdefault(folder.name, set()).update(path.name.casefold() for path in inner)
+        if not folders_of_masks(folder):
+            inner_of.setdefault(folder.name, set()).update(path.name.casefold() for path in inner)
     times = Counter(name for names in inner_of.values() for name in names)
     shared = sorted(name for name, number in times.items() if number > 1)
     if len(inner_of) > 1 and 2 * len(shared) > len(times):

@@ -39,7 +39,7 @@ class MaskFolders:
     images: Path
     masks: Path
     split: Split
-    of_one: bool = False  # a folder for each image, whose masks may have any name
+    apart: bool = False  # in a folder that is no split: of a class, of a patient, or of one image
 
     @property
     def folder(self) -> Path:
@@ -99,20 +99,20 @@ def mask_layout(root: Path, *, wanted: bool = False) -> MaskLayout:
 
 def _inside(folder: Path, split: Split) -> MaskLayout:
     """Images and masks in two folders of this one; of a split's folder also in two of each folder in it."""
-    if (own := _inside_one(folder, split, of_one=split is None)).parts or split is None:
+    if (own := _inside_one(folder, split, apart=split is None)).parts or split is None:
         return own
     inner, loose = entries(folder)
-    each = [_inside_one(path, split, of_one=True) for path in inner]
+    each = [_inside_one(path, split, apart=True) for path in inner]
     if not all(layout.parts for layout in each):
         return MaskLayout(())
     beside = [path for layout in each for path in layout.beside]
     return MaskLayout(tuple(part for layout in each for part in layout.parts), (*loose, *beside))
 
 
-def _inside_one(folder: Path, split: Split, *, of_one: bool) -> MaskLayout:
+def _inside_one(folder: Path, split: Split, *, apart: bool) -> MaskLayout:
     inner, loose = entries(folder)
     paired = _paired(folder, inner, split)
-    parts = tuple(replace(part, of_one=of_one) for part in paired.parts)
+    parts = tuple(replace(part, apart=apart) for part in paired.parts)
     return replace(paired, parts=parts, beside=(*loose, *paired.beside))
 
 
@@ -143,6 +143,12 @@ def _paired(folder: Path, folders: Sequence[Path], split: Split) -> MaskLayout:
     return MaskLayout(
         tuple(parts), tuple(path for path in folders if path not in used and path not in without), tuple(notes)
     )
+
+
+def folders_of_masks(folder: Path) -> list[Path]:
+    """The folders of masks in one that has one of images beside them, too."""
+    roles = {path: role.what for path in entries(folder)[0] if (role := folder_role(path.name)) is not None}
+    return [path for path, what in roles.items() if what == "masks" and "images" in roles.values()]
 
 
 def _called_by_split(folders: Sequence[Path], splits: set[Split]) -> dict[Path, Split]:
