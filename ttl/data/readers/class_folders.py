@@ -13,7 +13,7 @@ from ttl.data.readers.mask_folders import folders_of_masks
 from ttl.data.readers.mask_lookalike import check_no_masks
 from ttl.data.readers.mask_names import masks_beside
 from ttl.data.readers.readable import PLAIN, Reading, check_images, left_aside, oddities, patients, reasons
-from ttl.data.readers.walk import Content, content_of
+from ttl.data.readers.walk import Content, content_of, glance
 from ttl.data.records import Records
 from ttl.data.task import picked
 from ttl.errors import DataError
@@ -43,10 +43,10 @@ def read_folder(root: Path, reading: Reading = PLAIN) -> Records:
     masks = _masks(contents)
     folder_of = {path: each for each, content in contents.items() for path in content.images if path not in masks}
     _check_patients(root, layout, len(masks), len(folder_of))
-    of_class: dict[Path, list[Path]] = {}
-    for path, each in folder_of.items():
-        of_class.setdefault(each.folder, []).append(path)
-    check_no_masks(root, of_class)
+    check_no_masks(
+        root,
+        {each.folder: [path for path in content.images if path not in masks] for each, content in contents.items()},
+    )
     images = sorted((path.relative_to(root).as_posix(), path) for path in folder_of)
     ids, paths = zip(*images, strict=True)
     checked = check_images(ids, paths, reading)
@@ -87,7 +87,7 @@ def _masks(contents: Mapping[ClassFolder, Content]) -> set[Path]:
     """The files that are masks by their names, or by those of the folders that they are in."""
     found = set(masks_beside(path for content in contents.values() for path in content.images))
     for each, content in contents.items():
-        folders = folders_of_masks(each.folder)
+        folders = folders_of_masks(glance(each.folder).folders)
         found |= {path for path in content.images if any(path.is_relative_to(folder) for folder in folders)}
     return found
 

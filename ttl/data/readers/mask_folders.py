@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -10,7 +10,7 @@ from typing import Literal
 from ttl.data.readers.mask_names import masks_beside
 from ttl.data.readers.split_folders import split_folders
 from ttl.data.readers.split_words import FILLERS, SPLIT_WORDS, split_name, words_of
-from ttl.data.readers.walk import content_of, entries, is_image
+from ttl.data.readers.walk import content_of, entries, glance
 from ttl.errors import DataError
 from ttl.words.counts import listed
 
@@ -90,7 +90,7 @@ def mask_layout(root: Path, *, wanted: bool = False) -> MaskLayout:
         beside += [path for path in folders if path not in containers]
         return MaskLayout(tuple(parts), (*files, *beside), tuple(n for layout in found.values() for n in layout.notes))
     places = containers if splits.of else {root: None}
-    if wanted or not (folders if not splits.of else [inner for path in places for inner in entries(path)[0]]):
+    if wanted or not (folders if not splits.of else [inner for path in places for inner in glance(path).folders]):
         mixed = [MaskFolders(path, path, split) for path, split in places.items() if _is_mixed(path)]
         if len(mixed) == len(places):
             return MaskLayout(tuple(mixed))
@@ -101,19 +101,20 @@ def _inside(folder: Path, split: Split) -> MaskLayout:
     """Images and masks in two folders of this one; of a split's folder also in two of each folder in it."""
     if (own := _inside_one(folder, split, apart=split is None)).parts or split is None:
         return own
-    inner, loose = entries(folder)
+    inner = glance(folder).folders
     each = [_inside_one(path, split, apart=True) for path in inner]
     if not all(layout.parts for layout in each):
         return MaskLayout(())
     beside = [path for layout in each for path in layout.beside]
-    return MaskLayout(tuple(part for layout in each for part in layout.parts), (*loose, *beside))
+    return MaskLayout(tuple(part for layout in each for part in layout.parts), (*entries(folder)[1], *beside))
 
 
 def _inside_one(folder: Path, split: Split, *, apart: bool) -> MaskLayout:
-    inner, loose = entries(folder)
-    paired = _paired(folder, inner, split)
+    paired = _paired(folder, glance(folder).folders, split)
+    if not paired.parts:
+        return paired
     parts = tuple(replace(part, apart=apart) for part in paired.parts)
-    return replace(paired, parts=parts, beside=(*loose, *paired.beside))
+    return replace(paired, parts=parts, beside=(*entries(folder)[1], *paired.beside))
 
 
 def _paired(folder: Path, folders: Sequence[Path], split: Split) -> MaskLayout:
@@ -145,9 +146,9 @@ def _paired(folder: Path, folders: Sequence[Path], split: Split) -> MaskLayout:
     )
 
 
-def folders_of_masks(folder: Path) -> list[Path]:
-    """The folders of masks in one that has one of images beside them, too."""
-    roles = {path: role.what for path in entries(folder)[0] if (role := folder_role(path.name)) is not None}
+def folders_of_masks(folders: Iterable[Path]) -> list[Path]:
+    """Those of masks among folders of which one is of images."""
+    roles = {path: role.what for path in folders if (role := folder_role(path.name)) is not None}
     return [path for path, what in roles.items() if what == "masks" and "images" in roles.values()]
 
 
@@ -157,8 +158,8 @@ def _called_by_split(folders: Sequence[Path], splits: set[Split]) -> dict[Path, 
     for path in folders:
         own = split_name(path.name).exact
         if own is not None and own in splits:
-            inner, loose = entries(path)
-            if not inner and any(map(is_image, loose)):
+            seen = glance(path)
+            if seen.has_images and not seen.folders:
                 found[path] = own
     return found
 
@@ -179,9 +180,9 @@ def _by_split(pair: MaskFolders) -> tuple[list[MaskFolders], list[Path]]:
         return [pair], []
     splits = []
     for folder in (pair.images, pair.masks):
-        inner, loose = entries(folder)
-        by_split = {split: path for path in inner if (split := split_name(path.name).exact)}
-        if len(by_split) < len(inner) or any(map(is_image, loose)) or not by_split:
+        seen = glance(folder)
+        by_split = {split: path for path in seen.folders if (split := split_name(path.name).exact)}
+        if len(by_split) < len(seen.folders) or seen.has_images or not by_split:
             return [pair], []
         splits.append(by_split)
     images, masks = splits
