@@ -94,6 +94,8 @@ def load_task(
     asked = (positive,) if isinstance(positive, str) else tuple(positive)
     reading = Reading(Rendering(window, value_range, frame), skip_bad, meaning_of(mask_values), per_pixel, on_progress)
     records = with_positive(read_records(data, columns, reading), asked)
+    if mask_values is not None and records.masks is None:
+        raise UsageError(f"--mask-values is for data with masks, and {data} has none: leave it out.")
     if ordinal:
         records = ordered(records)
     if dedupe is not None:
@@ -134,13 +136,6 @@ def meaning_of(mask_values: str | None) -> MaskValues | None:
 
 def read_records(data: str | Path, columns: Columns, reading: Reading) -> Records:
     """All samples of a data set before they are split; errors as of `load_task`."""
-    records = _read(data, columns, reading)
-    if reading.mask_values is not None and records.masks is None:
-        raise UsageError(f"--mask-values is for data with masks, and {data} has none: leave it out.")
-    return records
-
-
-def _read(data: str | Path, columns: Columns, reading: Reading) -> Records:
     path = Path(data)
     is_table = path.is_file() and path.suffix.lower() in TABLES
     if reading.rendering.window is not None and not (path.is_dir() or path.suffix.lower() in TABLES):
