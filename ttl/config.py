@@ -47,6 +47,13 @@ class RunConfig(Options):
         unset="the backbone's; of a U-Net 256",
         metavar="SIDE|HxW",
     )
+    fit: Literal["squash", "crop", "pad"] = option(
+        "squash",
+        "What is done with an image of other proportions",
+        "network",
+        "trial",
+        choices={"crop": "take its middle", "pad": "show it whole, with black beside it"},
+    )
     finish: Literal["block", "norm"] = option(
         "block",
         "Where a cut ends",
@@ -188,9 +195,24 @@ class RunConfig(Options):
     image_column: Text | None = option(
         None, "Column of a manifest with the paths of the images", "data", unset="by its name"
     )
+    image_root: Place | None = option(
+        None,
+        "Folder that the paths in a manifest start from",
+        "data",
+        unset="the manifest's",
+        is_place=True,
+        metavar="DIR",
+    )
+    image_suffix: Text | None = option(
+        None,
+        "What is added to the names in a manifest that are no image's, as .png",
+        "data",
+        unset="nothing",
+        metavar=".SUFFIX",
+    )
     label_columns: values.Texts = option(
         (),
-        "Column of a manifest with the class names; of several, each is a class of 1 and 0",
+        "Column of a manifest with the class names; of several, each is a label of 1 and 0",
         "data",
         flag="label-column",
     )
@@ -220,6 +242,7 @@ class RunConfig(Options):
     ordinal: bool = option(
         False, "The classes are grades, ordered as their names are: report the quadratic kappa, too", "data"
     )
+    exclusive: bool = option(False, "Labels of several columns are classes: each image has exactly one of them", "data")
     window: values.Window | None = option(
         None,
         "Values of DICOM files to show, in Hounsfield units for CT",

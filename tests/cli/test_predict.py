@@ -20,6 +20,7 @@ from typer.testing import CliRunner, Result
 
 from ttl.cli import app
 from ttl.data.kind import KINDS
+from ttl.data.modality.rendering import Frame
 from ttl.export.contract import Contract, Decoding, Provenance, to_properties
 from ttl.export.embed.preprocessing import embed_preprocessing
 from ttl.stats import Aim, DecisionRule
@@ -222,6 +223,16 @@ def test_a_table_is_a_list_of_images_too(tmp_path: Path, scans: Path) -> None:
     assert [row["patient"] for row in rows] == ["P2", "P1", "P1", "P1"]
 
 
+def test_a_table_is_read_as_for_training(tmp_path: Path, scans: Path) -> None:
+    cells = ["sep=;", "image_id;subject_id", "scans\\d;7", "scans\\a;nan", "scans\\c;12.0", "scans\\b;12", ""]
+    table = tmp_path / "deep" / "set.csv"
+    table.parent.mkdir()
+    table.write_text("\n".join(cells), encoding="utf-16")
+    rows = rows_of(tmp_path, CONTRACT, table, "--image-root", str(tmp_path), "--image-suffix", "png")
+    assert [Path(row["image"]).name for row in rows] == ["d.png", "a.png", "c.png", "b.png"]
+    assert [row.get("patient") for row in rows] == ["7", None, "12", "12"]
+
+
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
@@ -291,3 +302,28 @@ def dicom(level: int, patient: str) -> Dataset:
     data.HighBit, data.PixelRepresentation = 7, 0
     data.PixelData = bytes([level] * 16)
     return data
+
+
+@pytest.mark.parametrize(("frame", "decided"), [("all", ["dark", "bright", "bright"]), ("middle", ["bright"])])
+def test_frames_are_read_as_in_training(frame: Frame, decided: list[str], tmp_path: Path) -> None:
+    data = dicom(10, "P7")
+    data.NumberOfFrames, data.PixelData = 3, b"".join(bytes([level] * 16) for level in (10, 200, 220))
+    path = tmp_path / "several.dcm"
+    data.save_as(path, enforce_file_format=True)
+    contract = replace(CONTRACT, decoding=Decoding("bilinear", frame=frame))
+    rows = rows_of(tmp_path, contract, path)
+    names = [f"{path}#{number}" for number in (1, 2, 3)] if frame == "all" else [str(path)]
+    assert [(row["image"], row["decision"]) for row in rows] == list(zip(names, decided, strict=True))
+    (row,) = rows_of(tmp_path, ruled(contract, 0.5, finding=("bright",), per="patient", combine="mean"), path)
+    assert (row["patient"], [image["image"] for image in row["images"]]) == ("P7", names)
+
+
+def test_masks_of_each_frame(tmp_path: Path) -> None:
+    path = tmp_path / "several.gif"
+    first, second = (Image.new("L", (4, 4), level) for level in (10, 200))
+    first.save(path, save_all=True, append_images=[second])
+    contract = replace(MASKS, decoding=Decoding("bilinear", frame="all"))
+    rows = rows_of(tmp_path, contract, path, "--out", str(tmp_path / "drawn"), slopes=(1.0,))
+    assert [row["image"] for row in rows] == [f"{path}#1", f"{path}#2"]
+    assert [row["shares"]["cell"] for row in rows] == [0.0, 1.0]
+    assert [Image.open(row["mask"]).getpixel((0, 0)) for row in rows] == [0, 255]

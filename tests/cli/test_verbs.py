@@ -209,6 +209,42 @@ def test_plan_estimates_what_a_search_costs() -> None:
     assert "ttl run digits:0-1 --model test_resnet --weights none" in result.output
 
 
+@pytest.mark.parametrize(
+    ("patient", "says"),
+    [
+        (lambda i: f"P{i}", "Patients: known of 12 of 12 images."),
+        (
+            lambda i: f"P{i}" if i > 3 else "nan",
+            "Patients: known of 8 of 12 images; of the others, those of one patient",
+        ),
+        (lambda i: "", "Patients: known of 0 of 12 images; images of one patient may be in several splits."),
+    ],
+)
+def test_plan_ends_with_the_patients_that_are_known(tmp_path: Path, patient: Callable[[int], str], says: str) -> None:
+    for i in range(12):
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (32, 32), np.uint8)).save(tmp_path / f"{i}.png")
+    rows = [f"{i}.png,{patient(i)},{'ab'[i % 2]}" for i in range(12)]
+    (tmp_path / "set.csv").write_text("\n".join(["image,patient,label", *rows]))
+    result = ttl("plan", tmp_path / "set.csv", *TINY)
+    assert result.exit_code == 0, result.output
+    before_next = result.output.partition("\nNext:")[0].strip().splitlines()
+    assert before_next[-1].startswith(says)
+    assert all(len(line) <= 600 for line in before_next)
+
+
+def test_a_message_is_a_line_of_at_most_600_characters(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 200) / ("e" * 200) / ("f" * 200)
+    deep.mkdir(parents=True)
+    rows = [f"{'x' * 90}{i}.png,{'ab'[i % 2]}" for i in range(300)]
+    (deep / "set.csv").write_text("\n".join(["image,label", *rows]))
+    result = ttl("plan", deep / "set.csv", *TINY)
+    assert result.exit_code == 1
+    (line,) = result.output.splitlines()
+    assert line.startswith("ttl: None of the 300 images in /")
+    assert len(line) <= 600 + len("ttl: ")
+    assert line.endswith("correct them.")
+
+
 def test_a_config_file_gives_options_and_a_flag_wins(tmp_path: Path) -> None:
     config = tmp_path / "study.toml"
     config.write_text('data = "digits:0-1"\nmodel = "test_resnet"\nweights = "none"\nimage-size = 32\nepochs = 7\n')

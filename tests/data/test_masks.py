@@ -653,7 +653,7 @@ def test_an_image_with_two_masks_or_none_in_a_manifest(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"names the image images/0\.png twice, with different 'mask'"):
         load_task(path)
     path = manifest(tmp_path, "image,mask", ["images/0.png,masks/0.png", "images/1.png,"])
-    with pytest.raises(DataError, match=r"The column 'mask' of .*, for masks, is empty in 1 row \(3\)"):
+    with pytest.raises(DataError, match=r"The column 'mask' of .*, for masks, has no value in 1 row, row 3 "):
         load_task(path)
 
 

@@ -19,6 +19,7 @@ MARKERS = frozenset(
 DASHES = {
     ord(dash): "-" for dash in "\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{FIGURE DASH}\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}"
 }
+PART = re.compile(r"[^\W\d_]+|\d+")
 NUMBER = re.compile(r"\+?(-?[0-9]+)(?:\.([0-9]*?)0*)?")
 
 
@@ -88,13 +89,29 @@ def _commonest(spellings: list[str], times: Counter[str]) -> str:
     return max(spellings, key=lambda spelling: (times[spelling], -spellings.index(spelling)))
 
 
-def codes_alike(values: Iterable[str]) -> list[tuple[str, str]]:
-    """Pairs of whole numbers that are one but for zeros before them, as `01` and `1`: spelling, or two codes."""
+def nearly_alike(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Pairs of names that differ in zeros before numbers, or in spaces and dashes, alone: `01` and `1`, `P-3` and `p3`.
+
+    They may be one name or two: nobody but the author of the data can say it.
+    """
     first: dict[str, str] = {}
     pairs = []
-    for value in sorted(set(values), key=lambda value: (len(value), value)):
-        if value.isascii() and value.isdecimal():
-            other = first.setdefault(value.lstrip("0") or "0", value)
-            if other != value:
-                pairs.append((other, value))
+    for name in sorted(set(names), key=lambda name: (len(name), name)):
+        parts = PART.findall(unicodedata.normalize("NFKC", name).casefold())
+        digits = [part.lstrip("0") or "0" if part.isdecimal() else part for part in parts]
+        key = "".join(f".{part}" if part.isdecimal() else part for part in digits)
+        if NUMBER.fullmatch(name) and not name.isdecimal():  # a sign or decimals say something
+            continue
+        other = first.setdefault(key, name)
+        if other != name:
+            pairs.append((other, name))
     return pairs
+
+
+def alike_words(names: Iterable[str], what: str) -> str:
+    """Those pairs as a sentence's part, `'1' and '01' count as different patients: ...`; empty where there are none."""
+    pairs = nearly_alike(names)
+    if not pairs:
+        return ""
+    named = listed((f"{short!r} and {long!r}" for short, long in pairs), SHOWN)
+    return f"{named} count as different {what}: write them alike where they are one"

@@ -100,7 +100,8 @@ def deduplicated(records: Records, how: Dedupe) -> Records:
     if how == "together":
         note = f"Duplicates: {counted(len(duplicates), 'pair')}, each kept in one split."
         groups = keep_together(records.ids, duplicates, records.groups)
-        return replace(records, groups=groups, notes=(*records.notes, note))
+        unknown = frozenset(records.ids) if records.groups is None else records.unknown_patients
+        return replace(records, groups=groups, unknown_patients=unknown, notes=(*records.notes, note))
     clusters: dict[str, list[int]] = {}
     for i, name in enumerate(keep_together(records.ids, duplicates)):
         clusters.setdefault(name, []).append(i)

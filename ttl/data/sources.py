@@ -80,7 +80,11 @@ class FileSource(ImageSource):
 
     def load(self, index: int) -> Image.Image:
         """See `ImageSource`."""
-        return read_image(self.paths[index], self.rendering)
+        return read_image(self.paths[index], self.rendering_of(index))
+
+    def rendering_of(self, index: int) -> Rendering:
+        """How the image at a position is read: of a file with several frames one, whichever was asked for."""
+        return self.rendering.at(self.facts[index].frame)
 
     def pick(self, positions: Sequence[int]) -> Self:
         """See `ImageSource`."""

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from ttl.data.duplicates import NAMED, find_duplicates, keep_together
+from ttl.data.exclusive import as_classes, is_exclusive
 from ttl.data.kind import Kind
 from ttl.data.modality.rendering import AS_FILED, Rendering
 from ttl.data.read_task import meaning_of, read_records
 from ttl.data.readers.readable import Reading
-from ttl.data.readers.table_file import NO_COLUMNS, TABLES, Columns
+from ttl.data.readers.table_file import NO_COLUMNS, Columns
+from ttl.data.readers.table_text import TABLES
 from ttl.data.records import Records
 from ttl.data.sources import MaskSource
 from ttl.data.task import IGNORE, MISSING, SPLITS, Labels, Samples, Task, class_counts, picked
@@ -59,7 +61,11 @@ def load_whole(
     shown = rendering if of_files else AS_FILED
     reading = Reading(shown, skip_bad, meaning_of(mask_values), classes.kind.per_pixel)
     records = read_records(data, columns, reading)
+    if classes.kind.one_class_each and is_exclusive(records):
+        records = as_classes(records)
     _check_kind(records, classes)
+    if _is_numbered(classes.names, len(records.class_names)) and not {*records.class_names} <= {*classes.names}:
+        records = replace(records, class_names=tuple(map(str, range(len(records.class_names)))))
     if strangers := [name for name in records.class_names if name not in classes.names]:
         raise DataError(
             f"{records.name} has {'the class' if len(strangers) == 1 else 'the classes'} {listed(strangers)}, and the "
@@ -79,7 +85,8 @@ def load_whole(
         test=everything,
         fingerprint=records.fingerprint(),
         finding=classes.finding,
-        ordinal=classes.ordinal,
+        ordinal=classes.ordinal or records.ordinal,
+        unknown_patients=records.unknown_patients,
         notes=(*_split_note(records), *_absent(records, classes, labels), *_repeated(everything), *records.notes),
     )
 
@@ -98,6 +105,11 @@ def _check_kind(records: Records, classes: Classes) -> None:
         has = "masks" if of_masks else "several labels an image" if of_labels else "one class an image"
         needs = "masks" if classes.kind.per_pixel else "one class an image" if exclusive else "several labels an image"
         raise DataError(f"{records.name} has {has}, and the model is for {needs}: give data of its kind.")
+
+
+def _is_numbered(names: Sequence[str], classes: int) -> bool:
+    """Whether a model's classes are numbers, as those of an .npz are that nobody named: they are its labels then."""
+    return sorted(names) == sorted(map(str, range(classes)))
 
 
 def _relabelled(records: Records, names: Sequence[str]) -> tuple[Labels, MaskSource | None]:

@@ -40,6 +40,8 @@ class ValidateConfig(Options):
     )
 
     image_column: values.Text | None = _of_run("image_column")
+    image_root: values.Place | None = _of_run("image_root")
+    image_suffix: values.Text | None = _of_run("image_suffix")
     label_columns: values.Texts = _of_run("label_columns")
     mask_column: values.Text | None = _of_run("mask_column")
     mask_values: values.MaskValues | None = option(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, Strict
 
 from ttl.words.mask_values import parsed as classes_by_value
 from ttl.words.sides import AXES, parsed, short
+from ttl.words.text import printable
+
+Name = TypeVar("Name", str, Path)
 
 LARGEST_SEED = 2**32 - 1  # what numpy's legacy generators, and so scikit-learn, take
 SMALLEST, LARGEST = 16, 4096  # sides of images
@@ -25,6 +28,13 @@ def _device(value: str) -> str:
 def _filled(value: str) -> str:
     if not value.strip():
         raise ValueError("should not be empty")
+    return _utf8(value)
+
+
+def _utf8(value: Name) -> Name:
+    """What the files of a run, which are UTF-8, can hold."""
+    if printable(str(value)) != str(value):
+        raise ValueError("should be a name in UTF-8: rename the file or folder")
     return value
 
 
@@ -96,7 +106,7 @@ def mask_values(value: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_filled)]
-Place = Annotated[Path, Strict(False)]  # TOML and JSON have no path type: a string becomes one
+Place = Annotated[Path, Strict(False), AfterValidator(_utf8)]  # TOML and JSON have no path type: a string becomes one
 Texts = Annotated[tuple[Text, ...], Strict(False), BeforeValidator(several)]
 Device = Annotated[str, AfterValidator(_device)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]

@@ -149,6 +149,8 @@ def _task(data: str, contract: Contract, rule: DecisionRule, config: ValidateCon
         mask=config.mask_column,
         group=config.group_column,
         attributes=config.subgroup_columns,
+        root=config.image_root,
+        suffix=config.image_suffix or "",
     )
     classes = Classes(kind, names, rule.finding, asked.ordinal)
     rendering = contract.decoding.rendering
@@ -212,11 +214,5 @@ def _unseen(task: Task, compared: Compared | None, config: ValidateConfig) -> Ta
 def _predicted(model: OnnxModel, rule: DecisionRule, task: Task, cache: Path) -> Rows:
     """What a file gives for all images, as `ttl.stats` scores it; `cache` is a folder for decoded images."""
     own = model.contract
-    images = task.kind.decode(
-        task.test,
-        sides=own.sides,
-        interpolation=own.decoding.interpolation,
-        cache_dir=cache,
-        key=task.fingerprint,
-    )
+    images = task.kind.decode(task.test, resizing=own.resizing, cache_dir=cache, key=task.fingerprint)
     return rows_of_file(model, task.test, images, threshold=own.kind.pixel_threshold(rule), with_distance=True)

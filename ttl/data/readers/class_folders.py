@@ -9,13 +9,13 @@ import numpy as np
 
 from ttl.data.class_spelling import one_spelling
 from ttl.data.readers.class_layout import ClassFolder, ClassLayout, class_layout
+from ttl.data.readers.header_patients import by_header
 from ttl.data.readers.mask_folders import folders_of_masks
 from ttl.data.readers.mask_lookalike import check_no_masks
 from ttl.data.readers.mask_names import masks_beside
-from ttl.data.readers.readable import PLAIN, Reading, check_images, left_aside, oddities, patients, reasons
+from ttl.data.readers.readable import PLAIN, Reading, check_images, left_aside, oddities, reasons
 from ttl.data.readers.walk import Content, content_of, glance
 from ttl.data.records import Records
-from ttl.data.task import picked
 from ttl.errors import DataError
 from ttl.words.counts import counted, listed
 
@@ -60,15 +60,16 @@ def read_folder(root: Path, reading: Reading = PLAIN) -> Records:
     if len(number) < 2:
         raise DataError(f"The folder {root} has only one class, {', '.join(number)}: at least two are needed.")
     folders = [folder_of[path] for path in checked.source.paths]
-    groups, grouped = patients(checked.source.facts)
+    whose = by_header(checked.source.facts, checked.ids)
     aside = left_aside(root, layout.beside, [*contents.values()], "no image of a class")
     return Records(
         name=root.resolve().name,
         class_names=tuple(number),
-        ids=picked(ids, checked.good),
+        ids=checked.ids,
         labels=np.array([number[spelling[each.name]] for each in folders], np.int64),
         source=checked.source,
-        groups=groups,
+        groups=whose.groups,
+        unknown_patients=whose.unknown,
         given=tuple(each.split for each in folders if each.split) or None,
         skipped=tuple(checked.bad),
         notes=(
@@ -77,7 +78,7 @@ def read_folder(root: Path, reading: Reading = PLAIN) -> Records:
             *spelled,
             *_masks_note(root, sorted(masks)),
             *aside,
-            *grouped,
+            *whose.notes,
             *oddities(checked.source),
         ),
     )

@@ -14,12 +14,13 @@ from ttl.data.modality.image import UPRIGHT, check_image
 from ttl.data.modality.mask_union import check_mask, read_mask
 from ttl.data.pool import in_threads
 from ttl.data.readers.class_names import FILE, NNUNET_FILE, DeclaredClasses, read_class_names
+from ttl.data.readers.header_patients import by_header as header_groups
 from ttl.data.readers.mask_classes import classes_of
 from ttl.data.readers.mask_colours import colours_meant, is_inverted
 from ttl.data.readers.mask_folders import mask_layout
 from ttl.data.readers.mask_match import MaskedImage, Matched, PartFiles, files_of, match
 from ttl.data.readers.mask_sense import check_sense
-from ttl.data.readers.readable import PLAIN, Reading, left_aside, oddities, patients, reasons
+from ttl.data.readers.readable import PLAIN, Reading, left_aside, oddities, reasons
 from ttl.data.records import Records
 from ttl.data.sources import FileSource, MaskSource
 from ttl.errors import DataError
@@ -92,21 +93,23 @@ def mask_records(
     classes = classes_of(name, of_masks, declared, meaning)
     source = FileSource(facts, tuple(pair.image for pair in pairs), reading.rendering)
     masks = MaskSource(mask_facts, tuple(p.masks for p in pairs), classes.table, len(classes.names), meaning)
-    groups, grouped = patients(facts) if by_header else (_all(pair.group for pair in pairs), [])
+    ids = tuple(pair.name for pair in pairs)
+    whose = header_groups(facts, ids) if by_header else None
     return Records(
         name=name,
         class_names=classes.names,
-        ids=tuple(pair.name for pair in pairs),
+        ids=ids,
         labels=(masks.pixel_counts[:, :-1] > 0).astype(np.int64),
         source=source,
         masks=masks,
         given=_all(pair.split for pair in pairs),
-        groups=groups,
+        groups=whose.groups if whose else _all(pair.group for pair in pairs),
         skipped=tuple(sorted(set(matched.ids) - {pair.name for pair in pairs})),
+        unknown_patients=whose.unknown if whose else frozenset(),
         notes=(
             *left_out,
             *notes,
-            *grouped,
+            *(whose.notes if whose else ()),
             *by_colour,
             *_mask_oddities(sound, classes.names),
             *classes.notes,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from ttl.data.modality.dicom_header import is_bare_dicom
 from ttl.data.modality.image import EXTENSIONS
 from ttl.errors import DataError
 
@@ -124,8 +125,8 @@ def is_hidden(name: str) -> bool:
 
 
 def is_image(path: Path) -> bool:
-    """Whether the name is an image's."""
-    return path.suffix.lower() in EXTENSIONS
+    """Whether the name is an image's, or it has no extension and the file begins like DICOM (`IM000001`)."""
+    return path.suffix.lower() in EXTENSIONS or is_bare_dicom(path)
 
 
 def _refuse(error: OSError) -> NoReturn:
