@@ -168,8 +168,8 @@ def test_masks_beside_images_are_no_images_of_a_class(tmp_path: Path) -> None:
     assert labels_by_id(tmp_path) == {
         f"{name}/{name} ({i}).png": name for name in ("benign", "malignant") for i in range(6)
     }
-    note = next(note for note in load_task(tmp_path).notes if "masks beside" in note)
-    assert note.startswith("13 masks beside their images left out of the classes: benign/benign (0)_mask.png, ")
+    note = next(note for note in load_task(tmp_path).notes if "masks of" in note)
+    assert note.startswith("13 masks of the images left out of the classes: benign/benign (0)_mask.png, ")
 
 
 def test_a_name_like_a_masks_without_its_image_is_an_image(tmp_path: Path) -> None:
@@ -205,3 +205,24 @@ def test_many_folders_of_images_with_masks_are_patients(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"The 11 folders of .* hold images and their masks, as folders of patients do"):
         load_task(tmp_path)
     assert load_task(tmp_path, per_pixel=True).kind == "segmentation"
+
+
+def covid(root: Path) -> Path:
+    """Two classes, each with images and masks in folders of their own."""
+    for name in ("COVID", "Normal"):
+        for i in range(4):
+            put(root / name / "images" / f"{name}-{i}.png", noise(10 * i + len(name), (12, 10)))
+            put(root / name / "masks" / f"{name}-{i}.png", block())
+    return root
+
+
+def test_masks_in_folders_of_each_class(tmp_path: Path) -> None:
+    task = load_task(covid(tmp_path), per_pixel=False)
+    assert labels_by_id(tmp_path, per_pixel=False) == {
+        f"{name}/images/{name}-{i}.png": name for name in ("COVID", "Normal") for i in range(4)
+    }
+    assert [
+        note for note in task.notes if note.startswith("8 masks of the images left out of the classes: COVID/masks/")
+    ]
+    for wanted in (True, None):
+        assert load_task(tmp_path, per_pixel=wanted).kind == "segmentation"

@@ -43,7 +43,7 @@ def load_task(
     train_fraction: float = 1.0,
     columns: Columns = NO_COLUMNS,
     mask_values: str | None = None,
-    per_pixel: bool = False,
+    per_pixel: bool | None = None,
     window: Window | None = None,
     value_range: Range | None = None,
     frame: Frame = "first",
@@ -69,7 +69,7 @@ def load_task(
         columns: of a CSV or Parquet manifest, where their names are unusual.
         mask_values: the value or colour of each class in the masks, in the order of the classes: `0,128,255`,
             `#000000,#ff0000`, or `0,other`; `255=ignore` is of no class. None takes values as numbers of classes.
-        per_pixel: masks are wanted, where a folder can be read with them or without.
+        per_pixel: whether masks are wanted, where a folder can be read with them or without; None where it is the same.
         window: centre and width of the values of DICOM files that are shown, in place of their headers'.
         value_range: the values of deep images (more than 8 bits a channel) that become black and white.
         frame: of a file with several frames: `first`, `middle`, `all`, or a number from 1 on.
@@ -105,6 +105,8 @@ def load_task(
     reading = Reading(rendering, skip_bad, meaning_of(mask_values), per_pixel, on_progress)
     read = read_records(data, columns, reading)
     _check_window(read, window)
+    if mask_values is not None and read.masks is None:
+        raise UsageError(f"--mask-values is for data with masks, and {data} has none: leave it out.")
     records = with_positive(with_exclusive(read, exclusive), asked)
     if ordinal or records.ordinal:
         records = ordered(records)
@@ -166,8 +168,6 @@ def meaning_of(mask_values: str | None) -> MaskValues | None:
 def read_records(data: str | Path, columns: Columns, reading: Reading) -> Records:
     """All samples of a data set before they are split, under names that are text; errors as of `load_task`."""
     records = with_content(_records(data, columns, reading))
-    if reading.mask_values is not None and records.masks is None:
-        raise UsageError(f"--mask-values is for data with masks, and {data} has none: leave it out.")
     if reading.rendering.value_range is not None and not any(fact.deep for fact in records.source.facts):
         raise UsageError(f"--range is for images of more than 8 bits a channel, and {data} has none: leave it out.")
     return records.printable()

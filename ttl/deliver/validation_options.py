@@ -44,7 +44,13 @@ class ValidateConfig(Options):
     image_suffix: values.Text | None = _of_run("image_suffix")
     label_columns: values.Texts = _of_run("label_columns")
     mask_column: values.Text | None = _of_run("mask_column")
-    mask_values: values.MaskValues | None = _of_run("mask_values")
+    mask_values: values.MaskValues | None = option(
+        None,
+        "Value, or colour, of each class in the masks, in the order of the model's classes",
+        "data",
+        unset="the run's",
+        metavar="0,128,255|'#000000,#ff0000'|0,other",
+    )
     group_column: values.Text | None = option(
         None, "Column of a manifest with the patient", "data", unset="by its name"
     )

@@ -158,7 +158,12 @@ def _task(data: str, contract: Contract, rule: DecisionRule, config: ValidateCon
         rendering = replace(rendering, window=config.window, value_range=config.value_range)
     rendering = replace(rendering, frame=config.frame or rendering.frame)
     task = load_whole(
-        data, classes, columns=columns, rendering=rendering, mask_values=config.mask_values, skip_bad=config.skip_bad
+        data,
+        classes,
+        columns=columns,
+        rendering=rendering,
+        mask_values=config.mask_values or asked.mask_values,
+        skip_bad=config.skip_bad,
     )
     if task.test.source.channels > contract.channels:
         raise ExportError(f"{task.name} is in colour, and the model was trained on grey images: give grey ones.")

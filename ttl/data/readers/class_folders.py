@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from ttl.data.class_spelling import one_spelling
-from ttl.data.readers.class_layout import ClassLayout, class_layout
+from ttl.data.readers.class_layout import ClassFolder, ClassLayout, class_layout
 from ttl.data.readers.header_patients import by_header
+from ttl.data.readers.mask_folders import folders_of_masks
 from ttl.data.readers.mask_lookalike import check_no_masks
 from ttl.data.readers.mask_names import masks_beside
 from ttl.data.readers.readable import PLAIN, Reading, check_images, left_aside, oddities, reasons
-from ttl.data.readers.walk import content_of
+from ttl.data.readers.walk import Content, content_of, glance
 from ttl.data.records import Records
 from ttl.errors import DataError
 from ttl.words.counts import counted, listed
@@ -38,10 +40,13 @@ def read_folder(root: Path, reading: Reading = PLAIN) -> Records:
         if not content.images:
             others = f" ({counted(len(content.others), 'other file')} in it)" if content.others else ""
             raise DataError(f"The class folder {each.folder} holds no image{others}: add images, or remove the folder.")
-    masks = masks_beside(path for content in contents.values() for path in content.images)
+    masks = _masks(contents)
     folder_of = {path: each for each, content in contents.items() for path in content.images if path not in masks}
     _check_patients(root, layout, len(masks), len(folder_of))
-    check_no_masks(root, {each.folder: content.images for each, content in contents.items()})
+    check_no_masks(
+        root,
+        {each.folder: [path for path in content.images if path not in masks] for each, content in contents.items()},
+    )
     images = sorted((path.relative_to(root).as_posix(), path) for path in folder_of)
     ids, paths = zip(*images, strict=True)
     checked = check_images(ids, paths, reading)
@@ -79,6 +84,15 @@ def read_folder(root: Path, reading: Reading = PLAIN) -> Records:
     )
 
 
+def _masks(contents: Mapping[ClassFolder, Content]) -> set[Path]:
+    """The files that are masks by their names, or by those of the folders that they are in."""
+    found = set(masks_beside(path for content in contents.values() for path in content.images))
+    for each, content in contents.items():
+        folders = folders_of_masks(glance(each.folder).folders)
+        found |= {path for path in content.images if any(path.is_relative_to(folder) for folder in folders)}
+    return found
+
+
 def _check_patients(root: Path, layout: ClassLayout, masks: int, images: int) -> None:
     """Refuses many folders of images with masks beside them: sets of masks have such folders of patients."""
     names = sorted({each.name for each in layout.folders})
@@ -94,6 +108,6 @@ def _masks_note(root: Path, masks: list[Path]) -> list[str]:
         return []
     names = listed((path.relative_to(root).as_posix() for path in masks), SHOWN)
     return [
-        f"{counted(len(masks), 'mask')} beside {'its image' if len(masks) == 1 else 'their images'} left out of the "
+        f"{counted(len(masks), 'mask')} of the images left out of the "
         f"classes: {names}; --model unet:ENCODER learns from masks."
     ]

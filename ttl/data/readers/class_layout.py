@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ttl.data.readers.mask_folders import folders_of_masks
 from ttl.data.readers.split_folders import split_folders
 from ttl.data.readers.split_words import split_name
-from ttl.data.readers.walk import entries, is_image
+from ttl.data.readers.walk import entries, glance, is_image
 from ttl.errors import DataError
 from ttl.words.counts import counted, listed
 
@@ -67,18 +68,18 @@ def class_layout(root: Path) -> ClassLayout:
 
 def _unwrapped(place: Path, split: str) -> Path:
     """The folder of a split, or the only one in it, where that is called like the split again (`train/train`)."""
-    inner, loose = entries(place)
-    is_wrapper = len(inner) == 1 and not any(map(is_image, loose)) and split_name(inner[0].name).split == split
-    return inner[0] if is_wrapper else place
+    seen = glance(place)
+    is_wrapper = len(seen.folders) == 1 and not seen.has_images and split_name(seen.folders[0].name).split == split
+    return seen.folders[0] if is_wrapper else place
 
 
 def _splits_inside(tops: Sequence[Path]) -> list[ClassFolder]:
     """`benign/train`, `benign/test`, `malignant/train`, ...: the splits of each class, where all folders are such."""
     found = []
     for top in tops:
-        inner, loose = entries(top)
-        splits = [split_name(path.name).exact for path in inner]
-        if not inner or any(map(is_image, loose)) or len({*splits}) < len(inner):
+        seen = glance(top)
+        inner, splits = seen.folders, [split_name(path.name).exact for path in seen.folders]
+        if not inner or seen.has_images or len({*splits}) < len(inner):
             return []
         found += [ClassFolder(path, top.name, split) for path, split in zip(inner, splits, strict=True)]
     kinds = {each.split for each in found}
@@ -97,7 +98,7 @@ def _check_several(root: Path, folders: Sequence[ClassFolder], beside: Sequence[
             f"The folder {root} has no class folders ({images} in it): put the images of each class into a folder of "
             f"its own, named like the class{hint}."
         )
-    inner = [path.name for each in folders for path in entries(each.folder)[0]]
+    inner = dict.fromkeys(path.name for each in folders for path in glance(each.folder).folders)
     deeper = f", or, if those in it ({listed(inner, SHOWN)}) are meant, give {names[0]} as DATA" if inner else ""
     raise DataError(
         f"The folder {root} has only one class, {names[0]}: at least two class folders are needed{deeper}{hint}."
@@ -108,10 +109,11 @@ def _check_inner_names(root: Path, classes: Sequence[Path]) -> None:
     """Refuses class folders that hold folders of the same names: these may be the classes, and those the patients."""
     inner_of: dict[str, set[str]] = {}
     for folder in classes:
-        inner, loose = entries(folder)
-        if any(map(is_image, loose)):
+        seen = glance(folder)
+        if seen.has_images:
             return
-        inner_of.setdefault(folder.name, set()).update(path.name.casefold() for path in inner)
+        if not folders_of_masks(seen.folders):
+            inner_of.setdefault(folder.name, set()).update(path.name.casefold() for path in seen.folders)
     times = Counter(name for names in inner_of.values() for name in names)
     shared = sorted(name for name, number in times.items() if number > 1)
     if len(inner_of) > 1 and 2 * len(shared) > len(times):

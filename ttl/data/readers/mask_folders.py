@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -10,7 +10,7 @@ from typing import Literal
 from ttl.data.readers.mask_names import masks_beside
 from ttl.data.readers.split_folders import split_folders
 from ttl.data.readers.split_words import FILLERS, SPLIT_WORDS, split_name, words_of
-from ttl.data.readers.walk import content_of, entries, is_image
+from ttl.data.readers.walk import content_of, entries, glance
 from ttl.errors import DataError
 from ttl.words.counts import listed
 
@@ -39,7 +39,7 @@ class MaskFolders:
     images: Path
     masks: Path
     split: Split
-    of_one: bool = False  # a folder for each image, whose masks may have any name
+    apart: bool = False  # in a folder that is no split: of a class, of a patient, or of one image
 
     @property
     def folder(self) -> Path:
@@ -90,7 +90,7 @@ def mask_layout(root: Path, *, wanted: bool = False) -> MaskLayout:
         beside += [path for path in folders if path not in containers]
         return MaskLayout(tuple(parts), (*files, *beside), tuple(n for layout in found.values() for n in layout.notes))
     places = containers if splits.of else {root: None}
-    if wanted or not (folders if not splits.of else [inner for path in places for inner in entries(path)[0]]):
+    if wanted or not (folders if not splits.of else [inner for path in places for inner in glance(path).folders]):
         mixed = [MaskFolders(path, path, split) for path, split in places.items() if _is_mixed(path)]
         if len(mixed) == len(places):
             return MaskLayout(tuple(mixed))
@@ -99,21 +99,22 @@ def mask_layout(root: Path, *, wanted: bool = False) -> MaskLayout:
 
 def _inside(folder: Path, split: Split) -> MaskLayout:
     """Images and masks in two folders of this one; of a split's folder also in two of each folder in it."""
-    if (own := _inside_one(folder, split, of_one=split is None)).parts or split is None:
+    if (own := _inside_one(folder, split, apart=split is None)).parts or split is None:
         return own
-    inner, loose = entries(folder)
-    each = [_inside_one(path, split, of_one=True) for path in inner]
+    inner = glance(folder).folders
+    each = [_inside_one(path, split, apart=True) for path in inner]
     if not all(layout.parts for layout in each):
         return MaskLayout(())
     beside = [path for layout in each for path in layout.beside]
-    return MaskLayout(tuple(part for layout in each for part in layout.parts), (*loose, *beside))
+    return MaskLayout(tuple(part for layout in each for part in layout.parts), (*entries(folder)[1], *beside))
 
 
-def _inside_one(folder: Path, split: Split, *, of_one: bool) -> MaskLayout:
-    inner, loose = entries(folder)
-    paired = _paired(folder, inner, split)
-    parts = tuple(replace(part, of_one=of_one) for part in paired.parts)
-    return replace(paired, parts=parts, beside=(*loose, *paired.beside))
+def _inside_one(folder: Path, split: Split, *, apart: bool) -> MaskLayout:
+    paired = _paired(folder, glance(folder).folders, split)
+    if not paired.parts:
+        return paired
+    parts = tuple(replace(part, apart=apart) for part in paired.parts)
+    return replace(paired, parts=parts, beside=(*entries(folder)[1], *paired.beside))
 
 
 def _paired(folder: Path, folders: Sequence[Path], split: Split) -> MaskLayout:
@@ -145,14 +146,20 @@ def _paired(folder: Path, folders: Sequence[Path], split: Split) -> MaskLayout:
     )
 
 
+def folders_of_masks(folders: Iterable[Path]) -> list[Path]:
+    """Those of masks among folders of which one is of images."""
+    roles = {path: role.what for path in folders if (role := folder_role(path.name)) is not None}
+    return [path for path, what in roles.items() if what == "masks" and "images" in roles.values()]
+
+
 def _called_by_split(folders: Sequence[Path], splits: set[Split]) -> dict[Path, Split]:
     """The folders of images that are called like a split of masks and no more, as in `train/` beside `train_masks/`."""
     found: dict[Path, Split] = {}
     for path in folders:
         own = split_name(path.name).exact
         if own is not None and own in splits:
-            inner, loose = entries(path)
-            if not inner and any(map(is_image, loose)):
+            seen = glance(path)
+            if seen.has_images and not seen.folders:
                 found[path] = own
     return found
 
@@ -173,9 +180,9 @@ def _by_split(pair: MaskFolders) -> tuple[list[MaskFolders], list[Path]]:
         return [pair], []
     splits = []
     for folder in (pair.images, pair.masks):
-        inner, loose = entries(folder)
-        by_split = {split: path for path in inner if (split := split_name(path.name).exact)}
-        if len(by_split) < len(inner) or any(map(is_image, loose)) or not by_split:
+        seen = glance(folder)
+        by_split = {split: path for path in seen.folders if (split := split_name(path.name).exact)}
+        if len(by_split) < len(seen.folders) or seen.has_images or not by_split:
             return [pair], []
         splits.append(by_split)
     images, masks = splits

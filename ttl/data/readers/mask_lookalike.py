@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ttl.data.modality.image import quiet_readers
 from ttl.data.readers.mask_names import ImageNames, stem_of
 from ttl.errors import DataError
 
@@ -54,7 +55,7 @@ def _are_masks(paths: Sequence[Path]) -> bool:
 def colours_of_mask(path: Path) -> int | None:
     """How many colours an image has that has a few only, or is black and white but for its edges (2); else None."""
     try:
-        with Image.open(path) as image:
+        with quiet_readers(), Image.open(path) as image:
             image.draft("RGB", DRAFT)
             if (colours := image.convert("RGB").getcolors(FEW)) is not None:
                 return len(colours)

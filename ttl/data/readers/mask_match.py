@@ -107,7 +107,7 @@ def _pairs(root: Path, files: PartFiles, classes: tuple[str, ...], bad: dict[str
             folder, value = part.masks / top, classes.index(top) + 1
         mask, its = MaskFile(_id(root, path), path, value), stem_of(path, folder)
         fellows = names.fits(its)
-        if not fellows and part.of_one and len(named) == 1:
+        if not fellows and part.apart and len(named) == 1:
             fellows = [Fit(next(iter(named)), "folder", its)]
         if len(fellows) == 1:
             found[fellows[0].image].append((fellows[0], mask))

@@ -13,6 +13,7 @@ MASK = (
 )
 IMAGE = r"image|img|im|photo|picture|pic|scan|input|orig|original|sat|raw|rgb|slice|frame|train|training|test"
 NUMBER = rf"(?:{SEPARATOR}|(?<=[a-z])|(?= ?\())\(?(?P<number>[0-9]{{1,4}})\)?"
+MASK_WORD = re.compile(MASK, re.IGNORECASE)
 MASK_LAST = re.compile(rf"(?P<base>.+?){SEPARATOR}(?P<word>{MASK})(?:{NUMBER})?", re.IGNORECASE)
 MASK_FIRST = re.compile(rf"(?P<word>{MASK}){SEPARATOR}(?P<base>.+)", re.IGNORECASE)
 NUMBERED = re.compile(r"(?P<base>.+)[_-](?P<number>[0-9]{1,4})")
@@ -90,8 +91,11 @@ def united(own: Sequence[Fit]) -> bool:
 
 def masks_beside(paths: Iterable[Path]) -> dict[Path, Path]:
     """Mask -> image of files that are called like the mask of another in their folder: `1_mask.png`, `1.png`."""
+    every = list(paths)
+    if not any(MASK_WORD.search(path.name) for path in every):
+        return {}  # the quick look: most sets have no masks
     in_folder: dict[Path, list[Path]] = {}
-    for path in paths:
+    for path in every:
         in_folder.setdefault(path.parent, []).append(path)
     found = {}
     for files in in_folder.values():

@@ -18,7 +18,7 @@ from ttl.data.readers.header_patients import by_header as header_groups
 from ttl.data.readers.mask_classes import classes_of
 from ttl.data.readers.mask_colours import colours_meant, is_inverted
 from ttl.data.readers.mask_folders import mask_layout
-from ttl.data.readers.mask_match import MaskedImage, Matched, files_of, match
+from ttl.data.readers.mask_match import MaskedImage, Matched, PartFiles, files_of, match
 from ttl.data.readers.mask_sense import check_sense
 from ttl.data.readers.readable import PLAIN, Reading, left_aside, oddities, reasons
 from ttl.data.records import Records
@@ -39,21 +39,29 @@ class SoundPair:
 def read_masks(root: Path, reading: Reading = PLAIN) -> Records | None:
     """All images of a folder that have masks beside them, see `mask_layout`, with their masks.
 
-    See `mask_records`; None where it is no segmentation set.
+    See `mask_records`; None where it is no segmentation set, or where masks aren't wanted and it can be read without.
 
     Raises:
         DataError: folders that contradict each other, images and masks that don't fit each other or can't be read, or
             values that are no classes.
     """
-    layout = mask_layout(root, wanted=reading.per_pixel)
+    layout = mask_layout(root, wanted=bool(reading.per_pixel))
     if not layout.parts:
         return None
     barred = [root, *(folder for part in layout.parts for folder in (part.images, part.masks))]
     files = [files_of(part, barred) for part in layout.parts]
+    if reading.per_pixel is False and _may_be_classes(files):
+        return None
     others = (path for path in layout.beside if path.name not in (FILE, NNUNET_FILE))
     notes = left_aside(root, others, [content for each in files for content in each.contents], "neither image nor mask")
     folders = [root, *(part.folder for part in layout.parts), *(part.folder.parent for part in layout.parts)]
     return mask_records(root, match(root, files), reading, [*layout.notes, *notes], folders, by_header=True)
+
+
+def _may_be_classes(files: Sequence[PartFiles]) -> bool:
+    """Whether images and masks lie in several folders, of which each may be a class: they hold several images."""
+    folders = {each.part.folder for each in files if each.part.apart}
+    return len(folders) == len(files) > 1 and any(len(each.images) > 1 for each in files)
 
 
 def mask_records(

@@ -26,7 +26,7 @@ class Reading:
     rendering: Rendering = AS_FILED
     skip_bad: bool = False
     mask_values: MaskValues | None = None
-    per_pixel: bool = False  # masks are wanted, where a folder may be read with them or without
+    per_pixel: bool | None = None  # whether masks are wanted, where a folder may be read with them or without
     on_progress: Progress | None = None
 
 

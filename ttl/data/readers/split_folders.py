@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ttl.data.readers.split_words import SplitName, split_name
-from ttl.data.readers.walk import entries, is_image
+from ttl.data.readers.walk import glance
 from ttl.data.task import SPLITS
 from ttl.errors import DataError
 from ttl.words.counts import listed
@@ -88,8 +88,8 @@ def _as_class(root: Path, folders: Sequence[Path], names: Mapping[Path, SplitNam
         return ()
     others = _names([path for path in folders if path not in exact])
     for path in exact:
-        inner, loose = entries(path)
-        if len(inner) > 1 and not any(map(is_image, loose)):
+        seen = glance(path)
+        if len(seen.folders) > 1 and not seen.has_images:
             raise DataError(
                 f"The folder {root} has {path.name}, which is called like a split and holds folders as one does, "
                 f"beside {others}, which mean no split: keep only train, val and test there, or rename it."

@@ -83,6 +83,35 @@ def entries(folder: Path) -> tuple[list[Path], list[Path]]:
     return sorted(folders), sorted(files)
 
 
+@dataclass(frozen=True)
+class Glance:
+    """The folders right in a folder, sorted, and whether images are; hidden ones left out."""
+
+    folders: tuple[Path, ...]
+    has_images: bool
+
+
+def glance(folder: Path) -> Glance:
+    """What a folder is for, without a path for each of its files.
+
+    Raises:
+        DataError: it can't be read.
+    """
+    folders, has_images = [], False
+    try:
+        with os.scandir(folder) as listing:
+            for entry in listing:
+                if is_hidden(entry.name):
+                    continue
+                if _is_folder(entry):
+                    folders.append(folder / entry.name)
+                else:
+                    has_images = has_images or os.path.splitext(entry.name)[1].lower() in EXTENSIONS
+    except OSError as error:
+        _refuse(error)
+    return Glance(tuple(sorted(folders)), has_images)
+
+
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
