@@ -130,7 +130,8 @@ def read_table(path: Path, columns: Columns, *, labelled: bool = True) -> Table:
             "paths, and one label a column."
         )
     for name in names["groups"]:
-        cells[name] = tuple(map(patient_name, cells[name]))
+        known = {cell: patient_name(cell) for cell in set(cells[name])}
+        cells[name] = tuple(known[cell] for cell in cells[name])
     pathless = (name for what, part in names.items() if what not in ("images", "masks") for name in part)
     if text.not_utf8 and any(map(_has_bytes, (*cells, *(cell for name in pathless for cell in cells[name])))):
         raise unreadable(path, text.not_utf8)
