@@ -14,8 +14,9 @@ PARTS = ("group", "case", "lesion", "specimen", "slide", "volume", "study", "exa
 """What is of one patient, or has other meanings, too: taken where its values are like the numbers of such things."""
 BEFORE = "(?:anon|anonymi[sz]ed|pseudo|deid|deidentified|dicom|unique|source)?"
 BEHIND = "(?:s|ids?|identifier|instanceuid|uid|uuid|number|num|no|nr|code|key|name|hash|index)?"
-FEWEST = 3  # different values of a column of parts; two are rather two arms of a study, or yes and no
-FEW_IMAGES = 10  # of each value, with which two will do as well
+FEWEST_PARTS = 6  # different values of such a column; fewer are rather arms of a study, or grades
+FEW_IMAGES = 10  # of each value, with which fewer values will do as well
+FEWEST = 3  # different values of a column that is named as unused
 MOST_IMAGES = 20  # of each value on average, of a column whose name doesn't say what it is
 
 NUMBERING = re.compile(r"id|uid|uuid|nr|number|hash|barcode|scan|sample|session|eye|mouse|owner")
@@ -62,7 +63,7 @@ def identity_column(cells: Mapping[str, Sequence[str]]) -> str | None:
 
 def _has_parts(known: Sequence[str]) -> bool:
     different = len(set(known))
-    return different < len(known) and (different >= FEWEST or len(known) <= FEW_IMAGES * different)
+    return different < len(known) and (different >= FEWEST_PARTS or len(known) <= FEW_IMAGES * different)
 
 
 def repeated_ids(cells: Mapping[str, Sequence[str]], groups: Sequence[str] | None) -> list[str]:
