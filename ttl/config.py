@@ -47,6 +47,13 @@ class RunConfig(Options):
         unset="the backbone's; of a U-Net 256",
         metavar="SIDE|HxW",
     )
+    fit: Literal["squash", "crop", "pad"] = option(
+        "squash",
+        "What is done with an image of other proportions",
+        "network",
+        "trial",
+        choices={"crop": "take its middle", "pad": "show it whole, with black beside it"},
+    )
     finish: Literal["block", "norm"] = option(
         "block",
         "Where a cut ends",
@@ -210,6 +217,14 @@ class RunConfig(Options):
         flag="label-column",
     )
     mask_column: Text | None = option(None, "Column of a manifest with the paths of the masks", "data")
+    mask_values: values.MaskValues | None = option(
+        None,
+        "Value, or colour, of each class in the masks, in the order of the classes; other stands for all that aren't "
+        "named, and =ignore marks what is of no class",
+        "data",
+        unset="the numbers of the classes, or 0 and 255",
+        metavar="0,128,255|'#000000,#ff0000'|0,other",
+    )
     group_column: Text | None = option(None, "Column of a manifest with the patient, who is in one split only", "data")
     split_column: Text | None = option(None, "Column of a manifest that says train, val or test", "data")
     subgroup_columns: values.Texts = option(

@@ -20,6 +20,7 @@ from typer.testing import CliRunner, Result
 
 from ttl.cli import app
 from ttl.data.kind import KINDS
+from ttl.data.modality.rendering import Frame
 from ttl.export.contract import Contract, Decoding, Provenance, to_properties
 from ttl.export.embed.preprocessing import embed_preprocessing
 from ttl.stats import Aim, DecisionRule
@@ -301,3 +302,28 @@ def dicom(level: int, patient: str) -> Dataset:
     data.HighBit, data.PixelRepresentation = 7, 0
     data.PixelData = bytes([level] * 16)
     return data
+
+
+@pytest.mark.parametrize(("frame", "decided"), [("all", ["dark", "bright", "bright"]), ("middle", ["bright"])])
+def test_frames_are_read_as_in_training(frame: Frame, decided: list[str], tmp_path: Path) -> None:
+    data = dicom(10, "P7")
+    data.NumberOfFrames, data.PixelData = 3, b"".join(bytes([level] * 16) for level in (10, 200, 220))
+    path = tmp_path / "several.dcm"
+    data.save_as(path, enforce_file_format=True)
+    contract = replace(CONTRACT, decoding=Decoding("bilinear", frame=frame))
+    rows = rows_of(tmp_path, contract, path)
+    names = [f"{path}#{number}" for number in (1, 2, 3)] if frame == "all" else [str(path)]
+    assert [(row["image"], row["decision"]) for row in rows] == list(zip(names, decided, strict=True))
+    (row,) = rows_of(tmp_path, ruled(contract, 0.5, finding=("bright",), per="patient", combine="mean"), path)
+    assert (row["patient"], [image["image"] for image in row["images"]]) == ("P7", names)
+
+
+def test_masks_of_each_frame(tmp_path: Path) -> None:
+    path = tmp_path / "several.gif"
+    first, second = (Image.new("L", (4, 4), level) for level in (10, 200))
+    first.save(path, save_all=True, append_images=[second])
+    contract = replace(MASKS, decoding=Decoding("bilinear", frame="all"))
+    rows = rows_of(tmp_path, contract, path, "--out", str(tmp_path / "drawn"), slopes=(1.0,))
+    assert [row["image"] for row in rows] == [f"{path}#1", f"{path}#2"]
+    assert [row["shares"]["cell"] for row in rows] == [0.0, 1.0]
+    assert [Image.open(row["mask"]).getpixel((0, 0)) for row in rows] == [0, 255]

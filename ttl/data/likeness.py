@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 from scipy.ndimage import uniform_filter
 
-from ttl.data.modality.image import Pixels, to_eight_bits
+from ttl.data.modality.image import Pixels, read_image
 from ttl.data.pool import in_threads
 from ttl.data.sources import FileSource, ImageSource
 from ttl.data.task import Labels, picked
@@ -73,11 +72,7 @@ def _look_at(source: ImageSource, index: int) -> tuple[Hashes, Details]:
 def _small(source: ImageSource, index: int) -> Image.Image:
     """The image, where it is a JPEG decoded at a fraction of its size."""
     if isinstance(source, FileSource):
-        # What can't be read here can't be read below either, and there a sentence says why.
-        with suppress(Exception), Image.open(source.paths[index]) as image:
-            image.draft("L", (2 * SIDE, 2 * SIDE))
-            ImageOps.exif_transpose(image, in_place=True)
-            return to_eight_bits(image)
+        return read_image(source.paths[index], source.rendering_of(index), draft=("L", (2 * SIDE, 2 * SIDE)))
     return source.load(index)
 
 

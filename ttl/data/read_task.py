@@ -25,6 +25,7 @@ from ttl.data.records import Records
 from ttl.data.split import Assignment, assign, thinned
 from ttl.data.task import SPLITS, UNUSED, Samples, Task, picked
 from ttl.errors import DataError, UsageError
+from ttl.words.mask_values import MaskValues, parsed
 from ttl.words.text import shortened
 
 SHEETS = (".xlsx", ".xls", ".ods", ".numbers")
@@ -40,6 +41,8 @@ def load_task(
     skip_bad: bool = False,
     train_fraction: float = 1.0,
     columns: Columns = NO_COLUMNS,
+    mask_values: str | None = None,
+    per_pixel: bool = False,
     window: Window | None = None,
     value_range: Range | None = None,
     frame: Frame = "first",
@@ -63,6 +66,9 @@ def load_task(
         skip_bad: leave out the images that can't be read, or whose masks don't fit them, with a note, instead of
             refusing the data.
         columns: of a CSV or Parquet manifest, where their names are unusual.
+        mask_values: the value or colour of each class in the masks, in the order of the classes: `0,128,255`,
+            `#000000,#ff0000`, or `0,other`; `255=ignore` is of no class. None takes values as numbers of classes.
+        per_pixel: masks are wanted, where a folder can be read with them or without.
         window: centre and width of the values of DICOM files that are shown, in place of their headers'.
         value_range: the values of deep images (more than 8 bits a channel) that become black and white.
         frame: of a file with several frames: `first`, `middle`, `all`, or a number from 1 on.
@@ -94,8 +100,11 @@ def load_task(
             "should be above 0 and their sum below 1."
         )
     asked = (positive,) if isinstance(positive, str) else tuple(positive)
-    records = read_records(data, columns, Reading(Rendering(window, value_range, frame), skip_bad, on_progress))
-    records = with_positive(with_exclusive(records, exclusive), asked)
+    rendering = Rendering(window, value_range, frame)
+    reading = Reading(rendering, skip_bad, meaning_of(mask_values), per_pixel, on_progress)
+    read = read_records(data, columns, reading)
+    _check_window(read, window)
+    records = with_positive(with_exclusive(read, exclusive), asked)
     if ordinal or records.ordinal:
         records = ordered(records)
     if dedupe is not None:
@@ -124,16 +133,48 @@ def load_task(
     return replace(task, notes=tuple(map(shortened, task.notes)))
 
 
+def _check_plain(rendering: Rendering, data: str | Path) -> None:
+    """Refuse what is of files, where there are none."""
+    if rendering.window is not None:
+        raise UsageError(f"--window is for DICOM files, and {data} holds none: leave it out.")
+    if rendering.frame != "first":
+        raise UsageError(f"--frame is for files with several frames, and {data} holds none: leave it out.")
+
+
+def _check_window(records: Records, window: Window | None) -> None:
+    """Refuse a window that no image is seen through."""
+    if window is not None and not any(fact.windowed for fact in records.source.facts):
+        raise UsageError(
+            f"--window is for grey DICOM files, and {records.name} holds none: leave it out, or give --range LOW HIGH "
+            "for other images of more than 8 bits a channel."
+        )
+
+
+def meaning_of(mask_values: str | None) -> MaskValues | None:
+    """Which value of a mask is which class, of `--mask-values`.
+
+    Raises:
+        UsageError: the text isn't made as it is to be.
+    """
+    try:
+        return None if mask_values is None else parsed(mask_values)
+    except ValueError as error:
+        raise UsageError(f"--mask-values {mask_values} {error}.") from None
+
+
 def read_records(data: str | Path, columns: Columns, reading: Reading) -> Records:
     """All samples of a data set before they are split, under names that are text; errors as of `load_task`."""
-    return _records(data, columns, reading).printable()
+    records = _records(data, columns, reading)
+    if reading.mask_values is not None and records.masks is None:
+        raise UsageError(f"--mask-values is for data with masks, and {data} has none: leave it out.")
+    return records.printable()
 
 
 def _records(data: str | Path, columns: Columns, reading: Reading) -> Records:
     path = Path(data)
     is_table = path.is_file() and path.suffix.lower() in TABLES
-    if reading.rendering.window is not None and not (path.is_dir() or path.suffix.lower() in TABLES):
-        raise UsageError(f"--window is for DICOM files, and {data} holds none: leave it out.")
+    if not (path.is_dir() or path.suffix.lower() in TABLES):
+        _check_plain(reading.rendering, data)
     if columns.attributes and not is_table:
         raise UsageError(
             f"--subgroup-column names a column of a CSV or Parquet manifest, and {data} is none: list the images in "

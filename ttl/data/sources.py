@@ -16,9 +16,10 @@ from PIL import Image
 
 from ttl.data.modality.facts import Facts, MaskFacts
 from ttl.data.modality.image import Pixels, read_image
-from ttl.data.modality.mask_file import read_mask
+from ttl.data.modality.mask_union import MaskFile, read_mask
 from ttl.data.modality.rendering import AS_FILED, Rendering
 from ttl.data.task import Labels, picked
+from ttl.words.mask_values import MaskValues
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +80,11 @@ class FileSource(ImageSource):
 
     def load(self, index: int) -> Image.Image:
         """See `ImageSource`."""
-        return read_image(self.paths[index], self.rendering)
+        return read_image(self.paths[index], self.rendering_of(index))
+
+    def rendering_of(self, index: int) -> Rendering:
+        """How the image at a position is read: of a file with several frames one, whichever was asked for."""
+        return self.rendering.at(self.facts[index].frame)
 
     def pick(self, positions: Sequence[int]) -> Self:
         """See `ImageSource`."""
@@ -124,12 +129,13 @@ class MaskSource:
     """The masks of a segmentation set, at the positions of its images."""
 
     facts: tuple[MaskFacts, ...]
-    paths: tuple[Path, ...]
+    files: tuple[tuple[MaskFile, ...], ...]  # of each mask, which may have several
     table: Pixels  # `(256,)` uint8: the class that each value means, or `IGNORE`
     classes: int  # how many there are
+    meaning: MaskValues | None = None  # how files become values, see `decode_mask`
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.files)
 
     @cached_property
     def digests(self) -> tuple[bytes, ...]:
@@ -150,8 +156,8 @@ class MaskSource:
         Raises:
             DataError: it can't be read (any more).
         """
-        return self.table[read_mask(self.paths[index])]
+        return self.table[read_mask(self.files[index], self.facts[index].turn, self.meaning)]
 
     def pick(self, positions: Sequence[int]) -> Self:
         """The masks at these positions."""
-        return replace(self, facts=picked(self.facts, positions), paths=picked(self.paths, positions))
+        return replace(self, facts=picked(self.facts, positions), files=picked(self.files, positions))

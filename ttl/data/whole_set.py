@@ -12,7 +12,7 @@ from ttl.data.duplicates import NAMED, find_duplicates, keep_together
 from ttl.data.exclusive import as_classes, is_exclusive
 from ttl.data.kind import Kind
 from ttl.data.modality.rendering import AS_FILED, Rendering
-from ttl.data.read_task import read_records
+from ttl.data.read_task import meaning_of, read_records
 from ttl.data.readers.readable import Reading
 from ttl.data.readers.table_file import NO_COLUMNS, Columns
 from ttl.data.readers.table_text import TABLES
@@ -39,6 +39,7 @@ def load_whole(
     *,
     columns: Columns = NO_COLUMNS,
     rendering: Rendering = AS_FILED,
+    mask_values: str | None = None,
     skip_bad: bool = False,
 ) -> Task:
     """All images of a labelled data set as `test`; `train` and `val` are empty.
@@ -50,13 +51,16 @@ def load_whole(
     Args:
         data: as `load_task` takes it, as are the `columns` and `skip_bad`.
         rendering: of its images, where it is of files.
+        mask_values: of its masks, as `load_task` takes them.
         classes: the model's.
 
     Raises:
         DataError: the data can't be used as they are, are of another kind, or have a class that the model hasn't.
     """
     of_files = Path(data).is_dir() or Path(data).suffix.lower() in TABLES
-    records = read_records(data, columns, Reading(rendering if of_files else AS_FILED, skip_bad))
+    shown = rendering if of_files else AS_FILED
+    reading = Reading(shown, skip_bad, meaning_of(mask_values), classes.kind.per_pixel)
+    records = read_records(data, columns, reading)
     if classes.kind.one_class_each and is_exclusive(records):
         records = as_classes(records)
     _check_kind(records, classes)
@@ -118,7 +122,7 @@ def _relabelled(records: Records, names: Sequence[str]) -> tuple[Labels, MaskSou
         labels[:, number] = records.labels
         return labels, None
     table = np.array([value if value == IGNORE else number[value] for value in records.masks.table.tolist()], np.uint8)
-    masks = MaskSource(records.masks.facts, records.masks.paths, table, len(names))
+    masks = replace(records.masks, table=table, classes=len(names))
     return (masks.pixel_counts[:, :-1] > 0).astype(np.int64), masks
 
 

@@ -44,6 +44,7 @@ class ValidateConfig(Options):
     image_suffix: values.Text | None = _of_run("image_suffix")
     label_columns: values.Texts = _of_run("label_columns")
     mask_column: values.Text | None = _of_run("mask_column")
+    mask_values: values.MaskValues | None = _of_run("mask_values")
     group_column: values.Text | None = option(
         None, "Column of a manifest with the patient", "data", unset="by its name"
     )

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from ttl.data.kind import Kind
 from ttl.data.modality.rendering import Frame, Rendering
+from ttl.data.modality.resizing import Fit, Resizing
 from ttl.errors import ExportError, RunFolderError
 from ttl.export.digest import check_digests
 from ttl.export.targets import TargetName
@@ -32,12 +33,16 @@ Spread = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 @dataclass(frozen=True)
 class Decoding:
-    """How an image file becomes pixels: see `Rendering`; then resized by `bilinear` or `bicubic`, antialiased."""
+    """How an image file becomes pixels: see `Rendering`; then resized by `bilinear` or `bicubic`, antialiased.
+
+    In segmentation images keep their size.
+    """
 
     interpolation: str
     window: tuple[Finite, Spread] | None = None
     value_range: OptionalKey[tuple[Finite, Finite]] = None
     frame: Frame = "first"
+    fit: Fit = "squash"
 
     @property
     def rendering(self) -> Rendering:
@@ -110,6 +115,11 @@ class Contract:
     def outputs(self) -> int:
         """How many the network has."""
         return self.kind.outputs(len(self.class_names))
+
+    @property
+    def resizing(self) -> Resizing:
+        """How images become the network's input, but for segmentation."""
+        return Resizing(self.sides, self.decoding.interpolation, self.decoding.fit)
 
     @property
     def rule(self) -> DecisionRule:

@@ -46,7 +46,7 @@ class FileDecision:
 
 @dataclass(frozen=True)
 class ImageDecision:
-    """`patient` is empty where it isn't known."""
+    """`image` is a path, of a frame `path#3`; `patient` is empty where it isn't known."""
 
     image: Path
     patient: str
@@ -91,11 +91,12 @@ def image_decisions(model: OnnxModel, images: ImageList, rule: DecisionRule) -> 
     Raises:
         DataError: an image can't be read.
     """
-    for start in range(0, len(images.paths), TOGETHER):
+    names = images.names
+    for start in range(0, len(names), TOGETHER):
         part = slice(start, start + TOGETHER)
-        decided = _decided(model.contract, rule, _predicted(model, images.paths[part]))
-        for path, patient, each in zip(images.paths[part], images.patients[part], decided, strict=True):
-            yield ImageDecision(path, patient, each)
+        decided = _decided(model.contract, rule, _predicted(model, images.numbered[part]))
+        for name, patient, each in zip(names[part], images.patients[part], decided, strict=True):
+            yield ImageDecision(name, patient, each)
 
 
 def patient_decisions(model: OnnxModel, images: ImageList, rule: DecisionRule) -> list[PatientDecision]:
@@ -106,18 +107,20 @@ def patient_decisions(model: OnnxModel, images: ImageList, rule: DecisionRule) -
         DataError: an image can't be read.
     """
     images.check_patients()
-    paths, own = images.paths, model.contract
-    rows = [row for i in range(0, len(paths), TOGETHER) for row in _predicted(model, paths[i : i + TOGETHER])]
+    numbered, own = images.numbered, model.contract
+    rows = [row for i in range(0, len(numbered), TOGETHER) for row in _predicted(model, numbered[i : i + TOGETHER])]
     together, names = combined_rows(rows, images.patients, rule.combine, exclusive=own.kind.one_class_each)
     seen: dict[str, dict[Path, Mapping[str, float]]] = {name: {} for name in names}
-    for path, patient, row in zip(paths, images.patients, rows, strict=True):
-        seen[patient][path] = dict(zip(own.class_names, row.tolist(), strict=True))
+    for name, patient, row in zip(images.names, images.patients, rows, strict=True):
+        seen[patient][name] = dict(zip(own.class_names, row.tolist(), strict=True))
     decided = _decided(own, rule, together)
     return [PatientDecision(name, each, seen[name]) for name, each in zip(names, decided, strict=True)]
 
 
-def _predicted(model: OnnxModel, paths: tuple[Path, ...]) -> Probabilities:
-    return model.predict_images([open_image(path, model.contract.decoding.rendering) for path in paths])
+def _predicted(model: OnnxModel, numbered: tuple[tuple[Path, int], ...]) -> Probabilities:
+    """Of files and the numbers of their frames, see `ImageList`."""
+    rendering = model.contract.decoding.rendering
+    return model.predict_images([open_image(path, rendering.at(number)) for path, number in numbered])
 
 
 def _decided(contract: Contract, rule: DecisionRule, rows: Probabilities) -> list[FileDecision]:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, Strict
 
+from ttl.words.mask_values import parsed as classes_by_value
 from ttl.words.sides import AXES, parsed, short
 from ttl.words.text import printable
 
@@ -94,6 +95,16 @@ def frame(value: object) -> object:
     raise ValueError("should be first, middle, all or the number of a frame, from 1 on")
 
 
+def mask_values(value: str) -> str:
+    """The same, where it says which value of a mask is which class: `0,128,255`.
+
+    Raises:
+        ValueError: it doesn't.
+    """
+    classes_by_value(value)
+    return value
+
+
 Text = Annotated[str, AfterValidator(_filled)]
 Place = Annotated[Path, Strict(False), AfterValidator(_utf8)]  # TOML and JSON have no path type: a string becomes one
 Texts = Annotated[tuple[Text, ...], Strict(False), BeforeValidator(several)]
@@ -113,4 +124,5 @@ Part = Annotated[float, Field(gt=0, le=1)]  # of something, or all of it
 Costs = Annotated[tuple[Positive, Positive], Strict(False), BeforeValidator(costs)]  # of a miss, of a false alarm
 Window = Annotated[tuple[FiniteFloat, Positive], Strict(False)]  # centre and width
 Range = Annotated[tuple[FiniteFloat, FiniteFloat], Strict(False), AfterValidator(ascending)]  # what is black, and white
+MaskValues = Annotated[str, AfterValidator(mask_values)]
 Frame = Annotated[Literal["first", "middle", "all"] | int, BeforeValidator(frame)]

@@ -154,7 +154,7 @@ def deliverable_in(source: Path, data: str | None) -> Deliverable:
     if task.train.source.channels > contract.channels:
         raise ExportError(f"{task.name} is in colour, and the model was trained on grey images: give grey ones")
     cache = study.folder / CACHE if study and own else None
-    splits = Decoding(task, contract.sides, contract.decoding.interpolation, cache).all()
+    splits = Decoding(task, contract.resizing, cache).all()
     record = study.trial(folder.name) if study and own else None
     if study and record:
         contract = _as_tested(study, contract, record)

@@ -115,6 +115,8 @@ def task_of(config: RunConfig) -> Task:
             root=config.image_root,
             suffix=config.image_suffix or "",
         ),
+        mask_values=config.mask_values,
+        per_pixel=config.model.startswith(UNET),
         window=config.window,
         value_range=config.value_range,
         frame=config.frame,
@@ -138,6 +140,8 @@ def _check_fits(config: RunConfig, task: Task) -> None:
             f"--model {config.model} draws masks, and {task.name} has none: give a classifier, such as "
             f"--model {config.model.removeprefix(UNET)}, or a folder with images/ and masks/"
         )
+    if task.kind.per_pixel and config.fit != "squash":
+        raise UsageError(f"--fit {config.fit} is for classifiers: images with masks keep their size; leave it out")
     _check_loss(config, task)
 
 

@@ -280,7 +280,7 @@ def sisters(context: RunContext, trial: Trial) -> list[TrialRecord]:
 
 def _bundle(setting: RunSetting, candidate: Candidate, model: nn.Module, record: TrialRecord) -> Bundle:
     """What is saved beside the weights: all that whoever uses the model must know, and how to rebuild it."""
-    network, task = setting.network, setting.task
+    network, task, config = setting.network, setting.task, setting.config
     contract = Contract(
         kind=task.kind,
         class_names=task.class_names,
@@ -289,7 +289,11 @@ def _bundle(setting: RunSetting, candidate: Candidate, model: nn.Module, record:
         mean=network.spec.mean,
         std=network.spec.std,
         decoding=Decoding(
-            network.spec.interpolation, setting.config.window, setting.config.value_range, setting.config.frame
+            interpolation=network.spec.interpolation,
+            window=config.window,
+            value_range=config.value_range,
+            frame=config.frame,
+            fit=config.fit,
         ),
         provenance=Provenance(
             network=network.name,

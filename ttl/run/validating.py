@@ -157,7 +157,9 @@ def _task(data: str, contract: Contract, rule: DecisionRule, config: ValidateCon
     if config.window is not None or config.value_range is not None:
         rendering = replace(rendering, window=config.window, value_range=config.value_range)
     rendering = replace(rendering, frame=config.frame or rendering.frame)
-    task = load_whole(data, classes, columns=columns, rendering=rendering, skip_bad=config.skip_bad)
+    task = load_whole(
+        data, classes, columns=columns, rendering=rendering, mask_values=config.mask_values, skip_bad=config.skip_bad
+    )
     if task.test.source.channels > contract.channels:
         raise ExportError(f"{task.name} is in colour, and the model was trained on grey images: give grey ones.")
     if rule.per == "patient" and task.test.groups is None:
@@ -207,11 +209,5 @@ def _unseen(task: Task, compared: Compared | None, config: ValidateConfig) -> Ta
 def _predicted(model: OnnxModel, rule: DecisionRule, task: Task, cache: Path) -> Rows:
     """What a file gives for all images, as `ttl.stats` scores it; `cache` is a folder for decoded images."""
     own = model.contract
-    images = task.kind.decode(
-        task.test,
-        sides=own.sides,
-        interpolation=own.decoding.interpolation,
-        cache_dir=cache,
-        key=task.fingerprint,
-    )
+    images = task.kind.decode(task.test, resizing=own.resizing, cache_dir=cache, key=task.fingerprint)
     return rows_of_file(model, task.test, images, threshold=own.kind.pixel_threshold(rule), with_distance=True)

@@ -9,6 +9,7 @@ from ttl.words.text import shortened
 MOST_CHARACTERS = 240
 """Of all names that a message lists: it has to stay a line that can be read."""
 MOST_OF_A_NAME = 100
+MOST_OF_A_REASON = 200
 MOST_OF_ALL_REASONS = 440
 MOST_REASONS = 8
 NAMED = 3
@@ -36,7 +37,7 @@ def grouped_reasons(reasons: Mapping[str, str]) -> str:
     commonest = sorted(files.items(), key=lambda item: -len(item[1]))
     parts = []
     for reason, names in commonest[:MOST_REASONS]:
-        why = shortened(reason, MOST_OF_A_NAME)
+        why = shortened(reason, MOST_OF_A_REASON)
         single = f"{shortened(names[0], MOST_OF_A_NAME)} ({why})"
         parts.append(single if len(names) == 1 else f"{len(names)} files: {why} ({listed(names, NAMED)})")
     while len(parts) > 1 and sum(map(len, parts)) > MOST_OF_ALL_REASONS:

@@ -61,6 +61,8 @@ def predict(
     rule = rule_for(contract, threshold=threshold, per=decide_per, combine=combine)
     columns = Columns(image=image_column, group=group_column, root=image_root, suffix=image_suffix or "")
     given = read_image_list(images, columns)
+    if contract.decoding.frame == "all":
+        given = given.every_frame()
     if contract.per_pixel:
         look = _masks(onnx_model, given, out, rule)
     else:
@@ -95,9 +97,9 @@ def _name(path: Path | str) -> str:
 def _masks(model: OnnxModel, images: ImageList, out: Path, rule: DecisionRule) -> Iterator[Row]:
     from ttl.deliver.pictures.predicted_masks import draw_masks
 
-    width = max(len(_name(path)) for path in images.paths)
+    width = max(len(_name(name)) for name in images.names)
     threshold = model.contract.kind.pixel_threshold(rule)
-    drawn = draw_masks(model, images.paths, images.root, out, threshold)
+    drawn = draw_masks(model, images.paths, images.root, out, threshold, images.frames)
     for row, patient in zip(drawn, images.patients, strict=True):
         shares = "  ".join(f"{name} {share:.1%}" for name, share in row["shares"].items())
         of_whom = {"patient": patient} if patient else {}
@@ -110,7 +112,7 @@ def _images(model: OnnxModel, images: ImageList, rule: DecisionRule) -> Iterator
     from ttl.export.file_decisions import image_decisions
     from ttl.typed import to_json
 
-    width = max(len(_name(path)) for path in images.paths)
+    width = max(len(_name(name)) for name in images.names)
     for each in image_decisions(model, images, rule):
         of_whom = {"patient": each.patient} if each.patient else {}
         yield (

@@ -16,6 +16,7 @@ from torch import nn
 
 from ttl.data.decoded import Split
 from ttl.data.modality.normalise import Normalise
+from ttl.data.modality.resizing import Resizing
 from ttl.data.records import Records
 from ttl.data.task import Labels, Samples
 from ttl.errors import UsageError
@@ -118,8 +119,8 @@ class Kind(str):
         """
 
     @abstractmethod
-    def decode(self, samples: Samples, *, sides: Sides, interpolation: str, cache_dir: Path | None, key: str) -> Split:
-        """The split as it is learned from, where images are resized to `sides`; see `ttl.data.decode`."""
+    def decode(self, samples: Samples, *, resizing: Resizing, cache_dir: Path | None, key: str) -> Split:
+        """The split as it is learned from; see `ttl.data.decode`."""
 
     def samples_per_epoch(self, samples: Samples, sides: Sides) -> int:
         """How many samples an epoch shows, from what there is before anything is decoded."""

@@ -18,6 +18,7 @@ from ttl.data.kind.balance import draws_of_labels, inverse_frequency
 from ttl.data.kind.kind import Decided, Device, Kind, Logits, Objective, Prior, Rows
 from ttl.data.masked_images import Maps, MaskedImages, crops_over
 from ttl.data.modality.normalise import Normalise
+from ttl.data.modality.resizing import Resizing
 from ttl.data.modality.windows import segment
 from ttl.data.records import Records
 from ttl.data.task import IGNORE, SPLITS, Labels, Samples
@@ -83,14 +84,12 @@ class PixelClasses(Kind):
                 notes.append(f"No mask in {split} has {names}.")
         return tuple(notes)
 
-    def decode(
-        self, samples: Samples, *, sides: Sides, interpolation: str, cache_dir: Path | None, key: str
-    ) -> MaskedImages:
-        """See `Kind`: at their own size; `sides` is that of crops and windows."""
+    def decode(self, samples: Samples, *, resizing: Resizing, cache_dir: Path | None, key: str) -> MaskedImages:
+        """See `Kind`: at their own size; its sides are those of crops and windows."""
         pairs = decode_pairs(samples, cache_dir=cache_dir, key=key)
         rows = _spacing(samples)[samples.index].tolist()
         spacing = [None if isnan(down) else (down, across) for down, across in rows]
-        return MaskedImages(pairs.pixels, pairs.masks, samples.labels, sides, spacing)
+        return MaskedImages(pairs.pixels, pairs.masks, samples.labels, resizing.sides, spacing)
 
     def samples_per_epoch(self, samples: Samples, sides: Sides) -> int:
         """See `Kind`: as many crops as cover the images."""

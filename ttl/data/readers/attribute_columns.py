@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import isfinite
 
 from ttl.data.class_spelling import is_missing, one_spelling
+from ttl.data.readers.every_frame import file_id
 from ttl.data.readers.table_file import SHOWN, Table
 from ttl.data.records import Records
 from ttl.data.task import picked
@@ -37,9 +38,9 @@ def attributes_of(table: Table) -> tuple[Mapping[str, tuple[str, ...]], list[str
 
 
 def with_attributes(records: Records, columns: Mapping[str, tuple[str, ...]], ids: Sequence[str]) -> Records:
-    """The records with their rows' attributes, and a note on those that are unknown; `ids` are the rows' own."""
+    """The records with their rows' attributes, and a note on those that are unknown; `ids` are of the rows' files."""
     row = {sample: i for i, sample in enumerate(ids)}
-    rows = [row[sample] for sample in records.ids]
+    rows = [row[file_id(*of)] for of in zip(records.ids, records.source.facts, strict=True)]
     attributes = {name: picked(cells, rows) for name, cells in columns.items()}
     unknown = {name: values.count(UNKNOWN) for name, values in attributes.items()}
     notes = [f"The {name} of {counted(number, 'image')} is unknown." for name, number in unknown.items() if number]

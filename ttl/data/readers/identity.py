@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from ttl.data.class_spelling import alike_words, is_missing, one_spelling, plain
 from ttl.words.counts import counted, listed
 
-NOBODY = re.compile(r"none|nobody|not[ _]?known|anonymi[sz]ed|de-?identified|anon(ym(ous)?)?|no[ _]?(name|id)|x{3,}")
+NOBODY = re.compile(
+    r"none|nobody|not[ _]?known|anonymi[sz]ed|de-?identified|anon(ym(ous)?)?|no[ _]?(name|id)|unidentified|removed"
+    r"|withheld|x{3,}|[x*#?._ -]{2,}|[*#?._-]"
+)
 """What anonymising and filling in leave in the place of a name, beside the usual marks of a missing value."""
 ROUNDED = re.compile(r"[0-9](\.[0-9]+)?E\+[0-9]+", re.IGNORECASE)
 WHOLE = re.compile(r"([0-9]+)\.0+")
@@ -60,7 +63,7 @@ def grouped(
             f"{len(rounded)} of the patients' numbers were rounded by a spreadsheet ({listed(rounded, SHOWN)}), which "
             "makes one of several: save them as text."
         )
-    own = (name or _own(sample, patients) for sample, name in zip(ids, names, strict=True))
+    own = (name or apart(sample, patients) for sample, name in zip(ids, names, strict=True))
     return tuple(own), notes
 
 
@@ -69,6 +72,8 @@ def unknown_patients(known: Sequence[str | None], ids: Sequence[str]) -> frozens
     return frozenset(sample for sample, cell in zip(ids, known, strict=True) if not patient_name(cell))
 
 
-def _own(sample: str, patients: set[str]) -> str:
-    """The group of an image whose patient isn't known: no patient's."""
-    return f"{sample} (patient unknown)" if sample in patients else sample
+def apart(own: str, patients: Container[str]) -> str:
+    """The name of a group that is no patient's."""
+    while own in patients:
+        own += "'"
+    return own

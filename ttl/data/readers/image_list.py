@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ttl.data.modality.dicom import patient_in
+from ttl.data.modality.dicom_header import patient_in
+from ttl.data.readers.every_frame import frame_id, frames_in
 from ttl.data.readers.identity import patient_name
 from ttl.data.readers.image_places import is_there, located, remedy_for
 from ttl.data.readers.table_file import NO_COLUMNS, SHOWN, Columns, read_table
@@ -23,6 +24,29 @@ class ImageList:
     paths: tuple[Path, ...]
     patients: tuple[str, ...]
     root: Path  # a folder above all of them; of one image that is named by itself its own path
+    # of each image the number of its frame, from 1 on, or 0 for the one that is asked for; empty where all are 0
+    frames: tuple[int, ...] = ()
+
+    @property
+    def numbered(self) -> tuple[tuple[Path, int], ...]:
+        """Each image's file and frame, see `frames`."""
+        return tuple(zip(self.paths, self.frames or (0,) * len(self.paths), strict=True))
+
+    @property
+    def names(self) -> tuple[Path, ...]:
+        """What to call each image: its path, and of a frame `path#3`."""
+        return tuple(Path(frame_id(str(path), number)) if number else path for path, number in self.numbered)
+
+    def every_frame(self) -> ImageList:
+        """With each frame of the files that have several as an image, of the file's patient."""
+        counts = [frames_in(path) for path in self.paths]
+        expanded = [
+            (path, patient, number)
+            for path, patient, count in zip(self.paths, self.patients, counts, strict=True)
+            for number in (range(1, count + 1) if count > 1 else (0,))
+        ]
+        paths, patients, frames = zip(*expanded, strict=True)
+        return ImageList(paths, patients, self.root.parent if self.root in paths and any(frames) else self.root, frames)
 
     def check_patients(self) -> None:
         """Refuse images that no patient is known of.

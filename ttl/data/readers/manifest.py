@@ -6,21 +6,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ttl.data.modality.mask_union import MaskFile
 from ttl.data.readers.attribute_columns import attributes_of, with_attributes
+from ttl.data.readers.header_patients import by_header
 from ttl.data.readers.identity import grouped, unknown_patients
 from ttl.data.readers.identity_columns import is_of_persons
 from ttl.data.readers.image_places import is_there, places, remedy_for
 from ttl.data.readers.label_cells import labels_of
-from ttl.data.readers.mask_set import MaskedImage, Matched, mask_records
+from ttl.data.readers.mask_match import MaskedImage, Matched
+from ttl.data.readers.mask_set import mask_records
 from ttl.data.readers.readable import PLAIN, Checked, Reading, check_images, oddities, reasons
+from ttl.data.readers.split_words import split_meant
 from ttl.data.readers.table_file import ATTRIBUTES, NO_COLUMNS, SHOWN, Columns, Table, read_table
 from ttl.data.records import Records
 from ttl.data.task import picked
 from ttl.errors import DataError
 from ttl.words.counts import counted, listed
 
-SPLIT_NAMES = {"train": "train training", "val": "val valid validation dev", "test": "test testing"}
-SPLIT_WORDS = {word: split for split, words in SPLIT_NAMES.items() for word in words.split()}
 COMPARED = ("labels", "masks", "groups", "splits", ATTRIBUTES)  # in rows of one image
 
 
@@ -58,30 +60,34 @@ def read_manifest(path: Path, columns: Columns = NO_COLUMNS, reading: Reading = 
 
 
 def _of_labels(table: Table, notes: list[str], reading: Reading) -> Records:
-    of_rows, splits, cells = labels_of(table), _splits(table), table.of("groups")
+    of_rows, splits = labels_of(table), _splits(table)
     ids, paths = zip(*places(table, "images"), strict=True)
     checked = _checked(table, ids, paths, reading)
     good = checked.good
-    kept = picked(ids, good)
-    if cells is None:
-        known, where = tuple(fact.patient for fact in checked.source.facts), "the headers' PatientID"
-    else:
-        known, where = picked(cells, good), f"the column {table.columns['groups'][0]!r}"
-    groups, of_patients = grouped(known, kept, where=where)
-    if cells is not None:
-        of_patients += _doubts(table, cells)
+    groups, unknown, of_patients = _patients(table, checked)
     return Records(
         name=table.path.resolve().stem,
         class_names=of_rows.class_names,
-        ids=kept,
+        ids=checked.ids,
         labels=of_rows.labels[[*good]],
         source=checked.source,
         given=splits and picked(splits, good),
         groups=groups,
-        unknown_patients=unknown_patients(known, kept),
+        unknown_patients=unknown,
         skipped=tuple(checked.bad),
         notes=(*notes, *of_rows.notes, *of_patients, *checked.skipped(), *oddities(checked.source)),
     )
+
+
+def _patients(table: Table, checked: Checked) -> tuple[tuple[str, ...] | None, frozenset[str], Sequence[str]]:
+    """Groups of the images that can be read, the ids of those whose patient isn't known, and notes."""
+    cells = table.of("groups")
+    if cells is None:
+        whose = by_header(checked.source.facts, checked.ids)
+        return whose.groups, whose.unknown, whose.notes
+    known = picked(cells, checked.good)
+    groups, notes = grouped(known, checked.ids, where=f"the column {table.columns['groups'][0]!r}")
+    return groups, unknown_patients(known, checked.ids), [*notes, *_doubts(table, cells)]
 
 
 def _of_masks(table: Table, notes: list[str], reading: Reading) -> Records:
@@ -92,7 +98,7 @@ def _of_masks(table: Table, notes: list[str], reading: Reading) -> Records:
         groups, of_patients = grouped(cells, ids, where=f"the column {table.columns['groups'][0]!r}")
         notes = [*notes, *of_patients, *_doubts(table, cells)]
     rows = zip(images, masks, _splits(table) or nothing, groups or nothing, strict=True)
-    pairs = tuple(MaskedImage(*image, *mask, split, group) for image, mask, split, group in rows)
+    pairs = tuple(MaskedImage(*image, (MaskFile(*mask),), split, group) for image, mask, split, group in rows)
     matched = Matched(pairs, tuple(ids), {})
     records = mask_records(table.path, matched, reading, notes, [table.path.parent], by_header=cells is None)
     return records if cells is None else replace(records, unknown_patients=unknown_patients(cells, ids))
@@ -112,7 +118,7 @@ def _guesses(table: Table) -> tuple[Table, list[str]]:
     """The table, less a split that only its column's name speaks for; and notes on what was guessed."""
     notes = []
     splits = set(table.of("splits") or ())
-    if "splits" in table.guessed and not any(cell.lower() in SPLIT_WORDS for cell in splits):
+    if "splits" in table.guessed and not any(map(split_meant, splits)):
         column = table.columns["splits"][0]
         values = listed(map(repr, sorted(splits)), SHOWN)
         notes.append(f"The column {column!r} ({values}) says nothing of train, val or test: ignored.")
@@ -165,12 +171,12 @@ def _splits(table: Table) -> tuple[str, ...] | None:
     cells = table.of("splits")
     if cells is None:
         return None
-    if wrong := [i for i, cell in enumerate(cells) if cell.lower() not in SPLIT_WORDS]:
+    if wrong := [i for i, cell in enumerate(cells) if split_meant(cell) is None]:
         column = table.columns["splits"][0]
         raise DataError(
             f"The split column {column!r} of {table.path} has {table.at(wrong, column)}: train, val or test is needed."
         )
-    return tuple(SPLIT_WORDS[cell.lower()] for cell in cells)
+    return tuple(filter(None, map(split_meant, cells)))
 
 
 def _checked(table: Table, ids: tuple[str, ...], paths: tuple[Path, ...], reading: Reading) -> Checked:

@@ -63,6 +63,8 @@ class ModelRecord:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     interpolation: str
+    # what was done where images have other proportions; None in segmentation, where they keep their size
+    fit: OptionalKey[str] = None
     weights: WeightsRecord
 
 
