@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from ttl.data.readers.table_file import Table
-from ttl.data.readers.walk import is_hidden, is_image
+from ttl.data.readers.walk import has_image_name, is_hidden
 
 MOST_SEARCHED = 50_000
 """Files under the folder that are looked through for one that isn't where the table says."""
@@ -45,7 +45,7 @@ def _within(folder: str) -> str:
 
 def _path(root: str, cell: str, suffix: str) -> str:
     name = cell.removeprefix("file://")
-    if suffix and not is_image(Path(name)):
+    if suffix and not has_image_name(name):
         name += suffix if suffix[0] in "._-" else f".{suffix}"
     path = os.path.normpath(os.path.join(root, name))
     if "\\" in name and not is_there(Path(path)):
@@ -70,9 +70,9 @@ def remedy_for(table: Table, what: str, absent: Sequence[int]) -> str:
         stem, suffix = os.path.splitext(name)
         if name.lower() == path.name.lower():
             return f"correct the capital letters (there is {name})"
-        if stem == path.name and is_image(Path(name)):
+        if stem == path.name and has_image_name(name):
             return f"give --image-suffix {suffix} (there is {name})"
-        if stem == path.stem and is_image(Path(name)):
+        if stem == path.stem and has_image_name(name):
             return f"correct the suffixes (there is {name})"
     parts = re.split(r"[\\/]", cell)[-1] if ELSEWHERE.match(cell) else os.path.relpath(path, table.root)
     return _found_below(table, parts, cell)
@@ -91,7 +91,7 @@ def _found_below(table: Table, name: str, cell: str) -> str:
     relative = "write the paths relative to one folder, and name that with --image-root"
     for path in islice(_files(table.path.parent), MOST_SEARCHED):
         for whole, suffix in ((str(path), ""), (str(path.with_suffix("")), path.suffix)):
-            if not whole.endswith(os.path.sep + name) or (suffix and not is_image(path)):
+            if not whole.endswith(os.path.sep + name) or (suffix and not has_image_name(path.name)):
                 continue
             if of_elsewhere:
                 return f"{relative} (there is {path})"
