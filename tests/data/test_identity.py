@@ -89,6 +89,7 @@ def test_a_part_of_a_patient_is_said_to_be_one(tmp_path: Path) -> None:
         ("case", ["0", "1"]),  # cases against controls
         ("study", [f"{i}" for i in range(40)]),  # a number for each image groups nothing
         ("group", ["treated", "control"]),
+        ("case", ["none", "mild", "severe"]),  # grades
     ],
 )
 def test_columns_of_two_meanings_are_taken_only_where_their_values_are_like_ids(

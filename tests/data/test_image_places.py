@@ -61,6 +61,18 @@ def test_a_backslash_in_a_files_own_name_is_none_between_folders(tmp_path: Path)
     assert read_manifest(path).ids == ("a\\b.png", "c.png")
 
 
+def test_whether_a_name_is_an_images_does_not_depend_on_where_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = table(tmp_path / "set", ["a", "b"], ["a.png", "b.png"])
+    (tmp_path / "a").write_bytes(bytes(128) + b"DICM")  # a DICOM file of the row's name, in the current folder
+    monkeypatch.chdir(tmp_path)
+    assert read_manifest(path, Columns(suffix=".png")).ids == ("a.png", "b.png")
+    path.write_text("image,label\nnul\0,x\nb,y\n")
+    with pytest.raises(DataError, match="correct them"):
+        read_manifest(path, Columns(suffix=".png"))
+
+
 def test_a_root_holds_for_masks_too(tmp_path: Path) -> None:
     rows = ["image,mask"]
     for i in range(6):

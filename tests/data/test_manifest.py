@@ -308,7 +308,6 @@ def test_damaged_images(tmp_path: Path) -> None:
     assert (len(records.source), records.skipped) == (2, ("a.png",))
     assert records.notes[1:] == (
         "Grouped by the column 'group': 2 patients.",
-        "The column 'group' may have several values for one patient: --group-column names another one.",
         "1 unreadable image skipped: a.png (cut off before its end).",
     )
 

@@ -30,6 +30,8 @@ def is_missing(cell: str) -> bool:
 
 def plain(text: str) -> str:
     """The text without what nobody sees: spaces around it, runs of them, invisible characters; composed (NFC)."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     seen = "".join(letter for letter in text if unicodedata.category(letter) not in ("Cf", "Cc") or letter.isspace())
     return " ".join(unicodedata.normalize("NFC", seen).split())
 

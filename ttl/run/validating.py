@@ -100,7 +100,7 @@ def validate(run: Path, data: str, config: ValidateConfig = DEFAULTS, *, watch: 
             metric=task.kind.primary,
             distance_unit=task.kind.distance_unit(task.test),
             images=len(task.test),
-            patients=None if task.test.groups is None else len(set(task.test.groups)),
+            patients=len(set(task.test.groups or ())) if task.patients_known == len(task.test) else None,
             per=rules["full"].per,
             counts=class_counts(task.class_names, task.test.labels),
             train_counts=report.task.counts["train"],

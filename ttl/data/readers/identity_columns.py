@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ttl.data.readers.identity import patient_name
@@ -13,8 +14,9 @@ PARTS = ("group", "case", "lesion", "specimen", "slide", "volume", "study", "exa
 """What is of one patient, or has other meanings, too: taken where its values are like the numbers of such things."""
 BEFORE = "(?:anon|anonymi[sz]ed|pseudo|deid|deidentified|dicom|unique|source)?"
 BEHIND = "(?:s|ids?|identifier|instanceuid|uid|uuid|number|num|no|nr|code|key|name|hash|index)?"
-FEWEST = 3  # different values of a column of parts; two are rather two arms of a study, or yes and no
-FEW_IMAGES = 10  # of each value, with which two will do as well
+FEWEST_PARTS = 6  # different values of such a column; fewer are rather arms of a study, or grades
+FEW_IMAGES = 10  # of each value, with which fewer values will do as well
+FEWEST = 3  # different values of a column that is named as unused
 MOST_IMAGES = 20  # of each value on average, of a column whose name doesn't say what it is
 
 NUMBERING = re.compile(r"id|uid|uuid|nr|number|hash|barcode|scan|sample|session|eye|mouse|owner")
@@ -25,8 +27,10 @@ NO_IDS = re.compile(
 )
 """Words in the names of columns whose values repeat without being ids."""
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-MOMENT = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*|\d{1,2}:\d\d.*")
-DECIMAL = re.compile(r"[+-]?\d*\.\d+(e[+-]?\d+)?", re.IGNORECASE)
+MEASURED = re.compile(
+    r"[+-]?\d*\.\d+(e[+-]?\d+)?|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?|\d{1,2}:\d\d.*", re.IGNORECASE
+)
+"""Numbers with decimals, dates and times."""
 
 
 def rank_of(name: str) -> int | None:
@@ -39,9 +43,9 @@ def rank_of(name: str) -> int | None:
 
 
 def is_of_persons(name: str) -> bool:
-    """Whether a column's name says that it holds patients, and not what one may have several of."""
+    """Whether a column's name leaves open that it holds patients, and doesn't say what one may have several of."""
     rank = rank_of(name)
-    return rank is None or rank < len(PERSONS)
+    return rank is None or (*PERSONS, *PARTS)[rank] in (*PERSONS, "group")
 
 
 def identity_column(cells: Mapping[str, Sequence[str]]) -> str | None:
@@ -51,7 +55,7 @@ def identity_column(cells: Mapping[str, Sequence[str]]) -> str | None:
     """
     ranked = sorted((rank, i, name) for i, name in enumerate(cells) if (rank := rank_of(name)) is not None)
     for rank, _, name in ranked:
-        known = list(filter(None, map(patient_name, cells[name])))
+        known = [cell for cell in cells[name] if patient_name(cell)]
         if known and (rank < len(PERSONS) or _has_parts(known)):
             return name
     return next((name for rank, _, name in ranked if rank < len(PERSONS)), None)
@@ -59,7 +63,7 @@ def identity_column(cells: Mapping[str, Sequence[str]]) -> str | None:
 
 def _has_parts(known: Sequence[str]) -> bool:
     different = len(set(known))
-    return different < len(known) and (different >= FEWEST or len(known) <= FEW_IMAGES * different)
+    return different < len(known) and (different >= FEWEST_PARTS or len(known) <= FEW_IMAGES * different)
 
 
 def repeated_ids(cells: Mapping[str, Sequence[str]], groups: Sequence[str] | None) -> list[str]:
@@ -72,15 +76,16 @@ def repeated_ids(cells: Mapping[str, Sequence[str]], groups: Sequence[str] | Non
 
 def _looks_like_ids(name: str, values: Sequence[str]) -> bool:
     """Whether values repeat as ids do: many different ones, of few images each, which nothing measured or dated is."""
-    known = list(filter(None, map(patient_name, values)))
-    different = set(known)
-    if len(different) == len(known) or len(different) < FEWEST or 2 * len(known) < len(values):
+    times = Counter(values)
+    names = {cell: patient_name(cell) for cell in times}
+    known, different = sum(times[cell] for cell, of in names.items() if of), {*names.values()} - {""}
+    if len(different) == known or len(different) < FEWEST or 2 * known < len(values):
         return False
     words = [word.lower() for word in WORD.findall(name)]
-    if any(map(NO_IDS.fullmatch, words)) or any(DECIMAL.fullmatch(v) or MOMENT.fullmatch(v) for v in different):
+    if any(map(NO_IDS.fullmatch, words)) or any(map(MEASURED.fullmatch, different)):
         return False
     says_so = rank_of(name) is not None or any(map(NUMBERING.fullmatch, words))
-    return says_so or len(known) <= MOST_IMAGES * len(different)
+    return says_so or known <= MOST_IMAGES * len(different)
 
 
 def _kept(values: Sequence[str], groups: Sequence[str] | None) -> bool:

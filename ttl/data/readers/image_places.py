@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from ttl.data.readers.table_file import Table
-from ttl.data.readers.walk import is_hidden, is_image
+from ttl.data.readers.walk import has_image_name, is_hidden
 
 MOST_SEARCHED = 50_000
 """Files under the folder that are looked through for one that isn't where the table says."""
@@ -24,32 +24,32 @@ def located(table: Table, what: str) -> list[Path]:
     A name that isn't an image's gets the table's suffix, where there is one. Backslashes separate folders, where no
     file has one in its name.
     """
-    return [_path(table.root, _named(cell, table.suffix)) for cell in table.of(what) or ()]
+    return [Path(_path(str(table.root), cell, table.suffix)) for cell in table.of(what) or ()]
 
 
 def places(table: Table, what: str) -> list[tuple[str, Path]]:
     """Id and absolute path of each image or mask: the id is relative to the root, or the manifest's folder, in it."""
-    roots = [Path(os.path.abspath(folder)) for folder in (table.root, table.path.parent)]
+    root, folder = (os.path.abspath(place) for place in (table.root, table.path.parent))
     both = []
-    for path, cell in zip(located(table, what), table.of(what) or (), strict=True):
-        whole = Path(os.path.abspath(path))
-        root = next((root for root in roots if whole.is_relative_to(root)), None)
-        name = whole.relative_to(root) if root else Path(os.path.normpath(_named(cell, table.suffix)))
-        both.append((name.as_posix(), whole))
+    for cell in table.of(what) or ():
+        path = _path(root, cell, table.suffix)
+        inside = next((place for place in (root, folder) if path.startswith(_within(place))), None)
+        name = path[len(_within(inside)) :] if inside else _path("", cell, table.suffix)
+        both.append((Path(name).as_posix() if os.path.sep != "/" else name, Path(path)))
     return both
 
 
-def _named(cell: str, suffix: str) -> str:
-    plain = cell.removeprefix("file://")
-    if suffix and not is_image(Path(plain)):
-        return plain + (suffix if suffix[0] in "._-" else f".{suffix}")
-    return plain
+def _within(folder: str) -> str:
+    return folder if folder.endswith(os.path.sep) else folder + os.path.sep
 
 
-def _path(root: Path, name: str) -> Path:
-    path = Path(os.path.normpath(root / name))
-    if "\\" in name and not is_there(path):
-        return Path(os.path.normpath(root / name.replace("\\", "/")))
+def _path(root: str, cell: str, suffix: str) -> str:
+    name = cell.removeprefix("file://")
+    if suffix and not has_image_name(name):
+        name += suffix if suffix[0] in "._-" else f".{suffix}"
+    path = os.path.normpath(os.path.join(root, name))
+    if "\\" in name and not is_there(Path(path)):
+        return os.path.normpath(os.path.join(root, name.replace("\\", "/")))
     return path
 
 
@@ -70,9 +70,9 @@ def remedy_for(table: Table, what: str, absent: Sequence[int]) -> str:
         stem, suffix = os.path.splitext(name)
         if name.lower() == path.name.lower():
             return f"correct the capital letters (there is {name})"
-        if stem == path.name and is_image(Path(name)):
+        if stem == path.name and has_image_name(name):
             return f"give --image-suffix {suffix} (there is {name})"
-        if stem == path.stem and is_image(Path(name)):
+        if stem == path.stem and has_image_name(name):
             return f"correct the suffixes (there is {name})"
     parts = re.split(r"[\\/]", cell)[-1] if ELSEWHERE.match(cell) else os.path.relpath(path, table.root)
     return _found_below(table, parts, cell)
@@ -91,7 +91,7 @@ def _found_below(table: Table, name: str, cell: str) -> str:
     relative = "write the paths relative to one folder, and name that with --image-root"
     for path in islice(_files(table.path.parent), MOST_SEARCHED):
         for whole, suffix in ((str(path), ""), (str(path.with_suffix("")), path.suffix)):
-            if not whole.endswith(os.path.sep + name) or (suffix and not is_image(path)):
+            if not whole.endswith(os.path.sep + name) or (suffix and not has_image_name(path.name)):
                 continue
             if of_elsewhere:
                 return f"{relative} (there is {path})"

@@ -52,9 +52,11 @@ def read_manifest(path: Path, columns: Columns = NO_COLUMNS, reading: Reading = 
     notes += [*without, *repeats, *spellings]
     read = _of_masks if table.columns["masks"] else _of_labels
     records = read(table, notes, reading)
-    named = {name for name, _ in places(table, "images")}
-    skipped = (*records.skipped, *(name for name in dict.fromkeys(unlabelled) if name not in named))
-    return with_attributes(replace(records, skipped=skipped), attributes, [name for name, _ in places(table, "images")])
+    if not (attributes or unlabelled):
+        return records
+    named = [name for name, _ in places(table, "images")]
+    skipped = (*records.skipped, *sorted({*unlabelled} - {*named}))
+    return with_attributes(replace(records, skipped=skipped), attributes, named)
 
 
 def _of_labels(table: Table, notes: list[str], reading: Reading) -> Records:

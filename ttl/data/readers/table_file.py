@@ -16,7 +16,7 @@ from ttl.data.class_spelling import is_missing
 from ttl.data.readers.identity import patient_name
 from ttl.data.readers.identity_columns import identity_column, repeated_ids
 from ttl.data.readers.table_text import read_text, unreadable
-from ttl.data.readers.walk import is_image
+from ttl.data.readers.walk import has_image_name
 from ttl.data.task import picked
 from ttl.errors import DataError
 from ttl.words.counts import counted, listed
@@ -130,7 +130,8 @@ def read_table(path: Path, columns: Columns, *, labelled: bool = True) -> Table:
             "paths, and one label a column."
         )
     for name in names["groups"]:
-        cells[name] = tuple(map(patient_name, cells[name]))
+        known = {cell: patient_name(cell) for cell in set(cells[name])}
+        cells[name] = tuple(known[cell] for cell in cells[name])
     pathless = (name for what, part in names.items() if what not in ("images", "masks") for name in part)
     if text.not_utf8 and any(map(_has_bytes, (*cells, *(cell for name in pathless for cell in cells[name])))):
         raise unreadable(path, text.not_utf8)
@@ -229,7 +230,7 @@ def _by_name(path: Path, names: Sequence[str], what: str) -> tuple[str, ...]:
 
 
 def _none_of(path: Path, names: Sequence[str], what: str, option: str) -> str:
-    if any(is_image(Path(name)) for name in names):
+    if any(map(has_image_name, names)):
         return (
             f"The first row of the manifest {path} names an image and no columns ({listed(map(repr, names), SHOWN)}): "
             "write a row of column names above it, such as image,label."

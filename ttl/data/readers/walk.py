@@ -124,9 +124,14 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name == MAC_ARCHIVE
 
 
+def has_image_name(name: str) -> bool:
+    """Whether a name has an image's extension, whether or not there is such a file."""
+    return os.path.splitext(name)[1].lower() in EXTENSIONS
+
+
 def is_image(path: Path) -> bool:
     """Whether the name is an image's, or it has no extension and the file begins like DICOM (`IM000001`)."""
-    return path.suffix.lower() in EXTENSIONS or is_bare_dicom(path)
+    return has_image_name(path.name) or is_bare_dicom(path)
 
 
 def _refuse(error: OSError) -> NoReturn:

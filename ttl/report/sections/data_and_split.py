@@ -6,7 +6,7 @@ from ttl.data.describe import Duplicates
 from ttl.report.cells import Cell, amount, facts
 from ttl.report.page_blocks import Block, Facts, Listing, Prose, Section, Table, row
 from ttl.report.schema import RunReport
-from ttl.report.wording import duplicates_are_grouped, patients
+from ttl.report.wording import duplicates_are_grouped, known_of_some, patients
 from ttl.words import units
 
 LABELS = {
@@ -34,13 +34,12 @@ def data_and_split(report: RunReport) -> Section:
 
 def _patients_apart(report: RunReport) -> str:
     counted, shared = patients(report), report.task.groups_shared
+    if known := known_of_some(report):
+        return (
+            f"The patients of {units.whole(known)} of {units.whole(report.task.images)} images are known; each other "
+            "image counts as a patient of its own, so that some patients may be in several splits."
+        )
     if counted and shared is not None:
-        known, images = report.task.patients_known, report.task.images
-        if shared == 0 and known is not None and known < images:
-            return (
-                f"No patient is in two splits, as far as they are known: those of {units.whole(known)} of "
-                f"{units.whole(images)} images; each other image counts as a patient of its own."
-            )
         if shared == 0:
             return f"No patient is in two splits (checked: {units.whole(sum(counted.values()))} patients)."
         return f"{units.whole(shared)} of the patients are in more than one split: the figures are too good by that."
