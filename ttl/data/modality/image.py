@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ttl.data.modality import dicom
-from ttl.data.modality.deep_file import deep_samples, plain_samples
+from ttl.data.modality.deep_file import beyond_pillow, deep_samples, plain_samples
 from ttl.data.modality.deep_tiff import Samples
 from ttl.data.modality.dicom import is_dicom, read_dicom
 from ttl.data.modality.eight_bits import LEAST_CONTRAST, EightBits, contrast, of_image, of_samples
@@ -128,39 +128,30 @@ def decoded(data: bytes, rendering: Rendering = AS_FILED, *, draft: Draft | None
     Raises:
         Exception: nearly anything, of a damaged file; a DataError has the few words that say why.
     """
-    with _opened(data) as image:
-        is_animated = bool(getattr(image, "is_animated", False))
-        samples = _samples(data, image, rendering)
-        if samples is not None:
-            eight = of_samples(samples, rendering)
-            return Decoded(eight, *eight.image.size, is_animated)
-        if image is None:
-            raise UnidentifiedImageError
-        width, height = image.size
-        if image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS:
-            width, height = height, width
-        if draft is not None:
-            image.draft(*draft)
-        return Decoded(of_image(image), width, height, is_animated)
-
-
-@contextmanager
-def _opened(data: bytes) -> Iterator[Image.Image | None]:
-    """The image, not loaded yet; None where it is none to Pillow."""
     try:
         image = Image.open(BytesIO(data))
     except UnidentifiedImageError:
-        yield None
-        return
+        if rendering.stretch == "minmax":
+            raise
+        return _of_samples(beyond_pillow(data), rendering, is_animated=False)
     with image:
-        yield image
+        is_animated = bool(getattr(image, "is_animated", False))
+        # A model of version 0.1 sees what it was trained on: all as Pillow gives it, right or wrong.
+        samples = plain_samples(image) if rendering.stretch == "minmax" else deep_samples(data, image)
+        if samples is not None:
+            return _of_samples(samples, rendering, is_animated=is_animated)
+        width, height = image.size
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        if orientation in SIDEWAYS:
+            width, height = height, width
+        if draft is not None:
+            image.draft(*draft)
+        return Decoded(of_image(image, is_upright=orientation == 1), width, height, is_animated)
 
 
-def _samples(data: bytes, image: Image.Image | None, rendering: Rendering) -> Samples | None:
-    """What Pillow doesn't give 8 bits of; a model of version 0.1 sees all else as Pillow gives it, right or wrong."""
-    if rendering.stretch == "percentiles":
-        return deep_samples(data, image)
-    return None if image is None else plain_samples(image)
+def _of_samples(samples: Samples, rendering: Rendering, *, is_animated: bool) -> Decoded:
+    eight = of_samples(samples, rendering)
+    return Decoded(eight, *eight.image.size, is_animated)
 
 
 def to_pixels(image: Image.Image, *, channels: int, image_size: ImageSize, interpolation: str) -> Pixels:
