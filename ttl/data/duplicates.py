@@ -71,7 +71,8 @@ def _traits(samples: Mapping[str, Samples]) -> dict[str, Traits]:
     """Of each split, with equal digests also where the pixels are equal and the bytes are not."""
     traits = {split: traits_of(part.source, part.index) for split, part in samples.items()}
     places = {split: [(part.source, i) for i in part.index.tolist()] for split, part in samples.items()}
-    same = pixel_digests([place for own in places.values() for place in own])
+    hashes = np.concatenate([own.hashes for own in traits.values()])
+    same = pixel_digests([place for own in places.values() for place in own], hashes)
     return {
         split: replace(own, digests=tuple(map(same.get, places[split], own.digests))) for split, own in traits.items()
     }
@@ -134,7 +135,9 @@ def deduplicated(records: Records, how: Dedupe) -> Records:
     Of duplicates the first by id is kept; those with different labels or masks are all dropped, for no one knows
     the right one.
     """
-    samples = Samples(records.ids, records.labels, records.source, np.arange(len(records)), records.groups)
+    samples = Samples(
+        records.ids, records.labels, records.source, np.arange(len(records)), records.groups, records.masks
+    )
     duplicates = find_duplicates({"all": samples}, within=True)
     if not duplicates:
         return replace(records, notes=(*records.notes, "Duplicates: none found."))

@@ -66,7 +66,7 @@ Place = tuple[ImageSource, int]
 """A source, and a position in it."""
 
 
-def pixel_digests(places: Sequence[Place]) -> dict[Place, bytes]:
+def pixel_digests(places: Sequence[Place], hashes: Hashes) -> dict[Place, bytes]:
     """SHA-256 of the decoded pixels, of images that have equals in all but the bytes of their files.
 
     Only what has the size and the thumbnail of an image of other bytes is decoded for that, and of equal bytes one.
@@ -75,12 +75,15 @@ def pixel_digests(places: Sequence[Place]) -> dict[Place, bytes]:
 
     Args:
         places: of images that were looked at, so that they have thumbnails.
+        hashes: `(n, 4)`, theirs: those that no other image has need no closer look.
 
     Raises:
         DataError: an image can't be read any more.
     """
     alike: dict[tuple[int, int, bytes], dict[bytes, list[Place]]] = {}
-    for source, i in places:
+    _, number, times = np.unique(hashes, axis=0, return_inverse=True, return_counts=True)
+    for place in np.flatnonzero(times[number.ravel()] > 1).tolist():
+        source, i = places[place]
         width, height = source.sizes[i].tolist()
         seen = alike.setdefault((width, height, hashlib.sha256(source.thumbnails[i].tobytes()).digest()), {})
         seen.setdefault(source.digests[i], []).append((source, i))

@@ -24,22 +24,31 @@ COMPONENTS = 40  # from there to the number of channels, which are described in 
 DEEP_MODES = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 
 
-def deep_samples(data: bytes, image: Image.Image | None) -> Samples | None:
-    """What the file stores, where that is more than 8 bits a channel or beyond Pillow.
+def beyond_pillow(data: bytes) -> Samples:
+    """What a file stores that Pillow takes for no image; of TIFFs alone.
+
+    Raises:
+        UnidentifiedImageError: it is none to anyone.
+        DataError: it isn't read; in a few words.
+        Exception: nearly anything, of a damaged file.
+    """
+    tags = deep_tiff.tags_of(data)
+    if tags is None or not deep_tiff.is_known(tags):
+        raise UnidentifiedImageError
+    return deep_tiff.read_samples(data, tags)
+
+
+def deep_samples(data: bytes, image: Image.Image) -> Samples | None:
+    """What the file stores, where that is more than 8 bits a channel or misread by Pillow.
 
     Args:
         data: the whole file.
-        image: as Pillow opened it, not loaded, at the frame that is wanted; None where it couldn't.
+        image: as Pillow opened it, not loaded, at the frame that is wanted.
 
     Raises:
         DataError: it isn't read; in a few words.
         Exception: nearly anything, of a damaged file.
     """
-    if image is None:
-        tags = deep_tiff.tags_of(data)
-        if tags is None or not deep_tiff.is_known(tags):
-            raise UnidentifiedImageError
-        return deep_tiff.read_samples(data, tags)
     if image.format == "TIFF":
         tags = getattr(image, "tag_v2", {})
         return deep_tiff.read_samples(data, tags) if deep_tiff.is_misread(tags) else None

@@ -45,9 +45,11 @@ def remark(image: Image.Image) -> str:
     return "nearly one colour: look at it" if contrast(image) < LEAST_CONTRAST else ""
 
 
-def of_image(image: Image.Image) -> EightBits:
+def of_image(image: Image.Image, *, is_upright: bool) -> EightBits:
     """An image that Pillow gives 8 bits of, turned upright in place; transparent pixels lie on black."""
-    ImageOps.exif_transpose(image, in_place=True)
+    image.load()
+    if not is_upright:
+        ImageOps.exif_transpose(image, in_place=True)
     mode = "L" if image.mode in GREY_MODES else "RGB"
     if image.has_transparency_data:
         # Of grey with its alpha multiplied in, Pillow makes nothing but grey with alpha.

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ttl.data.modality import dicom
-from ttl.data.modality.deep_file import deep_samples, plain_samples
+from ttl.data.modality.deep_file import beyond_pillow, deep_samples, plain_samples
 from ttl.data.modality.deep_tiff import Samples
 from ttl.data.modality.dicom import read_dicom
 from ttl.data.modality.dicom_header import is_dicom
@@ -138,15 +138,18 @@ def decoded(data: bytes, rendering: Rendering = AS_FILED, *, draft: Draft | None
     Raises:
         Exception: nearly anything, of a damaged file; a DataError has the few words that say why.
     """
-    with _opened(data) as image:
-        number = frame_number(rendering.frame, 1) - 1 if image is None else to_frame(image, rendering.frame)
-        samples = _samples(data, image, rendering)
+    try:
+        image = Image.open(BytesIO(data))
+    except UnidentifiedImageError:
+        if rendering.stretch == "minmax":
+            raise
+        return _of_samples(beyond_pillow(data), rendering, frame_number(rendering.frame, 1) - 1)
+    with image:
+        number = to_frame(image, rendering.frame)
+        # A model of version 0.1 sees what it was trained on: all as Pillow gives it, right or wrong.
+        samples = plain_samples(image) if rendering.stretch == "minmax" else deep_samples(data, image)
         if samples is not None:
-            eight = of_samples(samples, rendering)
-            turned = samples.orientation if samples.orientation in ORIENTATIONS else UPRIGHT
-            return Decoded(eight, *eight.image.size, number, turned)
-        if image is None:
-            raise UnidentifiedImageError
+            return _of_samples(samples, rendering, number)
         (width, height), orientation = image.size, orientation_of(image)
         if draft is not None:
             image.draft(*draft)
@@ -155,26 +158,14 @@ def decoded(data: bytes, rendering: Rendering = AS_FILED, *, draft: Draft | None
         left = orientation_of(image)
         if left in SIDEWAYS:
             width, height = height, width
-        return Decoded(of_image(image), width, height, number, orientation or left or UPRIGHT)
+        eight = of_image(image, is_upright=left in (None, UPRIGHT))
+        return Decoded(eight, width, height, number, orientation or left or UPRIGHT)
 
 
-@contextmanager
-def _opened(data: bytes) -> Iterator[Image.Image | None]:
-    """The image, not loaded yet; None where it is none to Pillow."""
-    try:
-        image = Image.open(BytesIO(data))
-    except UnidentifiedImageError:
-        yield None
-        return
-    with image:
-        yield image
-
-
-def _samples(data: bytes, image: Image.Image | None, rendering: Rendering) -> Samples | None:
-    """What Pillow doesn't give 8 bits of; a model of version 0.1 sees all else as Pillow gives it, right or wrong."""
-    if rendering.stretch == "percentiles":
-        return deep_samples(data, image)
-    return None if image is None else plain_samples(image)
+def _of_samples(samples: Samples, rendering: Rendering, number: int) -> Decoded:
+    eight = of_samples(samples, rendering)
+    turned = samples.orientation if samples.orientation in ORIENTATIONS else UPRIGHT
+    return Decoded(eight, *eight.image.size, number, turned)
 
 
 def channels_first(image: Image.Image, channels: int) -> Pixels:
