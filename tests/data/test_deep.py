@@ -212,6 +212,10 @@ def test_cmyk_becomes_colour(tmp_path: Path) -> None:
         (tiff(np.array([[np.nan, 0]], np.float64)), "a pixel isn't a number"),
         (tiff(np.array([[[0, np.nan, 0]]], np.float32)), "a pixel isn't a number"),
         (tiff(np.array([[-np.inf, 0]], np.float32)), "a pixel is infinite"),
+        (
+            tiff(np.zeros((4, 4), np.uint16)).replace(b"\x11\x01\x04", b"\x11\x7f\x04"),
+            "damaged: the tags that say where",
+        ),
         (tiff(np.zeros((40, 40), np.uint16))[:2000], "not an image, or damaged at its beginning"),
     ],
 )

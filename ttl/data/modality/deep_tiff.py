@@ -149,7 +149,10 @@ def read_samples(data: bytes, tags: Tags) -> Samples:
         raise DataError(f"{samples} channels a pixel, which is neither grey nor colour: {REMEDY}")
     planes = samples if tags.get(PLANAR_CONFIGURATION, 1) == 2 else 1
     layout = _layout(data, tags, samples // planes)
-    pixels = np.concatenate([_plane(data, tags, layout, plane, planes) for plane in range(planes)], axis=2)
+    try:
+        pixels = np.concatenate([_plane(data, tags, layout, plane, planes) for plane in range(planes)], axis=2)
+    except (KeyError, ValueError, ZeroDivisionError, struct.error):
+        raise DataError("damaged: the tags that say where its pixels are make no sense") from None
     values = pixels[..., :colours]
     return Samples(
         values=_rgb(values, 2**layout.bits - 1) if photometric == SEPARATED else values,
@@ -245,7 +248,7 @@ def _unpacked(data: bytes, tags: Tags, row: int, tiles: int, plane: int, planes:
     else:
         new[ROWSPERSTRIP] = (min(height, int(tags.get(ROWSPERSTRIP, height))),)
     for tag in (TILEOFFSETS, TILEBYTECOUNTS) if is_tiled else (STRIPOFFSETS, STRIPBYTECOUNTS):
-        values = _several(tags, tag, len(data))
+        values = tags[tag] if isinstance(tags[tag], tuple) else (int(tags[tag]),)
         share = len(values) // planes
         new[tag] = values[plane * share : (plane + 1) * share]
     with TiffImagePlugin.TiffImageFile(BytesIO(_with_directory(data, new))) as file:
