@@ -47,7 +47,8 @@ def _figures(of: Validation) -> list[Section]:
             cut = () if of.chosen is None else (estimate_cell(line.cut, line.metric),)
             rows.append(row(Cell(line.name, line.note), *cut, estimate_cell(line.whole, line.metric)))
         most_probable = "; in accuracy and the like the most probable class decides" if _by_class(of, part) else ""
-        caption = f"Smaller figures are 95% intervals; {_judged(of)}{most_probable}."
+        of_pixels = "; means over the labelled pixels of an image, then over images" if _by_pixel(of, part) else ""
+        caption = f"Smaller figures are 95% intervals; {_judged(of)}{most_probable}{of_pixels}."
         table = Table(caption, ("", *_columns(of)), tuple(rows))
         more = _decisions(of) if part.title == POINT else []
         sections.append(Section(ANCHORS[part.title], part.title, (table, *more)))
@@ -57,6 +58,10 @@ def _figures(of: Validation) -> list[Section]:
 
 def _by_class(of: Validation, part: Lines) -> bool:
     return part.title == METRICS and not of.kind.per_pixel
+
+
+def _by_pixel(of: Validation, part: Lines) -> bool:
+    return part.title == PROBABILITIES and of.kind.per_pixel
 
 
 def _judged(of: Validation) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from ttl.data.kind import Rows
 from ttl.errors import DamagedError
 from ttl.export.bundle import load_bundle
+from ttl.finetune import from_main
 from ttl.run.context import RunContext
 from ttl.run.deciding import rule_of
 from ttl.run.events import Note, Watch
@@ -54,15 +55,31 @@ def _tested(
         enter(study, replace(look, occasion="operating point changed"), again=True)
     else:
         enter(study, look)
-    rows = before.rows if before and not task.kind.per_pixel else _predicted(context, record, rule)
+    if before is None or task.kind.per_pixel:
+        rows, pixels = _predicted(context, record, rule)
+    else:
+        rows, pixels = before.rows, None
     test, names = setting.judged("test", rows), task.metrics
     figures = intervals(task.kind, test.labels, test.rows, names=names, groups=test.groups, seed=setting.config.seed)
-    made = Tested(trial=record.id, rows=rows, figures=figures, rule=rule)
+    made = Tested(trial=record.id, rows=rows, figures=figures, rule=rule, pixels=pixels)
     study.write(f"{TRIALS}/{record.id}/{TEST}", made)
     return made
 
 
-def _predicted(context: RunContext, record: TrialRecord, rule: DecisionRule) -> Rows:
-    model, bundle = load_bundle(context.study.trial_folder(record.id), backbone=context.setting.network.model)
-    threshold = context.setting.kind.pixel_threshold(rule)
-    return predictions(context, model, "test", bundle.point, threshold=threshold)
+def _predicted(context: RunContext, record: TrialRecord, rule: DecisionRule) -> tuple[Rows, Rows | None]:
+    """Predictions of the test images, and of masks what is known of their pixels."""
+    setting = context.setting
+    model, bundle = load_bundle(context.study.trial_folder(record.id), backbone=setting.network.model)
+    threshold = setting.kind.pixel_threshold(rule)
+    if not setting.kind.per_pixel or record.recalibration is None:
+        return predictions(context, model, "test", bundle.point, threshold=threshold), None
+    return from_main(
+        setting.kind.tested(
+            model,
+            context.images.split("test"),
+            context.normalise,
+            recalibration=record.recalibration,
+            divisor=setting.divisor(bundle.point),
+            threshold=threshold,
+        )
+    )
