@@ -11,6 +11,7 @@ import numpy as np
 from ttl.data.duplicates import NAMED, find_duplicates, keep_together
 from ttl.data.kind import Kind
 from ttl.data.modality.dicom import Window
+from ttl.data.one_class import read_one_class
 from ttl.data.read_task import read_records
 from ttl.data.readers.readable import Reading
 from ttl.data.readers.table_file import NO_COLUMNS, TABLES, Columns
@@ -41,9 +42,9 @@ def load_whole(
 ) -> Task:
     """All images of a labelled data set as `test`; `train` and `val` are empty.
 
-    Splits that the data bring are left aside, with a note. The labels are the numbers that the model gives its classes,
-    which are found by their names; a class of the model that the data lack is named in a note, and a label that they
-    lack counts as unknown.
+    A folder of one class folder will do, where the model knows the class. Splits that the data bring are left aside,
+    with a note. The labels are the numbers that the model gives its classes, which are found by their names; a class of
+    the model that the data lack is named in a note, and a label that they lack counts as unknown.
 
     Args:
         data: as `load_task` takes it, as are the `columns`, the `window` (which nothing but a folder or a manifest has)
@@ -54,7 +55,11 @@ def load_whole(
         DataError: the data can't be used as they are, are of another kind, or have a class that the model hasn't.
     """
     has_window = Path(data).is_dir() or Path(data).suffix.lower() in TABLES
-    records = read_records(data, columns, Reading(window if has_window else None, skip_bad))
+    reading = Reading(window if has_window else None, skip_bad)
+    may_be_one = classes.kind.one_class_each and Path(data).is_dir() and columns == NO_COLUMNS
+    records = read_one_class(Path(data), classes.names, reading) if may_be_one else None
+    if records is None:
+        records = read_records(data, columns, reading)
     _check_kind(records, classes)
     if strangers := [name for name in records.class_names if name not in classes.names]:
         raise DataError(
