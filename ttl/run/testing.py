@@ -25,7 +25,7 @@ def predict_test(
 ) -> dict[str, Tested]:
     """Trial -> what it gives for the test images: predicted, or read where an earlier call did.
 
-    Where an earlier call decided otherwise, the figures are made anew, which is another look.
+    Where an earlier call decided otherwise, the figures are made anew, which is another look; so are other groups.
 
     Raises:
         RunFolderError: a trial's files are gone or damaged, or the folder can't be written.
@@ -42,6 +42,8 @@ def predict_test(
         if known is None or known.rule.identity != rule.identity:
             watch(Note(f"Testing {record.cut} on {len(context.setting.task.test)} images"))
             known = _tested(context, record, rule, occasion, known)
+        elif set(context.setting.config.subgroup_columns) - set(known.groups):
+            known = _by_other_groups(context, known)
         found[record.id] = known
     return found
 
@@ -61,9 +63,25 @@ def _tested(
         rows, pixels = before.rows, None
     test, names = setting.judged("test", rows), task.metrics
     figures = intervals(task.kind, test.labels, test.rows, names=names, groups=test.groups, seed=setting.config.seed)
-    made = Tested(trial=record.id, rows=rows, figures=figures, rule=rule, pixels=pixels)
+    groups = _groups(context, before)
+    made = Tested(trial=record.id, rows=rows, figures=figures, rule=rule, groups=groups, pixels=pixels)
     study.write(f"{TRIALS}/{record.id}/{TEST}", made)
     return made
+
+
+def _by_other_groups(context: RunContext, known: Tested) -> Tested:
+    """The same, with the groups that are looked at from now on."""
+    task = context.setting.task
+    rule = known.rule.words(task.class_names)
+    enter(context.study, Look(occasion="other groups", trial=known.trial, images=len(task.test), rule=rule), again=True)
+    made = replace(known, groups=_groups(context, known))
+    context.study.write(f"{TRIALS}/{known.trial}/{TEST}", made)
+    return made
+
+
+def _groups(context: RunContext, before: Tested | None) -> tuple[str, ...]:
+    """The columns by which somebody looked until now, those of this call included."""
+    return tuple(dict.fromkeys((*(before.groups if before else ()), *context.setting.config.subgroup_columns)))
 
 
 def _predicted(context: RunContext, record: TrialRecord, rule: DecisionRule) -> tuple[Rows, Rows | None]:

@@ -22,6 +22,7 @@ class Tested:
     rows: StoredRows  # predictions, as `ttl.stats` scores them
     figures: Mapping[str, Estimate]  # metric -> value
     rule: DecisionRule  # by which it decided
+    groups: tuple[str, ...] = ()  # columns of attributes by which somebody looked at it
     # Of masks `(2, images, ...)`, after recalibration and before: `ttl.stats.pixel_calibration` of each image.
     pixels: OptionalKey[StoredRows] = None
 
