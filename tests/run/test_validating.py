@@ -205,6 +205,25 @@ def test_check_knows_the_files(copied: Path, mirrored: Path) -> None:
     assert states["fingerprints.json"] == states["validation-mirrored.json"] == "damaged"
 
 
+def test_the_report_is_built_anew_with_the_pages_of_all_validations(
+    folder: Path, mirrored: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(folder, tmp_path / "run", ignore=shutil.ignore_patterns("validation-*")))
+    pages = [validate(folder, str(mirrored), ValidateConfig(name=name)).page for name in ("one", "two")]
+    written = [page.read_bytes() for page in pages]
+    pages[0].unlink()
+    pages[1].write_text("an older page")
+    result = CliRunner().invoke(app, ["report", str(folder)])
+    assert result.output.split() == [str(folder / "report.html"), *map(str, pages)]
+    assert [page.read_bytes() for page in pages] == written
+    stored = pages[0].with_suffix(".json")
+    stored.write_text(stored.read_text().replace('"images": 60', '"images": 61'))
+    damaged = CliRunner().invoke(app, ["report", str(folder)])
+    assert damaged.exit_code == 1
+    assert f"{stored} can't be trusted" in damaged.output
+    assert "Traceback" not in damaged.output
+
+
 def test_another_threshold_is_not_the_files_own(folder: Path, mirrored: Path) -> None:
     done = validate(folder, str(mirrored), ValidateConfig(threshold=0.999, name="high"))
     assert done.validation.full.rule.thresholds == (0.999,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ttl import typed
 from ttl.files import write_text
 from ttl.report.cells import Cell, amount, estimate_cell
 from ttl.report.page import environment
@@ -26,6 +27,17 @@ def write_validation(run_folder: Path, of: Validation) -> Path:
     path = run_folder / f"{PREFIX}{of.name}.html"
     write_text(path, render_validation(of))
     return path
+
+
+def write_validations(run_folder: Path) -> tuple[Path, ...]:
+    """Build the page of every validation in a run folder anew, and give their paths in the order of their names.
+
+    Raises:
+        RunFolderError: a validation's JSON file is damaged, or was written by another version.
+        OSError: a page can't be written.
+    """
+    found = (typed.read(Validation, path) for path in sorted(run_folder.glob(f"{PREFIX}*.json")))
+    return tuple(write_validation(run_folder, of) for of in found if of is not None)
 
 
 def render_validation(of: Validation) -> str:
