@@ -11,17 +11,12 @@ from ttl.data.kind import Kind, Rows
 from ttl.report.schema.decided import Believable
 from ttl.run.judged import Judged
 from ttl.run.setting import RunSetting
-from ttl.stats import (
-    PixelCalibration,
-    Recalibration,
-    brier,
-    expected_error,
-    intervals,
-    log_losses,
-    metrics,
-)
+from ttl.stats import PixelCalibration, Recalibration, brier, expected_error, intervals, log_losses, metrics
 from ttl.study.tested import Tested
 from ttl.words.estimate import Estimate
+
+PIXELS = "pixels"
+"""The kind of masks' probabilities in `ttl.stats`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,30 +24,36 @@ class Trust:
     """How far probabilities are off, of images (patients) that are judged; of masks a value is the mean of the pixels.
 
     `losses` has metric -> `(n,)`, `gaps` class -> `(n,)` predicted less observed, nan where nothing is known.
-    `scored` is the kind in `ttl.stats` whose `ece` the rows of `judged` have; `expected` is that by chance alone.
+    `scored` is the kind in `ttl.stats` whose `ece` the rows of `judged` have.
     """
 
     judged: Judged
     scored: str
     losses: Mapping[str, Rows]
     gaps: Mapping[str, Rows]
-    expected: Estimate
 
     @classmethod
-    def of_classes(cls, kind: Kind, names: Sequence[str], judged: Judged, seed: int) -> Trust:
+    def of_classes(cls, kind: Kind, names: Sequence[str], judged: Judged) -> Trust:
         """Of the probabilities of classes."""
         labels, rows = judged.labels, judged.rows
         losses = {"log_loss": log_losses(kind, labels, rows), "brier": brier(kind, labels, rows)}
-        return cls(judged, kind, losses, gaps_by_class(kind, names, judged), expected_error(kind, labels, rows, seed))
+        return cls(judged, kind, losses, gaps_by_class(kind, names, judged))
 
     @classmethod
-    def of_pixels(cls, names: Sequence[str], judged: Judged, seed: int) -> Trust:
+    def of_pixels(cls, names: Sequence[str], judged: Judged) -> Trust:
         """Of masks; the rows are of `ttl.stats.pixel_calibration`."""
         of = PixelCalibration.of(judged.rows)
         found = names[1:] if len(names) == 2 else names  # of two classes what isn't the second is the first
         gaps = {name: of.bias[:, names.index(name)] for name in found}
         losses = {"log_loss": of.log_loss, "brier": of.brier}
-        return cls(judged, "pixels", losses, gaps, of.expected_error(judged.groups, seed))
+        return cls(judged, PIXELS, losses, gaps)
+
+    def expected(self, seed: int) -> Estimate:
+        """The calibration error that chance alone makes."""
+        of = self.judged
+        if self.scored == PIXELS:
+            return PixelCalibration.of(of.rows).expected_error(of.groups, seed)
+        return expected_error(self.scored, of.labels, of.rows, seed)
 
     def loss(self, name: str, seed: int) -> Estimate:
         """The mean of a loss."""
@@ -68,9 +69,9 @@ def believable(setting: RunSetting, recalibration: Recalibration, of: Tested) ->
     kind, names, seed = setting.kind, setting.task.class_names, setting.config.seed
     if not kind.per_pixel:
         raw = recalibration.undone(of.rows, kind.activation(setting.head.outputs))
-        after, before = (Trust.of_classes(kind, names, setting.judged("test", rows), seed) for rows in (of.rows, raw))
+        after, before = (Trust.of_classes(kind, names, setting.judged("test", rows)) for rows in (of.rows, raw))
     elif of.pixels is not None:
-        after, before = (Trust.of_pixels(names, setting.judged("test", rows), seed) for rows in of.pixels)
+        after, before = (Trust.of_pixels(names, setting.judged("test", rows)) for rows in of.pixels)
     else:
         return None
 
@@ -87,7 +88,7 @@ def believable(setting: RunSetting, recalibration: Recalibration, of: Tested) ->
         brier_before=before.loss("brier", seed),
         brier_change=change("brier"),
         error=metrics(after.scored, after.judged.labels, after.judged.rows, ("ece",))["ece"],
-        expected_error=after.expected,
+        expected_error=after.expected(seed),
         bias=after.bias(seed),
     )
 

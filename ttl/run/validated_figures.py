@@ -83,15 +83,15 @@ class Judging:
     def _probabilities(self, network: Decider) -> Probabilities:
         kind, names, seed, rule = self.task.kind, self.task.class_names, self.seed, network.rule
         if network.pixels is not None:
-            trust = Trust.of_pixels(names, Judged.of(self.task.test, network.pixels, None), seed)
+            trust = Trust.of_pixels(names, Judged.of(self.task.test, network.pixels, None))
         else:
-            trust = Trust.of_classes(kind, names, network.judged(self.task.test), seed)
+            trust = Trust.of_classes(kind, names, network.judged(self.task.test))
             if kind.several_classes and rule.finding:
                 trust = replace(trust, gaps=_gaps_of_finding(self.task, trust.judged, rule))
         labels, rows, groups = trust.judged.labels, trust.judged.rows, trust.judged.groups
         return Probabilities(
             calibration_error=intervals(trust.scored, labels, rows, names=("ece",), groups=groups, seed=seed)["ece"],
-            expected_error=trust.expected,
+            expected_error=trust.expected(seed),
             bias=trust.bias(seed),
             log_loss=trust.loss("log_loss", seed),
             brier=trust.loss("brier", seed),
