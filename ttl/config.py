@@ -231,6 +231,7 @@ class RunConfig(Options):
         (),
         "Column of a manifest with sex, site, scanner ...: figures of each of its values by itself",
         "data",
+        "decision",
         flag="subgroup-column",
     )
     positive: values.Texts = option(

@@ -102,7 +102,7 @@ def load_task(
         )
     asked = (positive,) if isinstance(positive, str) else tuple(positive)
     rendering = Rendering(window, value_range, frame)
-    reading = Reading(rendering, skip_bad, meaning_of(mask_values), per_pixel, on_progress)
+    reading = Reading(rendering, skip_bad, meaning_of(mask_values), per_pixel, on_progress=on_progress)
     read = read_records(data, columns, reading)
     _check_window(read, window)
     if mask_values is not None and read.masks is None:

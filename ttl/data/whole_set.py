@@ -44,9 +44,9 @@ def load_whole(
 ) -> Task:
     """All images of a labelled data set as `test`; `train` and `val` are empty.
 
-    Splits that the data bring are left aside, with a note. The labels are the numbers that the model gives its classes,
-    which are found by their names; a class of the model that the data lack is named in a note, and a label that they
-    lack counts as unknown.
+    A folder of one class folder will do, where the model knows the class. Splits that the data bring are left aside,
+    with a note. The labels are the numbers that the model gives its classes, which are found by their names; a class of
+    the model that the data lack is named in a note, and a label that they lack counts as unknown.
 
     Args:
         data: as `load_task` takes it, as are the `columns` and `skip_bad`.
@@ -59,7 +59,8 @@ def load_whole(
     """
     of_files = Path(data).is_dir() or Path(data).suffix.lower() in TABLES
     shown = rendering if of_files else AS_FILED
-    reading = Reading(shown, skip_bad, meaning_of(mask_values), classes.kind.per_pixel)
+    known = classes.names if classes.kind.one_class_each else ()
+    reading = Reading(shown, skip_bad, meaning_of(mask_values), classes.kind.per_pixel, known)
     records = read_records(data, columns, reading)
     if classes.kind.one_class_each and is_exclusive(records):
         records = as_classes(records)

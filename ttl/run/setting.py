@@ -28,7 +28,7 @@ from ttl.study.candidate import Candidate, Definition
 from ttl.study.trial import Trial, trial_id
 from ttl.words.sides import Sides
 
-RECALIBRATION = 1
+RECALIBRATION = 2
 """The version of what is done to a model at the end of its fine-tune; a change in it makes other trials."""
 
 

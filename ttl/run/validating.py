@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 from ttl import __version__
 from ttl.config import RunConfig
 from ttl.data import Columns, Task
@@ -79,10 +81,7 @@ def validate(run: Path, data: str, config: ValidateConfig = DEFAULTS, *, watch: 
         files = " and ".join(FILES[which] for which in models)
         watch(Note(f"Predicting {counted(len(task.test), 'image')} with {files}"))
         with tempfile.TemporaryDirectory(prefix="ttl-validate-") as cache:
-            networks = {
-                which: Decider(_predicted(models[which], rules[which], task, Path(cache)), rules[which])
-                for which in models
-            }
+            networks = {which: _decider(models[which], rules[which], task, Path(cache)) for which in models}
         figures = Judging(task, prevalence=config.prevalence, seed=asked.seed)
         margins = (
             config.margin or asked.margin or task.kind.margin,
@@ -211,8 +210,11 @@ def _unseen(task: Task, compared: Compared | None, config: ValidateConfig) -> Ta
     return without(task, seen)
 
 
-def _predicted(model: OnnxModel, rule: DecisionRule, task: Task, cache: Path) -> Rows:
-    """What a file gives for all images, as `ttl.stats` scores it; `cache` is a folder for decoded images."""
+def _decider(model: OnnxModel, rule: DecisionRule, task: Task, cache: Path) -> Decider:
+    """What a file gives for all images; `cache` is a folder for decoded images."""
     own = model.contract
     images = task.kind.decode(task.test, resizing=own.resizing, cache_dir=cache, key=task.fingerprint)
-    return rows_of_file(model, task.test, images, threshold=own.kind.pixel_threshold(rule), with_distance=True)
+    pixels: list[Rows] = []
+    threshold = own.kind.pixel_threshold(rule)
+    rows = rows_of_file(model, task.test, images, threshold=threshold, with_distance=True, pixels=pixels)
+    return Decider(rows, rule, np.stack(pixels) if pixels else None)

@@ -23,7 +23,7 @@ from ttl.data.modality.windows import segment
 from ttl.data.records import Records
 from ttl.data.task import IGNORE, SPLITS, Labels, Samples
 from ttl.errors import DataError
-from ttl.stats import DecisionRule, headline, segmentation_log_loss
+from ttl.stats import DecisionRule, Recalibration, headline, pixel_calibration, segmentation_log_loss
 from ttl.stats.recalibration import Activation
 from ttl.words.counts import counted, listed
 from ttl.words.sides import Sides
@@ -171,6 +171,31 @@ class PixelClasses(Kind):
     def places_of_threshold(self, rule: DecisionRule, class_names: Sequence[str]) -> tuple[int, tuple[str, ...]]:
         """See `Kind`: of the second of two classes."""
         return (1, tuple(class_names[1:])) if len(class_names) == 2 else (0, ())
+
+    def tested(
+        self,
+        model: nn.Module,
+        split: Split,
+        normalise: Normalise,
+        *,
+        recalibration: Recalibration,
+        divisor: int = 1,
+        threshold: float | None = None,
+    ) -> tuple[Rows, Rows]:
+        """See `Kind`."""
+        masked = _masked(split)
+        after: list[Rows] = []
+        before: list[Rows] = []
+
+        def maps() -> Iterator[Maps]:
+            logits = _logit_maps(model, masked, normalise, divisor=divisor)
+            for of_image, mask in zip(logits, masked.masks, strict=True):
+                undone = torch.from_numpy(recalibration.before(of_image.movedim(0, -1).numpy())).movedim(-1, 0)
+                before.append(pixel_calibration(mask.numpy(), pixel_probabilities(undone).numpy()))
+                yield pixel_probabilities(of_image).numpy()
+
+        rows = masked.overlaps(masked.calibrated(maps(), after), with_distance=True, threshold=threshold)
+        return rows, np.stack([after, before])
 
     def mask_threshold(self, model: nn.Module, split: Split, normalise: Normalise, *, divisor: int = 1) -> float:
         """See `Kind`: the best mean Dice, in hundredths.

@@ -32,7 +32,7 @@ def read_folder(root: Path, reading: Reading = PLAIN) -> Records:
         DataError: no classes, a class without images, folders that may mean something else, or images that can't be
             read.
     """
-    layout = class_layout(root)
+    layout = class_layout(root, reading.known)
     contents = {
         each: content_of(each.folder, [root, *(other.folder for other in layout.folders)]) for each in layout.folders
     }
@@ -57,7 +57,7 @@ def read_folder(root: Path, reading: Reading = PLAIN) -> Records:
         )
     spelling, spelled = one_spelling((each.name for each in folder_of.values()), where=f"the folders of {root}")
     number = {name: i for i, name in enumerate(sorted({*spelling.values()}))}
-    if len(number) < 2:
+    if len(number) < 2 and not {*number} <= {*reading.known}:
         raise DataError(f"The folder {root} has only one class, {', '.join(number)}: at least two are needed.")
     folders = [folder_of[path] for path in checked.source.paths]
     whose = by_header(checked.source.facts, checked.ids)

@@ -29,15 +29,19 @@ class ClassFolder:
 
 @dataclass(frozen=True)
 class ClassLayout:
-    """The folders of at least two classes, what belongs to none of them, and notes for people."""
+    """The folders of the classes, what belongs to none of them, and notes for people."""
 
     folders: tuple[ClassFolder, ...]
     beside: tuple[Path, ...]
     notes: tuple[str, ...]
 
 
-def class_layout(root: Path) -> ClassLayout:
+def class_layout(root: Path, known: Sequence[str] = ()) -> ClassLayout:
     """The class folders of `root`: right in it, or in train/ val/ test/ in it, or with these in each of them.
+
+    Args:
+        root: the folder.
+        known: classes of which one alone will do.
 
     Raises:
         DataError: there are fewer than two classes, or the folders may mean something else.
@@ -58,7 +62,7 @@ def class_layout(root: Path) -> ClassLayout:
             else:
                 images = counted(sum(map(is_image, loose)), "image")
                 notes.append(f"Folder {place.name} has no class folders: what is in it ({images}) is left aside.")
-    _check_several(root, folders, beside)
+    _check_several(root, folders, beside, known)
     if not splits.of and folders[0].split is None:
         _check_inner_names(root, tops)
     elif splits.of:
@@ -86,9 +90,9 @@ def _splits_inside(tops: Sequence[Path]) -> list[ClassFolder]:
     return found if len(tops) > 1 and len(kinds) > 1 and "train" in kinds and None not in kinds else []
 
 
-def _check_several(root: Path, folders: Sequence[ClassFolder], beside: Sequence[Path]) -> None:
+def _check_several(root: Path, folders: Sequence[ClassFolder], beside: Sequence[Path], known: Sequence[str]) -> None:
     names = sorted({each.name for each in folders})
-    if len(names) > 1:
+    if len(names) > 1 or (names and names[0] in known):
         return
     tables = [path.name for path in beside if path.suffix.lower() in MARKS]
     hint = f"; or, if {listed(tables, SHOWN)} has the labels, give them as a CSV of images and labels" if tables else ""

@@ -33,7 +33,7 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Reading:
+class NameReading:
     """A way to read a mask's name: the image may have any of these stems."""
 
     images: tuple[str, ...]
@@ -113,22 +113,22 @@ def masks_beside(paths: Iterable[Path]) -> dict[Path, Path]:
     return {mask: image for mask, image in found.items() if image not in found}
 
 
-def _readings(stem: str) -> Iterator[Reading]:
+def _readings(stem: str) -> Iterator[NameReading]:
     place, name = _split(stem)
-    yield Reading((stem,), "")
+    yield NameReading((stem,), "")
     if read := MASK_LAST.fullmatch(name):
         base, number = read["base"], read["number"]
         form = f"_{read['word'].lower()}"
         kept = (
             () if number is None else tuple(f"{place}{base}{between}{number}" for between in ("_", "-", " ", "", "."))
         )
-        yield Reading((*kept, place + base), form, number)
+        yield NameReading((*kept, place + base), form, number)
     if read := MASK_FIRST.fullmatch(name):
-        yield Reading((place + read["base"],), f"{read['word'].lower()}_")
+        yield NameReading((place + read["base"],), f"{read['word'].lower()}_")
     if read := NUMBERED.fullmatch(name):
-        yield Reading((place + read["base"],), "", read["number"])
+        yield NameReading((place + read["base"],), "", read["number"])
     if place:
-        yield Reading((place.rstrip("/"),), "folder", name)
+        yield NameReading((place.rstrip("/"),), "folder", name)
 
 
 def _split(stem: str) -> tuple[str, str]:
