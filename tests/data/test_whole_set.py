@@ -75,7 +75,7 @@ def test_images_of_one_class_are_checked_like_any(tmp_path: Path) -> None:
     task = load_whole(data, BINARY, skip_bad=True)
     assert len(task.test) == 3
     assert any(note.startswith("1 unreadable image skipped: a/broken.png") for note in task.notes)
-    with pytest.raises(UsageError, match="--image-column and the like are for those"):
+    with pytest.raises(UsageError, match="--image-column, --image-root and the like are for those"):
         load_whole(data, BINARY, columns=Columns(group="patient"))
 
 

@@ -27,6 +27,7 @@ class Reading:
     skip_bad: bool = False
     mask_values: MaskValues | None = None
     per_pixel: bool | None = None  # whether masks are wanted, where a folder may be read with them or without
+    known: tuple[str, ...] = ()  # classes that a model tells apart, of which a folder may hold one alone
     on_progress: Progress | None = None
 
 
