@@ -218,6 +218,7 @@ def test_another_place_is_a_difference() -> None:
 
 
 DECIDING = {
+    "fit": "crop",
     "finish": "norm",
     "recipe": "lwft",
     "freeze_below": "layer1.0",
