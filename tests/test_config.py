@@ -303,7 +303,18 @@ def test_the_ready_studies_are_valid(study: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "amount"), [("1.5M", 1_500_000), ("300k", 300_000), ("2G", 2 * 10**9), ("70", 70), (12, 12)]
+    ("given", "amount"),
+    [
+        ("1.5M", 1_500_000),
+        ("300k", 300_000),
+        ("300K", 300_000),
+        ("0.3M", 300_000),
+        (".3m", 300_000),
+        ("1 G", 10**9),
+        ("2G", 2 * 10**9),
+        ("70", 70),
+        (12, 12),
+    ],
 )
 def test_amounts_may_have_a_unit(given: object, amount: int) -> None:
     assert RunConfig(data="xray", model="resnet18", max_params=given).max_params == amount

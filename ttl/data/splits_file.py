@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Sequence
-from io import StringIO
 from pathlib import Path
+from typing import Any
 
 from ttl.data.records import Records
 from ttl.data.task import SPLITS, UNUSED, Task, label_words
 from ttl.errors import DataError
 from ttl.files import write_text
 from ttl.words.counts import counted, listed
+from ttl.words.csv_text import csv_text, from_cell
 from ttl.words.text import printable
 
 COLUMNS = ("id", "split", "label")
@@ -27,15 +28,13 @@ def write_splits(task: Task, path: Path) -> None:
         DataError: it can't be written.
     """
     grouped = any(samples.groups for samples in task.splits.values())
-    lines = StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow([*COLUMNS, GROUP] if grouped else COLUMNS)
+    rows: list[Sequence[str]] = [[*COLUMNS, GROUP] if grouped else COLUMNS]
     for split, samples in (task.splits | ({UNUSED: task.unused} if task.unused else {})).items():
         for i, sample in enumerate(samples.ids):
             group = [samples.groups[i]] if samples.groups else [""] * grouped
-            writer.writerow([sample, split, label_words(task.class_names, samples.labels[i]), *group])
+            rows.append([sample, split, label_words(task.class_names, samples.labels[i]), *group])
     try:
-        write_text(path, lines.getvalue())
+        write_text(path, csv_text(rows))
     except OSError as error:
         raise DataError(
             f"The split can't be written to {path} ({error.strerror}): free some space, or choose another place."
@@ -70,7 +69,7 @@ def read_splits(path: Path, records: Records) -> tuple[list[str], tuple[str, ...
 def _rows(path: Path) -> list[Row]:
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            rows = list(csv.DictReader(file))
+            rows = [{key: _text(cell) for key, cell in row.items()} for row in csv.DictReader(file)]
     except (OSError, csv.Error) as error:
         wrong = f"can't be read ({error.strerror})" if isinstance(error, OSError) else f"isn't CSV ({error})"
         raise DataError(f"The splits file {path} {wrong}: check --splits.") from None
@@ -91,6 +90,10 @@ def _rows(path: Path) -> list[Row]:
             "keep one line for each."
         )
     return rows
+
+
+def _text(cell: Any) -> Any:
+    return from_cell(cell) if isinstance(cell, str) else cell  # not so where a line is too short or too long
 
 
 def groups_across(splits: Sequence[str], groups: Sequence[str]) -> dict[str, set[str]]:

@@ -16,7 +16,7 @@ Name = TypeVar("Name", str, Path)
 
 LARGEST_SEED = 2**32 - 1  # what numpy's legacy generators, and so scikit-learn, take
 SMALLEST, LARGEST = 16, 4096  # sides of images
-UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
 def _device(value: str) -> str:
@@ -39,8 +39,8 @@ def _utf8(value: Name) -> Name:
 
 
 def _amount(value: object) -> object:
-    """`1.5M` as a number; what is none is left for pydantic to refuse."""
-    if isinstance(value, str) and (read := re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([kMGT]?)", value.strip())):
+    """`1.5M` or `1500k` as a number, in small or capital letters; what is none is left for pydantic to refuse."""
+    if isinstance(value, str) and (read := re.fullmatch(r"([0-9]*\.?[0-9]+) ?([kmgt]?)", value.strip().lower())):
         return round(float(read[1]) * UNITS[read[2]])
     return value
 

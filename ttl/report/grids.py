@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +13,7 @@ from ttl.report.cells import Cell
 from ttl.report.page_blocks import Block, Facts, Figure, Gallery, Section, Table, row
 from ttl.report.schema import read_report
 from ttl.report.sections import sections_of
+from ttl.words.csv_text import csv_text
 from ttl.words.units import MISSING
 
 LONGEST_NAME = 60
@@ -54,8 +54,7 @@ def write_csv(tables: Sequence[Grid], folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for table, path in zip(tables, paths, strict=True):
-            with path.open("w", encoding="utf-8", newline="") as file:
-                csv.writer(file, lineterminator="\n").writerows([table.columns, *table.rows])
+            path.write_text(csv_text([table.columns, *table.rows]), encoding="utf-8", newline="")
     except OSError as error:
         raise RunFolderError(
             f"The tables can't be written to {folder} ({error.strerror}): name another folder with --csv"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isnan
@@ -21,6 +19,7 @@ from ttl.run.setting import RunSetting
 from ttl.stats import DecisionRule, intervals, paired_difference
 from ttl.stats.jackknife import Units
 from ttl.study.tested import Tested
+from ttl.words.csv_text import csv_text
 
 UNKNOWN = "unknown"
 COLUMNS = ("column", "value", "units", "positives", "too_few", "network", "metric", "figure", "low", "high")
@@ -61,19 +60,17 @@ def subgroups_of(task: Task, full: Decider, chosen: Decider | None, seed: int) -
 
 def as_csv(groups: Sequence[Subgroup]) -> str:
     """A row for each figure of each group and network."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows: list[tuple[object, ...]] = [COLUMNS]
     for group in groups:
         own = (group.column, group.value, group.units, group.positives, group.too_few)
         for network, of in (("chosen", group.chosen), ("full", group.full)):
             figures = {"score": of.score, **of.rates} if of else {}
             for metric, figure in figures.items():
-                writer.writerow((*own, network, metric, figure.value, figure.ci_low, figure.ci_high))
+                rows.append((*own, network, metric, figure.value, figure.ci_low, figure.ci_high))
         if group.difference is not None:
             gap = group.difference
-            writer.writerow((*own, "chosen less full", "score", gap.value, gap.ci_low, gap.ci_high))
-    return text.getvalue()
+            rows.append((*own, "chosen less full", "score", gap.value, gap.ci_low, gap.ci_high))
+    return csv_text(rows)
 
 
 def _level(group: Subgroup) -> float:

@@ -48,8 +48,10 @@ class Resizing:
             top, left = (height - middle_height) // 2, (width - middle_width) // 2
             converted = converted.crop((left, top, left + middle_width, top + middle_height))
         inner = inside((height, width), self.sides) if self.fit == "pad" else self.sides
-        resized = converted.resize((inner[1], inner[0]), Image.Resampling[self.interpolation.upper()])
-        pixels = channels_first(resized, channels)
+        # In two steps, since releases of Pillow differ in which side they begin with, and round in between.
+        resampling = Image.Resampling[self.interpolation.upper()]
+        narrowed = converted.resize((inner[1], converted.height), resampling)
+        pixels = channels_first(narrowed.resize((inner[1], inner[0]), resampling), channels)
         if self.fit != "pad":
             return pixels
         spare = [side - own for side, own in zip(self.sides, inner, strict=True)]
