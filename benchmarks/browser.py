@@ -32,7 +32,6 @@ from PIL import Image
 
 from ttl.cost.session import hardware
 from ttl.data import find_images, open_image
-from ttl.data.modality.image import to_pixels
 from ttl.export.contract import Contract
 from ttl.export.run import OnnxModel, decoded
 
@@ -146,10 +145,7 @@ def inputs(said: Contract, images: Sequence[Image.Image]) -> list[Array]:
     if said.embeds_preprocessing:
         return [np.ascontiguousarray(decoded(image).transpose(1, 2, 0)[None]) for image in images]
     mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (said.mean, said.std))
-    squashed = (
-        to_pixels(image, channels=said.channels, image_size=said.sides, interpolation=said.decoding.interpolation)
-        for image in images
-    )
+    squashed = (said.resizing.pixels(image, said.channels) for image in images)
     return [((pixels / np.float32(255) - mean) / std)[None] for pixels in squashed]
 
 

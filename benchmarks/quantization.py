@@ -141,9 +141,7 @@ def in_float(graph: onnx.ModelProto) -> int:
 
 def split_of(samples: Samples, said: Contract) -> Split:
     """The images of a split, decoded as the file takes them."""
-    return said.kind.decode(
-        samples, sides=said.sides, interpolation=said.decoding.interpolation, cache_dir=None, key=""
-    )
+    return said.kind.decode(samples, resizing=said.resizing, cache_dir=None, key="")
 
 
 def network_input(split: Split, said: Contract) -> npt.NDArray[np.float32]:

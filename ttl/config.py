@@ -47,6 +47,13 @@ class RunConfig(Options):
         unset="the backbone's; of a U-Net 256",
         metavar="SIDE|HxW",
     )
+    fit: Literal["squash", "crop", "pad"] = option(
+        "squash",
+        "What is done with an image of other proportions",
+        "network",
+        "trial",
+        choices={"crop": "take its middle", "pad": "show it whole, with black beside it"},
+    )
     finish: Literal["block", "norm"] = option(
         "block",
         "Where a cut ends",
@@ -188,19 +195,43 @@ class RunConfig(Options):
     image_column: Text | None = option(
         None, "Column of a manifest with the paths of the images", "data", unset="by its name"
     )
+    image_root: Place | None = option(
+        None,
+        "Folder that the paths in a manifest start from",
+        "data",
+        unset="the manifest's",
+        is_place=True,
+        metavar="DIR",
+    )
+    image_suffix: Text | None = option(
+        None,
+        "What is added to the names in a manifest that are no image's, as .png",
+        "data",
+        unset="nothing",
+        metavar=".SUFFIX",
+    )
     label_columns: values.Texts = option(
         (),
-        "Column of a manifest with the class names; of several, each is a class of 1 and 0",
+        "Column of a manifest with the class names; of several, each is a label of 1 and 0",
         "data",
         flag="label-column",
     )
     mask_column: Text | None = option(None, "Column of a manifest with the paths of the masks", "data")
+    mask_values: values.MaskValues | None = option(
+        None,
+        "Value, or colour, of each class in the masks, in the order of the classes; other stands for all that aren't "
+        "named, and =ignore marks what is of no class",
+        "data",
+        unset="the numbers of the classes, or 0 and 255",
+        metavar="0,128,255|'#000000,#ff0000'|0,other",
+    )
     group_column: Text | None = option(None, "Column of a manifest with the patient, who is in one split only", "data")
     split_column: Text | None = option(None, "Column of a manifest that says train, val or test", "data")
     subgroup_columns: values.Texts = option(
         (),
         "Column of a manifest with sex, site, scanner ...: figures of each of its values by itself",
         "data",
+        "decision",
         flag="subgroup-column",
     )
     positive: values.Texts = option(
@@ -212,12 +243,27 @@ class RunConfig(Options):
     ordinal: bool = option(
         False, "The classes are grades, ordered as their names are: report the quadratic kappa, too", "data"
     )
+    exclusive: bool = option(False, "Labels of several columns are classes: each image has exactly one of them", "data")
     window: values.Window | None = option(
         None,
         "Values of DICOM files to show, in Hounsfield units for CT",
         "data",
         unset="the header's window",
         metavar="CENTER WIDTH",
+    )
+    value_range: values.Range | None = option(
+        None,
+        "Values that become black and white, of images with more than 8 bits a channel",
+        "data",
+        flag="range",
+        unset="each image's own",
+        metavar="LOW HIGH",
+    )
+    frame: values.Frame = option(
+        "first",
+        "Of a file with several frames the first, the middle, one by its number, or all, of one patient together",
+        "data",
+        metavar="first|middle|all|N",
     )
     dedupe: Literal["together", "drop"] | None = option(
         None,
@@ -269,6 +315,8 @@ class RunConfig(Options):
             raise ValueError(f"{' and '.join(aims)} are two ways to set one threshold: give one of them")
         if self.folds is not None and self.halving is not None:
             raise ValueError("folds and halving don't go together: halving would stop a fold and not its candidate")
+        if self.window is not None and self.value_range is not None:
+            raise ValueError("window and range are two ways to set black and white: give one of them")
         for name in ("ray_address", "gpus"):
             if self.engine != "ray" and getattr(self, name) is not None:
                 raise ValueError(f"{kebab(name)} is for engine ray: add --engine ray, or leave it out")

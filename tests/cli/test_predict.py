@@ -20,6 +20,7 @@ from typer.testing import CliRunner, Result
 
 from ttl.cli import app
 from ttl.data.kind import KINDS
+from ttl.data.modality.rendering import Frame
 from ttl.export.contract import Contract, Decoding, Provenance, to_properties
 from ttl.export.embed.preprocessing import embed_preprocessing
 from ttl.stats import Aim, DecisionRule
@@ -193,6 +194,42 @@ def scans(tmp_path: Path) -> Path:
     return table
 
 
+def test_an_image_that_lost_its_content_is_remarked_on(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    grey(images / "blank.png", 140)
+    Image.fromarray(np.array([[100, 115]], np.uint8)).save(images / "faint.png")
+    Image.fromarray(np.array([[100, 116]], np.uint8)).save(images / "seen.png")
+    rows = rows_of(tmp_path, CONTRACT, images)
+    remark = "nearly one colour: look at it"
+    assert [row.get("remark") for row in rows] == [remark, remark, None]
+    lines = predicted(tmp_path, CONTRACT, images).output.splitlines()
+    assert [line.endswith(f"({remark})") for line in lines] == [True, True, False]
+    masks = rows_of(tmp_path, MASKS, images, "--out", str(tmp_path / "out"), slopes=(1.0,))
+    assert [row.get("remark") for row in masks] == [remark, remark, None]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_training_refuses_is_refused(value: float, tmp_path: Path) -> None:
+    Image.fromarray(np.array([[value, 0.0]], np.float32)).save(tmp_path / "a.tif")
+    result = predicted(tmp_path, CONTRACT, tmp_path / "a.tif")
+    assert result.exit_code == 1
+    assert "a.tif can't be read (a pixel is" in result.output
+
+
+def test_deep_images_are_stretched_by_the_rule_of_the_file(tmp_path: Path) -> None:
+    """White and black in equal shares: their mean is a logit of 0, where the hot pixel doesn't set the scale."""
+    values = np.tile(np.arange(4000, 4400, dtype=np.uint16), 10).reshape(20, 200)
+    values[0, 0] = 65535
+    Image.fromarray(values).save(tmp_path / "a.png")
+    shares = {}
+    for stretch in ("percentiles", "minmax"):
+        contract = replace(CONTRACT, decoding=replace(CONTRACT.decoding, stretch=stretch))
+        (row,) = rows_of(tmp_path, contract, tmp_path / "a.png")
+        shares[stretch] = row["probabilities"]["bright"]
+    assert shares["percentiles"] == pytest.approx(0.5, abs=0.02)
+    assert shares["minmax"] == pytest.approx(1 / (1 + np.exp(6)), abs=0.02)
+
+
 def test_patients_of_a_table_are_decided_on_by_all_of_their_images(tmp_path: Path, scans: Path) -> None:
     each = {level: softmax([-bright(level), bright(level)])[1] for level in (100, 128, 190)}
     mean, highest = (2 * each[100] + each[190]) / 3, each[190]
@@ -209,7 +246,7 @@ def test_patients_of_a_table_are_decided_on_by_all_of_their_images(tmp_path: Pat
         assert first["decided_by"] == ("options" if combine else "the file's rule")
     text = predicted(tmp_path, contract, scans, "--group-column", "who").output
     assert [line.split()[0] for line in text.splitlines()] == ["P2", "P1"]
-    assert text.splitlines()[1].endswith("3 images")
+    assert "3 images  (" in text.splitlines()[1]
     (second, first) = rows_of(tmp_path, CONTRACT, scans, "--group-column", "who", "--decide-per", "patient")
     assert (first["patient"], first["decided_by"]) == ("P1", "options")
 
@@ -220,6 +257,16 @@ def test_a_table_is_a_list_of_images_too(tmp_path: Path, scans: Path) -> None:
     assert all("patient" not in row for row in rows)
     rows = rows_of(tmp_path, CONTRACT, scans, "--group-column", "who")
     assert [row["patient"] for row in rows] == ["P2", "P1", "P1", "P1"]
+
+
+def test_a_table_is_read_as_for_training(tmp_path: Path, scans: Path) -> None:
+    cells = ["sep=;", "image_id;subject_id", "scans\\d;7", "scans\\a;nan", "scans\\c;12.0", "scans\\b;12", ""]
+    table = tmp_path / "deep" / "set.csv"
+    table.parent.mkdir()
+    table.write_text("\n".join(cells), encoding="utf-16")
+    rows = rows_of(tmp_path, CONTRACT, table, "--image-root", str(tmp_path), "--image-suffix", "png")
+    assert [Path(row["image"]).name for row in rows] == ["d.png", "a.png", "c.png", "b.png"]
+    assert [row.get("patient") for row in rows] == ["7", None, "12", "12"]
 
 
 @pytest.mark.parametrize(
@@ -291,3 +338,31 @@ def dicom(level: int, patient: str) -> Dataset:
     data.HighBit, data.PixelRepresentation = 7, 0
     data.PixelData = bytes([level] * 16)
     return data
+
+
+@pytest.mark.parametrize(
+    ("frame", "decided"),
+    [("all", ["dark", "bright", "bright"]), ("middle", ["bright"]), (1, ["dark"]), (3, ["bright"])],
+)
+def test_frames_are_read_as_in_training(frame: Frame, decided: list[str], tmp_path: Path) -> None:
+    data = dicom(10, "P7")
+    data.NumberOfFrames, data.PixelData = 3, b"".join(bytes([level] * 16) for level in (10, 200, 220))
+    path = tmp_path / "several.dcm"
+    data.save_as(path, enforce_file_format=True)
+    contract = replace(CONTRACT, decoding=Decoding("bilinear", frame=frame))
+    rows = rows_of(tmp_path, contract, path)
+    names = [f"{path}#{number}" for number in (1, 2, 3)] if frame == "all" else [str(path)]
+    assert [(row["image"], row["decision"]) for row in rows] == list(zip(names, decided, strict=True))
+    (row,) = rows_of(tmp_path, ruled(contract, 0.5, finding=("bright",), per="patient", combine="mean"), path)
+    assert (row["patient"], [image["image"] for image in row["images"]]) == ("P7", names)
+
+
+def test_masks_of_each_frame(tmp_path: Path) -> None:
+    path = tmp_path / "several.gif"
+    first, second = (Image.new("L", (4, 4), level) for level in (10, 200))
+    first.save(path, save_all=True, append_images=[second])
+    contract = replace(MASKS, decoding=Decoding("bilinear", frame="all"))
+    rows = rows_of(tmp_path, contract, path, "--out", str(tmp_path / "drawn"), slopes=(1.0,))
+    assert [row["image"] for row in rows] == [f"{path}#1", f"{path}#2"]
+    assert [row["shares"]["cell"] for row in rows] == [0.0, 1.0]
+    assert [Image.open(row["mask"]).getpixel((0, 0)) for row in rows] == [0, 255]

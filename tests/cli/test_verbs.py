@@ -166,7 +166,7 @@ def test_bench_of_what_is_no_run(tmp_path: Path) -> None:
 def test_the_next_command_repeats_what_was_given(tmp_path: Path) -> None:
     rows = [f"{i}.png,P{i},a" if i % 2 else f"{i}.png,P{i},b" for i in range(12)]
     for i in range(12):
-        Image.new("L", (32, 32), 20 * i).save(tmp_path / f"{i}.png")
+        Image.effect_noise((32, 32), 90).save(tmp_path / f"{i}.png")
     (tmp_path / "my set.csv").write_text("\n".join(["image,who,grade", *rows]))
     given = ["--label-column", "grade", "--group-column", "who", "--finish", "norm", "--skip-bad"]
     result = ttl("plan", str(tmp_path / "my set.csv"), *TINY, *given)
@@ -189,15 +189,17 @@ def test_finetune_over_seeds_shows_mean_and_deviation_beside_the_interval(tmp_pa
     assert not list((tmp_path / "trials").glob(".*"))
 
 
-def test_a_window_in_the_next_command_is_two_numbers(tmp_path: Path) -> None:
+def test_a_range_in_the_next_command_is_two_numbers(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
     for label in "ab":
+        (tmp_path / label).mkdir()
         for number in range(8):
-            (tmp_path / label).mkdir(exist_ok=True)
-            Image.new("L", (32, 32), 20 * number).save(tmp_path / label / f"{number}.png")
-    result = ttl("plan", tmp_path, *TINY, "--window", "40", "400")
+            Image.fromarray(rng.integers(0, 500, (32, 32), dtype=np.uint16)).save(tmp_path / label / f"{number}.png")
+    result = ttl("plan", tmp_path, *TINY, "--range", "40", "400")
     assert result.exit_code == 0, result.output
-    assert "--window 40.0 400.0" in result.output.strip().splitlines()[-1]
-    assert ttl("plan", tmp_path, *TINY, "--window", "40", "0").exit_code == 2
+    assert "--range 40.0 400.0" in result.output.strip().splitlines()[-1]
+    for given in (["--range", "40", "40"], ["--window", "40", "0"], ["--window", "40", "400"], ["--frame", "0"]):
+        assert ttl("plan", tmp_path, *TINY, *given).exit_code == 2, given
 
 
 def test_plan_estimates_what_a_search_costs() -> None:
@@ -207,6 +209,42 @@ def test_plan_estimates_what_a_search_costs() -> None:
     assert begins in result.output
     assert "independent test images (patients) have a chance of" in result.output
     assert "ttl run digits:0-1 --model test_resnet --weights none" in result.output
+
+
+@pytest.mark.parametrize(
+    ("patient", "says"),
+    [
+        (lambda i: f"P{i}", "Patients: known of 12 of 12 images."),
+        (
+            lambda i: f"P{i}" if i > 3 else "nan",
+            "Patients: known of 8 of 12 images; of the others, those of one patient",
+        ),
+        (lambda i: "", "Patients: known of 0 of 12 images; images of one patient may be in several splits."),
+    ],
+)
+def test_plan_ends_with_the_patients_that_are_known(tmp_path: Path, patient: Callable[[int], str], says: str) -> None:
+    for i in range(12):
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (32, 32), np.uint8)).save(tmp_path / f"{i}.png")
+    rows = [f"{i}.png,{patient(i)},{'ab'[i % 2]}" for i in range(12)]
+    (tmp_path / "set.csv").write_text("\n".join(["image,patient,label", *rows]))
+    result = ttl("plan", tmp_path / "set.csv", *TINY)
+    assert result.exit_code == 0, result.output
+    before_next = result.output.partition("\nNext:")[0].strip().splitlines()
+    assert before_next[-1].startswith(says)
+    assert all(len(line) <= 600 for line in before_next)
+
+
+def test_a_message_is_a_line_of_at_most_600_characters(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 200) / ("e" * 200) / ("f" * 200)
+    deep.mkdir(parents=True)
+    rows = [f"{'x' * 90}{i}.png,{'ab'[i % 2]}" for i in range(300)]
+    (deep / "set.csv").write_text("\n".join(["image,label", *rows]))
+    result = ttl("plan", deep / "set.csv", *TINY)
+    assert result.exit_code == 1
+    (line,) = result.output.splitlines()
+    assert line.startswith("ttl: None of the 300 images in /")
+    assert len(line) <= 600 + len("ttl: ")
+    assert line.endswith("correct them.")
 
 
 def test_a_config_file_gives_options_and_a_flag_wins(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ def test_it_counts_and_measures(tmp_path: Path) -> None:
         "width_px": {"min": 12, "median": 12.0, "max": 40},
         "height_px": {"min": 10, "median": 10.0, "max": 30},
         "groups_shared": None,
+        "patients_known": 0,
         "attributes": {},
         "duplicates": {"pairs": 0, "identical": 0, "images": 0, "first": []},
         "fingerprint": task.fingerprint,

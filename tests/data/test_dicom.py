@@ -3,68 +3,26 @@ from __future__ import annotations
 import sys
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from PIL import Image
 from pydicom import dcmread
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEGLSLossless, RLELossless, generate_uid
+from pydicom.uid import JPEGLSLossless, RLELossless
 
-from ttl.data import load_task, open_image
-from ttl.data.modality.facts import Facts
+from ttl.data import Columns, load_task, open_image
 from ttl.data.modality.image import check_image
+from ttl.data.modality.rendering import Rendering
+from ttl.data.read_task import read_records
 from ttl.data.readers.class_folders import read_folder
+from ttl.data.readers.readable import Reading
 from ttl.data.sources import ArraySource
 from ttl.errors import DataError, UsageError
 
-HOUNSFIELD = np.array([[-1000, -160], [40, 240], [1000, 2000]])
-
-
-def dicom(values: npt.NDArray[Any], **header: Any) -> bytes:
-    """A file of those stored values: CT with an offset of 1024 unless the header says otherwise."""
-    data = Dataset()
-    data.file_meta = FileMetaDataset()
-    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = CTImageStorage
-    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = generate_uid()
-    colour = values.ndim == 3 and values.shape[-1] == 3
-    data.Rows, data.Columns = values.shape[-3:-1] if colour else values.shape[-2:]
-    data.SamplesPerPixel, data.PhotometricInterpretation = (3, "RGB") if colour else (1, "MONOCHROME2")
-    if colour:
-        data.PlanarConfiguration = 0
-    data.BitsAllocated = data.BitsStored = 8 * values.dtype.itemsize
-    data.HighBit = data.BitsStored - 1
-    data.PixelRepresentation = int(values.dtype.kind == "i")
-    data.PixelData = values.tobytes()
-    for name, value in header.items():
-        setattr(data, name, value)
-    buffer = BytesIO()
-    data.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()
-
-
-def ct(**header: Any) -> bytes:
-    stored = (HOUNSFIELD + 1024).astype(np.uint16)
-    return dicom(stored, **{"RescaleSlope": 1, "RescaleIntercept": -1024, **header})
-
-
-def shown(content: bytes, folder: Path, window: tuple[float, float] | None = None) -> npt.NDArray[np.uint8]:
-    path = folder / "image.dcm"
-    path.write_bytes(content)
-    return np.asarray(open_image(path, window))
-
-
-def facts(content: bytes, folder: Path, window: tuple[float, float] | None = None) -> Facts:
-    path = folder / "image.dcm"
-    path.write_bytes(content)
-    found = check_image(path, window)
-    assert isinstance(found, Facts), found
-    return found
-
+from .dicom_files import HOUNSFIELD, ct, dicom, facts, item, shown
+from .toys import save
 
 # A window of centre 40 and width 400 shows -160..240: by PS3.3 C.11.2.1.2 a value x at ((x - 39.5) / 399 + 0.5) * 255.
 SOFT_TISSUE = [[0, 0], [128, 255], [255, 255]]
@@ -166,7 +124,7 @@ def test_colour_is_colour(tmp_path: Path) -> None:
 def test_of_several_frames_the_first_is_taken(tmp_path: Path) -> None:
     frames = np.stack([np.full((2, 2), 7, np.uint8), np.full((2, 2), 99, np.uint8)])
     assert shown(dicom(frames, NumberOfFrames=2), tmp_path).tolist() == [[7, 7], [7, 7]]
-    assert facts(dicom(frames, NumberOfFrames=2), tmp_path).animated
+    assert facts(dicom(frames, NumberOfFrames=2), tmp_path).frame == 1
 
 
 def test_another_window_makes_another_image(tmp_path: Path) -> None:
@@ -201,7 +159,7 @@ def test_compressed_pixels_are_the_same_pixels(tmp_path: Path) -> None:
     compressed = dcmread(BytesIO(ct()))
     compressed.compress(RLELossless)
     compressed.save_as(tmp_path / "image.dcm", enforce_file_format=True)
-    assert np.asarray(open_image(tmp_path / "image.dcm", (40, 400))).tolist() == SOFT_TISSUE
+    assert np.asarray(open_image(tmp_path / "image.dcm", Rendering((40, 400)))).tolist() == SOFT_TISSUE
 
 
 def test_without_pydicom_the_sentence_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,6 +190,19 @@ def test_a_folder_of_dicom_files_is_split_by_patient(tmp_path: Path) -> None:
     assert "24 DICOM images shown through the window given." in task.notes
 
 
+def test_those_whose_headers_name_a_patient_are_grouped_though_one_does_not(tmp_path: Path) -> None:
+    folder = write_classes(tmp_path / "ct", [str(n // 3) for n in range(12)])
+    content = dcmread(folder / "benign" / "4.dcm")
+    content.PatientID = ""
+    content.save_as(folder / "benign" / "4.dcm")
+    records = read_folder(folder)
+    assert records.groups is not None
+    assert records.groups[5:8] == ("benign-1", "benign/4.dcm", "benign-1")
+    assert records.notes[0].endswith(
+        "8 patients; of 1 image none is known (benign/4.dcm): each counts as a patient of its own."
+    )
+
+
 def test_headers_without_a_patient_make_no_groups(tmp_path: Path) -> None:
     task = load_task(write_classes(tmp_path / "ct", [""] * 6))
     assert task.train.groups is None
@@ -247,7 +218,58 @@ def test_a_manifest_names_dicom_files_too(tmp_path: Path) -> None:
     rows = [f"{path.relative_to(tmp_path)},{path.parent.name}" for path in sorted(tmp_path.glob("*/*.dcm"))]
     (tmp_path / "list.csv").write_text("\n".join(["image,label", *rows]))
     task = load_task(tmp_path / "list.csv", window=(40, 400))
+    assert "Grouped by the headers' PatientID: 12 patients." in task.notes
     first = task.train.source.load(int(task.train.index[0]))
-    again = open_image(tmp_path / task.train.ids[0], (40, 400))
+    again = open_image(tmp_path / task.train.ids[0], Rendering((40, 400)))
     assert first.tobytes() == again.tobytes()
     assert isinstance(first, Image.Image)
+
+
+@pytest.mark.parametrize("table", [False, True])
+def test_images_with_masks_are_grouped_by_their_headers(table: bool, tmp_path: Path) -> None:
+    mask = np.zeros((8, 8), np.uint8)
+    mask[2:4] = 255
+    (tmp_path / "images").mkdir()
+    for number in range(6):
+        content = dicom(np.arange(64, dtype=np.uint16).reshape(8, 8) + number, PatientID=f"P{number // 2}")
+        (tmp_path / "images" / f"{number}.dcm").write_bytes(content)
+        save(tmp_path / "masks" / f"{number}.png", mask)
+    rows = [f"images/{number}.dcm,masks/{number}.png" for number in range(6)]
+    (tmp_path / "list.csv").write_text("\n".join(["image,mask", *rows]))
+    records = read_records(tmp_path / "list.csv" if table else tmp_path, Columns(), Reading())
+    assert records.groups == ("P0", "P0", "P1", "P1", "P2", "P2")
+
+
+def test_images_made_for_something_else_are_noted(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for n in range(12):
+        kind = ["ORIGINAL", "PRIMARY", "LOCALIZER" if n < 2 else "AXIAL"]
+        intent = "FOR PROCESSING" if n > 8 else "FOR PRESENTATION"
+        path = tmp_path / "ab"[n % 2] / f"{n}.dcm"
+        path.parent.mkdir(exist_ok=True)
+        values = rng.integers(0, 3000, (8, 8)).astype(np.uint16)
+        path.write_bytes(dicom(values, ImageType=kind, PresentationIntentType=intent))
+    notes = read_folder(tmp_path).notes
+    by_type = "2 images beside 10 others are localizers, by which others were planned (ImageType): take away"
+    by_intent = "3 images beside 9 others are raw, to be processed before they are seen (PresentationIntentType): take"
+    assert [any(note.startswith(start) for note in notes) for start in (by_type, by_intent)] == [True, True]
+
+
+def test_a_frame_may_be_a_localizer(tmp_path: Path) -> None:
+    groups = [
+        item(MRImageFrameTypeSequence=[item(FrameType=["ORIGINAL", "PRIMARY", kind])]) for kind in ("M", "LOCALIZER")
+    ]
+    content = dicom(np.zeros((2, 4, 4), np.uint16), NumberOfFrames=2, PerFrameFunctionalGroupsSequence=groups)
+    assert [facts(content, tmp_path, frame=number).use for number in (1, 2)] == ["", "localizer"]
+
+
+def test_a_column_of_patients_is_held_against_the_headers(tmp_path: Path) -> None:
+    write_classes(tmp_path, [str(n // 2) for n in range(6)])
+    paths = sorted(tmp_path.glob("*/*.dcm"))
+    rows = [f"{path.relative_to(tmp_path)},{path.parent.name},{n}" for n, path in enumerate(paths)]
+    (tmp_path / "list.csv").write_text("\n".join(["image,label,patient", *rows]))
+    records = read_records(tmp_path / "list.csv", Columns(), Reading())
+    assert (
+        "By the column 'patient', 6 patients of the headers' PatientID are in several groups (benign-0: 0, 1; "
+        "benign-1: 2, 3; benign-2: 4, 5): check it, for images of one patient may be in two splits."
+    ) in records.notes

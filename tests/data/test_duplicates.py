@@ -92,7 +92,8 @@ def test_copies_saved_anew_are_near(tmp_path: Path, scale: float, suffix: str, c
         copy = image.convert("RGB") if colour else image
         images[f"b/{i}{suffix}"] = copy.resize((int(160 * scale), int(120 * scale)), Image.Resampling.LANCZOS)
     found = find_duplicates(files(tmp_path, images, quality=80))
-    assert pairs(found) == [(f"a/{i}.png", f"b/{i}{suffix}", "near") for i in range(3)]
+    kind = "identical" if scale == 1 and suffix == ".png" else "near"  # grey as colour is the same pixels
+    assert pairs(found) == [(f"a/{i}.png", f"b/{i}{suffix}", kind) for i in range(3)]
     assert all(pair.distance <= MAX_DISTANCE for pair in found)
 
 
@@ -136,6 +137,65 @@ def test_flat_images_are_near_nothing() -> None:
     flat = [np.full((20, 30), grey, np.uint8) for grey in (0, 7, 200)]
     found = find_duplicates({"a": arrays(*flat), "b": arrays(flat[2], picture(1, (30, 20)))})
     assert pairs(found) == [("x/2", "x/0", "identical")]
+
+
+def saved(root: Path, images: dict[str, Image.Image], **options: object) -> dict[str, Samples]:
+    """As `files`, with options of saving only where they are for the format."""
+    for name, image in images.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        image.save(root / name, **(options if name.endswith(".webp") else {}))
+    return files(root, {})
+
+
+def test_equal_pixels_are_identical_whatever_the_files(tmp_path: Path) -> None:
+    flat, small, large = Image.new("L", (30, 20), 90), Image.fromarray(picture(5, (6, 5))), Image.fromarray(picture(6))
+    images = {
+        "a/flat.png": flat,
+        "b/flat.bmp": flat.convert("RGB"),
+        "a/small.png": small,
+        "b/small.tif": small,
+        "a/deep.png": Image.fromarray(np.array([[100, 200], [300, 355]], np.uint16)),
+        "b/deep.pgm": Image.fromarray(np.array([[0, 100], [200, 255]], np.uint8)),  # what the other is stretched to
+        "a/large.png": large,
+        "b/large.webp": large.convert("RGB"),
+        "a/other.png": Image.new("L", (30, 20), 91),
+        "b/other.png": Image.new("L", (20, 30), 90),
+    }
+    assert sorted(pairs(find_duplicates(saved(tmp_path, images, lossless=True)))) == [
+        ("a/deep.png", "b/deep.pgm", "identical"),
+        ("a/flat.png", "b/flat.bmp", "identical"),
+        ("a/large.png", "b/large.webp", "identical"),
+        ("a/small.png", "b/small.tif", "identical"),
+    ]
+
+
+def test_jpegs_that_differ_in_their_headers_alone_are_identical(tmp_path: Path) -> None:
+    image, exif = Image.fromarray(picture(1, (400, 300))), Image.Exif()
+    exif[0x010E] = "saved again"
+    for name, more in (("a/0.jpg", {}), ("b/0.jpg", {"exif": exif})):
+        (tmp_path / name).parent.mkdir()
+        image.save(tmp_path / name, quality=80, **more)
+    assert pairs(find_duplicates(files(tmp_path, {}))) == [("a/0.jpg", "b/0.jpg", "identical")]
+
+
+def test_equal_pixels_are_found_by_decoding_each_image_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And of equal bytes one: the 40 images are 780 pairs."""
+    opened: list[int] = []
+    load = ArraySource.load
+
+    def counting(source: ArraySource, index: int) -> Image.Image:
+        opened.append(index)
+        return load(source, index)
+
+    monkeypatch.setattr(ArraySource, "load", counting)
+    flat = [np.full((64, 64), 40, np.uint8)] * 20
+    for i in range(20):
+        other = np.full((64, 64), 40, np.uint8)
+        other[0, i % 2] = 41  # which a thumbnail doesn't tell
+        flat.append(other)
+    found = find_duplicates({"all": arrays(*flat)}, within=True)
+    assert Counter(pair.kind for pair in found) == {"identical": 190 + 45 + 45}
+    assert len(opened) == 40 + 3  # a thumbnail of each, and one of each that differs
 
 
 def test_the_hash_of_a_flat_thumbnail_has_no_bit() -> None:

@@ -165,8 +165,8 @@ def test_every_unreadable_image_is_named_with_its_reason(tmp_path: Path) -> None
     with pytest.raises(DataError) as caught:
         load_task(bad_images(tmp_path))
     text = str(caught.value)
-    assert text.startswith(f"6 of 16 images in {tmp_path} can't be read: a/0.png (an empty file), a/1.png (not an")
-    assert "b/cut.jpg (cut off before its end), b/cut.png (cut off before its end), b/gone.png" in text
+    assert text.startswith(f"6 of 16 images in {tmp_path} can't be read: 2 files: cut off before its end (b/cut.jpg, ")
+    assert "b/cut.png), a/0.png (an empty file), a/1.png (not an" in text
     assert f"b/gone.png ({os.strerror(2)}), b/round.png (Too many levels" in text
     assert text.endswith("repair or remove them, or go on without them with --skip-bad.")
 
@@ -175,13 +175,13 @@ def test_of_very_many_unreadable_images_the_first_are_named_and_the_rest_counted
     class_folders(tmp_path, {"a": 30, "b": 3})
     for path in (tmp_path / "a").iterdir():
         path.write_bytes(b"")
-    refused(tmp_path, "(an empty file) and 10 more: repair")
+    refused(tmp_path, "30 files: an empty file (a/0.png, a/1.png, a/10.png and 27 more): repair")
 
 
 def test_skip_bad_goes_on_and_says_so(tmp_path: Path) -> None:
     task = load_task(bad_images(tmp_path), skip_bad=True)
     assert every_id(task.splits) == {f"a/{i}.png" for i in range(2, 6)} | {f"b/{i}.png" for i in range(6)}
-    assert any(note.startswith("6 unreadable images skipped: a/0.png (an empty file), ") for note in task.notes)
+    assert any(note.startswith("6 unreadable images skipped: 2 files: cut off") for note in task.notes)
 
 
 def test_a_class_that_skipping_leaves_empty_is_refused(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import pytest
 from PIL import ExifTags, Image
 
 from ttl.data.modality.facts import Facts
-from ttl.data.modality.image import check_image, open_image, to_pixels
-from ttl.errors import DataError, UsageError
+from ttl.data.modality.image import check_image, open_image
+from ttl.data.modality.resizing import Resizing
+from ttl.errors import DataError
 
 from .toys import noise, save
 
@@ -109,7 +110,7 @@ def test_of_several_frames_the_first_is_taken(tmp_path: Path) -> None:
     assert opened(tmp_path / "a.webp", 3)[0, 0].tolist() == [255, 0, 0]
     facts = check_image(tmp_path / "a.webp")
     assert isinstance(facts, Facts)
-    assert facts.animated
+    assert facts.frame == 1
 
 
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
@@ -123,11 +124,6 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
 def test_pixels_are_what_pillow_gives_for_the_whole_image() -> None:
     image = Image.fromarray(noise(3, (40, 30), channels=3))
     expected = np.asarray(image.resize((16, 16), Image.Resampling.BICUBIC)).transpose(2, 0, 1)
-    assert np.array_equal(to_pixels(image, channels=3, image_size=16, interpolation="bicubic"), expected)
+    assert np.array_equal(Resizing((16, 16), "bicubic").pixels(image, 3), expected)
     grey = np.asarray(image.convert("L").resize((16, 16), Image.Resampling.BILINEAR))[None]
-    assert np.array_equal(to_pixels(image, channels=1, image_size=16, interpolation="bilinear"), grey)
-
-
-def test_an_unknown_interpolation() -> None:
-    with pytest.raises(UsageError, match="no interpolation 'cubic': choose one of nearest, bilinear, bicubic"):
-        to_pixels(Image.new("L", (4, 4)), channels=1, image_size=2, interpolation="cubic")
+    assert np.array_equal(Resizing((16, 16), "bilinear").pixels(image, 1), grey)

@@ -58,6 +58,7 @@ def test_columns_are_found_by_their_names(tmp_path: Path) -> None:
     assert records.notes == (
         "Columns taken by their names: 'Patient ID' for groups, 'Path' for images, 'Diagnosis' for labels, "
         "'Split' for splits.",
+        "Grouped by the column 'Patient ID': 3 patients.",
     )
     for i, seed in enumerate([0, 1, 2, 3]):
         assert np.array_equal(np.asarray(records.source.load(i)), noise(seed))
@@ -67,7 +68,8 @@ def test_columns_that_are_given_win_and_need_no_note(tmp_path: Path) -> None:
     text = "image,label,scan,grade,who,part\nx,same,a.png,g1,P1,train\ny,same,b.png,g2,P2,test\n"
     records = read(written(tmp_path, text), image="scan", labels=("grade",), group="who", split="part")
     assert (records.ids, records.class_names) == (("a.png", "b.png"), ("g1", "g2"))
-    assert (records.groups, records.given, records.notes) == (("P1", "P2"), ("train", "test"), ())
+    assert (records.groups, records.given) == (("P1", "P2"), ("train", "test"))
+    assert records.notes == ("Grouped by the column 'who': 2 patients.",)
 
 
 def test_names_of_the_image_column(tmp_path: Path) -> None:
@@ -85,8 +87,8 @@ def test_of_several_such_columns_the_first_usual_name_wins(tmp_path: Path) -> No
     [
         (["01", "1", "10", "02"], ("01", "1", "02", "10"), [0, 1, 3, 2]),
         (["10", "9", "-1", "9"], ("-1", "9", "10"), [2, 1, 0, 1]),
-        (["10", "9", "b", "NA"], ("10", "9", "NA", "b"), [0, 1, 3, 2]),
-        (["1.0", "2.0", " 1.0 ", "null"], ("1.0", "2.0", "null"), [0, 1, 0, 2]),
+        (["10", "9", "b", "none"], ("10", "9", "b", "none"), [0, 1, 2, 3]),
+        (["1.0", "2.0", " 1.0 ", "x"], ("1.0", "2.0", "x"), [0, 1, 0, 2]),
     ],
 )
 def test_classes_are_text_and_whole_numbers_are_sorted_as_such(
@@ -209,7 +211,7 @@ def test_no_such_column(tmp_path: Path, options: dict[str, object], text: str) -
         ("image,label\n\n\n", "has no rows"),
         ("image,label\na.png,1,2\nb.png,2\n", "can't be read (Length of header or names does not match"),
         ("image,label\na.png,1\nb.png,2,3\n", "can't be read (Error tokenizing data"),
-        ("image,label,label \na.png,1,2\n", "can't be read (two columns have one name)"),
+        ("image,label,label \na.png,1,2\n", "can't be read (two columns have one name: 'label')"),
     ],
 )
 def test_no_table(tmp_path: Path, text: str, message: str) -> None:
@@ -226,11 +228,17 @@ def test_another_encoding_and_no_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("image,label\na.png,1\n,2\n", "'image' of {path}, for images, is empty in 1 row (3): fill them in"),
-        ("image,label\na.png,1\n\nb.png, \nc.png\n", "'label' of {path}, for labels, is empty in 2 rows (4, 5)"),
         (
-            "image,label,group\na.png,1,\nb.png,2,\nc.png,1,\nd.png,1,\n",
-            "'group' of {path}, for groups, is empty in 4 rows (2, 3, 4 and 1 more)",
+            "image,label\na.png,1\n,2\n",
+            "'image' of {path}, for images, has no value in 1 row, row 3 (''): fill them in",
+        ),
+        (
+            "image,label\na.png,1\n\nb.png, \nc.png\n",
+            "'label' of {path}, for labels, has no value in 2 rows, row 4 (''), row 5 (''): fill them in",
+        ),
+        (
+            "image,label\na.png,nan\nb.png,?\nc.png,N/A\nd.png,1\n",
+            "'label' of {path}, for labels, has no value in 3 rows, row 2 ('nan'), row 3 ('?'), row 4 ('N/A'): fill",
         ),
     ],
 )
@@ -284,7 +292,9 @@ def test_missing_images(tmp_path: Path) -> None:
     records = read(path, skip_bad=True)
     assert records.ids == ("a.png", "b.png", "c.png")
     assert records.skipped == tuple(f"no{i}.png" for i in range(5))
-    assert "5 unreadable images skipped: no0.png (No such file or directory), no1.png" in records.notes[1]
+    assert records.notes[1] == (
+        "5 unreadable images skipped: 5 files: No such file or directory (no0.png, no1.png, no2.png and 2 more)."
+    )
     path = written(tmp_path / "none", ROWS, images="")
     refused(path, f"None of the 3 images in {path} can be found, from the manifest's folder on: row 2", skip_bad=True)
 
@@ -296,10 +306,13 @@ def test_damaged_images(tmp_path: Path) -> None:
     records = read(path, skip_bad=True)
     assert (records.ids, records.labels.tolist(), records.groups) == (("b.png", "c.png"), [1, 0], ("8", "7"))
     assert (len(records.source), records.skipped) == (2, ("a.png",))
-    assert records.notes[1] == "1 unreadable image skipped: a.png (cut off before its end)."
+    assert records.notes[1:] == (
+        "Grouped by the column 'group': 2 patients.",
+        "1 unreadable image skipped: a.png (cut off before its end).",
+    )
 
 
 def test_odd_images_are_noted(tmp_path: Path) -> None:
     path = written(tmp_path, ROWS)
     Image.fromarray(noise(1).astype(np.uint16) * 9).save(tmp_path / "a.png")
-    assert read(path).notes[1].startswith("1 image with more than 8 bits a pixel: stretched")
+    assert read(path).notes[1].startswith("1 image with more than 8 bits a channel: stretched")

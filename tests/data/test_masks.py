@@ -17,7 +17,9 @@ from PIL import Image
 
 from ttl.data import Columns, describe, load_task, write_splits
 from ttl.data.describe import Spread
-from ttl.data.modality.mask_file import check_mask, read_mask
+from ttl.data.modality import mask_union
+from ttl.data.modality.facts import MaskFacts
+from ttl.data.modality.mask_union import MaskFile
 from ttl.data.readers.mask_set import read_masks
 from ttl.data.readers.readable import Reading
 from ttl.data.records import Records
@@ -29,6 +31,15 @@ from .toys import noise, save, truncate_file
 Pixels = npt.NDArray[np.uint8]
 
 HEIGHT, WIDTH = 10, 12  # of `noise`
+
+
+def check_mask(path: Path) -> MaskFacts | str:
+    found = mask_union.check_mask([MaskFile(path.name, path)])
+    return found if isinstance(found, MaskFacts) else found[path.name]
+
+
+def read_mask(path: Path) -> Pixels:
+    return mask_union.read_mask([MaskFile(path.name, path)])
 
 
 def filled(*values: int) -> Pixels:
@@ -129,7 +140,7 @@ def test_a_split_folder_without_masks_is_refused(tmp_path: Path) -> None:
 
 def test_two_folders_of_masks_are_refused(tmp_path: Path) -> None:
     black_and_white(tmp_path)
-    (tmp_path / "Masks").mkdir()
+    save(tmp_path / "Masks" / "0.png", filled(0, 255))
     with pytest.raises(DataError, match="has Masks and masks: keep one of them"):
         load_task(tmp_path)
 
@@ -205,11 +216,15 @@ def test_an_image_on_its_side_has_an_upright_mask(tmp_path: Path) -> None:
     black_and_white(tmp_path, 3)
     sideways = Image.fromarray(noise(0))  # 12 wide, 10 high; upright 10 wide, 12 high
     sideways.save(tmp_path / "images" / "0.png", exif=exif)
-    refused(tmp_path, "masks/0.png (12x10 pixels, and its image 10x12)")
+    records = read(tmp_path)  # the mask lies as the image's stored pixels do
+    assert records.masks is not None
+    assert records.masks.load(0).tolist() == np.rot90(filled(0, 1), -1).tolist()
+    assert "1 image has an EXIF orientation, and its mask none: turned alike." in records.notes
     save(tmp_path / "masks" / "0.png", filled(0, 255).T.copy())
     records = read(tmp_path)
     assert records.masks is not None
-    assert records.masks.load(0).shape == (12, 10)
+    assert records.masks.load(0).tolist() == filled(0, 1).T.tolist()
+    assert "1 image has an EXIF orientation, and its mask is upright already: not turned." in records.notes
     Image.fromarray(filled(0, 255)).save(tmp_path / "masks" / "0.png", exif=exif)
     assert read(tmp_path).masks.load(0).tolist() == np.rot90(filled(0, 1), -1).tolist()
 
@@ -294,12 +309,16 @@ def transparent() -> Image.Image:
     [
         ("m.jpg", lambda: Image.fromarray(INDICES), "JPEG compresses with loss, so its values are no classes"),
         ("m.webp", lambda: Image.fromarray(INDICES), "WEBP compresses with loss"),
-        ("m.png", lambda: palette(INDICES).convert("RGB"), "it is in colour: save the number of each pixel's class"),
+        ("m.png", lambda: palette(INDICES).convert("RGB"), "it is in colour: say which is which class, as --mask-"),
         ("m.png", transparent, "parts of it are transparent: save it as grey"),
         ("m.tif", lambda: Image.fromarray(INDICES.astype(np.float32)), "its mode F doesn't hold whole numbers"),
         ("m.tif", lambda: Image.fromarray(INDICES).convert("CMYK"), "its mode CMYK doesn't hold whole numbers"),
-        ("m.png", lambda: Image.fromarray(INDICES.astype(np.uint16) * 100), "it has the value 300, and a class is a"),
-        ("m.tif", lambda: Image.fromarray(-INDICES.astype(np.int32)), "it has the value -3, and a class is a number"),
+        (
+            "m.png",
+            lambda: Image.fromarray(INDICES.astype(np.uint16) * 100),
+            "it has values above 255, and a class is",
+        ),
+        ("m.tif", lambda: Image.fromarray(-INDICES.astype(np.int32)), "it has values below 0, and a class is a number"),
     ],
 )
 def test_what_is_no_mask_is_refused(tmp_path: Path, name: str, image: Callable[[], Image.Image], reason: str) -> None:
@@ -375,8 +394,8 @@ def test_gaps_are_refused_unless_the_classes_are_named(tmp_path: Path) -> None:
     root = masked(tmp_path / "set", {"a": filled(0, 1, 5), "b": filled(0, 1)})
     refused(
         root,
-        "The masks of set have the values 0, 1, 5 but not 2, 3, 4: number the classes from 0 without gaps, "
-        "or name all 6 in a classes.txt, one a line.",
+        "The masks of set have the values 0, 1, 5 but not 2, 3, 4: give the values of the classes in their order with "
+        "--mask-values, as 0,1,5, or name all 6 in a classes.txt, one a line.",
     )
     (root / "classes.txt").write_text("ground\nroof\ncar\ntree\nroad\nlake\n")
     records = read(root)
@@ -634,7 +653,7 @@ def test_an_image_with_two_masks_or_none_in_a_manifest(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"names the image images/0\.png twice, with different 'mask'"):
         load_task(path)
     path = manifest(tmp_path, "image,mask", ["images/0.png,masks/0.png", "images/1.png,"])
-    with pytest.raises(DataError, match=r"The column 'mask' of .*, for masks, is empty in 1 row \(3\)"):
+    with pytest.raises(DataError, match=r"The column 'mask' of .*, for masks, has no value in 1 row, row 3 "):
         load_task(path)
 
 

@@ -70,7 +70,7 @@ def test_the_fingerprint_follows_the_pixels(tmp_path: Path) -> None:
         ({"train_images": None, "train_labels": None}, "has no train_images, train_labels"),
         (
             {"val_labels": np.zeros((4, 3), int)},
-            "val_labels in {path} has 3 labels an image, a multi-label set",
+            "The splits in {path} differ in the number of labels an image (train_labels (10,), val_labels (4, 3), ",
         ),
         ({"val_labels": np.zeros((4, 1))}, "val_labels in {path} is float64 of shape (4, 1): integers"),
         (
@@ -81,7 +81,7 @@ def test_the_fingerprint_follows_the_pixels(tmp_path: Path) -> None:
         ({"val_labels": np.array([0, 1, 0])}, "has 4 val_images and 3 val_labels: one label an image"),
         ({"test_labels": np.array([0, 1, 2, 2, 2, 2])}, "The class '2' of toy is in test but not in train"),
         ({"val_labels": np.array([0, 0, 0, 0])}, "The class '1' of toy is in train, test but not in val"),
-        ({"val_images": np.zeros((4, 5, 6))}, "val_images in {path} is float64: images of uint8, 0..255"),
+        ({"val_images": np.zeros((4, 5, 6))}, "val_images in {path} is float64 (0 to 0): images of uint8, 0..255"),
         ({"val_images": np.zeros((4, 5, 6, 7), np.uint8)}, "has the shape (4, 5, 6, 7): (n, h, w) for grey"),
         (
             {"val_images": np.zeros((4, 9, 6), np.uint8)},

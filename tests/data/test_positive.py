@@ -56,6 +56,15 @@ def test_any_class_can_be_named(tmp_path: Path) -> None:
     assert (task.class_names, task.finding, describe(task).finding) == (("healthy", "cancer"), ("cancer",), ("cancer",))
 
 
+@pytest.mark.parametrize("classes", [("cancer", "healthy"), ("cancer", "cyst", "healthy")])
+def test_a_class_that_is_named_twice_is_refused(tmp_path: Path, classes: tuple[str, ...]) -> None:
+    data = folder(tmp_path, *classes)
+    with pytest.raises(
+        UsageError, match=r"--positive names cancer more than once: name each class of the finding once"
+    ):
+        load_task(data, positive=("cancer", "cancer"))
+
+
 def test_classes_in_another_order_are_other_data(tmp_path: Path) -> None:
     data = folder(tmp_path, "cancer", "healthy")
     as_read, swapped = load_task(data, positive="healthy"), load_task(data, positive="cancer")

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ttl.data import KINDS, Columns
+from ttl.data import KINDS, Columns, load_task
 from ttl.data.whole_set import Classes, load_whole, without
-from ttl.errors import DataError
+from ttl.errors import DataError, UsageError
 
 from .toys import class_folders, manifest, save
 
@@ -49,6 +49,34 @@ def test_a_class_that_the_data_lack_is_named(tmp_path: Path) -> None:
     assert task.test.labels.tolist() == [0, 0, 2, 2]
     assert f"No image of {tmp_path.name} has b, which the model knows." in task.notes
     assert task.kind == "multiclass"
+
+
+def test_a_folder_of_one_class_has_the_models_number_of_it(tmp_path: Path) -> None:
+    task = load_whole(class_folders(tmp_path, {"a": 3}), BINARY)
+    assert (task.class_names, task.test.labels.tolist()) == (("b", "a"), [1, 1, 1])
+    assert [sample[:2] for sample in task.test.ids] == ["a/"] * 3
+    assert f"No image of {tmp_path.name} has b, which the model knows." in task.notes
+    both = load_whole(class_folders(tmp_path / "both", {"a": 3, "b": 1}), BINARY)
+    assert list(task.test.ids) == [sample for sample in both.test.ids if sample.startswith("a/")]
+
+
+def test_one_folder_that_is_no_class_of_the_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has only one class, images: at least two class folders are needed"):
+        load_whole(class_folders(tmp_path, {"images": 3}), BINARY)
+    with pytest.raises(DataError, match="only one class, a: at least two"):
+        load_task(class_folders(tmp_path / "to train on", {"a": 9}))
+
+
+def test_images_of_one_class_are_checked_like_any(tmp_path: Path) -> None:
+    data = class_folders(tmp_path, {"a": 3})
+    (data / "a" / "broken.png").write_bytes(b"none")
+    with pytest.raises(DataError, match=r"1 of 4 images in .* can't be read: a/broken.png .* --skip-bad"):
+        load_whole(data, BINARY)
+    task = load_whole(data, BINARY, skip_bad=True)
+    assert len(task.test) == 3
+    assert any(note.startswith("1 unreadable image skipped: a/broken.png") for note in task.notes)
+    with pytest.raises(UsageError, match="--image-column, --image-root and the like are for those"):
+        load_whole(data, BINARY, columns=Columns(group="patient"))
 
 
 def test_a_class_that_the_model_lacks_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ttl.data.modality.rendering import AS_FILED
 from ttl.deliver.pictures.predicted_masks import draw_masks
 
 
@@ -17,7 +18,10 @@ class Brighter:
     """Foreground is what is brighter than half."""
 
     contract = SimpleNamespace(
-        decoding=SimpleNamespace(window=None), channels=1, class_names=("background", "foreground"), mask_threshold=None
+        decoding=SimpleNamespace(rendering=AS_FILED),
+        channels=1,
+        class_names=("background", "foreground"),
+        mask_threshold=None,
     )
 
     def maps(self, images: list[np.ndarray]) -> Iterator[np.ndarray]:

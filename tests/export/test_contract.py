@@ -10,6 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from ttl.data.kind import KINDS
+from ttl.data.modality.rendering import Rendering
 from ttl.errors import ExportError
 from ttl.export.contract import (
     Contract,
@@ -112,7 +113,7 @@ def test_a_rule_that_does_not_fit_the_classes_is_refused(contract: Contract, kin
 
 def test_the_keys_are_those_of_version_0_1_and_a_few_more(contract: Contract) -> None:
     properties = to_properties(contract)
-    more = {"ttl.modality", "ttl.sides", "ttl.outputs", "ttl.activation"}
+    more = {"ttl.modality", "ttl.sides", "ttl.outputs", "ttl.activation", "ttl.frame", "ttl.fit", "ttl.stretch"}
     assert set(properties) == set(OF_VERSION_0_1) | more
     assert json.loads(properties["ttl.class_names"]) == ["normal", "pneumonie é"]
     assert (properties["ttl.image_size"], properties["ttl.sides"]) == ("32", "[32, 32]")
@@ -125,6 +126,7 @@ def test_what_version_0_1_wrote_is_read() -> None:
     assert (contract.outputs, contract.activation) == (1, "sigmoid")
     assert (contract.provenance.network, contract.provenance.cut) == ("unet:mobilenet_v2", "encoder.features.7")
     assert contract.decoding == Decoding("bilinear", (40.0, 400.0))
+    assert contract.decoding.rendering == Rendering((40.0, 400.0), stretch="minmax")
     assert contract.metrics["test"]["dice"].value == 0.9
     assert contract.parity["tolerance"] is None
     written = to_properties(contract)

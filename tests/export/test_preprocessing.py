@@ -17,7 +17,8 @@ from PIL import Image
 from torch import nn
 
 from ttl.data.kind import KINDS
-from ttl.data.modality.image import channels_first, open_image, to_pixels
+from ttl.data.modality.image import channels_first, open_image
+from ttl.data.modality.resizing import Fit, Resizing
 from ttl.errors import ExportError
 from ttl.export.contract import Contract, Decoding, from_properties, to_properties
 from ttl.export.embed import preprocessing
@@ -54,9 +55,9 @@ def session_of(graph: onnx.ModelProto) -> ort.InferenceSession:
 def files(exported: ExportResult, contract: Contract, tmp_path_factory: pytest.TempPathFactory) -> Files:
     """The file with embedded preprocessing and the plain one, of the same network."""
 
-    def make(*, interpolation: str = "bilinear", **changes: object) -> tuple[OnnxModel, OnnxModel]:
+    def make(*, interpolation: str = "bilinear", fit: Fit = "squash", **changes: object) -> tuple[OnnxModel, OnnxModel]:
         folder = tmp_path_factory.mktemp("embedded")
-        own = replace(contract, decoding=Decoding(interpolation), **changes)
+        own = replace(contract, decoding=Decoding(interpolation, fit=fit), **changes)
         plain = onnx.load(exported.path)
         helper.set_model_props(plain, to_properties(own))
         onnx.save(plain, folder / "plain.onnx")
@@ -73,12 +74,30 @@ def test_pixels_are_pillows_but_for_rounding(files: Files, channels: int, interp
     session = session_of(pixels_of(onnx.load(embedded.path)))
     wrong = 0.0
     for image in IMAGES:
-        wanted = to_pixels(image, channels=channels, image_size=SIZE, interpolation=interpolation).astype(int)
+        wanted = Resizing((SIZE, SIZE), interpolation).pixels(image, channels).astype(int)
         (got,) = session.run(None, {"image": fed(image)})[0]
         differences = np.abs(got - wanted)
         assert differences.max() <= levels, image
         wrong += float((differences > 0).mean()) / len(IMAGES)
     assert wrong < 0.02
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("fit", ["crop", "pad"])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_the_middle_and_the_whole_with_black_beside_it(
+    files: Files, channels: int, fit: Fit, interpolation: str
+) -> None:
+    """Of proportions from 1 : 9 to 9 : 1 and odd sides, where a pixel more or less would be another picture."""
+    embedded, plain = files(channels=channels, interpolation=interpolation, fit=fit)
+    session = session_of(pixels_of(onnx.load(embedded.path)))
+    images = [image_of(h, w, "RGB") for h, w in ((9, 80), (80, 9), (33, 34), (41, 64), (65, 23), (SIZE, SIZE), (5, 6))]
+    for image in images:
+        wanted = Resizing((SIZE, SIZE), interpolation, fit).pixels(image, channels).astype(int)
+        (got,) = session.run(None, {"image": fed(image)})[0]
+        assert got.shape == wanted.shape
+        assert np.abs(got - wanted).max() <= 2, image.size
+    assert check_preprocessing(embedded, plain, images)[0] <= 2
 
 
 def test_an_older_pillow_resizes_horizontally_first(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,12 @@ UNKNOWN = {"groups": dict.fromkeys(("train", "val", "test")), "groups_shared": N
     [
         ({"groups_shared": 2}, None, "2 of the patients are in more than one split: the figures are too good by that."),
         (UNKNOWN, None, "Patients are not known: images of one patient may be in several splits."),
+        ({"patients_known": 5854}, None, "No patient is in two splits (checked: 1\u202f882 patients)."),
+        (
+            {"patients_known": 5000},
+            None,
+            "The patients of 5\u202f000 of 5\u202f854 images are known; each other",
+        ),
         ({}, "together", "Images that show the same, and those of one patient where known, were kept"),
     ],
 )
@@ -58,7 +64,7 @@ def test_duplicates_are_counted_and_named() -> None:
 
 def test_no_duplicates_is_a_sentence_and_where_nobody_looked_there_is_none() -> None:
     none = Duplicates(pairs=0, identical=0, images=0, first=())
-    sentence = "Duplicates across the splits: none found, neither byte for byte nor saved anew."
+    sentence = "Duplicates across the splits: none found, neither pixel for pixel nor saved anew."
     assert sentence in words(changed(example.finished(), "task.duplicates", none))
     assert "Duplicates" not in " ".join(words(changed(example.finished(), "task.duplicates", None)))
 

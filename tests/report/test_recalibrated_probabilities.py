@@ -72,9 +72,23 @@ def test_the_calibration_error_of_the_card_is_no_bare_number() -> None:
     assert "lower is better; where perfectly calibrated 0.014 to 0.036" in text(study)
 
 
+def test_of_masks_the_figures_are_of_pixels_and_the_section_has_no_plots() -> None:
+    study = segmented.finished()
+    assert table(study)["Log loss, change"][0] == (f"{MINUS}0.018", f"{MINUS}0.024 to {MINUS}0.012")
+    assert [name for name in table(study) if name.startswith("Calibration in the large")] == [
+        f"Calibration in the large, {name}" for name in segmented.CLASSES
+    ]
+    section = confidence(study)
+    assert section
+    assert [type(block) for block in section.blocks] == [Prose, Prose, Table]
+    page = text(study)
+    assert "means over the labelled pixels of an image, then over images" in page
+    assert "with as much variation from image to image, on as many" in page
+    assert "over the labelled pixels" not in text(example.finished())
+
+
 def test_the_section_holds_what_there_is_of_it() -> None:
     study = example.finished()
-    assert confidence(segmented.finished()) is None
     assert recalibrated(replace(study, probabilities=None)) == []
     alone = confidence(replace(study, calibration=None))
     assert alone

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from toy_runs import content_of, notes_in, timeless, tiny
+from toy_runs import content_of, notes_in, squares, timeless, tiny, tiny_unet
+from ttl.data import decode, load_task
+from ttl.data.modality.resizing import Fit
 from ttl.errors import TTLError, UsageError
 from ttl.export.bundle import load_bundle
 from ttl.finetune import resume
@@ -122,3 +125,36 @@ def test_a_recipe_may_start_from_a_random_network(tmp_path: Path) -> None:
     finetune(config, "layer1.0", watch=events.append)
     assert any("random weights" in note for note in notes_in(events))
     assert any(n.startswith("Recipe fc-bn-rnd: the head and scale and shift of batch norms") for n in notes_in(events))
+
+
+def test_what_a_crop_leaves_out_reaches_neither_training_nor_the_file(tmp_path: Path) -> None:
+    """The classes differ at the right edge alone: squashed they can be told apart, in the middle not."""
+    rng = np.random.default_rng(0)
+    for label, grey in (("dark", 0), ("white", 255)):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for i in range(16):
+            pixels = rng.integers(60, 190, (24, 72), dtype=np.uint8)
+            pixels[:, 60:] = grey
+            Image.fromarray(pixels).save(tmp_path / "data" / label / f"{i}.png")
+    edges = [pixels_of_edges(tmp_path / "data", fit) for fit in ("squash", "crop", "pad")]
+    assert [len(seen) for seen in edges] == [2, 1, 2]
+    tuned = {
+        fit: finetune(tiny(tmp_path / fit, data=str(tmp_path / "data"), fit=fit), "layer1.0") for fit in ("crop", "pad")
+    }
+    assert {fit: load_bundle(each.folder)[1].contract.decoding.fit for fit, each in tuned.items()} == {
+        "crop": "crop",
+        "pad": "pad",
+    }
+    assert tuned["crop"].record.id != tuned["pad"].record.id
+
+
+def pixels_of_edges(data: Path, fit: Fit) -> set[bool]:
+    """Whether the right edge that the network sees is brighter than 200, over both classes."""
+    images = decode(load_task(data).train, image_size=24, fit=fit)[:, 0, 8:16, -2:].float()
+    return set((images.mean(dim=(1, 2)) > 200).tolist())
+
+
+def test_images_with_masks_are_not_made_to_fit(tmp_path: Path) -> None:
+    config = tiny_unet(squares(tmp_path / "data"), tmp_path / "run", fit="crop")
+    with pytest.raises(UsageError, match="--fit crop is for classifiers: images with masks keep their size"):
+        finetune(config, "layer1.0")

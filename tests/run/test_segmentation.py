@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 from typer.testing import CliRunner
 
 from toy_runs import SIZES, content_of, squares, tiny, tiny_unet
 from ttl.cli import app
 from ttl.config import RunConfig
+from ttl.data.kind import masks
+from ttl.data.masked_images import MaskedImages
 from ttl.data.modality.normalise import normalised
 from ttl.deliver.pictures.predicted_masks import draw_masks
 from ttl.errors import UsageError
@@ -23,7 +29,12 @@ from ttl.export.bundle import load_bundle
 from ttl.export.options import ExportConfig
 from ttl.export.run import OnnxModel, trained_on
 from ttl.run import export, finetune, plan, run
-from ttl.stats import SEGMENTATION_METRICS, metrics
+from ttl.run.context import context_of
+from ttl.run.events import unwatched
+from ttl.run.prepare import prepare
+from ttl.run.testing import predict_test
+from ttl.stats import SEGMENTATION_METRICS, PixelCalibration, metrics
+from ttl.study.folder import Study
 
 
 def test_a_run_leaves_figures_files_and_pictures(segmented: Path) -> None:
@@ -52,6 +63,53 @@ def test_the_predictions_on_disk_give_the_reported_dice(segmented: Path) -> None
     assert rows.shape == (3, 2, 5)
     own = metrics("segmentation", np.ones((3, 2)), rows, SEGMENTATION_METRICS)
     assert own == pytest.approx({name: figure["value"] for name, figure in content["chosen"]["test"].items()})
+
+
+def test_the_report_has_what_recalibration_did_to_the_pixels(segmented: Path) -> None:
+    content = content_of(segmented)
+    for network in {"full", *content["probabilities"]} - {"split"}:
+        trial = content[network]["trial"]
+        pixels = np.asarray(content_of(segmented / "trials" / trial, "test.json")["pixels"], dtype=np.float64)
+        after, before = map(PixelCalibration.of, pixels)
+        of = content["probabilities"][network]
+        assert of["log_loss"]["value"] == pytest.approx(after.log_loss.mean())
+        assert of["log_loss_before"]["value"] == pytest.approx(before.log_loss.mean())
+        assert of["brier_change"]["value"] == pytest.approx((after.brier - before.brier).mean())
+        assert of["brier_change"]["ci_low"] < of["brier_change"]["ci_high"]
+        assert set(of["bias"]) == {"foreground"}
+        assert of["bias"]["foreground"]["value"] == pytest.approx(after.bias[:, 1].mean())
+        assert of["error"] == pytest.approx(np.abs(after.gaps.mean(axis=0)).sum())
+        assert of["expected_error"]["ci_low"] < of["expected_error"]["ci_high"]
+        recalibration = content_of(segmented / "trials" / trial, "trial.json")["recalibration"]
+        assert any(recalibration["prior_shift"])  # the classes are evened out in this run
+        assert abs(of["log_loss_change"]["value"]) > 1e-6
+    assert "Log loss before recalibration" in (segmented / "report.html").read_text()
+
+
+def test_the_test_images_are_predicted_once_for_masks_and_probabilities(
+    segmented: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, passes = shutil.copytree(segmented, tmp_path / "copied"), []
+    trials = {content_of(segmented)[network]["trial"] for network in ("chosen", "full")}
+    for trial in trials:
+        (folder / "trials" / trial / "test.json").unlink()
+    drawn = masks._logit_maps
+
+    def counting(model: nn.Module, split: MaskedImages, *of: Any, **more: Any) -> Iterator[torch.Tensor]:
+        passes.append(len(split.labels))
+        return drawn(model, split, *of, **more)
+
+    monkeypatch.setattr(masks, "_logit_maps", counting)
+    setting = prepare(tiny_unet(data, folder, strategy="two-stage", select="best", balance="loss"), unwatched)
+    study = Study(folder)
+    context = context_of(setting, study)
+    records = [study.trial(trial) for trial in trials]
+    found = predict_test(context, [record for record in records if record], "run", unwatched)
+    assert passes == [3] * len(trials)
+    for trial in trials:
+        stored = content_of(segmented / "trials" / trial, "test.json")
+        assert np.asarray(stored["rows"], dtype=float) == pytest.approx(found[trial].rows, nan_ok=True)
+        assert np.asarray(stored["pixels"], dtype=float) == pytest.approx(found[trial].pixels, nan_ok=True)
 
 
 def test_the_file_takes_any_batch_and_any_sides_that_the_depth_divides(segmented: Path) -> None:

@@ -21,6 +21,7 @@ from ttl.errors import DataError, RunFolderError, UsageError
 from ttl.export.run import OnnxModel
 from ttl.files import sha256
 from ttl.report.schema.validation import Validation
+from ttl.report.validation_words import prevalence_words
 from ttl.run import check, run, validate
 from ttl.stats import metrics
 
@@ -204,11 +205,52 @@ def test_check_knows_the_files(copied: Path, mirrored: Path) -> None:
     assert states["fingerprints.json"] == states["validation-mirrored.json"] == "damaged"
 
 
+def test_the_report_is_built_anew_with_the_pages_of_all_validations(
+    folder: Path, mirrored: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(folder, tmp_path / "run", ignore=shutil.ignore_patterns("validation-*")))
+    pages = [validate(folder, str(mirrored), ValidateConfig(name=name)).page for name in ("one", "two")]
+    written = [page.read_bytes() for page in pages]
+    pages[0].unlink()
+    pages[1].write_text("an older page")
+    result = CliRunner().invoke(app, ["report", str(folder)])
+    assert result.output.split() == [str(folder / "report.html"), *map(str, pages)]
+    assert [page.read_bytes() for page in pages] == written
+    stored = pages[0].with_suffix(".json")
+    stored.write_text(stored.read_text().replace('"images": 60', '"images": 61'))
+    damaged = CliRunner().invoke(app, ["report", str(folder)])
+    assert damaged.exit_code == 1
+    assert f"{stored} can't be trusted" in damaged.output
+    assert "Traceback" not in damaged.output
+
+
 def test_another_threshold_is_not_the_files_own(folder: Path, mirrored: Path) -> None:
     done = validate(folder, str(mirrored), ValidateConfig(threshold=0.999, name="high"))
     assert done.validation.full.rule.thresholds == (0.999,)
     assert done.validation.full.rates["specificity"].value == 1.0
     assert "Both at a threshold of 0.999, which isn&#39;t their own." in done.page.read_text()
+
+
+def test_images_of_one_class_have_the_figures_of_that_class(folder: Path, tmp_path: Path) -> None:
+    save(tmp_path / "ones", "1", digits(1)[:SHOWN, :, ::-1])
+    done = validate(folder, str(tmp_path / "ones"))
+    found = done.validation
+    assert (found.images, found.counts, found.power) == (SHOWN, {"0": 0, "1": SHOWN}, None)
+    for file in found.files.values():
+        figures = {**file.metrics, **file.rates}
+        undefined = {name for name, figure in figures.items() if not figure.is_defined}
+        assert undefined == {"auprc", "auroc", "balanced_accuracy", "f1", "specificity", "ppv", "npv"}
+        (counts,) = file.outcomes.values()
+        assert figures["sensitivity"].value == counts.true_positives / SHOWN
+        assert figures["sensitivity"].has_interval
+        assert file.probabilities is not None
+        assert file.probabilities.log_loss.is_defined
+    assert not any(claim.non_inferior or claim.worse for claim in found.claims)
+    assert prevalence_words(found) == ""
+    page = done.page.read_text()
+    assert "can&#39;t be compared with the whole network: AUPRC is undefined, for all are 1." in page
+    assert "nan" not in page.split("</style>")[1]
+    assert typed.read(Validation, done.json).counts == found.counts
 
 
 def test_masks_are_validated_by_their_overlap(segmented: Path, tmp_path: Path) -> None:
@@ -218,9 +260,33 @@ def test_masks_are_validated_by_their_overlap(segmented: Path, tmp_path: Path) -
     found = validate(folder, str(data), ValidateConfig(drop_seen=True)).validation
     assert (found.images, found.dropped, found.metric, found.distance_unit) == (9, 15, "dice", "px")
     assert {"dice", "hd95"} <= found.full.metrics.keys()
-    assert (found.full.rates, found.full.probabilities, found.decision) == ({}, None, None)
+    assert (found.full.rates, found.decision) == ({}, None)
     with pytest.raises(UsageError, match="--prevalence is of one finding"):
         validate(folder, str(data), ValidateConfig(prevalence=0.1))
+
+
+def test_the_probabilities_of_masks_are_validated_pixel_by_pixel(segmented: Path, tmp_path: Path) -> None:
+    folder, data = Path(shutil.copytree(segmented, tmp_path / "run")), squares(tmp_path / "more", n=24)
+    done = validate(folder, str(data), ValidateConfig(drop_seen=True))
+    of = done.validation.full.probabilities
+    assert of
+    unseen = sorted((data / "images").iterdir())[15:]
+    drawn = OnnxModel(folder / "full.onnx").maps([np.asarray(Image.open(path))[None] for path in unseen])
+    losses, gaps = [], []
+    for path, (_, foreground) in zip(unseen, drawn, strict=True):
+        truth = np.asarray(Image.open(data / "masks" / path.name)) > 0
+        losses.append(-np.log(np.where(truth, foreground, 1 - foreground)).mean())
+        gaps.append(foreground.mean() - truth.mean())
+    assert of.log_loss.value == pytest.approx(np.mean(losses), rel=1e-4)
+    assert set(of.bias) == {"foreground"}
+    assert of.bias["foreground"].value == pytest.approx(np.mean(gaps), abs=1e-5)
+    assert of.bias["foreground"].holds(np.mean(gaps))
+    assert of.expected_error.has_interval
+    assert of.calibration_error.has_interval
+    page = done.page.read_text()
+    assert "means over the labelled pixels of an image, then over images" in page
+    assert "Calibration in the large, foreground" in page
+    assert typed.read(Validation, done.json) == done.validation
 
 
 def labelled(folder: Path, n: int, seed: int, first: int) -> Path:

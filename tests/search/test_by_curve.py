@@ -22,6 +22,7 @@ def test_the_smallest_within_a_standard_error_of_the_best_is_picked() -> None:
     assert one_standard_error(cuts(), curve_of(0.5, 0.69, 0.6, 0.7, 0.685)) is cuts()[1]
     assert one_standard_error(cuts(), curve_of(0.5, 0.69, 0.6, 0.7, 0.685, se=0.001)) is cuts()[3]
     assert one_standard_error(cuts(), curve_of(nan, nan, nan, 0.6, 0.7)) is cuts()[4]
+    assert one_standard_error(cuts(), curve_of(0.5, 0.69, 0.6, 0.7, 0.685, se=nan)) is cuts()[3]
     with pytest.raises(TrainingError, match="No point could be probed"):
         one_standard_error(cuts(), curve_of(nan, nan, nan, nan, nan))
 

@@ -151,6 +151,43 @@ def test_a_constant_guess_has_the_loss_of_the_class_shares() -> None:
     assert found.method == "none"
 
 
+def test_the_difference_from_a_constant_guess_has_its_standard_error_over_patients() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    logits = (np.where(labels == 1, 0.4, -0.4) + rng.normal(size=60))[:, None] * [[-0.5, 0.5]]
+    of_image = np.logaddexp(0, np.where(labels == 1, -1, 1) * (logits[:, 1] - logits[:, 0]))
+    one_each = fit(logits, labels, activation="softmax")
+    assert one_each.method == "none"
+    assert one_each.learned_log_loss == pytest.approx(of_image.mean())
+    gains = np.log(2) - of_image
+    assert one_each.constant_error == pytest.approx(gains.std(ddof=1) / np.sqrt(60))
+    patients = fit(logits, labels, activation="softmax", groups=[str(i // 6) for i in range(60)])
+    sums = (gains - gains.mean()).reshape(10, 6).sum(axis=1)
+    assert patients.constant_error == pytest.approx(np.sqrt(10 / 9 * (sums**2).sum()) / 60)
+
+
+def test_of_recalibrated_logits_the_error_is_that_of_the_cross_validated_loss() -> None:
+    logits, labels = classed(400, 2, 0.3)
+    found = fit(logits, labels, activation="softmax")
+    assert found.method == "temperature"
+    assert found.learned_log_loss == pytest.approx(found.log_loss_after)
+    changed = found.apply(logits)
+    gains = np.log(2) - np.logaddexp(0, np.where(labels == 1, -1, 1) * (changed[:, 1] - changed[:, 0]))
+    assert found.constant_error == pytest.approx(gains.std(ddof=1) / 20, rel=0.15)
+
+
+def test_logits_that_rank_well_and_are_too_sure_have_learned_something() -> None:
+    labels = np.arange(40) % 2
+    margin = np.where(labels == 1, 6, -6) * np.random.default_rng(0).uniform(0.8, 1.2, 40)
+    margin[:2] *= -2  # two are wrong, and badly
+    found = fit(np.stack([-margin, margin], axis=1) / 2, labels, activation="softmax")
+    assert found.method == "none"  # on so few images its gain is within chance
+    losses = np.logaddexp(0, np.where(labels == 1, -1, 1) * margin)
+    assert np.log(2) - losses.mean() < losses.std(ddof=1) / np.sqrt(40)
+    assert found.learned_log_loss == pytest.approx(found.log_loss_after)
+    assert found.constant_log_loss - found.learned_log_loss > 1.5 * found.constant_error
+
+
 def test_logits_that_rank_backwards_are_left_alone() -> None:
     logits, labels = classed(500, 2, 1.0)
     assert fit(-logits, labels, activation="softmax").method == "none"
@@ -162,6 +199,7 @@ def test_too_few_images_give_none() -> None:
     found = fit(*classed(4, 2, 5.0), activation="softmax")
     assert found.method == "none"
     assert "4 validation images are too few" in found.words()
+    assert np.isnan(found.constant_error)
     assert from_json(Recalibration, to_json(found), where="here").units == 4
 
 
@@ -171,7 +209,9 @@ def test_one_seed_gives_one_result() -> None:
     assert found == fit(logits, labels, activation="softmax", seed=1)
     other = fit(logits, labels, activation="softmax", seed=2)
     assert other.log_loss_after != found.log_loss_after
-    assert other == replace(found, log_loss_after=other.log_loss_after, gain_error=other.gain_error)
+    names = "log_loss_after", "gain_error", "learned_log_loss", "constant_error"
+    folded = {name: getattr(other, name) for name in names}
+    assert other == replace(found, **folded)
 
 
 def test_what_does_not_fit_is_refused() -> None:

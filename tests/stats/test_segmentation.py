@@ -157,7 +157,7 @@ def test_no_images_are_no_figures() -> None:
 
 
 def test_each_kind_has_its_metrics() -> None:
-    assert KINDS == ("binary", "multiclass", "multilabel", "segmentation", "decision", "values")
+    assert KINDS == ("binary", "multiclass", "multilabel", "segmentation", "decision", "pixels", "values")
     for kind in KINDS[:3]:
         assert (headline(kind), all_metrics(kind), primary(kind)) == (METRICS, ALL_METRICS, "auprc")
     assert headline(KIND) == ("dice", "jaccard")

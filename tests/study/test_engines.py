@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,8 +19,10 @@ from ttl.config import RunConfig
 from ttl.errors import RunFolderError, UsageError
 from ttl.run import engine_of, run
 from ttl.run.engine_of import worker
-from ttl.run.events import EpochDone, Event, Note, TrialDone, TrialPaused, TrialStarted
-from ttl.run.findings import Findings, PartialRuns
+from ttl.run.events import EpochDone, Event, Note, TrialDone, TrialPaused, TrialStarted, unwatched
+from ttl.run.findings import Findings, PartialRuns, SeedRuns
+from ttl.run.search_job import SearchJob
+from ttl.study.undertrained import Undertrained
 
 TIMELESS = ("seconds", "images_per_second", "latency", "started", "run", "content_sha256")
 BESIDE = {"local": {"jobs": 2}, "ray": {"jobs": 2, "engine": "ray"}}
@@ -103,6 +106,16 @@ def test_what_was_stopped_is_in_one_order_whichever_ended_first() -> None:
     for cut in (high, low, middle):
         findings.paused[cut] = PartialRuns((record_of(cut.name, status="paused"),), 1)
     assert list(findings.stopped) == [low, middle, high]
+
+
+def test_what_is_undertrained_is_named_from_the_lowest_on_whichever_ended_first() -> None:
+    low, middle, high, _, whole = cuts()
+    poor = Undertrained(log_loss=0.69, constant=0.69, spread=3.0, falling=False)
+    context: Any = SimpleNamespace(setting=SimpleNamespace(whole=whole))
+    job = SearchJob(context, unwatched, context, lambda findings: None)
+    for cut, found in ((whole, poor), (high, poor), (low, poor), (middle, None)):
+        job.findings.tried[cut] = SeedRuns((record_of(cut.name, undertrained=found),))
+    assert job._undertrained() == [low, high]
 
 
 INTERRUPTED = """

@@ -15,6 +15,7 @@ import typer.core
 from ttl import __version__, processes
 from ttl.cli.help import Command
 from ttl.errors import TTLError, UsageError
+from ttl.words.text import printable, shortened
 
 VERBS = (
     "points",
@@ -88,7 +89,7 @@ def verb(summary: str, *, example: str, cls: type[Command] = Command) -> Callabl
 
 def _exit(status: int, text: str) -> typer.Exit:
     """The end, with a line on stderr."""
-    typer.echo(f"ttl: {' '.join(text.split())}", err=True)
+    typer.echo(f"ttl: {printable(shortened(' '.join(text.split())))}", err=True)
     return typer.Exit(status)
 
 

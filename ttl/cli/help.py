@@ -80,6 +80,8 @@ def _in_words(kind: Any, marks: Sequence[Any]) -> str:
         return "text" if get_args(kind)[-1] is Ellipsis else "two numbers"
     flat = [part for mark in marks for part in (mark.metadata if isinstance(mark, FieldInfo) else [mark])]
     bounds = [f"{word} {getattr(part, key)}" for key, word in BOUNDS.items() for part in flat if hasattr(part, key)]
+    if get_origin(kind) is Literal:
+        return ", ".join(map(str, get_args(kind)))
     return ", ".join([KINDS[kind], *bounds])
 
 

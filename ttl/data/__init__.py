@@ -9,6 +9,7 @@ from ttl.data.kind import Kind as Kind
 from ttl.data.modality.augment import AUGMENTATIONS as AUGMENTATIONS
 from ttl.data.modality.augment import Augment as Augment
 from ttl.data.modality.augment import augmentation as augmentation
+from ttl.data.modality.eight_bits import remark as remark
 from ttl.data.modality.image import open_image as open_image
 from ttl.data.read_task import load_task as load_task
 from ttl.data.readers.image_list import ImageList as ImageList

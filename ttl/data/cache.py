@@ -12,16 +12,17 @@ import numpy as np
 import PIL
 import torch
 
-from ttl.data.modality.image import Pixels, channels_first, resampling, to_pixels
+from ttl.data.modality.image import Pixels, channels_first
+from ttl.data.modality.resizing import Fit, Resizing
 from ttl.data.pool import Progress, in_threads
-from ttl.data.sources import MaskSource
+from ttl.data.sources import ImageSource, MaskSource
 from ttl.data.task import Samples, picked
 from ttl.errors import DataError, UsageError
 from ttl.files import provisional, sweep
 from ttl.words.sides import ImageSize, short, sides_of
 
 # Part of a file's name: raise it when the same images would give other pixels, or their file has another layout.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 def decode(
@@ -29,11 +30,12 @@ def decode(
     *,
     image_size: ImageSize,
     interpolation: str = "bilinear",
+    fit: Fit = "squash",
     cache_dir: Path | None = None,
     key: str = "",
     on_progress: Progress | None = None,
 ) -> torch.Tensor:
-    """All images of a split, resized (squashed, antialiased) to one size.
+    """All images of a split, resized (antialiased) to one size.
 
     The pixels are those that Pillow gives for the whole image at its full size, so that whoever deploys
     the model can make the same ones.
@@ -41,6 +43,7 @@ def decode(
     Args:
         image_size: side of a square in pixels, or height and width.
         interpolation: `nearest`, `bilinear`, `bicubic` or `lanczos`.
+        fit: what is done where an image has other proportions: `squash`, `crop` or `pad`.
         cache_dir: keep them in a file there, used again for the same images and size, and mapped into
             memory; writing to the tensor doesn't reach the file. None keeps them in memory.
         key: what else must be the same for a file to be used again: the task's fingerprint.
@@ -51,14 +54,18 @@ def decode(
 
     Raises:
         DataError: an image can't be read any more, or the cache can't be written.
-        UsageError: no such size or interpolation.
+        UsageError: no such size, interpolation or fit.
     """
-    resampling(interpolation)
     source, sides = samples.source, sides_of(image_size)
-    resized = partial(to_pixels, channels=source.channels, image_size=sides, interpolation=interpolation)
-    images = partial(in_threads, lambda index: resized(source.load(index)), samples.index.tolist(), on_progress)
-    path = _cache_file(cache_dir, samples, key, short(sides), interpolation)
+    resizing = Resizing(sides, interpolation, fit)
+    one = partial(_resized, source, resizing)
+    images = partial(in_threads, one, samples.index.tolist(), on_progress)
+    path = _cache_file(cache_dir, samples, key, short(sides), interpolation, *(() if fit == "squash" else (fit,)))
     return torch.from_numpy(collected((len(samples), source.channels, *sides), images, path))
+
+
+def _resized(source: ImageSource, resizing: Resizing, index: int) -> Pixels:
+    return resizing.pixels(source.load(index), source.channels)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from ttl.data.kind import Kind
 from ttl.data.splits_file import groups_across
 from ttl.data.task import SPLITS, Duplicate, Samples, Task, class_counts
 from ttl.typed import OptionalKey
+from ttl.words.counts import counted
 
 DUPLICATES_NAMED = 20
 
@@ -31,7 +32,7 @@ class Duplicates:
     """How many pairs of images in different splits show the same, and the first of them."""
 
     pairs: int
-    identical: int  # of the pairs, byte for byte
+    identical: int  # of the pairs, pixel for pixel
     images: int  # of a later split that an earlier one has too
     first: tuple[Duplicate, ...]
 
@@ -59,6 +60,7 @@ class Description:
     groups: Mapping[str, int | None]  # split -> groups, None where there are none
     # split -> attribute (sex, site) -> value, empty where unknown -> images; of no attribute where there are none
     attributes: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
+    patients_known: OptionalKey[int] = None  # images whose patient is known
     distance_unit: OptionalKey[str] = None  # of distances between edges of masks: `px` or `mm`
 
     def __post_init__(self) -> None:
@@ -97,8 +99,16 @@ def describe(task: Task) -> Description:
         split_images={split: len(samples) for split, samples in splits},
         groups={split: None if samples.groups is None else len(set(samples.groups)) for split, samples in splits},
         attributes={split: _values(samples) for split, samples in splits} if task.train.attributes else {},
+        patients_known=task.patients_known,
         distance_unit=task.kind.distance_unit(task.train) or None,
     )
+
+
+def patients_words(known: int, images: int) -> str:
+    """How far patients are known, in a sentence."""
+    words = f"Patients: known of {known} of {counted(images, 'image')}"
+    others = "of the others, those" if known else "images"
+    return f"{words}." if known == images else f"{words}; {others} of one patient may be in several splits."
 
 
 def _pixel_shares(task: Task) -> tuple[Mapping[str, float] | None, float | None]:

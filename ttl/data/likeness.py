@@ -1,18 +1,18 @@
-"""Whether two images show the same: equal bytes, or alike both in what is coarse and in what is fine."""
+"""Whether two images show the same: equal bytes or pixels, or alike both in what is coarse and in what is fine."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 from scipy.ndimage import uniform_filter
 
-from ttl.data.modality.image import Pixels, to_eight_bits
+from ttl.data.modality.image import Pixels, read_image
 from ttl.data.pool import in_threads
 from ttl.data.sources import FileSource, ImageSource
 from ttl.data.task import Labels, picked
@@ -41,7 +41,7 @@ CONFIRMED = 1_000  # pairs whose details are compared at a time
 class Traits:
     """What is compared of several images."""
 
-    digests: tuple[bytes, ...]  # equal where the stored bytes are
+    digests: tuple[bytes, ...]  # equal where the stored bytes are, and where it was looked for the pixels
     hashes: Hashes  # `(n, 4)`, see `perceptual_hash`
     details: Details  # `(n, 1024)`, see `fine_detail`
 
@@ -62,6 +62,44 @@ def traits_of(source: ImageSource, index: Labels) -> Traits:
     return Traits(picked(source.digests, index), hashes, details)
 
 
+Place = tuple[ImageSource, int]
+"""A source, and a position in it."""
+
+
+def pixel_digests(places: Sequence[Place], hashes: Hashes) -> dict[Place, bytes]:
+    """SHA-256 of the decoded pixels, of images that have equals in all but the bytes of their files.
+
+    Only what has the size and the thumbnail of an image of other bytes is decoded for that, and of equal bytes one.
+    Of a JPEG and the same pixels without loss the thumbnails differ, for a large JPEG's is made of a draft: such pairs
+    are near to each other, as `matches` finds them.
+
+    Args:
+        places: of images that were looked at, so that they have thumbnails.
+        hashes: `(n, 4)`, theirs: those that no other image has need no closer look.
+
+    Raises:
+        DataError: an image can't be read any more.
+    """
+    alike: dict[tuple[int, int, bytes], dict[bytes, list[Place]]] = {}
+    _, number, times = np.unique(hashes, axis=0, return_inverse=True, return_counts=True)
+    for place in np.flatnonzero(times[number.ravel()] > 1).tolist():
+        source, i = places[place]
+        width, height = source.sizes[i].tolist()
+        seen = alike.setdefault((width, height, hashlib.sha256(source.thumbnails[i].tobytes()).digest()), {})
+        seen.setdefault(source.digests[i], []).append((source, i))
+    copies = [members for seen in alike.values() if len(seen) > 1 for members in seen.values()]
+    digests = in_threads(lambda place: _pixel_digest(place[0].load(place[1])), [members[0] for members in copies])
+    return {place: digest for members, digest in zip(copies, digests, strict=True) for place in members}
+
+
+def _pixel_digest(image: Image.Image) -> bytes:
+    """The same for grey and for colour whose channels are equal."""
+    pixels = np.asarray(image)
+    if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
+        pixels = pixels[..., 0]
+    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest()
+
+
 def _look_at(source: ImageSource, index: int) -> tuple[Hashes, Details]:
     kept = source.thumbnails
     if index not in kept:
@@ -73,11 +111,7 @@ def _look_at(source: ImageSource, index: int) -> tuple[Hashes, Details]:
 def _small(source: ImageSource, index: int) -> Image.Image:
     """The image, where it is a JPEG decoded at a fraction of its size."""
     if isinstance(source, FileSource):
-        # What can't be read here can't be read below either, and there a sentence says why.
-        with suppress(Exception), Image.open(source.paths[index]) as image:
-            image.draft("L", (2 * SIDE, 2 * SIDE))
-            ImageOps.exif_transpose(image, in_place=True)
-            return to_eight_bits(image)
+        return read_image(source.paths[index], source.rendering_of(index), draft=("L", (2 * SIDE, 2 * SIDE)))
     return source.load(index)
 
 
@@ -102,13 +136,35 @@ def fine_detail(thumbnail: Pixels) -> Details:
     return detail
 
 
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """Pairs that show the same, `(n,)` each: position in `a`, in `b`, whether equal, distance of the hashes."""
+
+    a: Numbers
+    b: Numbers
+    same: npt.NDArray[np.bool_]
+    distance: npt.NDArray[np.uint16]
+
+    def tuples(self) -> Iterator[tuple[int, int, bool, int]]:
+        """The pairs one by one."""
+        return zip(*(values.tolist() for values in (self.a, self.b, self.same, self.distance)), strict=True)
+
+
 def matches(a: Traits, b: Traits, *, one_split: bool = False) -> Iterator[tuple[int, int, bool, int]]:
-    """Pairs that show the same: position in `a`, in `b`, whether the stored bytes are equal, distance of the hashes.
+    """Pairs that show the same: position in `a`, in `b`, whether their digests are equal, distance of the hashes.
 
     Where `a` and `b` are `one_split`, each pair once.
     """
+    for found in matches_by_block(a, b, one_split=one_split):
+        yield from found.tuples()
+
+
+def matches_by_block(a: Traits, b: Traits, *, one_split: bool = False) -> Iterator[Matches]:
+    """What `matches` gives, some thousand pairs at a time, which may be none."""
     number = {digest: i for i, digest in enumerate(dict.fromkeys((*a.digests, *b.digests)))}
     a_files, b_files = (np.array([number[digest] for digest in of.digests], np.int64) for of in (a, b))
+    # Flat ones are like nothing but themselves.
+    a_seen, b_seen = ((of.details * of.details).sum(axis=1) > 0 for of in (a, b))
     rows = max(1, CELLS // max(1, len(b)))
     for start in range(0, len(a), rows):
         words = zip(a.hashes[start : start + rows].T, b.hashes.T, strict=True)
@@ -119,9 +175,10 @@ def matches(a: Traits, b: Traits, *, one_split: bool = False) -> Iterator[tuple[
         if one_split:
             i, j, apart = i[i < j], j[i < j], apart[i < j]
         same = a_files[i] == b_files[j]
+        maybe = ~same & a_seen[i] & b_seen[j]
         kept = same.copy()
-        kept[~same] = _correlations(a.details, b.details, i[~same], j[~same]) >= MIN_CORRELATION
-        yield from zip(*(values[kept].tolist() for values in (i, j, same, apart)), strict=True)
+        kept[maybe] = _correlations(a.details, b.details, i[maybe], j[maybe]) >= MIN_CORRELATION
+        yield Matches(i[kept], j[kept], same[kept], apart[kept])
 
 
 def _correlations(a: Details, b: Details, i: Numbers, j: Numbers) -> Details:

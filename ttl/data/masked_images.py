@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil, prod
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from ttl.data.decoded import part_of
 from ttl.data.modality.augment import Augment
 from ttl.data.task import IGNORE, Labels
-from ttl.stats import overlap
+from ttl.stats import overlap, pixel_calibration
 from ttl.words.sides import Sides
 
 Maps = npt.NDArray[np.float32]
@@ -103,6 +103,12 @@ class MaskedImages:
             measured = partial(overlap, mask.numpy(), spacing=spacing, with_distance=with_distance, threshold=threshold)
             rows.append(measured(each) if each.ndim == 3 else np.stack([measured(head) for head in each]))
         return np.stack(rows)
+
+    def calibrated(self, maps: Iterable[Maps], into: list[npt.NDArray[np.float64]]) -> Iterator[Maps]:
+        """The same maps `(classes, h, w)`, one by one, each measured as it passes: `ttl.stats.pixel_calibration`."""
+        for each, mask in zip(maps, self.masks, strict=True):
+            into.append(pixel_calibration(mask.numpy(), each))
+            yield each
 
 
 def crops_over(image: Sides, crop: Sides) -> int:

@@ -27,10 +27,10 @@ def with_positive(records: Records, asked: tuple[str, ...]) -> Records:
     are.
 
     Raises:
-        UsageError: a class that is asked for isn't there, nothing would be left against the finding, or the task has
-            none.
+        UsageError: a class that is asked for isn't there or is named twice, nothing would be left against the finding,
+            or the task has none.
     """
-    kind, asked = records.kind, tuple(dict.fromkeys(asked))
+    kind = records.kind
     if not asked and not kind.has_positive:
         return records
     if not (kind.has_positive or kind.several_classes):
@@ -41,6 +41,8 @@ def with_positive(records: Records, asked: tuple[str, ...]) -> Records:
         raise UsageError(
             f"--positive {strange[0]} is no class of {records.name}: there are {listed(records.class_names)}."
         )
+    if twice := [name for name in dict.fromkeys(asked) if asked.count(name) > 1]:
+        raise UsageError(f"--positive names {twice[0]} more than once: name each class of the finding once.")
     if kind.has_positive:
         return _of_two(records, asked)
     others = [name for name in records.class_names if name not in asked]

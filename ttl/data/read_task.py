@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from ttl.data.content import with_content
 from ttl.data.duplicates import Dedupe, checked_for_leaks, deduplicated
-from ttl.data.modality.dicom import Window
+from ttl.data.exclusive import with_exclusive
+from ttl.data.modality.rendering import Frame, Range, Rendering, Window
 from ttl.data.ordinal import ordered
 from ttl.data.pool import Progress
 from ttl.data.positive import with_positive
@@ -17,11 +20,16 @@ from ttl.data.readers.class_folders import read_folder
 from ttl.data.readers.manifest import read_manifest
 from ttl.data.readers.mask_set import read_masks
 from ttl.data.readers.readable import Reading
-from ttl.data.readers.table_file import NO_COLUMNS, TABLES, Columns
+from ttl.data.readers.table_file import NO_COLUMNS, Columns
+from ttl.data.readers.table_text import TABLES
 from ttl.data.records import Records
 from ttl.data.split import Assignment, assign, thinned
 from ttl.data.task import SPLITS, UNUSED, Samples, Task, picked
 from ttl.errors import DataError, UsageError
+from ttl.words.mask_values import MaskValues, parsed
+from ttl.words.text import shortened
+
+SHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 
 
 def load_task(
@@ -34,10 +42,15 @@ def load_task(
     skip_bad: bool = False,
     train_fraction: float = 1.0,
     columns: Columns = NO_COLUMNS,
+    mask_values: str | None = None,
+    per_pixel: bool | None = None,
     window: Window | None = None,
+    value_range: Range | None = None,
+    frame: Frame = "first",
     dedupe: Dedupe | None = None,
     positive: str | Sequence[str] = (),
     ordinal: bool = False,
+    exclusive: bool = False,
     on_progress: Progress | None = None,
 ) -> Task:
     """Reads, checks and splits a labelled set of images; each is decoded once, so that nothing later meets a bad one.
@@ -54,13 +67,19 @@ def load_task(
         skip_bad: leave out the images that can't be read, or whose masks don't fit them, with a note, instead of
             refusing the data.
         columns: of a CSV or Parquet manifest, where their names are unusual.
+        mask_values: the value or colour of each class in the masks, in the order of the classes: `0,128,255`,
+            `#000000,#ff0000`, or `0,other`; `255=ignore` is of no class. None takes values as numbers of classes.
+        per_pixel: whether masks are wanted, where a folder can be read with them or without; None where it is the same.
         window: centre and width of the values of DICOM files that are shown, in place of their headers'.
-        dedupe: what to do with images that show the same, byte for byte or saved anew: `together` keeps them in
+        value_range: the values of deep images (more than 8 bits a channel) that become black and white.
+        frame: of a file with several frames: `first`, `middle`, `all`, or a number from 1 on.
+        dedupe: what to do with images that show the same, pixel for pixel or saved anew: `together` keeps them in
             one split, `drop` keeps one of them. None leaves them, and a note names those in two splits.
         positive: of two classes the one that is the finding, by default the one whose name doesn't say that nothing was
             found (normal, healthy, negative, no ...), else the second by alphabet; of more than two those that are one
             finding together (grades from 3 on), by default none.
         ordinal: the classes are grades, ordered as their names are; the quadratic kappa is then one of the metrics.
+        exclusive: labels of several columns, of which each image has exactly one, are its class.
         train_fraction: share of the training samples to keep, stratified; groups are kept or left out whole.
         on_progress: called with how many images are checked, and of how many.
 
@@ -82,8 +101,14 @@ def load_task(
             "should be above 0 and their sum below 1."
         )
     asked = (positive,) if isinstance(positive, str) else tuple(positive)
-    records = with_positive(read_records(data, columns, Reading(window, skip_bad, on_progress)), asked)
-    if ordinal:
+    rendering = Rendering(window, value_range, frame)
+    reading = Reading(rendering, skip_bad, meaning_of(mask_values), per_pixel, on_progress=on_progress)
+    read = read_records(data, columns, reading)
+    _check_window(read, window)
+    if mask_values is not None and read.masks is None:
+        raise UsageError(f"--mask-values is for data with masks, and {data} has none: leave it out.")
+    records = with_positive(with_exclusive(read, exclusive), asked)
+    if ordinal or records.ordinal:
         records = ordered(records)
     if dedupe is not None:
         records = deduplicated(records, dedupe)
@@ -105,23 +130,63 @@ def load_task(
         ordinal=records.ordinal,
         notes=(assignment.note, *records.notes),
         unused=unused,
+        unknown_patients=assignment.unknown_patients,
     )
-    return checked_for_leaks(task)
+    task = checked_for_leaks(task)
+    return replace(task, notes=tuple(map(shortened, task.notes)))
+
+
+def _check_plain(rendering: Rendering, data: str | Path) -> None:
+    """Refuse what is of files, where there are none."""
+    if rendering.window is not None:
+        raise UsageError(f"--window is for DICOM files, and {data} holds none: leave it out.")
+    if rendering.frame != "first":
+        raise UsageError(f"--frame is for files with several frames, and {data} holds none: leave it out.")
+
+
+def _check_window(records: Records, window: Window | None) -> None:
+    """Refuse a window that no image is seen through."""
+    if window is not None and not any(fact.windowed for fact in records.source.facts):
+        raise UsageError(
+            f"--window is for grey DICOM files, and {records.name} holds none: leave it out, or give --range LOW HIGH "
+            "for other images of more than 8 bits a channel."
+        )
+
+
+def meaning_of(mask_values: str | None) -> MaskValues | None:
+    """Which value of a mask is which class, of `--mask-values`.
+
+    Raises:
+        UsageError: the text isn't made as it is to be.
+    """
+    try:
+        return None if mask_values is None else parsed(mask_values)
+    except ValueError as error:
+        raise UsageError(f"--mask-values {mask_values} {error}.") from None
 
 
 def read_records(data: str | Path, columns: Columns, reading: Reading) -> Records:
-    """All samples of a data set before they are split; errors as of `load_task`."""
+    """All samples of a data set before they are split, under names that are text; errors as of `load_task`."""
+    records = with_content(_records(data, columns, reading))
+    if reading.rendering.value_range is not None and not any(fact.deep for fact in records.source.facts):
+        raise UsageError(f"--range is for images of more than 8 bits a channel, and {data} has none: leave it out.")
+    return records.printable()
+
+
+def _records(data: str | Path, columns: Columns, reading: Reading) -> Records:
     path = Path(data)
     is_table = path.is_file() and path.suffix.lower() in TABLES
-    if reading.window is not None and not (path.is_dir() or path.suffix.lower() in TABLES):
-        raise UsageError(f"--window is for DICOM files, and {data} holds none: leave it out.")
+    if not (path.is_dir() or path.suffix.lower() in TABLES):
+        _check_plain(reading.rendering, data)
     if columns.attributes and not is_table:
         raise UsageError(
             f"--subgroup-column names a column of a CSV or Parquet manifest, and {data} is none: list the images in "
             "one, or leave it out."
         )
     if columns != NO_COLUMNS and not is_table:
-        raise UsageError(f"{path} is no CSV or Parquet manifest: --image-column and the like are for those.")
+        raise UsageError(
+            f"{path} is no CSV or Parquet manifest: --image-column, --image-root and the like are for those."
+        )
     if isinstance(data, str) and data.partition(":")[0] in BUILTIN:
         return read_builtin(data)
     if is_table:
@@ -136,6 +201,8 @@ def read_records(data: str | Path, columns: Columns, reading: Reading) -> Record
         )
     if path.suffix.lower() == ".npz":
         return read_npz(path)
+    if path.suffix.lower() in SHEETS:
+        raise DataError(f"The file {path} is a spreadsheet: save its sheet as CSV (UTF-8), and give that.")
     raise DataError(
         f"The file {path} isn't a kind of data that can be read: give a folder of class folders or of images/ "
         "and masks/, a .csv or .parquet manifest, or a MedMNIST-style .npz file."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -11,6 +12,9 @@ import numpy as np
 
 from ttl.data.sources import ImageSource, MaskSource
 from ttl.data.task import Attributes, Labels, label_words, picked
+from ttl.errors import DataError
+from ttl.words.counts import listed
+from ttl.words.text import printable
 
 if TYPE_CHECKING:
     from ttl.data.kind import Kind
@@ -28,6 +32,7 @@ class Records:
     # The split that the data itself puts each sample in; None where it brings none.
     given: tuple[str, ...] | None = None
     groups: tuple[str, ...] | None = None  # the group (patient) of each sample; None where unknown
+    unknown_patients: frozenset[str] = frozenset()  # ids of samples that are a group of their own for want of a patient
     skipped: tuple[str, ...] = ()  # ids of samples that were left out because they can't be read
     notes: tuple[str, ...] = ()
     masks: MaskSource | None = None  # of the images, in the same order; None where the labels are all there is
@@ -64,6 +69,31 @@ class Records:
             attributes={name: picked(values, chosen) for name, values in self.attributes.items()},
             skipped=(*self.skipped, *picked(self.ids, others)),
             notes=(*self.notes, *notes),
+        )
+
+    def printable(self) -> Records:
+        """The same with all names as any file and terminal can hold them; the paths of the files stay as they are.
+
+        Raises:
+            DataError: two ids become one by it.
+        """
+        ids = tuple(map(printable, self.ids))
+        if len(set(ids)) < len(ids):
+            twice = [sample for sample, times in Counter(ids).items() if times > 1]
+            raise DataError(
+                f"{self.name} has files whose names can't be told apart once their bytes that aren't UTF-8 are written "
+                f"as text ({listed(twice, 3)}): rename them."
+            )
+        return replace(
+            self,
+            name=printable(self.name),
+            class_names=tuple(map(printable, self.class_names)),
+            ids=ids,
+            groups=self.groups and tuple(map(printable, self.groups)),
+            unknown_patients=frozenset(map(printable, self.unknown_patients)),
+            skipped=tuple(map(printable, self.skipped)),
+            notes=tuple(map(printable, self.notes)),
+            attributes={name: tuple(map(printable, values)) for name, values in self.attributes.items()},
         )
 
     def fingerprint(self) -> str:

@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ttl.data.modality.dicom import Window
 from ttl.data.modality.facts import Facts, MaskFacts
 from ttl.data.modality.image import Pixels, read_image
-from ttl.data.modality.mask_file import read_mask
+from ttl.data.modality.mask_union import MaskFile, read_mask
+from ttl.data.modality.rendering import AS_FILED, Rendering
 from ttl.data.task import Labels, picked
+from ttl.words.mask_values import MaskValues
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,14 +73,18 @@ class ImageSource(ABC):
 
 @dataclass(frozen=True, eq=False)
 class FileSource(ImageSource):
-    """Image files; a window of the values of DICOM files, in place of their own."""
+    """Image files."""
 
     paths: tuple[Path, ...]
-    window: Window | None = None
+    rendering: Rendering = AS_FILED
 
     def load(self, index: int) -> Image.Image:
         """See `ImageSource`."""
-        return read_image(self.paths[index], self.window)
+        return read_image(self.paths[index], self.rendering_of(index))
+
+    def rendering_of(self, index: int) -> Rendering:
+        """How the image at a position is read: of a file with several frames one, whichever was asked for."""
+        return self.rendering.at(self.facts[index].frame)
 
     def pick(self, positions: Sequence[int]) -> Self:
         """See `ImageSource`."""
@@ -103,7 +108,14 @@ class ArraySource(ImageSource):
         (height, width), channels = pixels.shape[1:3], 1 if pixels.ndim == 3 else 3
         shape = str(pixels.shape[1:]).encode()
         digests = (hashlib.sha256(shape + image.tobytes()).digest() for image in pixels)
-        return cls(tuple(Facts(digest, width, height, channels) for digest in digests), pixels)
+        flat = pixels.reshape(len(pixels), height * width, channels)
+        # Of whole numbers below 256 the difference is one of them, too.
+        contrasts = (flat.max(axis=1, initial=0) - flat.min(axis=1, initial=255)).max(axis=1) if flat.size else ()
+        facts = (
+            Facts(digest, width, height, channels, contrast=int(contrast))
+            for digest, contrast in zip(digests, contrasts, strict=True)
+        )
+        return cls(tuple(facts), pixels)
 
     def load(self, index: int) -> Image.Image:
         """See `ImageSource`."""
@@ -124,12 +136,13 @@ class MaskSource:
     """The masks of a segmentation set, at the positions of its images."""
 
     facts: tuple[MaskFacts, ...]
-    paths: tuple[Path, ...]
+    files: tuple[tuple[MaskFile, ...], ...]  # of each mask, which may have several
     table: Pixels  # `(256,)` uint8: the class that each value means, or `IGNORE`
     classes: int  # how many there are
+    meaning: MaskValues | None = None  # how files become values, see `decode_mask`
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.files)
 
     @cached_property
     def digests(self) -> tuple[bytes, ...]:
@@ -150,8 +163,8 @@ class MaskSource:
         Raises:
             DataError: it can't be read (any more).
         """
-        return self.table[read_mask(self.paths[index])]
+        return self.table[read_mask(self.files[index], self.facts[index].turn, self.meaning)]
 
     def pick(self, positions: Sequence[int]) -> Self:
         """The masks at these positions."""
-        return replace(self, facts=picked(self.facts, positions), paths=picked(self.paths, positions))
+        return replace(self, facts=picked(self.facts, positions), files=picked(self.files, positions))

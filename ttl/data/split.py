@@ -29,6 +29,7 @@ class Assignment:
     splits: list[str]
     groups: Groups
     note: str
+    unknown_patients: frozenset[str] = frozenset()  # see `Records`
 
 
 def assign(records: Records, fractions: Mapping[str, float], *, seed: int, splits_file: Path | None) -> Assignment:
@@ -39,6 +40,8 @@ def assign(records: Records, fractions: Mapping[str, float], *, seed: int, split
     """
     records.kind.check_counts(records)
     assignment = _assignment(records, fractions, seed, splits_file)
+    if not assignment.unknown_patients:
+        assignment = replace(assignment, unknown_patients=records.unknown_patients)
     notes = records.kind.check_splits(records, assignment.splits)
     torn = groups_across(assignment.splits, assignment.groups) if assignment.groups else {}
     if torn:
@@ -67,7 +70,10 @@ def thinned(records: Records, assignment: Assignment, fraction: float, *, seed: 
 def _assignment(records: Records, fractions: Mapping[str, float], seed: int, splits_file: Path | None) -> Assignment:
     if splits_file is not None:
         splits, groups = read_splits(splits_file, records)
-        return Assignment(splits, groups or records.groups, f"Split as {splits_file} says.")
+        unknown = records.unknown_patients
+        if records.groups is None and groups is not None:  # an image's name is no patient's
+            unknown = frozenset(sample for sample, group in zip(records.ids, groups, strict=True) if group == sample)
+        return Assignment(splits, groups or records.groups, f"Split as {splits_file} says.", unknown)
     if records.given is None:
         drawn = stratified_split(records.labels, fractions, seed=seed, groups=records.groups)
         shares = "/".join(f"{100 * fractions[split]:g}" for split in SPLITS)

@@ -13,6 +13,7 @@ from ttl.data.task import SPLITS, UNUSED, Task, label_words
 from ttl.errors import DataError
 from ttl.files import write_text
 from ttl.words.counts import counted, listed
+from ttl.words.text import printable
 
 COLUMNS = ("id", "split", "label")
 GROUP = "group"
@@ -47,7 +48,7 @@ def read_splits(path: Path, records: Records) -> tuple[list[str], tuple[str, ...
     Raises:
         DataError: the file isn't such a file, or is about other samples or other labels.
     """
-    rows = {row["id"]: row for row in _rows(path)}
+    rows = {printable(row["id"]): row for row in _rows(path)}
     remedy = f"give the file that was written for {records.name}."
     missing = [sample for sample in records.ids if sample not in rows]
     unknown = sorted(rows.keys() - {*records.ids, *records.skipped})
@@ -58,7 +59,7 @@ def read_splits(path: Path, records: Records) -> tuple[list[str], tuple[str, ...
     ordered = [rows[sample] for sample in records.ids]
     for row, label in zip(ordered, records.labels, strict=True):
         name = label_words(records.class_names, label)
-        if row["label"] != name:
+        if printable(row["label"]) != name:
             raise DataError(
                 f"The splits file {path} says that {row['id']} is {row['label']!r}, and the data say {name!r}: {remedy}"
             )

@@ -58,7 +58,7 @@ class Duplicate:
     b: str
     a_split: str
     b_split: str
-    kind: Literal["identical", "near"]  # `identical` where the stored bytes are equal, `near` where the pictures are
+    kind: Literal["identical", "near"]  # `identical` where bytes or pixels are equal, `near` where the pictures are
     distance: int  # bits of 256 in which their perceptual hashes differ
 
 
@@ -97,6 +97,7 @@ class Task:
     ordinal: bool = False  # whether the classes are ordered as their names are
     notes: tuple[str, ...] = ()  # what a person should know about how the data was read, a sentence each
     unused: Samples | None = None  # what is in none of the three splits; None where all is used
+    unknown_patients: frozenset[str] = frozenset()  # ids of samples that are a group of their own for want of a patient
     # pairs of images in different splits that show the same; None where nobody looked for them
     duplicates: tuple[Duplicate, ...] | None = None
 
@@ -104,6 +105,12 @@ class Task:
     def splits(self) -> dict[str, Samples]:
         """The three splits by name."""
         return {"train": self.train, "val": self.val, "test": self.test}
+
+    @property
+    def patients_known(self) -> int:
+        """Of how many images of the three splits the patient is known."""
+        grouped = [samples for samples in self.splits.values() if samples.groups is not None]
+        return sum(sample not in self.unknown_patients for samples in grouped for sample in samples.ids)
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ttl.data.duplicates import NAMED, find_duplicates, keep_together
+from ttl.data.duplicates import NAMED, compared, find_duplicates, keep_together
+from ttl.data.exclusive import as_classes, is_exclusive
 from ttl.data.kind import Kind
-from ttl.data.modality.dicom import Window
-from ttl.data.read_task import read_records
+from ttl.data.modality.rendering import AS_FILED, Rendering
+from ttl.data.read_task import meaning_of, read_records
 from ttl.data.readers.readable import Reading
-from ttl.data.readers.table_file import NO_COLUMNS, TABLES, Columns
+from ttl.data.readers.table_file import NO_COLUMNS, Columns
+from ttl.data.readers.table_text import TABLES
 from ttl.data.records import Records
 from ttl.data.sources import MaskSource
 from ttl.data.task import IGNORE, MISSING, SPLITS, Labels, Samples, Task, class_counts, picked
@@ -36,26 +38,35 @@ def load_whole(
     classes: Classes,
     *,
     columns: Columns = NO_COLUMNS,
-    window: Window | None = None,
+    rendering: Rendering = AS_FILED,
+    mask_values: str | None = None,
     skip_bad: bool = False,
 ) -> Task:
     """All images of a labelled data set as `test`; `train` and `val` are empty.
 
-    Splits that the data bring are left aside, with a note. The labels are the numbers that the model gives its classes,
-    which are found by their names; a class of the model that the data lack is named in a note, and a label that they
-    lack counts as unknown.
+    A folder of one class folder will do, where the model knows the class. Splits that the data bring are left aside,
+    with a note. The labels are the numbers that the model gives its classes, which are found by their names; a class of
+    the model that the data lack is named in a note, and a label that they lack counts as unknown.
 
     Args:
-        data: as `load_task` takes it, as are the `columns`, the `window` (which nothing but a folder or a manifest has)
-            and `skip_bad`.
+        data: as `load_task` takes it, as are the `columns` and `skip_bad`.
+        rendering: of its images, where it is of files.
+        mask_values: of its masks, as `load_task` takes them.
         classes: the model's.
 
     Raises:
         DataError: the data can't be used as they are, are of another kind, or have a class that the model hasn't.
     """
-    has_window = Path(data).is_dir() or Path(data).suffix.lower() in TABLES
-    records = read_records(data, columns, Reading(window if has_window else None, skip_bad))
+    of_files = Path(data).is_dir() or Path(data).suffix.lower() in TABLES
+    shown = rendering if of_files else AS_FILED
+    known = classes.names if classes.kind.one_class_each else ()
+    reading = Reading(shown, skip_bad, meaning_of(mask_values), classes.kind.per_pixel, known)
+    records = read_records(data, columns, reading)
+    if classes.kind.one_class_each and is_exclusive(records):
+        records = as_classes(records)
     _check_kind(records, classes)
+    if _is_numbered(classes.names, len(records.class_names)) and not {*records.class_names} <= {*classes.names}:
+        records = replace(records, class_names=tuple(map(str, range(len(records.class_names)))))
     if strangers := [name for name in records.class_names if name not in classes.names]:
         raise DataError(
             f"{records.name} has {'the class' if len(strangers) == 1 else 'the classes'} {listed(strangers)}, and the "
@@ -75,8 +86,14 @@ def load_whole(
         test=everything,
         fingerprint=records.fingerprint(),
         finding=classes.finding,
-        ordinal=classes.ordinal,
-        notes=(*_split_note(records), *_absent(records, classes, labels), *_repeated(everything), *records.notes),
+        ordinal=classes.ordinal or records.ordinal,
+        unknown_patients=records.unknown_patients,
+        notes=(
+            *_split_note(records),
+            *_absent(records, classes, labels),
+            *_repeated(everything, classes),
+            *records.notes,
+        ),
     )
 
 
@@ -96,6 +113,11 @@ def _check_kind(records: Records, classes: Classes) -> None:
         raise DataError(f"{records.name} has {has}, and the model is for {needs}: give data of its kind.")
 
 
+def _is_numbered(names: Sequence[str], classes: int) -> bool:
+    """Whether a model's classes are numbers, as those of an .npz are that nobody named: they are its labels then."""
+    return sorted(names) == sorted(map(str, range(classes)))
+
+
 def _relabelled(records: Records, names: Sequence[str]) -> tuple[Labels, MaskSource | None]:
     """Labels, and masks where there are any, by the model's numbers of the classes."""
     number = np.array([names.index(name) for name in records.class_names], np.int64)
@@ -106,7 +128,7 @@ def _relabelled(records: Records, names: Sequence[str]) -> tuple[Labels, MaskSou
         labels[:, number] = records.labels
         return labels, None
     table = np.array([value if value == IGNORE else number[value] for value in records.masks.table.tolist()], np.uint8)
-    masks = MaskSource(records.masks.facts, records.masks.paths, table, len(names))
+    masks = replace(records.masks, table=table, classes=len(names))
     return (masks.pixel_counts[:, :-1] > 0).astype(np.int64), masks
 
 
@@ -126,14 +148,15 @@ def _absent(records: Records, classes: Classes, labels: Labels) -> list[str]:
     return [f"No image of {records.name} has {listed(absent)}, which the model knows."] if absent else []
 
 
-def _repeated(samples: Samples) -> list[str]:
-    """A note on images that are there more than once; none where all differ."""
+def _repeated(samples: Samples, classes: Classes) -> list[str]:
+    """Notes on images that are there more than once, and on those of them that contradict; none where all differ."""
     pairs = find_duplicates({"all": samples}, within=True)
     if not pairs:
         return []
     number = len(samples) - len(set(keep_together(samples.ids, pairs)))
     first = listed((f"{pair.a} = {pair.b}" for pair in pairs), NAMED)
-    return [f"Of {counted(number, 'image')} there is a copy in the set, which counts like any other: {first}."]
+    copies = f"Of {counted(number, 'image')} there is a copy in the set, which counts like any other: {first}."
+    return [copies, *compared({"all": samples}, classes.names, "Correct them, or leave them out.")[1]]
 
 
 def _some(samples: Samples, positions: Sequence[int]) -> Samples:

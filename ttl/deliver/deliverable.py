@@ -104,14 +104,23 @@ class Deliverable:
 
 
 def rows_of_file(
-    model: OnnxModel, samples: Samples, images: Split, *, threshold: float | None, with_distance: bool = False
+    model: OnnxModel,
+    samples: Samples,
+    images: Split,
+    *,
+    threshold: float | None,
+    with_distance: bool = False,
+    pixels: list[Rows] | None = None,
 ) -> Rows:
     """What a file gives for samples, which are decoded in `images`, as `ttl.stats` scores it.
 
-    Of masks of two classes the `threshold` decides; `with_distance` measures distances between edges, too.
+    Of masks of two classes the `threshold` decides; `with_distance` measures distances between edges, too. Into the
+    list `pixels` goes `ttl.stats.pixel_calibration` of each image, from the same predictions.
     """
     if isinstance(images, MaskedImages):
-        return images.overlaps(model.maps(images.pixels), with_distance=with_distance, threshold=threshold)
+        maps = model.maps(images.pixels)
+        maps = maps if pixels is None else images.calibrated(maps, pixels)
+        return images.overlaps(maps, with_distance=with_distance, threshold=threshold)
     if model.contract.embeds_preprocessing:
         return model.predict_images(_loaded(samples))
     return model.predict(images.crops())

@@ -69,12 +69,20 @@ def export_file(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) 
     """
     record = _record(deliverable, wanted, _exported(deliverable, wanted, config))
     if wanted.target.is_onnx:
-        try:
-            write_beside(wanted.path, read_contract(wanted.path), record)
-        except OSError as error:
-            why = error.strerror or error
-            raise ExportError(f"What belongs beside {wanted.path} can't be written: {why}.") from error
+        describe(wanted.path, record)
     return record
+
+
+def describe(path: Path, record: FileRecord) -> None:
+    """Write an ONNX file's JSON and its model card beside it.
+
+    Raises:
+        ExportError: they can't be written.
+    """
+    try:
+        write_beside(path, read_contract(path), record)
+    except OSError as error:
+        raise ExportError(f"What belongs beside {path} can't be written: {error.strerror or error}.") from error
 
 
 def _exported(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) -> ExportResult:

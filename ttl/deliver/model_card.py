@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from ttl.data.modality.resizing import FIT_WORDS
 from ttl.deliver.file_record import FileRecord
 from ttl.export.contract import Contract, contract_to_json
 from ttl.files import write_text
@@ -39,6 +40,7 @@ def model_card(contract: Contract, record: FileRecord) -> str:
     """The model card, as Markdown."""
     return _template().render(
         contract=contract,
+        fit=FIT_WORDS[contract.decoding.fit],
         record=record,
         origin=contract.provenance,
         metrics=_metrics_table(contract, record),

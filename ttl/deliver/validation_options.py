@@ -40,8 +40,17 @@ class ValidateConfig(Options):
     )
 
     image_column: values.Text | None = _of_run("image_column")
+    image_root: values.Place | None = _of_run("image_root")
+    image_suffix: values.Text | None = _of_run("image_suffix")
     label_columns: values.Texts = _of_run("label_columns")
     mask_column: values.Text | None = _of_run("mask_column")
+    mask_values: values.MaskValues | None = option(
+        None,
+        "Value, or colour, of each class in the masks, in the order of the model's classes",
+        "data",
+        unset="the run's",
+        metavar="0,128,255|'#000000,#ff0000'|0,other",
+    )
     group_column: values.Text | None = option(
         None, "Column of a manifest with the patient", "data", unset="by its name"
     )
@@ -52,6 +61,17 @@ class ValidateConfig(Options):
         "data",
         unset="the model's, else the header's",
         metavar="CENTER WIDTH",
+    )
+    value_range: values.Range | None = option(
+        None,
+        "Values that become black and white, of images with more than 8 bits a channel",
+        "data",
+        flag="range",
+        unset="the model's, else each image's own",
+        metavar="LOW HIGH",
+    )
+    frame: values.Frame | None = option(
+        None, "Of a file with several frames", "data", unset="the model's", metavar="first|middle|all|N"
     )
     skip_bad: bool = _of_run("skip_bad")
     drop_seen: bool = option(False, "Leave out the images and patients that the run has seen", "data")

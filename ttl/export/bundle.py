@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import safetensors
 import safetensors.torch
+from pydantic import Field
 from torch import nn
 
 from ttl.cut.head import HeadSpec
@@ -32,7 +34,7 @@ class Bundle:
     contract: Contract
     point: TruncationPoint
     pool: str
-    dropout: float
+    dropout: Annotated[float, Field(ge=0, lt=1)]
     candidate: OptionalKey[Mapping[str, object]] = None  # as `ttl.search.candidates.described` has it
     sha256: str = ""
     """Of the file of the weights; empty where version 0.1 wrote it."""

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ttl.data.kind import Kind
+from ttl.data.modality.rendering import Frame, Rendering, Stretch
+from ttl.data.modality.resizing import Fit, Resizing
 from ttl.errors import ExportError, RunFolderError
 from ttl.export.digest import check_digests
 from ttl.export.targets import TargetName
@@ -31,11 +33,22 @@ Spread = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 @dataclass(frozen=True)
 class Decoding:
-    """How an image file becomes pixels: resized by `bilinear` or `bicubic`, antialiased; of DICOM files centre and
-    width of the values that are shown, None for their headers'."""
+    """How an image file becomes pixels: see `Rendering`; then resized by `bilinear` or `bicubic`, antialiased.
+
+    In segmentation images keep their size.
+    """
 
     interpolation: str
     window: tuple[Finite, Spread] | None = None
+    value_range: OptionalKey[tuple[Finite, Finite]] = None
+    frame: Frame = "first"
+    fit: Fit = "squash"
+    stretch: Stretch = "minmax"  # as files of version 0.1 say it, which have none
+
+    @property
+    def rendering(self) -> Rendering:
+        """How the values of a file become 8 bits."""
+        return Rendering(self.window, self.value_range, self.frame, self.stretch)
 
 
 @dataclass(frozen=True)
@@ -103,6 +116,11 @@ class Contract:
     def outputs(self) -> int:
         """How many the network has."""
         return self.kind.outputs(len(self.class_names))
+
+    @property
+    def resizing(self) -> Resizing:
+        """How images become the network's input, but for segmentation."""
+        return Resizing(self.sides, self.decoding.interpolation, self.decoding.fit)
 
     @property
     def rule(self) -> DecisionRule:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ttl.data import ImageList, open_image
+from ttl.data import ImageList, open_image, remark
 from ttl.errors import UsageError
 from ttl.export.contract import Contract
 from ttl.export.run import OnnxModel, Probabilities
@@ -46,20 +46,25 @@ class FileDecision:
 
 @dataclass(frozen=True)
 class ImageDecision:
-    """`patient` is empty where it isn't known."""
+    """`image` is a path, of a frame `path#3`.
+
+    `patient` is empty where it isn't known, `remark` where nothing is to be said of the image itself.
+    """
 
     image: Path
     patient: str
     decided: FileDecision
+    remark: str = ""
 
 
 @dataclass(frozen=True)
 class PatientDecision:
-    """With the probabilities that each image has, from which those of the patient were combined."""
+    """With the probabilities that each image has, from which those of the patient were combined; remarks on images."""
 
     patient: str
     decided: FileDecision
     images: Mapping[Path, Mapping[str, float]]
+    remarks: Mapping[Path, str] = field(default_factory=dict)
 
 
 def rule_for(
@@ -91,11 +96,13 @@ def image_decisions(model: OnnxModel, images: ImageList, rule: DecisionRule) -> 
     Raises:
         DataError: an image can't be read.
     """
-    for start in range(0, len(images.paths), TOGETHER):
+    names = images.names
+    for start in range(0, len(names), TOGETHER):
         part = slice(start, start + TOGETHER)
-        decided = _decided(model.contract, rule, _predicted(model, images.paths[part]))
-        for path, patient, each in zip(images.paths[part], images.patients[part], decided, strict=True):
-            yield ImageDecision(path, patient, each)
+        rows, remarks = _predicted(model, images.numbered[part])
+        decided = _decided(model.contract, rule, rows)
+        for name, patient, each, words in zip(names[part], images.patients[part], decided, remarks, strict=True):
+            yield ImageDecision(name, patient, each, words)
 
 
 def patient_decisions(model: OnnxModel, images: ImageList, rule: DecisionRule) -> list[PatientDecision]:
@@ -106,18 +113,26 @@ def patient_decisions(model: OnnxModel, images: ImageList, rule: DecisionRule) -
         DataError: an image can't be read.
     """
     images.check_patients()
-    paths, own = images.paths, model.contract
-    rows = [row for i in range(0, len(paths), TOGETHER) for row in _predicted(model, paths[i : i + TOGETHER])]
+    numbered, own = images.numbered, model.contract
+    parts = [_predicted(model, numbered[i : i + TOGETHER]) for i in range(0, len(numbered), TOGETHER)]
+    rows = [row for part, _ in parts for row in part]
+    remarks = dict(zip(images.names, [words for _, part in parts for words in part], strict=True))
     together, names = combined_rows(rows, images.patients, rule.combine, exclusive=own.kind.one_class_each)
     seen: dict[str, dict[Path, Mapping[str, float]]] = {name: {} for name in names}
-    for path, patient, row in zip(paths, images.patients, rows, strict=True):
-        seen[patient][path] = dict(zip(own.class_names, row.tolist(), strict=True))
+    for name, patient, row in zip(images.names, images.patients, rows, strict=True):
+        seen[patient][name] = dict(zip(own.class_names, row.tolist(), strict=True))
     decided = _decided(own, rule, together)
-    return [PatientDecision(name, each, seen[name]) for name, each in zip(names, decided, strict=True)]
+    return [
+        PatientDecision(name, each, seen[name], {path: remarks[path] for path in seen[name] if remarks[path]})
+        for name, each in zip(names, decided, strict=True)
+    ]
 
 
-def _predicted(model: OnnxModel, paths: tuple[Path, ...]) -> Probabilities:
-    return model.predict_images([open_image(path, model.contract.decoding.window) for path in paths])
+def _predicted(model: OnnxModel, numbered: tuple[tuple[Path, int], ...]) -> tuple[Probabilities, list[str]]:
+    """The probabilities, a row an image; and a remark on each. Of files and their frames, see `ImageList`."""
+    rendering = model.contract.decoding.rendering
+    images = [open_image(path, rendering.at(number)) for path, number in numbered]
+    return model.predict_images(images), [remark(image) for image in images]
 
 
 def _decided(contract: Contract, rule: DecisionRule, rows: Probabilities) -> list[FileDecision]:

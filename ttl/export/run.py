@@ -13,7 +13,8 @@ from PIL import Image
 from scipy.special import softmax
 
 from ttl.cost.session import open_session, resolve_threads
-from ttl.data.modality.image import GREY_MODES, channels_first, to_pixels
+from ttl.data.modality.eight_bits import GREY_MODES
+from ttl.data.modality.image import channels_first
 from ttl.data.modality.normalise import normalised
 from ttl.data.modality.windows import segment
 from ttl.errors import ExportError
@@ -125,8 +126,7 @@ def trained_on(image: Image.Image, contract: Contract) -> npt.NDArray[np.uint8]:
     """An image as training saw it, `(channels, h, w)` uint8: at the contract's sides, in segmentation at its own."""
     if contract.per_pixel:
         return channels_first(image, contract.channels)
-    interpolation = contract.decoding.interpolation
-    return to_pixels(image, channels=contract.channels, image_size=contract.sides, interpolation=interpolation)
+    return contract.resizing.pixels(image, contract.channels)
 
 
 def decoded(image: Image.Image) -> npt.NDArray[np.uint8]:

@@ -24,8 +24,8 @@ Affects = Literal["trial", "run", "decision", "nothing"]
 
 `trial`: the result of a fine-tune depends on it, and nothing else in a trial's identity stands for it: the network, its
 weights and its input, the images in their splits, the truncation point and the seed have parts of their own there.
-`decision`: what is decided on the probabilities of a model that is there already. A finished run may be given another
-one; its ledger has it.
+`decision`: what is decided on the probabilities of a model that is there already, or by which groups one looks at them.
+A finished run may be given another one; its ledger has it.
 `nothing`: where results go, what computes them and who watches. That moves a figure by rounding at most, so a run may
 be taken up again from another machine, or with another number of threads.
 """

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, Strict
 
+from ttl.words.mask_values import parsed as classes_by_value
 from ttl.words.sides import AXES, parsed, short
+from ttl.words.text import printable
+
+Name = TypeVar("Name", str, Path)
 
 LARGEST_SEED = 2**32 - 1  # what numpy's legacy generators, and so scikit-learn, take
 SMALLEST, LARGEST = 16, 4096  # sides of images
@@ -24,6 +28,13 @@ def _device(value: str) -> str:
 def _filled(value: str) -> str:
     if not value.strip():
         raise ValueError("should not be empty")
+    return _utf8(value)
+
+
+def _utf8(value: Name) -> Name:
+    """What the files of a run, which are UTF-8, can hold."""
+    if printable(str(value)) != str(value):
+        raise ValueError("should be a name in UTF-8: rename the file or folder")
     return value
 
 
@@ -64,8 +75,38 @@ def costs(value: object) -> object:
     return miss, alarm
 
 
+def ascending(value: tuple[float, float]) -> tuple[float, float]:
+    """Two numbers of which the second is larger.
+
+    Raises:
+        ValueError: it isn't.
+    """
+    if not value[0] < value[1]:
+        raise ValueError("should be two numbers, the lower one first")
+    return value
+
+
+def frame(value: object) -> object:
+    """`12` as a number; what is none is left for pydantic to refuse."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and int(value):
+        return int(value)
+    if value in ("first", "middle", "all") or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value
+    raise ValueError("should be first, middle, all or the number of a frame, from 1 on")
+
+
+def mask_values(value: str) -> str:
+    """The same, where it says which value of a mask is which class: `0,128,255`.
+
+    Raises:
+        ValueError: it doesn't.
+    """
+    classes_by_value(value)
+    return value
+
+
 Text = Annotated[str, AfterValidator(_filled)]
-Place = Annotated[Path, Strict(False)]  # TOML and JSON have no path type: a string becomes one
+Place = Annotated[Path, Strict(False), AfterValidator(_utf8)]  # TOML and JSON have no path type: a string becomes one
 Texts = Annotated[tuple[Text, ...], Strict(False), BeforeValidator(several)]
 Device = Annotated[str, AfterValidator(_device)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
@@ -82,3 +123,6 @@ Probability = Annotated[float, Field(ge=0, lt=1)]  # of what must not happen alw
 Part = Annotated[float, Field(gt=0, le=1)]  # of something, or all of it
 Costs = Annotated[tuple[Positive, Positive], Strict(False), BeforeValidator(costs)]  # of a miss, of a false alarm
 Window = Annotated[tuple[FiniteFloat, Positive], Strict(False)]  # centre and width
+Range = Annotated[tuple[FiniteFloat, FiniteFloat], Strict(False), AfterValidator(ascending)]  # what is black, and white
+MaskValues = Annotated[str, AfterValidator(mask_values)]
+Frame = Annotated[Literal["first", "middle", "all"] | int, BeforeValidator(frame)]

@@ -3,6 +3,7 @@
 from ttl.report.grids import Grid, read_tables, write_csv
 from ttl.report.page import render, summary, write_report
 from ttl.report.schema import RunReport, read_report, report_of
+from ttl.report.validation_page import write_validations
 from ttl.report.wording import undertrained
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "undertrained",
     "write_csv",
     "write_report",
+    "write_validations",
 ]

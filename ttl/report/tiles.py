@@ -9,7 +9,7 @@ from ttl.report.page_blocks import Tile
 from ttl.report.schema import RunReport
 from ttl.report.schema.run_report import is_of_whole, ratio_of
 from ttl.report.schema.searched import PointResult
-from ttl.report.wording import noun, patients, share_with_interval, with_interval
+from ttl.report.wording import known_of_some, noun, patients, share_with_interval, with_interval
 from ttl.words import units
 from ttl.words.estimate import Estimate
 from ttl.words.metric import Metric
@@ -109,7 +109,8 @@ def _against(
 
 def _tested_on(report: RunReport) -> Tile:
     images, of_split = report.task.split_images["test"], patients(report)
-    note = f"of {units.whole(of_split['test'])} patients" if "test" in of_split else "patients not known"
+    unknown = "not all patients known" if known_of_some(report) else "patients not known"
+    note = f"of {units.whole(of_split['test'])} patients" if "test" in of_split else unknown
     of = report.decisions
     if of is not None and of.full.rule.per == "patient":
         return Tile("Test patients", units.whole(of.units), beside=f"{units.whole(images)} images")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ttl import typed
 from ttl.files import write_text
 from ttl.report.cells import Cell, amount, estimate_cell
 from ttl.report.page import environment
@@ -28,6 +29,17 @@ def write_validation(run_folder: Path, of: Validation) -> Path:
     return path
 
 
+def write_validations(run_folder: Path) -> tuple[Path, ...]:
+    """Build the page of every validation in a run folder anew, and give their paths in the order of their names.
+
+    Raises:
+        RunFolderError: a validation's JSON file is damaged, or was written by another version.
+        OSError: a page can't be written.
+    """
+    found = (typed.read(Validation, path) for path in sorted(run_folder.glob(f"{PREFIX}*.json")))
+    return tuple(write_validation(run_folder, of) for of in found if of is not None)
+
+
 def render_validation(of: Validation) -> str:
     """A validation as one HTML document with its style sheet inside."""
     groups = [_subgroups(of)] if of.subgroups else []
@@ -47,7 +59,8 @@ def _figures(of: Validation) -> list[Section]:
             cut = () if of.chosen is None else (estimate_cell(line.cut, line.metric),)
             rows.append(row(Cell(line.name, line.note), *cut, estimate_cell(line.whole, line.metric)))
         most_probable = "; in accuracy and the like the most probable class decides" if _by_class(of, part) else ""
-        caption = f"Smaller figures are 95% intervals; {_judged(of)}{most_probable}."
+        of_pixels = "; means over the labelled pixels of an image, then over images" if _by_pixel(of, part) else ""
+        caption = f"Smaller figures are 95% intervals; {_judged(of)}{most_probable}{of_pixels}."
         table = Table(caption, ("", *_columns(of)), tuple(rows))
         more = _decisions(of) if part.title == POINT else []
         sections.append(Section(ANCHORS[part.title], part.title, (table, *more)))
@@ -57,6 +70,10 @@ def _figures(of: Validation) -> list[Section]:
 
 def _by_class(of: Validation, part: Lines) -> bool:
     return part.title == METRICS and not of.kind.per_pixel
+
+
+def _by_pixel(of: Validation, part: Lines) -> bool:
+    return part.title == PROBABILITIES and of.kind.per_pixel
 
 
 def _judged(of: Validation) -> str:

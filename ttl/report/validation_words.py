@@ -56,6 +56,12 @@ def verdict_of(of: Validation) -> Verdict:
     if guesses(of.full):
         sentence = f"{images} even the whole network isn't shown to be better than chance."
         return Verdict("worse", "Not shown to be better than chance", sentence, remarks)
+    if not of.full.metrics[of.metric].is_defined:
+        score, there = of.measure(of.metric).name, [name for name, count in of.counts.items() if count]
+        why = f", for all are {there[0]}" if of.kind.one_class_each and len(there) == 1 else ""
+        compared = "" if of.chosen is None else " the cut can't be compared with the whole network:"
+        sentence = f"{images}{compared} {score} is undefined{why}."
+        return Verdict("unsure", VERDICTS["unsure"], sentence, remarks)
     if of.chosen is None:
         return Verdict("keep", "The whole network", f"{images} the whole network has {whole}.", remarks)
     figures = f"{_score(of, of.chosen)} against {of.measure(of.metric).text(of.full.metrics[of.metric].value)}"
@@ -99,7 +105,8 @@ def lines_of(of: Validation) -> tuple[Lines, ...]:
 
 def prevalence_words(of: Validation) -> str:
     """What PPV and NPV are of; empty where there is none of them."""
-    if not of.full.outcomes:
+    defined = (file.rates.get(name, Estimate()).is_defined for file in of.files.values() for name in ("ppv", "npv"))
+    if not any(defined):
         return ""
     if of.prevalence is not None:
         return f"PPV and NPV: where {units.percent(of.prevalence)} are positive, as asked for."
@@ -179,7 +186,8 @@ def _probability_lines(of: Validation) -> Iterator[Line]:
     whole, cut = of.full.probabilities, of.chosen.probabilities if of.chosen else None
     if whole is None:
         return
-    note = "that of a perfectly calibrated model on so many images, 95% of such sets"
+    alike = " that varies as much from image to image," if of.kind.per_pixel else ""
+    note = f"that of a perfectly calibrated model{alike} on so many images, 95% of such sets"
     named = {"calibration_error": "ece", "expected_error": "ece", "log_loss": "log_loss", "brier": "brier"}
     for field, key in named.items():
         measure, expected = of.measure(key), field == "expected_error"

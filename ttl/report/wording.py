@@ -73,12 +73,19 @@ def tested_units(report: RunReport) -> str:
 
 
 def patients(report: RunReport) -> Mapping[str, int]:
-    """Patients of each split; empty where they aren't known.
+    """Patients of each split; empty where they aren't known, or not of all images.
 
     Groups that were made of duplicates (`--dedupe together`) may hold several patients, and are none.
     """
     counted = {split: n for split, n in report.task.groups.items() if n is not None}
-    return counted if len(counted) == len(report.task.groups) and not duplicates_are_grouped(report) else {}
+    of_all = len(counted) == len(report.task.groups) and not known_of_some(report)
+    return counted if of_all and not duplicates_are_grouped(report) else {}
+
+
+def known_of_some(report: RunReport) -> int:
+    """Of how many images the patient is known, where it is of some and not of all; else 0."""
+    known = report.task.patients_known or 0
+    return known if known < report.task.images else 0
 
 
 def duplicates_are_grouped(report: RunReport) -> bool:

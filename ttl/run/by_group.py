@@ -33,6 +33,7 @@ class Decider:
 
     rows: Rows
     rule: DecisionRule
+    pixels: Rows | None = None  # of masks `(n, ...)`, of `ttl.stats.pixel_calibration`, where they are asked for
 
     def judged(self, samples: Samples, inside: Labels | None = None) -> Judged:
         """What it is judged on: the samples, those at some positions, or their patients where it decides on those."""

@@ -88,8 +88,7 @@ def _state(study: Study, path: Path, *, is_old: bool) -> FileState:
         return FileState(name, "not checked", "of version 0.1, where it was another file without a digest")
     look = _look(study, path, name)
     if look is None:
-        kind = ".md" if name.startswith(PREFIX) else path.suffix  # the page of a validation: `ttl report` has another
-        return FileState(name, "not checked", DERIVED.get(kind, "not a file of a run"))
+        return FileState(name, "not checked", DERIVED.get(path.suffix, "not a file of a run"))
     try:
         look()
     except (TTLError, OSError, ValueError, SyntaxError) as error:  # SyntaxError: what Pillow calls a broken PNG

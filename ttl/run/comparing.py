@@ -37,16 +37,21 @@ def compared_on_test(
     )
     tested = {"full": whole} if chosen.trial == whole.trial else {"chosen": chosen, "full": whole}
     groups = subgroups(setting, tested)
-    decided = {"comparison": comparison, "decisions": decisions(setting, tested), "subgroups": groups}
-    if setting.kind.per_pixel:
-        per_class = {"chosen": _class_values(setting, chosen), "full": _class_values(setting, whole)}
-        return {**decided, "per_class": per_class}
+    decided: dict[str, Any] = {
+        "comparison": comparison,
+        "decisions": decisions(setting, tested),
+        "subgroups": groups,
+    }
     believed = {
-        network: believable(setting, made, of.rows)
+        network: believable(setting, made, of)
         for network, of in tested.items()
         if (made := recalibrated[of.trial]) is not None
     }
-    return {**decided, "probabilities": Probabilities(split="test", **believed), **_of_classes(setting, tested)}
+    decided["probabilities"] = Probabilities(split="test", **believed)
+    if setting.kind.per_pixel:
+        per_class = {"chosen": _class_values(setting, chosen), "full": _class_values(setting, whole)}
+        return {**decided, "per_class": per_class}
+    return {**decided, **_of_classes(setting, tested)}
 
 
 def _of_classes(setting: RunSetting, tested: Mapping[str, Tested]) -> dict[str, Any]:

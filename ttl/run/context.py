@@ -12,18 +12,17 @@ from ttl.data import Task
 from ttl.data.decoded import Split, TrainingImages
 from ttl.data.folds import fold_splits, folds_of, pooled_splits
 from ttl.data.modality.normalise import Normalise
+from ttl.data.modality.resizing import Resizing
 from ttl.data.task import Labels
 from ttl.run.setting import RunSetting
 from ttl.study.folder import CACHE, Study
-from ttl.words.sides import Sides
 
 
 class Decoding:
-    """Decodes the splits of a task to the sides of a network's input; keeps them in `cache_dir`, or else in memory."""
+    """Decodes the splits of a task to a network's input; keeps them in `cache_dir`, or else in memory."""
 
-    def __init__(self, task: Task, sides: Sides, interpolation: str, cache_dir: Path | None) -> None:
-        self.task, self.sides = task, sides
-        self.interpolation, self.cache_dir = interpolation, cache_dir
+    def __init__(self, task: Task, resizing: Resizing, cache_dir: Path | None) -> None:
+        self.task, self.resizing, self.cache_dir = task, resizing, cache_dir
         self._splits: dict[str, Split] = {}
 
     def split(self, name: str) -> Split:
@@ -35,8 +34,7 @@ class Decoding:
         if name not in self._splits:
             self._splits[name] = self.task.kind.decode(
                 self.task.splits[name],
-                sides=self.sides,
-                interpolation=self.interpolation,
+                resizing=self.resizing,
                 cache_dir=self.cache_dir,
                 key=self.task.fingerprint,
             )
@@ -108,5 +106,5 @@ class RunContext:
 def context_of(setting: RunSetting, study: Study, *, cache: bool = True) -> RunContext:
     """The context of a run in a folder, where decoded images are kept unless `cache` is false."""
     cache_dir: Path | None = study.folder / CACHE if cache else None
-    images = Decoding(setting.data, setting.sides, setting.network.spec.interpolation, cache_dir)
+    images = Decoding(setting.data, setting.resizing, cache_dir)
     return RunContext(setting, Pooled(images) if setting.drawn else images, study)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ttl.cost.bench import bench
 from ttl.cost.latency import latency_rows
 from ttl.cost.subject import COMPILED, EAGER, Subject
-from ttl.deliver.exporting import Wanted, export_file
-from ttl.deliver.file_record import FileRecord, is_whole, remember
+from ttl.deliver.exporting import Wanted, describe, export_file
+from ttl.deliver.file_record import FileRecord, is_whole, remember, remembered
 from ttl.deliver.pictures.cases import CamCases, MaskCases, Which
 from ttl.deliver.pictures.drawn_cases import draw_cams, draw_masks_of
 from ttl.errors import RunFolderError
@@ -19,9 +20,9 @@ from ttl.export.options import ExportConfig
 from ttl.export.targets import target_of
 from ttl.report.schema import REPORT, read_report
 from ttl.run.context import RunContext
-from ttl.run.deciding import rule_of
+from ttl.run.deciding import decides_as_now, rule_of
 from ttl.run.events import Note, Watch
-from ttl.run.exporting_flow import CHOSEN, FULL, deliverable_of
+from ttl.run.exporting_flow import CHOSEN, FULL, deliverable_of, groups_of
 from ttl.run.report_writer import Delivered
 from ttl.stats import ratio_interval
 from ttl.study.folder import Study
@@ -50,7 +51,7 @@ def deliver(context: RunContext, chosen: TrialRecord, whole: TrialRecord, watch:
     earlier = study.read(Delivered, DELIVERED)
     is_same = earlier is not None and (earlier.trials, earlier.rules) == (trials, rules)
     if earlier is not None and is_same and all(is_whole(study, file) for file in FILES):
-        return earlier
+        return _with_groups(context, earlier, (chosen, whole))
     records: dict[Which, TrialRecord] = {"full": whole} if chosen.id == whole.id else {"chosen": chosen, "full": whole}
     watch(Note(f"Exporting {CHOSEN} ({chosen.cut}) and {FULL} ({whole.cut}), and checking them"))
     files = _export(context, chosen, CHOSEN), _export(context, whole, FULL)
@@ -66,6 +67,30 @@ def deliver(context: RunContext, chosen: TrialRecord, whole: TrialRecord, watch:
     )
     rows = latency_rows(timed, reference=FULL, ratio=ratio_interval)
     delivered = Delivered(trials, *files, rows, *_pictures(context, records, watch), rules)
+    study.write(DELIVERED, delivered)
+    return delivered
+
+
+def _with_groups(context: RunContext, earlier: Delivered, records: Sequence[TrialRecord]) -> Delivered:
+    """The same with the groups that are asked for now, in the model cards of all files of these trials, too."""
+    study, setting = context.study, context.setting
+    groups = {of.id: groups_of(study, setting.task, of, setting.config.seed) or None for of in records}
+    changed = [
+        replace(file, groups=groups[file.trial])
+        for file in remembered(study, set(groups))
+        if file.state == "passed"
+        and Path(file.file).suffix == ".onnx"
+        and decides_as_now(study, file)
+        and file.groups != groups[file.trial]
+    ]
+    if not changed:
+        return earlier
+    for file in changed:
+        describe(study.folder / file.file, file)
+    remember(study, changed)
+    now = {file.file: file for file in changed}
+    chosen, full = (now.get(file.file, file) for file in (earlier.chosen, earlier.full))
+    delivered = replace(earlier, chosen=chosen, full=full)
     study.write(DELIVERED, delivered)
     return delivered
 

@@ -124,7 +124,7 @@ def deliverable_of(context: RunContext, record: TrialRecord) -> Deliverable:
         predicted=_checked_predictions(study, model, contract, splits, record),
         margin=setting.margin,
         seed=setting.config.seed,
-        groups=_groups(study, setting.task, record, setting.config.seed),
+        groups=groups_of(study, setting.task, record, setting.config.seed),
     )
 
 
@@ -154,7 +154,7 @@ def deliverable_in(source: Path, data: str | None) -> Deliverable:
     if task.train.source.channels > contract.channels:
         raise ExportError(f"{task.name} is in colour, and the model was trained on grey images: give grey ones")
     cache = study.folder / CACHE if study and own else None
-    splits = Decoding(task, contract.sides, contract.decoding.interpolation, cache).all()
+    splits = Decoding(task, contract.resizing, cache).all()
     record = study.trial(folder.name) if study and own else None
     if study and record:
         contract = _as_tested(study, contract, record)
@@ -169,7 +169,7 @@ def deliverable_in(source: Path, data: str | None) -> Deliverable:
         else {split: _predicted(model, contract, splits[split], threshold=contract.mask_threshold) for split in SPLITS},
         margin=(config.margin if config else None) or task.kind.margin,
         seed=config.seed if config else 0,
-        groups=_groups(study, task, record, config.seed) if study and record and config else (),
+        groups=groups_of(study, task, record, config.seed) if study and record and config else (),
     )
 
 
@@ -187,7 +187,7 @@ def _chosen_trial(run_folder: Path) -> Path:
     return Study(run_folder).trial_folder(report.chosen.trial)
 
 
-def _groups(study: Study, task: Task, record: TrialRecord, seed: int) -> tuple[GroupFigures, ...]:
+def groups_of(study: Study, task: Task, record: TrialRecord, seed: int) -> tuple[GroupFigures, ...]:
     """The figures of groups of the test images, where the trial was tested."""
     of_test = tested(study, record.id)
     found = subgroups_of(task, Decider(of_test.rows, of_test.rule), None, seed) if of_test else ()

@@ -86,6 +86,8 @@ def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) ->
                 report = publish(job.findings, end, delivered)
             if report.subgroups:
                 study.write_text(SUBGROUPS, as_csv(report.subgroups))
+            else:
+                (study.folder / SUBGROUPS).unlink(missing_ok=True)
             write_report(study.folder)
         return Finished(study.folder, report, job.trained)
 

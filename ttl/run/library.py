@@ -16,6 +16,7 @@ from ttl.config import RunConfig
 from ttl.cut.network import Network
 from ttl.cut.points import TruncationPoint, truncation_points
 from ttl.data import Task
+from ttl.data.modality.resizing import Fit
 from ttl.errors import UsageError
 from ttl.finetune.accelerated import resolve_device
 from ttl.networks.spec import InputSpec
@@ -60,6 +61,7 @@ def search(
     mean: tuple[float, ...] = IMAGENET_MEAN,
     std: tuple[float, ...] = IMAGENET_STD,
     interpolation: str = "bilinear",
+    fit: Fit = "squash",
     out: str | Path | None = None,
     watch: Watch = unwatched,
     **options: Any,
@@ -85,6 +87,7 @@ def search(
         image_size: side of the square input in pixels, or height and width.
         mean: of the input's channels, for pixels in 0..1; `std` likewise.
         interpolation: how images are resized: `bilinear` or `bicubic`.
+        fit: what is done with images of other proportions: `squash`, `crop` or `pad`.
         out: the run folder, where a search that was stopped goes on; by default nothing is kept.
         options: those of `ttl search`, in Python's spelling (`recipe="bn"`, `epochs=10`, `margin=0.02`, ...); those of
             the data, the model and the engine aren't to be had.
@@ -109,7 +112,7 @@ def search(
     weights = WeightsReport("the model as it was given", len(digests), sha256=digest_of(digests))
     spec = InputSpec(sides_of(image_size), mean, std, interpolation)
     network = Network(type(model).__name__, model, spec, weights, available)
-    asked = options | ({"strategy": strategy} if strategy else {})
+    asked = options | {"fit": fit} | ({"strategy": strategy} if strategy else {})
     return _by_fine_tunes(task, network, asked, points, out, watch)
 
 

@@ -112,6 +112,8 @@ def _masks(setting: RunSetting, record: TrialRecord, parts: Sequence[TrialRecord
         log_loss_after=float(np.mean([of.log_loss_after for of in made])),
         gain_error=float(np.mean([of.gain_error for of in made])),
         constant_log_loss=float(np.mean([of.constant_log_loss for of in made])),
+        learned_log_loss=float(np.mean([of.learned_log_loss for of in made])),
+        constant_error=float(np.mean([of.constant_error for of in made])),
     )
     blocked = next((part.undertrained for part in parts if part.undertrained and part.undertrained.blocks), None)
     return replace(record, recalibration=together, undertrained=blocked, predictions={"val": rows})

@@ -11,6 +11,7 @@ from ttl.config import AIMS, RunConfig
 from ttl.cut.network import Network, load_network
 from ttl.cut.truncation import truncate
 from ttl.data import Columns, Task, augmentation, load_task
+from ttl.data.describe import patients_words
 from ttl.data.folds import pooled
 from ttl.errors import UsageError
 from ttl.finetune import Recipe, recipe
@@ -48,6 +49,7 @@ def prepare(config: RunConfig, watch: Watch) -> RunSetting:
     watch(Note(f"{task.name}: {len(task.class_names)} classes ({', '.join(task.class_names)}); images: {sizes}"))
     for note in task.notes:
         watch(Note(note))
+    watch(Note(patients_words(task.patients_known, sum(map(len, task.splits.values())))))
     _check_fits(config, task)
     watch(Note(f"{network.name}: {network.weights.summary()}"))
     watch(Note(f"Recipe {chosen.name}: {chosen.words()}"))
@@ -110,11 +112,18 @@ def task_of(config: RunConfig) -> Task:
             group=config.group_column,
             split=config.split_column,
             attributes=config.subgroup_columns,
+            root=config.image_root,
+            suffix=config.image_suffix or "",
         ),
+        mask_values=config.mask_values,
+        per_pixel=config.model.startswith(UNET),
         window=config.window,
+        value_range=config.value_range,
+        frame=config.frame,
         dedupe=config.dedupe,
         positive=config.positive,
         ordinal=config.ordinal,
+        exclusive=config.exclusive,
     )
 
 
@@ -131,6 +140,8 @@ def _check_fits(config: RunConfig, task: Task) -> None:
             f"--model {config.model} draws masks, and {task.name} has none: give a classifier, such as "
             f"--model {config.model.removeprefix(UNET)}, or a folder with images/ and masks/"
         )
+    if task.kind.per_pixel and config.fit != "squash":
+        raise UsageError(f"--fit {config.fit} is for classifiers: images with masks keep their size; leave it out")
     _check_loss(config, task)
 
 

@@ -69,8 +69,9 @@ def undertrained(
     odds = logits if activation == "sigmoid" else logit(np.clip(given, SMALLEST, 1 - SMALLEST))
     low, high = np.quantile(odds, WITHIN, axis=0)
     found = Undertrained(
-        log_loss=made.log_loss_before if made.method == "none" else made.log_loss_after,
+        log_loss=made.learned_log_loss,
         constant=made.constant_log_loss,
+        error=made.constant_error,
         spread=float((high - low).max()),
         falling=falling,
     )

@@ -107,6 +107,7 @@ def _model(setting: RunSetting) -> ModelRecord:
         mean=spec.mean,
         std=spec.std,
         interpolation=spec.interpolation,
+        fit=None if setting.kind.per_pixel else setting.config.fit,
         weights=WeightsRecord(**asdict(weights), summary=weights.summary()),
     )
 

@@ -69,9 +69,10 @@ class SearchJob:
         return self._explained(end)
 
     def _undertrained(self) -> list[Candidate]:
-        """Those that can't be chosen because they are under-trained."""
+        """Those that can't be chosen because they are under-trained, the lowest first, whoever ended first."""
         tried = self.findings.tried
-        return [one for one, runs in tried.items() if runs.undertrained and one != self.setting.whole]
+        found = [one for one, runs in tried.items() if runs.undertrained and one != self.setting.whole]
+        return sorted(found, key=lambda one: (one.top.index, one.name))
 
     def _explained(self, end: SearchEnd) -> SearchEnd:
         """The same, its reason naming what could not be chosen."""

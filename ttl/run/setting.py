@@ -16,6 +16,7 @@ from ttl.cut.points import TruncationPoint
 from ttl.data import Kind, Task
 from ttl.data.folds import fold_task
 from ttl.data.kind import Rows
+from ttl.data.modality.resizing import Resizing
 from ttl.errors import UsageError
 from ttl.finetune import Recipe
 from ttl.report.schema.searched import LatencyLimit
@@ -27,7 +28,7 @@ from ttl.study.candidate import Candidate, Definition
 from ttl.study.trial import Trial, trial_id
 from ttl.words.sides import Sides
 
-RECALIBRATION = 1
+RECALIBRATION = 2
 """The version of what is done to a model at the end of its fine-tune; a change in it makes other trials."""
 
 
@@ -80,6 +81,11 @@ class RunSetting:
     def sides(self) -> Sides:
         """Of the network's input in pixels; in segmentation of crops and windows."""
         return self.network.spec.sides
+
+    @property
+    def resizing(self) -> Resizing:
+        """How images become the network's input, but for segmentation."""
+        return Resizing(self.sides, self.network.spec.interpolation, self.config.fit)
 
     @property
     def whole(self) -> Cut:

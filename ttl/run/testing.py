@@ -8,6 +8,7 @@ from dataclasses import replace
 from ttl.data.kind import Rows
 from ttl.errors import DamagedError
 from ttl.export.bundle import load_bundle
+from ttl.finetune import from_main
 from ttl.run.context import RunContext
 from ttl.run.deciding import rule_of
 from ttl.run.events import Note, Watch
@@ -24,7 +25,7 @@ def predict_test(
 ) -> dict[str, Tested]:
     """Trial -> what it gives for the test images: predicted, or read where an earlier call did.
 
-    Where an earlier call decided otherwise, the figures are made anew, which is another look.
+    Where an earlier call decided otherwise, the figures are made anew, which is another look; so are other groups.
 
     Raises:
         RunFolderError: a trial's files are gone or damaged, or the folder can't be written.
@@ -41,6 +42,8 @@ def predict_test(
         if known is None or known.rule.identity != rule.identity:
             watch(Note(f"Testing {record.cut} on {len(context.setting.task.test)} images"))
             known = _tested(context, record, rule, occasion, known)
+        elif set(context.setting.config.subgroup_columns) - set(known.groups):
+            known = _by_other_groups(context, known)
         found[record.id] = known
     return found
 
@@ -54,15 +57,47 @@ def _tested(
         enter(study, replace(look, occasion="operating point changed"), again=True)
     else:
         enter(study, look)
-    rows = before.rows if before and not task.kind.per_pixel else _predicted(context, record, rule)
+    if before is None or task.kind.per_pixel:
+        rows, pixels = _predicted(context, record, rule)
+    else:
+        rows, pixels = before.rows, None
     test, names = setting.judged("test", rows), task.metrics
     figures = intervals(task.kind, test.labels, test.rows, names=names, groups=test.groups, seed=setting.config.seed)
-    made = Tested(trial=record.id, rows=rows, figures=figures, rule=rule)
+    groups = _groups(context, before)
+    made = Tested(trial=record.id, rows=rows, figures=figures, rule=rule, groups=groups, pixels=pixels)
     study.write(f"{TRIALS}/{record.id}/{TEST}", made)
     return made
 
 
-def _predicted(context: RunContext, record: TrialRecord, rule: DecisionRule) -> Rows:
-    model, bundle = load_bundle(context.study.trial_folder(record.id), backbone=context.setting.network.model)
-    threshold = context.setting.kind.pixel_threshold(rule)
-    return predictions(context, model, "test", bundle.point, threshold=threshold)
+def _by_other_groups(context: RunContext, known: Tested) -> Tested:
+    """The same, with the groups that are looked at from now on."""
+    task = context.setting.task
+    rule = known.rule.words(task.class_names)
+    enter(context.study, Look(occasion="other groups", trial=known.trial, images=len(task.test), rule=rule), again=True)
+    made = replace(known, groups=_groups(context, known))
+    context.study.write(f"{TRIALS}/{known.trial}/{TEST}", made)
+    return made
+
+
+def _groups(context: RunContext, before: Tested | None) -> tuple[str, ...]:
+    """The columns by which somebody looked until now, those of this call included."""
+    return tuple(dict.fromkeys((*(before.groups if before else ()), *context.setting.config.subgroup_columns)))
+
+
+def _predicted(context: RunContext, record: TrialRecord, rule: DecisionRule) -> tuple[Rows, Rows | None]:
+    """Predictions of the test images, and of masks what is known of their pixels."""
+    setting = context.setting
+    model, bundle = load_bundle(context.study.trial_folder(record.id), backbone=setting.network.model)
+    threshold = setting.kind.pixel_threshold(rule)
+    if not setting.kind.per_pixel or record.recalibration is None:
+        return predictions(context, model, "test", bundle.point, threshold=threshold), None
+    return from_main(
+        setting.kind.tested(
+            model,
+            context.images.split("test"),
+            context.normalise,
+            recalibration=record.recalibration,
+            divisor=setting.divisor(bundle.point),
+            threshold=threshold,
+        )
+    )

@@ -16,6 +16,7 @@ from ttl import __version__, typed
 from ttl.cut.last_layer import fold_in
 from ttl.cut.points import TruncationPoint
 from ttl.data.kind import Rows
+from ttl.data.modality.rendering import AS_FILED
 from ttl.deliver.file_record import forget
 from ttl.errors import DamagedError, RunFolderError
 from ttl.export.bundle import DESCRIPTION, WEIGHTS, Bundle, save_bundle, save_weights
@@ -280,7 +281,7 @@ def sisters(context: RunContext, trial: Trial) -> list[TrialRecord]:
 
 def _bundle(setting: RunSetting, candidate: Candidate, model: nn.Module, record: TrialRecord) -> Bundle:
     """What is saved beside the weights: all that whoever uses the model must know, and how to rebuild it."""
-    network, task = setting.network, setting.task
+    network, task, config = setting.network, setting.task, setting.config
     contract = Contract(
         kind=task.kind,
         class_names=task.class_names,
@@ -288,7 +289,14 @@ def _bundle(setting: RunSetting, candidate: Candidate, model: nn.Module, record:
         channels=1 if task.train.source.channels == 1 else 3,
         mean=network.spec.mean,
         std=network.spec.std,
-        decoding=Decoding(network.spec.interpolation, setting.config.window),
+        decoding=Decoding(
+            interpolation=network.spec.interpolation,
+            window=config.window,
+            value_range=config.value_range,
+            frame=config.frame,
+            fit=config.fit,
+            stretch=AS_FILED.stretch,
+        ),
         provenance=Provenance(
             network=network.name,
             weights=network.weights.summary(),

@@ -15,7 +15,7 @@ from ttl.export.run import OnnxModel
 from ttl.files import sha256
 from ttl.report.schema.searched import PointResult
 from ttl.report.schema.validation import Claim, Probabilities, ValidatedFile
-from ttl.run.believing import gaps_by_class, mean_of
+from ttl.run.believing import Trust
 from ttl.run.by_group import Decider
 from ttl.run.endpoint import decides_finding, endpoint, endpoint_metric, outcomes, rates
 from ttl.run.judged import Judged
@@ -23,14 +23,15 @@ from ttl.stats import (
     DecisionRule,
     NonInferiority,
     Power,
-    brier,
     confusion,
-    expected_error,
     intervals,
-    log_losses,
     non_inferior,
     power,
 )
+from ttl.words.estimate import Estimate
+
+OF_SEVERAL = ("auprc", "auroc", "balanced_accuracy", "f1", "kappa", "ppv", "npv")
+"""Figures of more than one class: of images of one they would be 1 whatever is decided, or that class's alone."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,34 @@ class Judging:
             trial=result.trial,
             rule=rule,
             decides=rule.words(names),
-            metrics=intervals(kind, labels, rows, names=self.task.metrics, groups=groups, seed=seed),
+            metrics=_of_classes_there(
+                intervals(kind, labels, rows, names=self.task.metrics, groups=groups, seed=seed), labels
+            ),
             tested=result.test,
-            rates=rates(kind, names, labels, rows, rule, prevalence=self.prevalence, groups=groups, seed=seed),
+            rates=_of_classes_there(
+                rates(kind, names, labels, rows, rule, prevalence=self.prevalence, groups=groups, seed=seed),
+                kind.truth(labels, rule, names),
+            ),
             outcomes=outcomes(kind, names, labels, rows, rule),
             confusion=_counted(labels, rows, len(names)) if is_counted else None,
-            probabilities=None if kind.per_pixel else _probabilities(self.task, judged, rule, seed),
+            probabilities=self._probabilities(network),
+        )
+
+    def _probabilities(self, network: Decider) -> Probabilities:
+        kind, names, seed, rule = self.task.kind, self.task.class_names, self.seed, network.rule
+        if network.pixels is not None:
+            trust = Trust.of_pixels(names, Judged.of(self.task.test, network.pixels, None))
+        else:
+            trust = Trust.of_classes(kind, names, network.judged(self.task.test))
+            if kind.several_classes and rule.finding:
+                trust = replace(trust, gaps=_gaps_of_finding(self.task, trust.judged, rule))
+        labels, rows, groups = trust.judged.labels, trust.judged.rows, trust.judged.groups
+        return Probabilities(
+            calibration_error=intervals(trust.scored, labels, rows, names=("ece",), groups=groups, seed=seed)["ece"],
+            expected_error=trust.expected(seed),
+            bias=trust.bias(seed),
+            log_loss=trust.loss("log_loss", seed),
+            brier=trust.loss("brier", seed),
         )
 
     def claims(self, networks: Mapping[Which, Decider], margin: float, margin_decision: float) -> Claims:
@@ -100,6 +123,12 @@ class Judging:
         return replace(claimed, power=can_show)
 
 
+def _of_classes_there(figures: Mapping[str, Estimate], truth: Labels) -> dict[str, Estimate]:
+    """The figures; of images that are all of one class those are undefined that weigh one class against another."""
+    is_one = truth.ndim == 1 and len(np.unique(truth)) < 2
+    return {name: Estimate() if is_one and name in OF_SEVERAL else figure for name, figure in figures.items()}
+
+
 def _has_every_class(labels: Labels, classes: int) -> bool:
     """Whether each class, or presence and absence of each label, is there: else nothing is known of what could be."""
     if labels.ndim == 1:
@@ -122,21 +151,7 @@ def _claim(of: NonInferiority) -> Claim:
     )
 
 
-def _probabilities(task: Task, judged: Judged, rule: DecisionRule, seed: int) -> Probabilities:
-    kind, labels, rows = task.kind, judged.labels, judged.rows
-    return Probabilities(
-        calibration_error=intervals(kind, labels, rows, names=("ece",), groups=judged.groups, seed=seed)["ece"],
-        expected_error=expected_error(kind, labels, rows, seed),
-        bias={name: mean_of("bias", gap, judged, seed) for name, gap in _gaps(task, judged, rule).items()},
-        log_loss=mean_of("log_loss", log_losses(kind, labels, rows), judged, seed),
-        brier=mean_of("brier", brier(kind, labels, rows), judged, seed),
-    )
-
-
-def _gaps(task: Task, judged: Judged, rule: DecisionRule) -> dict[str, Rows]:
-    """Predicted less observed of the finding of several classes, where there is one, else of each class."""
-    kind, names = task.kind, task.class_names
-    if kind.several_classes and rule.finding:
-        truth = kind.truth(judged.labels, rule, names)
-        return {" or ".join(rule.finding): rule.finding_scores(judged.rows, names) - truth}
-    return gaps_by_class(kind, names, judged)
+def _gaps_of_finding(task: Task, judged: Judged, rule: DecisionRule) -> dict[str, Rows]:
+    """Predicted less observed of several classes that are one finding."""
+    truth = task.kind.truth(judged.labels, rule, task.class_names)
+    return {" or ".join(rule.finding): rule.finding_scores(judged.rows, task.class_names) - truth}

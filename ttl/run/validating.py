@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+import numpy as np
 
 from ttl import __version__
 from ttl.config import RunConfig
@@ -79,10 +81,7 @@ def validate(run: Path, data: str, config: ValidateConfig = DEFAULTS, *, watch: 
         files = " and ".join(FILES[which] for which in models)
         watch(Note(f"Predicting {counted(len(task.test), 'image')} with {files}"))
         with tempfile.TemporaryDirectory(prefix="ttl-validate-") as cache:
-            networks = {
-                which: Decider(_predicted(models[which], rules[which], task, Path(cache)), rules[which])
-                for which in models
-            }
+            networks = {which: _decider(models[which], rules[which], task, Path(cache)) for which in models}
         figures = Judging(task, prevalence=config.prevalence, seed=asked.seed)
         margins = (
             config.margin or asked.margin or task.kind.margin,
@@ -100,7 +99,7 @@ def validate(run: Path, data: str, config: ValidateConfig = DEFAULTS, *, watch: 
             metric=task.kind.primary,
             distance_unit=task.kind.distance_unit(task.test),
             images=len(task.test),
-            patients=None if task.test.groups is None else len(set(task.test.groups)),
+            patients=len(set(task.test.groups or ())) if task.patients_known == len(task.test) else None,
             per=rules["full"].per,
             counts=class_counts(task.class_names, task.test.labels),
             train_counts=report.task.counts["train"],
@@ -149,10 +148,22 @@ def _task(data: str, contract: Contract, rule: DecisionRule, config: ValidateCon
         mask=config.mask_column,
         group=config.group_column,
         attributes=config.subgroup_columns,
+        root=config.image_root,
+        suffix=config.image_suffix or "",
     )
     classes = Classes(kind, names, rule.finding, asked.ordinal)
-    window = config.window or contract.decoding.window
-    task = load_whole(data, classes, columns=columns, window=window, skip_bad=config.skip_bad)
+    rendering = contract.decoding.rendering
+    if config.window is not None or config.value_range is not None:
+        rendering = replace(rendering, window=config.window, value_range=config.value_range)
+    rendering = replace(rendering, frame=config.frame or rendering.frame)
+    task = load_whole(
+        data,
+        classes,
+        columns=columns,
+        rendering=rendering,
+        mask_values=config.mask_values or asked.mask_values,
+        skip_bad=config.skip_bad,
+    )
     if task.test.source.channels > contract.channels:
         raise ExportError(f"{task.name} is in colour, and the model was trained on grey images: give grey ones.")
     if rule.per == "patient" and task.test.groups is None:
@@ -199,14 +210,11 @@ def _unseen(task: Task, compared: Compared | None, config: ValidateConfig) -> Ta
     return without(task, seen)
 
 
-def _predicted(model: OnnxModel, rule: DecisionRule, task: Task, cache: Path) -> Rows:
-    """What a file gives for all images, as `ttl.stats` scores it; `cache` is a folder for decoded images."""
+def _decider(model: OnnxModel, rule: DecisionRule, task: Task, cache: Path) -> Decider:
+    """What a file gives for all images; `cache` is a folder for decoded images."""
     own = model.contract
-    images = task.kind.decode(
-        task.test,
-        sides=own.sides,
-        interpolation=own.decoding.interpolation,
-        cache_dir=cache,
-        key=task.fingerprint,
-    )
-    return rows_of_file(model, task.test, images, threshold=own.kind.pixel_threshold(rule), with_distance=True)
+    images = task.kind.decode(task.test, resizing=own.resizing, cache_dir=cache, key=task.fingerprint)
+    pixels: list[Rows] = []
+    threshold = own.kind.pixel_threshold(rule)
+    rows = rows_of_file(model, task.test, images, threshold=threshold, with_distance=True, pixels=pixels)
+    return Decider(rows, rule, np.stack(pixels) if pixels else None)

@@ -42,6 +42,8 @@ from ttl.stats.mask_overlap import overlap as overlap
 from ttl.stats.operating import Aim as Aim
 from ttl.stats.operating import Threshold as Threshold
 from ttl.stats.operating import threshold as threshold
+from ttl.stats.pixel_calibration import PixelCalibration as PixelCalibration
+from ttl.stats.pixel_calibration import pixel_calibration as pixel_calibration
 from ttl.stats.ratio import ratio_interval as ratio_interval
 from ttl.stats.recalibration import Recalibration as Recalibration
 from ttl.stats.resampling import wilson as wilson

@@ -9,15 +9,11 @@ import numpy.typing as npt
 
 from ttl.stats.kinds import classified
 from ttl.stats.resampling import Array, estimate, wilson
-from ttl.stats.scoring import binned, mean_of_defined, ratio
+from ttl.stats.scoring import SIMULATED, SMALLEST_PROBABILITY, binned, mean_of_defined, ratio
 from ttl.words.estimate import Estimate
 
 BINS = 10
 SMALLEST_BIN = 20
-SIMULATED = 500
-"""Sets of labels drawn for the calibration error of a perfectly calibrated model."""
-SMALLEST_PROBABILITY = 1e-12
-"""A log loss takes lower ones for this: one label that was given none doesn't make the mean infinite."""
 HISTOGRAM_BINS = 10
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ttl.errors import UsageError
 from ttl.stats.decisions import DecisionScorer
 from ttl.stats.label_scoring import LabelScorer
+from ttl.stats.pixel_calibration import PixelScorer
 from ttl.stats.resampling import Array
 from ttl.stats.sample_values import ValueScorer
 from ttl.stats.scoring import Scorer
@@ -17,13 +18,14 @@ from ttl.stats.segmentation import SegmentationScorer
 
 LOWER_IS_BETTER = ("ece", "hd95", "cost", "brier", "log_loss")
 
-AnyScorer = Scorer | SegmentationScorer | DecisionScorer | ValueScorer
+AnyScorer = Scorer | SegmentationScorer | DecisionScorer | PixelScorer | ValueScorer
 SCORERS: dict[str, type[AnyScorer]] = {
     "binary": Scorer,
     "multiclass": Scorer,
     "multilabel": LabelScorer,
     "segmentation": SegmentationScorer,
     "decision": DecisionScorer,
+    "pixels": PixelScorer,
     "values": ValueScorer,
 }
 KINDS = tuple(SCORERS)
@@ -87,9 +89,10 @@ def metrics(
     Args:
         kind: one of `KINDS`.
         labels: `(n,)`; `(n, classes)` of 0, 1 and -1 for `multilabel`; `(n, classes)`, whether the image holds the
-            class, for `segmentation`; any of these for `values`.
+            class, for `segmentation` and `pixels`; any of these for `values`.
         predicted: `(n, classes)` probabilities; for `segmentation` `(n, classes, 5)`, of `overlap`; for `decision` 0
-            or 1, `(n,)` of one finding or `(n, labels)`; for `values` `(n,)`, a value a sample.
+            or 1, `(n,)` of one finding or `(n, labels)`; for `values` `(n,)`, a value a sample; for `pixels`
+            `(n, 2 + classes + bins)`, of `pixel_calibration`.
         names: of `all_metrics(kind)`; None takes `headline(kind)`.
 
     Raises:

@@ -29,6 +29,7 @@ FEWEST_OF_A_CLASS = 10
 """A label with fewer positive rows, or fewer negative ones, keeps its logits: two numbers would be fitted to noise."""
 TINY = np.finfo(np.float64).tiny
 SMALLEST = np.finfo(np.float64).eps
+CERTAIN = 1 - SMALLEST / 2
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,10 @@ class Recalibration:
         log_loss_after: cross-validated, of what was tried, whether or not it was used; nan where nothing was.
         gain_error: the standard error of the difference of the two.
         constant_log_loss: that of the best prediction which is the same for every row.
+        learned_log_loss: what the logits know: of the losses before and after that which is further below the
+            constant's in standard errors of the difference. A network that ranks well and is too sure of itself has
+            learned something, even if the units are too few to show that a recalibration helps.
+        constant_error: that standard error, paired over the units; nan where they are too few.
     """
 
     method: Method
@@ -56,6 +61,8 @@ class Recalibration:
     log_loss_after: Figure
     gain_error: Figure
     constant_log_loss: Figure
+    learned_log_loss: Figure = math.nan
+    constant_error: Figure = math.nan
 
     @property
     def temperature(self) -> float:
@@ -66,6 +73,11 @@ class Recalibration:
         """Recalibrated logits `(..., outputs)`."""
         changed: Array = np.asarray(logits, np.float64) * np.array(self.scale) + np.array(self.shift)
         return changed
+
+    def before(self, logits: npt.ArrayLike) -> Array:
+        """The logits `(..., outputs)` before, from the recalibrated ones: what `apply` was given."""
+        undone: Array = (np.asarray(logits, np.float64) - np.array(self.shift)) / np.array(self.scale)
+        return undone
 
     def undone(self, probabilities: npt.ArrayLike, activation: Activation) -> Array:
         """The probabilities `(..., outputs)` that the logits had before, from those of the recalibrated ones.
@@ -85,10 +97,9 @@ class Recalibration:
         if activation == "softmax":
             logits = np.log(np.clip(given, TINY, 1))
         else:
-            kept = np.clip(given, TINY, 1 - SMALLEST / 2)
+            kept = np.clip(given, TINY, CERTAIN)
             logits = np.log(kept) - np.log1p(-kept)
-        before: Array = (logits - np.array(self.shift)) / np.array(self.scale)
-        return before
+        return self.before(logits)
 
     def words(self) -> str:
         """What was done and why, in one sentence."""
@@ -165,6 +176,10 @@ def fit(
     method: Method = "none" if not used else "temperature" if activation == "softmax" else "scale and shift"
     if not used:
         scale, shift = np.ones(outputs), np.zeros(outputs)
+    constant = rows.losses(rows.constant())[rows.present]
+    candidates = (after,) if used else (before, after)
+    compared = [_mean_and_error(constant - losses[rows.present], cluster[rows.present]) for losses in candidates]
+    below, constant_error = max(compared, key=_in_errors)
     return Recalibration(
         method=method,
         scale=tuple(scale.tolist()),
@@ -174,7 +189,9 @@ def fit(
         log_loss_before=_mean(before[rows.present]),
         log_loss_after=_mean(after[rows.present]),
         gain_error=error,
-        constant_log_loss=rows.constant_loss(),
+        constant_log_loss=_mean(constant),
+        learned_log_loss=_mean(before[rows.present]) if math.isnan(below) else _mean(constant) - below,
+        constant_error=constant_error,
     )
 
 
@@ -243,14 +260,13 @@ class _Rows:
             return np.asarray(surprise, np.float64)[:, None]
         return np.asarray(np.logaddexp(0, logits) - self.truth * logits, np.float64)
 
-    def constant_loss(self) -> float:
-        """The mean log loss of the best constant prediction."""
-        from scipy.special import entr
+    def constant(self) -> Array:
+        """`(m, outputs)`: the logits of the best constant prediction, the shares of the classes or labels."""
+        from scipy.special import logit
 
-        weights, total = self.weights.sum(axis=0), self.present.sum()
-        share = (self.weights * self.truth).sum(axis=0) / np.maximum(weights, TINY)
-        spread = entr(share) if self.activation == "softmax" else entr(share) + entr(1 - share)
-        return float((weights * spread).sum() / total) if total else math.nan
+        share = (self.weights * self.truth).sum(axis=0) / np.maximum(self.weights.sum(axis=0), TINY)
+        one = np.log(np.maximum(share, TINY)) if self.activation == "softmax" else logit(np.clip(share, TINY, CERTAIN))
+        return np.broadcast_to(one, self.logits.shape)
 
     def fitted(self, chosen: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
         """Scale and shift `(outputs,)` by the rows chosen."""
@@ -296,6 +312,12 @@ def _mean_and_error(gains: Array, cluster: Labels) -> tuple[float, float]:
     mean = float(gains.mean())
     sums = np.bincount(number, gains - mean)
     return mean, float(np.sqrt(len(names) / (len(names) - 1) * (sums**2).sum()) / len(gains))
+
+
+def _in_errors(of: tuple[float, float]) -> float:
+    """A mean in its standard errors, lowest where they are unknown."""
+    mean, error = of
+    return -math.inf if math.isnan(error) else mean / max(error, TINY)
 
 
 def _mean(values: Array) -> float:

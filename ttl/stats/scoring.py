@@ -28,6 +28,10 @@ AVERAGED = RANKED | {"balanced_accuracy"}
 THRESHOLD = 0.5
 """From this probability on a class counts as present, where each class is decided by itself."""
 ECE_BINS = 15
+SIMULATED = 500
+"""Draws for the calibration error of a perfectly calibrated model."""
+SMALLEST_PROBABILITY = 1e-12
+"""A log loss takes lower ones for this: one label that was given none doesn't make the mean infinite."""
 ROUNDING = 1e-6
 """By how much a sum of probabilities in single precision may miss 1."""
 

@@ -10,7 +10,7 @@ from ttl.study.folder import Study
 from ttl.typed import OptionalKey
 
 LEDGER = "ledger.json"
-Occasion = Literal["run", "finetune --test", "export", "operating point changed"]
+Occasion = Literal["run", "finetune --test", "export", "operating point changed", "other groups"]
 
 
 @dataclass(frozen=True, kw_only=True)

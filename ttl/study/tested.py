@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ttl.stats import DecisionRule
 from ttl.study.folder import TRIALS, Study
 from ttl.study.record import StoredRows
+from ttl.typed import OptionalKey
 from ttl.words.estimate import Estimate
 
 TEST = "test.json"
@@ -21,6 +22,9 @@ class Tested:
     rows: StoredRows  # predictions, as `ttl.stats` scores them
     figures: Mapping[str, Estimate]  # metric -> value
     rule: DecisionRule  # by which it decided
+    groups: tuple[str, ...] = ()  # columns of attributes by which somebody looked at it
+    # Of masks `(2, images, ...)`, after recalibration and before: `ttl.stats.pixel_calibration` of each image.
+    pixels: OptionalKey[StoredRows] = None
 
 
 def tested(study: Study, trial: str) -> Tested | None:

@@ -48,6 +48,7 @@ def points(
 @with_options(RunConfig, leave_out=("head and learning rate", "workers", "output"))
 def plan(options: RunConfig, as_json: Json = False) -> None:
     """Show what the data holds, the split, the candidates, and what a search would cost. Trains nothing."""
+    from ttl.data.describe import patients_words
     from ttl.run import plan as make_plan
     from ttl.typed import to_json
 
@@ -69,4 +70,5 @@ def plan(options: RunConfig, as_json: Json = False) -> None:
         most = planned.most_trials * options.epochs * planned.seconds_per_epoch
         typer.echo(f"So at most about {duration(most)} with --epochs {options.epochs}.")
     typer.echo(planned.can_show)
+    typer.echo(patients_words(planned.task.patients_known or 0, planned.task.images))
     show_next(command_of("run", options))

@@ -40,6 +40,12 @@ def predict(
     group_column: Annotated[
         str | None, typer.Option(help="Column of a CSV with the patient. [default: by its name]")
     ] = None,
+    image_root: Annotated[
+        Path | None, typer.Option(help="Folder that the paths in a CSV start from. [default: the CSV's]")
+    ] = None,
+    image_suffix: Annotated[
+        str | None, typer.Option(help="What is added to the names in a CSV that are no image's, as .png.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say what an exported model makes of images: what it decides, and the probabilities; or draw their masks.
@@ -53,7 +59,10 @@ def predict(
     onnx_model = OnnxModel(model)
     contract = onnx_model.contract
     rule = rule_for(contract, threshold=threshold, per=decide_per, combine=combine)
-    given = read_image_list(images, Columns(image=image_column, group=group_column))
+    columns = Columns(image=image_column, group=group_column, root=image_root, suffix=image_suffix or "")
+    given = read_image_list(images, columns)
+    if contract.decoding.frame == "all":
+        given = given.every_frame()
     if contract.per_pixel:
         look = _masks(onnx_model, given, out, rule)
     else:
@@ -74,47 +83,67 @@ def predict(
         typer.echo(f"Masks are in {out / 'masks'}, the images with their outlines in {out / 'overlays'}.")
 
 
+REMARKS = 3  # on images of one patient, in a line
 Row = tuple[dict[str, object], str]
 """The result of an image or a patient: as JSON, and in words."""
+
+
+def _name(path: Path | str) -> str:
+    """A file's name as any terminal and JSON can hold it."""
+    from ttl.words.text import printable
+
+    return printable(str(path))
 
 
 def _masks(model: OnnxModel, images: ImageList, out: Path, rule: DecisionRule) -> Iterator[Row]:
     from ttl.deliver.pictures.predicted_masks import draw_masks
 
-    width = max(len(str(path)) for path in images.paths)
+    width = max(len(_name(name)) for name in images.names)
     threshold = model.contract.kind.pixel_threshold(rule)
-    drawn = draw_masks(model, images.paths, images.root, out, threshold)
+    drawn = draw_masks(model, images.paths, images.root, out, threshold, images.frames)
     for row, patient in zip(drawn, images.patients, strict=True):
         shares = "  ".join(f"{name} {share:.1%}" for name, share in row["shares"].items())
         of_whom = {"patient": patient} if patient else {}
-        yield {**row, "threshold": threshold, **of_whom}, f"{row['image']:<{width}}  {shares}  {row['mask']}"
+        names = {what: _name(row[what]) for what in ("image", "mask", "overlay")}
+        words = f"{names['image']:<{width}}  {shares}  {names['mask']}{_also(row.get('remark', ''))}"
+        yield {**row, **names, "threshold": threshold, **of_whom}, words
 
 
 def _images(model: OnnxModel, images: ImageList, rule: DecisionRule) -> Iterator[Row]:
     from ttl.export.file_decisions import image_decisions
     from ttl.typed import to_json
 
-    width = max(len(str(path)) for path in images.paths)
+    width = max(len(_name(name)) for name in images.names)
     for each in image_decisions(model, images, rule):
         of_whom = {"patient": each.patient} if each.patient else {}
+        remark = {"remark": each.remark} if each.remark else {}
         yield (
-            {"image": str(each.image), **to_json(each.decided), **of_whom},
-            (f"{each.image!s:<{width}}  {_words(each.decided)}"),
+            {"image": _name(each.image), **to_json(each.decided), **of_whom, **remark},
+            (f"{_name(each.image):<{width}}  {_words(each.decided)}{_also(each.remark)}"),
         )
 
 
 def _patients(model: OnnxModel, images: ImageList, rule: DecisionRule) -> Iterator[Row]:
     from ttl.export.file_decisions import patient_decisions
     from ttl.typed import to_json
-    from ttl.words.counts import counted
+    from ttl.words.counts import counted, listed
 
     width = max(map(len, images.patients))
     for each in patient_decisions(model, images, rule):
-        seen = [{"image": str(path), "probabilities": dict(row)} for path, row in each.images.items()]
+        seen = [
+            {"image": _name(path), "probabilities": dict(row)}
+            | ({"remark": each.remarks[path]} if path in each.remarks else {})
+            for path, row in each.images.items()
+        ]
+        remarks = listed((f"{_name(path.name)}: {words}" for path, words in each.remarks.items()), REMARKS)
         yield (
             {"patient": each.patient, **to_json(each.decided), "images": seen},
-            (f"{each.patient:<{width}}  {_words(each.decided)}  {counted(len(seen), 'image')}"),
+            (f"{each.patient:<{width}}  {_words(each.decided)}  {counted(len(seen), 'image')}{_also(remarks)}"),
         )
+
+
+def _also(remark: str) -> str:
+    return f"  ({remark})" if remark else ""
 
 
 def _words(decided: FileDecision) -> str:

@@ -13,7 +13,10 @@ from ttl.cli.tables import states_table
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, finished or not.")]
 
 
-@verb("build report.html anew; its tables as CSV or JSON", example="ttl report ttl-run --csv tables")
+@verb(
+    "build report.html and validations' pages anew; tables as CSV or JSON",
+    example="ttl report ttl-run --csv tables",
+)
 def report(
     run: Run,
     csv: Annotated[
@@ -27,16 +30,16 @@ def report(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Build report.html anew.
+    """Build report.html anew, and validation-NAME.html of every validation.
 
-    With --json all of its tables are printed as JSON, with the same columns and numbers as --csv writes:
+    With --json all tables of the report are printed as JSON, with the same columns and numbers as --csv writes:
     {"tables": [{"name", "section", "caption", "columns", "rows"}]}.
     """
-    from ttl.report import read_tables, write_csv, write_report
+    from ttl.report import read_tables, write_csv, write_report, write_validations
     from ttl.typed import to_json
 
     page, tables = write_report(run), read_tables(run) if csv or as_json else ()
-    written = [page, *(write_csv(tables, csv) if csv else ())]
+    written = [page, *write_validations(run), *(write_csv(tables, csv) if csv else ())]
     if as_json:
         print_json({"tables": [to_json(table) for table in tables]})
     else:

@@ -17,13 +17,13 @@ from ttl.data.kind.balance import class_weights, draws_of_classes
 from ttl.data.kind.class_losses import ClassLoss
 from ttl.data.kind.kind import Device, Kind, Logits, Objective, Prior, Rows
 from ttl.data.modality.normalise import Normalise
+from ttl.data.modality.resizing import Resizing
 from ttl.data.records import Records
 from ttl.data.task import SPLITS, Labels, Samples, class_counts
 from ttl.errors import DataError
 from ttl.stats import Aim, DecisionRule, threshold
 from ttl.stats.recalibration import Activation
 from ttl.words.counts import counted, listed
-from ttl.words.sides import Sides
 
 BATCH = 64  # images predicted at a time
 
@@ -70,9 +70,10 @@ class Classes(Kind):
                     )
         return ()
 
-    def decode(self, samples: Samples, *, sides: Sides, interpolation: str, cache_dir: Path | None, key: str) -> Images:
+    def decode(self, samples: Samples, *, resizing: Resizing, cache_dir: Path | None, key: str) -> Images:
         """See `Kind`: resized to the network's input."""
-        pixels = decode(samples, image_size=sides, interpolation=interpolation, cache_dir=cache_dir, key=key)
+        size, interpolation, fit = resizing.sides, resizing.interpolation, resizing.fit
+        pixels = decode(samples, image_size=size, interpolation=interpolation, fit=fit, cache_dir=cache_dir, key=key)
         return Images(pixels, samples.labels)
 
     def objective(self, split: Split, *, loss: str | None, balance: str, outputs: int, device: Device) -> Objective:

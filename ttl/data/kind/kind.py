@@ -16,10 +16,11 @@ from torch import nn
 
 from ttl.data.decoded import Split
 from ttl.data.modality.normalise import Normalise
+from ttl.data.modality.resizing import Resizing
 from ttl.data.records import Records
 from ttl.data.task import Labels, Samples
 from ttl.errors import UsageError
-from ttl.stats import Aim, DecisionRule, all_metrics, primary
+from ttl.stats import Aim, DecisionRule, Recalibration, all_metrics, primary
 from ttl.stats.recalibration import Activation
 from ttl.words.sides import Sides
 
@@ -118,8 +119,8 @@ class Kind(str):
         """
 
     @abstractmethod
-    def decode(self, samples: Samples, *, sides: Sides, interpolation: str, cache_dir: Path | None, key: str) -> Split:
-        """The split as it is learned from, where images are resized to `sides`; see `ttl.data.decode`."""
+    def decode(self, samples: Samples, *, resizing: Resizing, cache_dir: Path | None, key: str) -> Split:
+        """The split as it is learned from; see `ttl.data.decode`."""
 
     def samples_per_epoch(self, samples: Samples, sides: Sides) -> int:
         """How many samples an epoch shows, from what there is before anything is decoded."""
@@ -224,6 +225,23 @@ class Kind(str):
 
     def mask_threshold(self, model: nn.Module, split: Split, normalise: Normalise, *, divisor: int = 1) -> float:
         """Of two classes of pixels, the probability of the second from which on masks are best."""
+        raise TypeError(f"{self} draws no masks")
+
+    def tested(
+        self,
+        model: nn.Module,
+        split: Split,
+        normalise: Normalise,
+        *,
+        recalibration: Recalibration,
+        divisor: int = 1,
+        threshold: float | None = None,
+    ) -> tuple[Rows, Rows]:
+        """Of pixels: what `predict` gives, with distances, and `(2, n, ...)` of `ttl.stats.pixel_calibration`.
+
+        The latter are of the probabilities as they are, and as they were before the `recalibration`, from the same
+        forward pass; an image is done with before the next one.
+        """
         raise TypeError(f"{self} draws no masks")
 
     def truth(self, labels: Labels, rule: DecisionRule, class_names: Sequence[str]) -> Labels:

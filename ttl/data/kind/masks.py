@@ -18,11 +18,12 @@ from ttl.data.kind.balance import draws_of_labels, inverse_frequency
 from ttl.data.kind.kind import Decided, Device, Kind, Logits, Objective, Prior, Rows
 from ttl.data.masked_images import Maps, MaskedImages, crops_over
 from ttl.data.modality.normalise import Normalise
+from ttl.data.modality.resizing import Resizing
 from ttl.data.modality.windows import segment
 from ttl.data.records import Records
 from ttl.data.task import IGNORE, SPLITS, Labels, Samples
 from ttl.errors import DataError
-from ttl.stats import DecisionRule, headline, segmentation_log_loss
+from ttl.stats import DecisionRule, Recalibration, headline, pixel_calibration, segmentation_log_loss
 from ttl.stats.recalibration import Activation
 from ttl.words.counts import counted, listed
 from ttl.words.sides import Sides
@@ -83,14 +84,12 @@ class PixelClasses(Kind):
                 notes.append(f"No mask in {split} has {names}.")
         return tuple(notes)
 
-    def decode(
-        self, samples: Samples, *, sides: Sides, interpolation: str, cache_dir: Path | None, key: str
-    ) -> MaskedImages:
-        """See `Kind`: at their own size; `sides` is that of crops and windows."""
+    def decode(self, samples: Samples, *, resizing: Resizing, cache_dir: Path | None, key: str) -> MaskedImages:
+        """See `Kind`: at their own size; its sides are those of crops and windows."""
         pairs = decode_pairs(samples, cache_dir=cache_dir, key=key)
         rows = _spacing(samples)[samples.index].tolist()
         spacing = [None if isnan(down) else (down, across) for down, across in rows]
-        return MaskedImages(pairs.pixels, pairs.masks, samples.labels, sides, spacing)
+        return MaskedImages(pairs.pixels, pairs.masks, samples.labels, resizing.sides, spacing)
 
     def samples_per_epoch(self, samples: Samples, sides: Sides) -> int:
         """See `Kind`: as many crops as cover the images."""
@@ -172,6 +171,31 @@ class PixelClasses(Kind):
     def places_of_threshold(self, rule: DecisionRule, class_names: Sequence[str]) -> tuple[int, tuple[str, ...]]:
         """See `Kind`: of the second of two classes."""
         return (1, tuple(class_names[1:])) if len(class_names) == 2 else (0, ())
+
+    def tested(
+        self,
+        model: nn.Module,
+        split: Split,
+        normalise: Normalise,
+        *,
+        recalibration: Recalibration,
+        divisor: int = 1,
+        threshold: float | None = None,
+    ) -> tuple[Rows, Rows]:
+        """See `Kind`."""
+        masked = _masked(split)
+        after: list[Rows] = []
+        before: list[Rows] = []
+
+        def maps() -> Iterator[Maps]:
+            logits = _logit_maps(model, masked, normalise, divisor=divisor)
+            for of_image, mask in zip(logits, masked.masks, strict=True):
+                undone = torch.from_numpy(recalibration.before(of_image.movedim(0, -1).numpy())).movedim(-1, 0)
+                before.append(pixel_calibration(mask.numpy(), pixel_probabilities(undone).numpy()))
+                yield pixel_probabilities(of_image).numpy()
+
+        rows = masked.overlaps(masked.calibrated(maps(), after), with_distance=True, threshold=threshold)
+        return rows, np.stack([after, before])
 
     def mask_threshold(self, model: nn.Module, split: Split, normalise: Normalise, *, divisor: int = 1) -> float:
         """See `Kind`: the best mean Dice, in hundredths.

@@ -7,125 +7,171 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ttl.data.modality import dicom
-from ttl.data.modality.dicom import Window, is_dicom, read_dicom
+from ttl.data.modality.deep_file import beyond_pillow, deep_samples, plain_samples
+from ttl.data.modality.deep_tiff import Samples
+from ttl.data.modality.dicom import read_dicom
+from ttl.data.modality.dicom_header import is_dicom
+from ttl.data.modality.eight_bits import LEAST_CONTRAST, EightBits, contrast, of_image, of_samples
 from ttl.data.modality.facts import Facts
-from ttl.errors import DataError, UsageError
-from ttl.words.sides import ImageSize, sides_of
+from ttl.data.modality.frames import frame_number, to_frame
+from ttl.data.modality.rendering import AS_FILED, Rendering, digest_of
+from ttl.errors import DataError
 
 Pixels = npt.NDArray[np.uint8]
+Draft = tuple[str | None, tuple[int, int]]
 
 EXTENSIONS = dicom.EXTENSIONS | frozenset(
     {".bmp", ".gif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
 )
-INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
-GREY_MODES = frozenset({"1", "L", "LA"})
+UPRIGHT = 1  # the EXIF orientation of an image that is stored as it is seen
+ORIENTATIONS = range(1, 9)
 SIDEWAYS = frozenset({5, 6, 7, 8})  # the EXIF orientations that swap width and height
 
 
-def check_image(path: Path, window: Window | None = None) -> Facts | str:
+def check_image(path: Path, rendering: Rendering = AS_FILED) -> Facts | str:
     """Reads and decodes a file; what it holds, or the few words that say why it can't be read.
 
-    JPEGs are decoded at an eighth of their size: all their bytes are gone through just the same.
+    JPEGs are decoded at an eighth of their size: all their bytes are gone through just the same. Only one that looks
+    flat is decoded whole, for a thin line vanishes at an eighth.
     """
     # Pillow's plugins raise nearly anything on a damaged file: struct.error, IndexError, SyntaxError, ...
     try:
         data = path.read_bytes()
         if not data:
             return "an empty file"
-        if is_dicom(data):
-            return read_dicom(data, window)[1]
-        with Image.open(BytesIO(data)) as image:
-            width, height = image.size
-            if image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS:
-                width, height = height, width
-            image.draft(None, (1, 1))
-            image.load()
-            if image.mode == "F" and not np.isfinite(np.asarray(image)).all():
-                return "a pixel isn't a number"
-            deep, animated = _is_deep(image), bool(getattr(image, "is_animated", False))
-            channels = 1 if deep or image.mode in GREY_MODES else 3
-            return Facts(hashlib.sha256(data).digest(), width, height, channels, deep, animated)
+        return read_dicom(data, rendering)[1] if is_dicom(data) else facts_of(data, hashlib.sha256(data), rendering)
     except Exception as error:
         return why(error)
 
 
-def open_image(path: Path, window: Window | None = None) -> Image.Image:
-    """An image file as training sees it, before it is resized: of mode `L` where the file is grey, else `RGB`.
-
-    Upright by its EXIF orientation; transparent pixels lie on black; what has more than 8 bits is
-    stretched from its own darkest..brightest pixel to 0..255; of several frames, the first. DICOM: see `read_dicom`.
-
-    Args:
-        window: centre and width of the values of a DICOM file, in place of its own.
+def facts_of(data: bytes, file: hashlib._Hash, rendering: Rendering) -> Facts:
+    """What `check_image` finds in the bytes of a file other than DICOM, which `file` has taken.
 
     Raises:
-        DataError: it can't be read.
+        Exception: nearly anything, of a damaged file.
+    """
+    found = decoded(data, rendering, draft=(None, (1, 1)))
+    range_of_greys = contrast(found.image)
+    if range_of_greys < LEAST_CONTRAST:
+        range_of_greys = contrast(decoded(data, rendering).image)
+    return Facts(
+        digest_of(file, found.frame, rendering.way if found.eight.is_deep else None),
+        found.width,
+        found.height,
+        channels=len(found.image.getbands()),
+        deep=found.eight.is_deep,
+        frame=found.frame,
+        clipped=found.eight.is_clipped,
+        transparent=found.eight.is_transparent,
+        contrast=range_of_greys,
+        orientation=found.orientation,
+    )
+
+
+def open_image(path: Path, rendering: Rendering = AS_FILED) -> Image.Image:
+    """An image file as training sees it, before it is resized: of mode `L` where the file is grey, else `RGB`.
+
+    Upright by its EXIF orientation; transparent pixels lie on black; what has more than 8 bits a channel, or is signed,
+    is stretched to 0..255, by one scale for all channels: from its own darkest..brightest pixel, outliers left out
+    (`ttl.data.modality.stretch.limits`); of several frames the first, unless another is asked for. DICOM: see
+    `read_dicom`.
+
+    Args:
+        rendering: what of this is asked for otherwise.
+
+    Raises:
+        DataError: it can't be read, or a pixel isn't a finite number.
     """
     with quiet_readers():
-        return read_image(path, window)
+        return read_image(path, rendering)
 
 
-def read_image(path: Path, window: Window | None = None) -> Image.Image:
-    """What `open_image` does, for threads: `quiet_readers` belongs around all of them, not in each."""
+def read_image(path: Path, rendering: Rendering = AS_FILED, draft: Draft | None = None) -> Image.Image:
+    """What `open_image` does, for threads: `quiet_readers` belongs around all of them, not in each.
+
+    Args:
+        path: of the file.
+        rendering: as of `open_image`.
+        draft: mode and least size, in pixels, for which a JPEG need not be decoded whole.
+    """
     try:
         data = path.read_bytes()
-        if is_dicom(data):
-            return read_dicom(data, window)[0]
-        with Image.open(BytesIO(data)) as image:
-            ImageOps.exif_transpose(image, in_place=True)
-            return to_eight_bits(image)
+        return read_dicom(data, rendering)[0] if is_dicom(data) else decoded(data, rendering, draft=draft).image
     except Exception as error:
         raise DataError(f"The image {path} can't be read ({why(error)}): repair or remove it.") from None
 
 
-def to_eight_bits(image: Image.Image) -> Image.Image:
-    """The image in mode `L` or `RGB`, whatever its own mode."""
-    if _is_deep(image):
-        values = np.asarray(image).astype(np.float64)
-        low, high = values.min(), values.max()
-        scale = 255 / (high - low) if high > low else 0.0
-        return Image.fromarray(np.rint((values - low) * scale).astype(np.uint8))
-    grey = image.mode in GREY_MODES
-    if image.has_transparency_data:
-        clear = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", clear.size, "black"), clear)
-    return image.convert("L" if grey else "RGB")
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """One image of a file; width and height are those of the whole, upright, also where a draft of it was decoded."""
+
+    eight: EightBits
+    width: int
+    height: int
+    frame: int  # see `Facts`
+    orientation: int  # see `Facts`
+
+    @property
+    def image(self) -> Image.Image:
+        """Of mode `L` or `RGB`, upright."""
+        return self.eight.image
 
 
-def _is_deep(image: Image.Image) -> bool:
-    return image.mode in ("I", "F") or image.mode.startswith("I;16")
+def orientation_of(image: Image.Image) -> int | None:
+    """The EXIF orientation, 1 to 8: known before an image is loaded, or left to apply after; None without one."""
+    value = image.getexif().get(ExifTags.Base.Orientation)
+    return value if value in ORIENTATIONS else None
 
 
-def to_pixels(image: Image.Image, *, channels: int, image_size: ImageSize, interpolation: str) -> Pixels:
-    """The whole image (`L` or `RGB`), squashed into a rectangle, antialiased: `(channels, height, width)` uint8."""
-    height, width = sides_of(image_size)
-    converted = image.convert("L" if channels == 1 else "RGB")
-    return channels_first(converted.resize((width, height), resampling(interpolation)), channels)
+def decoded(data: bytes, rendering: Rendering = AS_FILED, *, draft: Draft | None = None) -> Decoded:
+    """A file other than DICOM: the one way in which any of its pixels are seen.
+
+    Raises:
+        Exception: nearly anything, of a damaged file; a DataError has the few words that say why.
+    """
+    try:
+        image = Image.open(BytesIO(data))
+    except UnidentifiedImageError:
+        if rendering.stretch == "minmax":
+            raise
+        return _of_samples(beyond_pillow(data), rendering, frame_number(rendering.frame, 1) - 1)
+    with image:
+        number = to_frame(image, rendering.frame)
+        # A model of version 0.1 sees what it was trained on: all as Pillow gives it, right or wrong.
+        samples = plain_samples(image) if rendering.stretch == "minmax" else deep_samples(data, image)
+        if samples is not None:
+            return _of_samples(samples, rendering, number)
+        (width, height), orientation = image.size, orientation_of(image)
+        if draft is not None:
+            image.draft(*draft)
+        image.load()
+        # Loading turns TIFF, whose size is upright before; PNG may have its orientation behind the pixels.
+        left = orientation_of(image)
+        if left in SIDEWAYS:
+            width, height = height, width
+        eight = of_image(image, is_upright=left in (None, UPRIGHT))
+        return Decoded(eight, width, height, number, orientation or left or UPRIGHT)
+
+
+def _of_samples(samples: Samples, rendering: Rendering, number: int) -> Decoded:
+    eight = of_samples(samples, rendering)
+    turned = samples.orientation if samples.orientation in ORIENTATIONS else UPRIGHT
+    return Decoded(eight, *eight.image.size, number, turned)
 
 
 def channels_first(image: Image.Image, channels: int) -> Pixels:
     """An image of mode `L` or `RGB` as `(channels, h, w)` uint8, of 1 or 3 channels."""
     pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
-
-
-def resampling(interpolation: str) -> Image.Resampling:
-    """Pillow's filter of that name.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if interpolation not in INTERPOLATIONS:
-        raise UsageError(f"There is no interpolation {interpolation!r}: choose one of {', '.join(INTERPOLATIONS)}.")
-    return Image.Resampling[interpolation.upper()]
 
 
 @contextmanager

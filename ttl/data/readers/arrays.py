@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ttl.data.modality.image import Pixels
+from ttl.data.readers.medmnist import medmnist_set
 from ttl.data.records import Records
 from ttl.data.sources import ArraySource
-from ttl.data.task import SPLITS, Labels
+from ttl.data.task import MISSING, SPLITS, Labels
 from ttl.errors import DataError
 from ttl.words.counts import listed
 
@@ -49,10 +50,13 @@ def read_builtin(data: str) -> Records:
 def read_npz(path: Path) -> Records:
     """All images of an .npz, with the splits that it has: train_images, train_labels and so on.
 
+    Labels of shape `(n, 1)` are a class an image, `(n, labels)` of 1 and 0 are several labels. The sets of
+    MedMNIST are known by the names of their files, so that their classes have names, too.
+
     Raises:
         DataError: it can't be read, has other keys, or holds something else than images and labels.
     """
-    arrays = _arrays(path)
+    arrays, aside = _arrays(path)
     images = {split: _images(path, split, arrays[key]) for split in SPLITS if (key := f"{split}_images") in arrays}
     labels = {split: _labels(path, split, arrays[f"{split}_labels"]) for split in images}
     for split, pixels in images.items():
@@ -63,24 +67,48 @@ def read_npz(path: Path) -> Records:
     if len({pixels.shape[1:] for pixels in images.values()}) > 1:
         shapes = listed(f"{split} {pixels.shape[1:]}" for split, pixels in images.items())
         raise DataError(f"The images in {path} differ in shape ({shapes}): all splits must have one shape.")
-    every = np.concatenate([*labels.values()])
-    if every.max(initial=0) >= max(len(every), 1):
+    if len({numbers.shape[1:] for numbers in labels.values()}) > 1:
+        shapes = listed(f"{split}_labels {numbers.shape}" for split, numbers in labels.items())
         raise DataError(
-            f"The labels in {path} go up to {every.max()}, which is out of range for {len(every)} images: "
-            "number the classes from 0."
+            f"The splits in {path} differ in the number of labels an image ({shapes}): give each all of them."
         )
+    every = np.concatenate([*labels.values()])
+    classes = _number_of_classes(path, every)
+    known, notes = medmnist_set(path.stem, classes), [*aside]
+    if known is not None:
+        named = listed(f"{i} is {name}" for i, name in enumerate(known.class_names))
+        notes.append(f"Class names by the name of the file, as MedMNIST publishes them: {named}.")
     places = [(split, i) for split, numbers in labels.items() for i in range(len(numbers))]
     return Records(
         name=path.stem,
-        class_names=tuple(map(str, range(every.max(initial=-1) + 1))),
+        class_names=tuple(map(str, range(classes))) if known is None else known.class_names,
         ids=tuple(f"{split}/{i}" for split, i in places),
         labels=every,
         source=ArraySource.of(np.concatenate([*images.values()])),
         given=tuple(split for split, _ in places),
+        ordinal=known is not None and known.ordinal,
+        notes=tuple(notes),
     )
 
 
-def _arrays(path: Path) -> dict[str, Array]:
+def _number_of_classes(path: Path, labels: Labels) -> int:
+    if labels.ndim == 2:
+        if same := [k for k in range(labels.shape[1]) if len({*labels[:, k].tolist()} - {MISSING}) < 2]:
+            raise DataError(
+                f"The labels {listed(map(str, same))} (counted from 0) in {path} are the same in all images: nothing "
+                "can be learned of them; leave these columns out."
+            )
+        return int(labels.shape[1])
+    if labels.max(initial=0) >= max(len(labels), 1):
+        raise DataError(
+            f"The labels in {path} go up to {labels.max()}, which is out of range for {len(labels)} images: "
+            "number the classes from 0."
+        )
+    return int(labels.max(initial=-1)) + 1
+
+
+def _arrays(path: Path) -> tuple[dict[str, Array], list[str]]:
+    """The arrays of images and labels by their names, and a note on others."""
     # A damaged archive makes numpy and zipfile raise many things, and a pickled array must stay unread.
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
@@ -96,32 +124,47 @@ def _arrays(path: Path) -> dict[str, Array]:
             f"{path} has no {listed(sorted(missing))} (it has {listed(keys) or 'nothing'}): "
             "name the arrays as MedMNIST does."
         )
-    return arrays
+    others = [key for key in keys if key not in arrays]
+    notes = [f"Not read, as no array of images or labels: {listed(others)}."] if others else []
+    return arrays, notes
 
 
 def _images(path: Path, split: str, images: Array) -> Pixels:
     if images.dtype != np.uint8:
-        raise DataError(f"{split}_images in {path} is {images.dtype}: images of uint8, 0..255, are needed.")
+        values = f" ({images.min():g} to {images.max():g})" if images.dtype.kind in "iuf" and images.size else ""
+        raise DataError(
+            f"{split}_images in {path} is {images.dtype}{values}: images of uint8, 0..255, are needed; scale those of "
+            "all splits alike, round them, and save them with .astype(numpy.uint8)."
+        )
     if images.ndim == 4 and images.shape[3] == 1:
         images = images[..., 0]
     fits = images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)
     if not fits or 0 in images.shape[1:]:
+        channels_first = images.ndim == 4 and images.shape[1] in (1, 3)
+        remedy = "; move the channels to the end with numpy.moveaxis(images, 1, -1)" if channels_first else ""
         raise DataError(
             f"{split}_images in {path} has the shape {images.shape}: (n, h, w) for grey or (n, h, w, 3) "
-            "for colour is needed."
+            f"for colour is needed{remedy}."
         )
     return images
 
 
 def _labels(path: Path, split: str, labels: Array) -> Labels:
+    """Labels of one class an image, `(n,)`, or of several labels each, `(n, classes)`."""
     where = f"{split}_labels in {path}"
-    if labels.ndim == 2 and labels.shape[1] > 1:
+    if labels.ndim not in (1, 2) or labels.dtype.kind not in "iub":
         raise DataError(
-            f"{where} has {labels.shape[1]} labels an image, a multi-label set, which can't be learned from yet: give "
-            "one label an image."
+            f"{where} is {labels.dtype} of shape {labels.shape}: integers of shape (n, 1) are needed, or (n, labels) "
+            "of 1 and 0."
         )
-    if labels.ndim not in (1, 2) or labels.dtype.kind not in "iu":
-        raise DataError(f"{where} is {labels.dtype} of shape {labels.shape}: integers of shape (n, 1) are needed.")
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        several = labels.astype(np.int64)
+        if strange := sorted({*np.unique(several).tolist()} - {0, 1, MISSING}):
+            raise DataError(
+                f"{where} has {labels.shape[1]} labels an image with the value {listed(map(str, strange), 3)}: of "
+                "several labels each is 1, 0, or -1 where unknown."
+            )
+        return several
     numbers = labels.reshape(-1).astype(np.int64)
     if (numbers < 0).any():
         raise DataError(f"{where} has the label {numbers.min()}, which is out of range: number the classes from 0.")

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 
+from ttl.data.class_spelling import is_missing, one_spelling
+from ttl.data.readers.every_frame import file_id
 from ttl.data.readers.table_file import SHOWN, Table
 from ttl.data.records import Records
 from ttl.data.task import picked
@@ -13,32 +15,32 @@ from ttl.errors import DataError
 from ttl.words.counts import counted, listed
 
 UNKNOWN = ""
-MARKERS = frozenset({"", "nan", "na", "n/a", "<na>", "null", "unknown", "missing"})
-"""What a cell without a value holds, in small letters. Not `none`, which may be one: of earlier treatments, say."""
-
 MOST_NUMBERS = 10  # different ones: beyond, they are measured and no names of subgroups
 MOST_VALUES = 100  # of texts: beyond, hardly any subgroup has enough images for a figure
 
 
-def attributes_of(table: Table) -> Mapping[str, tuple[str, ...]]:
-    """Column -> a value for each row, `UNKNOWN` where there is none.
+def attributes_of(table: Table) -> tuple[Mapping[str, tuple[str, ...]], list[str]]:
+    """Column -> a value for each row, `UNKNOWN` where there is none; and notes on values that are spelled variously.
 
     Raises:
         DataError: a column has no value at all, or too many to be subgroups.
     """
-    columns = {
-        name: tuple(UNKNOWN if cell.lower() in MARKERS else cell for cell in table.cells[name])
-        for name in table.columns["attributes"]
-    }
-    for name, cells in columns.items():
-        _check(table, name, sorted({*cells} - {UNKNOWN}))
-    return columns
+    columns: dict[str, tuple[str, ...]] = {}
+    notes: list[str] = []
+    for name in table.columns["attributes"]:
+        cells = [UNKNOWN if is_missing(cell) else cell for cell in table.cells[name]]
+        where = f"the subgroup column {name!r}"
+        one, spellings = one_spelling(filter(None, cells), where=where, what="value", letters_differ=False)
+        columns[name] = tuple(one.get(cell, UNKNOWN) for cell in cells)
+        notes += spellings
+        _check(table, name, sorted({*columns[name]} - {UNKNOWN}))
+    return columns, notes
 
 
 def with_attributes(records: Records, columns: Mapping[str, tuple[str, ...]], ids: Sequence[str]) -> Records:
-    """The records with their rows' attributes, and a note on those that are unknown; `ids` are the rows' own."""
+    """The records with their rows' attributes, and a note on those that are unknown; `ids` are of the rows' files."""
     row = {sample: i for i, sample in enumerate(ids)}
-    rows = [row[sample] for sample in records.ids]
+    rows = [row[file_id(*of)] for of in zip(records.ids, records.source.facts, strict=True)]
     attributes = {name: picked(cells, rows) for name, cells in columns.items()}
     unknown = {name: values.count(UNKNOWN) for name, values in attributes.items()}
     notes = [f"The {name} of {counted(number, 'image')} is unknown." for name, number in unknown.items() if number]

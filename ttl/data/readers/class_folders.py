@@ -2,31 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from ttl.data.readers.readable import PLAIN, Reading, check_images, left_aside, oddities, patients, reasons
-from ttl.data.readers.walk import content_of, entries, is_image, split_folders
+from ttl.data.class_spelling import one_spelling
+from ttl.data.readers.class_layout import ClassFolder, ClassLayout, class_layout
+from ttl.data.readers.header_patients import by_header
+from ttl.data.readers.mask_folders import folders_of_masks
+from ttl.data.readers.mask_lookalike import check_no_masks
+from ttl.data.readers.mask_names import masks_beside
+from ttl.data.readers.readable import PLAIN, Reading, check_images, left_aside, oddities, reasons
+from ttl.data.readers.walk import Content, content_of, glance
 from ttl.data.records import Records
-from ttl.data.task import picked
 from ttl.errors import DataError
-from ttl.words.counts import counted
+from ttl.words.counts import counted, listed
+
+SHOWN = 3  # masks and folders that a message names
+MANY = 10  # folders that may be classes where most images have masks beside them
 
 
 def read_folder(root: Path, reading: Reading = PLAIN) -> Records:
     """All images under the class folders of `root`, or of train/ val/ test/ in it.
 
+    Masks beside their images (`1_mask.png`, `1.png`) are no images of a class.
+
     Raises:
-        DataError: no classes, a class without images, or images that can't be read.
+        DataError: no classes, a class without images, folders that may mean something else, or images that can't be
+            read.
     """
-    split_of, beside = _classes(root)
-    contents = {folder: content_of(folder, [root, *split_of]) for folder in split_of}
-    for folder, content in contents.items():
+    layout = class_layout(root, reading.known)
+    contents = {
+        each: content_of(each.folder, [root, *(other.folder for other in layout.folders)]) for each in layout.folders
+    }
+    for each, content in contents.items():
         if not content.images:
             others = f" ({counted(len(content.others), 'other file')} in it)" if content.others else ""
-            raise DataError(f"The class folder {folder} holds no image{others}: add images, or remove the folder.")
-    folder_of = {path: folder for folder, content in contents.items() for path in content.images}
+            raise DataError(f"The class folder {each.folder} holds no image{others}: add images, or remove the folder.")
+    masks = _masks(contents)
+    folder_of = {path: each for each, content in contents.items() for path in content.images if path not in masks}
+    _check_patients(root, layout, len(masks), len(folder_of))
+    check_no_masks(
+        root,
+        {each.folder: [path for path in content.images if path not in masks] for each, content in contents.items()},
+    )
     images = sorted((path.relative_to(root).as_posix(), path) for path in folder_of)
     ids, paths = zip(*images, strict=True)
     checked = check_images(ids, paths, reading)
@@ -35,40 +55,59 @@ def read_folder(root: Path, reading: Reading = PLAIN) -> Records:
             f"{len(checked.bad)} of {counted(len(ids), 'image')} in {root} can't be read: {reasons(checked.bad)}: "
             "repair or remove them, or go on without them with --skip-bad."
         )
-    number = {name: i for i, name in enumerate(sorted({folder.name for folder in contents}))}
+    spelling, spelled = one_spelling((each.name for each in folder_of.values()), where=f"the folders of {root}")
+    number = {name: i for i, name in enumerate(sorted({*spelling.values()}))}
+    if len(number) < 2 and not {*number} <= {*reading.known}:
+        raise DataError(f"The folder {root} has only one class, {', '.join(number)}: at least two are needed.")
     folders = [folder_of[path] for path in checked.source.paths]
-    groups, grouped = patients(checked.source.facts)
-    aside = left_aside(root, beside, [*contents.values()], "no image of a class")
+    whose = by_header(checked.source.facts, checked.ids)
+    aside = left_aside(root, layout.beside, [*contents.values()], "no image of a class")
     return Records(
         name=root.resolve().name,
         class_names=tuple(number),
-        ids=picked(ids, checked.good),
-        labels=np.array([number[folder.name] for folder in folders], np.int64),
+        ids=checked.ids,
+        labels=np.array([number[spelling[each.name]] for each in folders], np.int64),
         source=checked.source,
-        groups=groups,
-        given=tuple(split for folder in folders if (split := split_of[folder])) or None,
+        groups=whose.groups,
+        unknown_patients=whose.unknown,
+        given=tuple(each.split for each in folders if each.split) or None,
         skipped=tuple(checked.bad),
-        notes=(*checked.skipped(), *aside, *grouped, *oddities(checked.source)),
+        notes=(
+            *checked.skipped(),
+            *layout.notes,
+            *spelled,
+            *_masks_note(root, sorted(masks)),
+            *aside,
+            *whose.notes,
+            *oddities(checked.source),
+        ),
     )
 
 
-def _classes(root: Path) -> tuple[dict[Path, str | None], list[Path]]:
-    """The class folders under `root`, of at least two classes, with their splits; and what belongs to none of them."""
-    folders, files = entries(root)
-    splits = split_folders(root, folders)
-    split_of: dict[Path, str | None] = {} if splits else dict.fromkeys(folders)
-    beside = [*files, *(path for path in folders if splits and path not in splits.values())]
-    for split, folder in splits.items():
-        inner, loose = entries(folder)
-        split_of |= dict.fromkeys(inner, split)
-        beside += loose
-    names = sorted({folder.name for folder in split_of})
-    if not names:
-        images = counted(sum(is_image(path) for path in beside), "image")
+def _masks(contents: Mapping[ClassFolder, Content]) -> set[Path]:
+    """The files that are masks by their names, or by those of the folders that they are in."""
+    found = set(masks_beside(path for content in contents.values() for path in content.images))
+    for each, content in contents.items():
+        folders = folders_of_masks(glance(each.folder).folders)
+        found |= {path for path in content.images if any(path.is_relative_to(folder) for folder in folders)}
+    return found
+
+
+def _check_patients(root: Path, layout: ClassLayout, masks: int, images: int) -> None:
+    """Refuses many folders of images with masks beside them: sets of masks have such folders of patients."""
+    names = sorted({each.name for each in layout.folders})
+    if len(names) > MANY and 2 * masks > images:
         raise DataError(
-            f"The folder {root} has no class folders ({images} in it): "
-            "put the images of each class into a folder of its own, named like the class."
+            f"The {len(names)} folders of {root} ({listed(names, SHOWN)}) hold images and their masks, as folders of "
+            "patients do: give --model unet:ENCODER to learn from the masks, or list images and labels in a CSV."
         )
-    if len(names) == 1:
-        raise DataError(f"The folder {root} has only one class, {names[0]}: at least two class folders are needed.")
-    return split_of, beside
+
+
+def _masks_note(root: Path, masks: list[Path]) -> list[str]:
+    if not masks:
+        return []
+    names = listed((path.relative_to(root).as_posix() for path in masks), SHOWN)
+    return [
+        f"{counted(len(masks), 'mask')} of the images left out of the "
+        f"classes: {names}; --model unet:ENCODER learns from masks."
+    ]

@@ -6,8 +6,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ttl.data.modality.dicom import patient_in
-from ttl.data.readers.table_file import SHOWN, TABLES, Columns, read_table
+from ttl.data.modality.dicom_header import patient_in
+from ttl.data.readers.every_frame import frame_id, frames_in
+from ttl.data.readers.identity import patient_name
+from ttl.data.readers.image_places import is_there, located, remedy_for
+from ttl.data.readers.table_file import NO_COLUMNS, SHOWN, Columns, read_table
+from ttl.data.readers.table_text import TABLES
 from ttl.data.readers.walk import find_images
 from ttl.errors import DataError, UsageError
 from ttl.words.counts import counted, listed
@@ -20,6 +24,29 @@ class ImageList:
     paths: tuple[Path, ...]
     patients: tuple[str, ...]
     root: Path  # a folder above all of them; of one image that is named by itself its own path
+    # of each image the number of its frame, from 1 on, or 0 for the one that is asked for; empty where all are 0
+    frames: tuple[int, ...] = ()
+
+    @property
+    def numbered(self) -> tuple[tuple[Path, int], ...]:
+        """Each image's file and frame, see `frames`."""
+        return tuple(zip(self.paths, self.frames or (0,) * len(self.paths), strict=True))
+
+    @property
+    def names(self) -> tuple[Path, ...]:
+        """What to call each image: its path, and of a frame `path#3`."""
+        return tuple(Path(frame_id(str(path), number)) if number else path for path, number in self.numbered)
+
+    def every_frame(self) -> ImageList:
+        """With each frame of the files that have several as an image, of the file's patient."""
+        counts = [frames_in(path) for path in self.paths]
+        expanded = [
+            (path, patient, number)
+            for path, patient, count in zip(self.paths, self.patients, counts, strict=True)
+            for number in (range(1, count + 1) if count > 1 else (0,))
+        ]
+        paths, patients, frames = zip(*expanded, strict=True)
+        return ImageList(paths, patients, self.root.parent if self.root in paths and any(frames) else self.root, frames)
 
     def check_patients(self) -> None:
         """Refuse images that no patient is known of.
@@ -52,20 +79,23 @@ def read_image_list(place: Path, columns: Columns) -> ImageList:
         raise UsageError(
             f"The column {given[0]!r} is of a manifest, and {place} is none: give a .csv or .parquet file."
         )
+    if columns != NO_COLUMNS:
+        raise UsageError(f"--image-root and --image-suffix are for a manifest, and {place} is none: leave them out.")
     paths = find_images(place)
-    return ImageList(paths, tuple(map(patient_in, paths)), place)
+    return ImageList(paths, tuple(patient_name(patient_in(path)) for path in paths), place)
 
 
 def _of_manifest(place: Path, columns: Columns) -> ImageList:
     table = read_table(place, columns, labelled=False)
     table.check_filled("images")
-    paths = [Path(os.path.normpath(place.parent / cell)) for cell in table.of("images") or ()]
-    absent = [i for i, path in enumerate(paths) if not path.is_file()]
+    paths = located(table, "images")
+    absent = [i for i, path in enumerate(paths) if not is_there(path)]
     if absent:
         where = table.at(absent, table.columns["images"][0])
+        start = "the manifest's folder" if columns.root is None else str(columns.root)
         raise DataError(
-            f"{len(absent)} of {counted(len(paths), 'image')} in {place} can't be found, from the manifest's folder "
-            f"on: {where}: correct them."
+            f"{len(absent)} of {counted(len(paths), 'image')} in {place} can't be found, from {start} on: {where}: "
+            f"{remedy_for(table, 'images', absent)}."
         )
     patients = table.of("groups")
     first: dict[Path, int] = {}
@@ -78,4 +108,4 @@ def _of_manifest(place: Path, columns: Columns) -> ImageList:
             )
     root = Path(os.path.commonpath([os.path.abspath(path.parent) for path in first]))
     whose = (patients[i] for i in first.values()) if patients is not None else map(patient_in, first)
-    return ImageList(tuple(first), tuple(whose), root)
+    return ImageList(tuple(first), tuple(map(patient_name, whose)), root)

@@ -2,114 +2,66 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ttl.data.modality.facts import Facts, MaskFacts
-from ttl.data.modality.image import check_image
-from ttl.data.modality.mask_file import check_mask
+from ttl.data.modality.image import UPRIGHT, check_image
+from ttl.data.modality.mask_union import check_mask, read_mask
 from ttl.data.pool import in_threads
-from ttl.data.readers.mask_classes import FILE, classes_of, read_class_names
-from ttl.data.readers.readable import PLAIN, Reading, left_aside, oddities, patients, reasons
-from ttl.data.readers.walk import Content, content_of, entries, split_folders
+from ttl.data.readers.class_names import FILE, NNUNET_FILE, DeclaredClasses, read_class_names
+from ttl.data.readers.header_patients import by_header as header_groups
+from ttl.data.readers.mask_classes import classes_of
+from ttl.data.readers.mask_colours import colours_meant, is_inverted
+from ttl.data.readers.mask_folders import mask_layout
+from ttl.data.readers.mask_match import MaskedImage, Matched, PartFiles, files_of, match
+from ttl.data.readers.mask_sense import check_sense
+from ttl.data.readers.readable import PLAIN, Reading, left_aside, oddities, reasons
 from ttl.data.records import Records
 from ttl.data.sources import FileSource, MaskSource
 from ttl.errors import DataError
-from ttl.words.counts import counted, listed
-
-SUFFIX = re.compile(r"[_-](mask|seg|segmentation)$", re.IGNORECASE)
+from ttl.words.counts import counted
 
 
 @dataclass(frozen=True)
-class MaskFolders:
-    """Images and their masks, in one split where the folders say which."""
+class SoundPair:
+    """An image and its mask whose files can be read and fit each other."""
 
-    images: Path
-    masks: Path
-    split: str | None
-
-
-@dataclass(frozen=True)
-class MaskedImage:
-    """Two files, of which one is the mask of the other, and their ids; split and group where the data says them."""
-
-    name: str
-    image: Path
-    mask_name: str
-    mask: Path
-    split: str | None = None
-    group: str | None = None
-
-
-@dataclass(frozen=True)
-class Matched:
-    """Images and masks of a set that belong together, in the order of their ids, before any is read."""
-
-    pairs: tuple[MaskedImage, ...]
-    ids: tuple[str, ...]  # of all images
-    bad: Mapping[str, str]  # id of what has no fellow, or several -> the reason
-
-
-Sound = tuple[MaskedImage, Facts, MaskFacts]  # a pair whose files can be read and fit each other
+    pair: MaskedImage
+    image: Facts
+    mask: MaskFacts
 
 
 def read_masks(root: Path, reading: Reading = PLAIN) -> Records | None:
-    """All images of a folder of images/ and masks/, or of those in train/ val/ test/, with their masks.
+    """All images of a folder that have masks beside them, see `mask_layout`, with their masks.
 
-    See `mask_records`; None where it is no segmentation set.
+    See `mask_records`; None where it is no segmentation set, or where masks aren't wanted and it can be read without.
 
     Raises:
         DataError: folders that contradict each other, images and masks that don't fit each other or can't be read, or
             values that are no classes.
     """
-    parts, beside = _parts(root)
-    if not parts:
+    layout = mask_layout(root, wanted=bool(reading.per_pixel))
+    if not layout.parts:
         return None
-    barred = [root, *(folder for part in parts for folder in (part.images, part.masks))]
-    contents = {part: (_content(part.images, barred), _content(part.masks, barred)) for part in parts}
-    ids = tuple(_id(root, path) for images, _ in contents.values() for path in images.images)
-    bad: dict[str, str] = {}
-    pairs = [pair for part, content in contents.items() for pair in _match(root, part, *content, bad)]
-    matched = Matched(tuple(sorted(pairs, key=lambda pair: pair.name)), ids, bad)
-    others = (path for path in beside if path.name != FILE)
-    all_contents = [content for both in contents.values() for content in both]
-    notes = left_aside(root, others, all_contents, "neither image nor mask")
-    return mask_records(root, matched, reading, notes, [root, *(part.images.parent for part in parts)], by_header=True)
-
-
-def _parts(root: Path) -> tuple[list[MaskFolders], list[Path]]:
-    """The folders of images and masks under `root`, and what belongs to neither."""
-    folders, files = entries(root)
-    if whole := _folders(root, folders, None):
-        return [whole], [*files, *(path for path in folders if path not in (whole.images, whole.masks))]
-    parts, beside, lacking = [], files, []
-    splits = split_folders(root, folders)
-    for split, folder in splits.items():
-        inner, loose = entries(folder)
-        if part := _folders(folder, inner, split):
-            parts.append(part)
-            beside = [*beside, *loose, *(path for path in inner if path not in (part.images, part.masks))]
-        else:
-            lacking.append(folder.name)
-    if parts and lacking:
-        names = listed(part.images.parent.name for part in parts)
-        raise DataError(f"The folder {root} has images/ and masks/ in {names} but not in {listed(lacking)}: add them.")
-    return parts, [*beside, *(path for path in folders if path not in splits.values())]
-
-
-def _folders(folder: Path, folders: list[Path], split: str | None) -> MaskFolders | None:
-    images, masks = ([path for path in folders if path.name.lower() == what] for what in ("images", "masks"))
-    if not (images and masks):
+    barred = [root, *(folder for part in layout.parts for folder in (part.images, part.masks))]
+    files = [files_of(part, barred) for part in layout.parts]
+    if reading.per_pixel is False and _may_be_classes(files):
         return None
-    for paths in (images, masks):
-        if len(paths) > 1:
-            names = " and ".join(path.name for path in paths)
-            raise DataError(f"The folder {folder} has {names}: keep one of them.")
-    return MaskFolders(images[0], masks[0], split)
+    others = (path for path in layout.beside if path.name not in (FILE, NNUNET_FILE))
+    notes = left_aside(root, others, [content for each in files for content in each.contents], "neither image nor mask")
+    folders = [root, *(part.folder for part in layout.parts), *(part.folder.parent for part in layout.parts)]
+    return mask_records(root, match(root, files), reading, [*layout.notes, *notes], folders, by_header=True)
+
+
+def _may_be_classes(files: Sequence[PartFiles]) -> bool:
+    """Whether images and masks lie in several folders, of which each may be a class: they hold several images."""
+    folders = {each.part.folder for each in files if each.part.apart}
+    return len(folders) == len(files) > 1 and any(len(each.images) > 1 for each in files)
 
 
 def mask_records(
@@ -123,24 +75,46 @@ def mask_records(
     Raises:
         DataError: others are there and not to be left out, nothing is left, or the masks' values are no classes.
     """
-    sound, left_out = _sound_pairs(place, matched, reading)
-    pairs, facts, mask_facts = zip(*sound, strict=True)
     name = place.resolve().stem if place.is_file() else place.resolve().name
-    classes = classes_of(name, {pair.mask_name: fact for pair, _, fact in sound}, read_class_names(folders))
-    source = FileSource(facts, tuple(pair.image for pair in pairs), reading.window)
-    masks = MaskSource(mask_facts, tuple(pair.mask for pair in pairs), classes.table, len(classes.names))
-    groups, grouped = patients(facts) if by_header else (_all(pair.group for pair in pairs), [])
+    sound, left_out = _sound_pairs(place, matched, reading)
+    meaning, by_colour = reading.mask_values, list[str]()
+    if meaning is None:
+        meaning = colours_meant(name, {each.pair.name: each.mask for each in sound})
+        if meaning is not None:
+            sound, left_out = _sound_pairs(place, matched, replace(reading, mask_values=meaning, on_progress=None))
+            by_colour = [f"The masks' palettes differ, so colours count, not their numbers: --mask-values {meaning}."]
+    pairs = tuple(each.pair for each in sound)
+    facts, mask_facts = tuple(each.image for each in sound), tuple(each.mask for each in sound)
+    of_masks = {each.pair.masks[0].name: each.mask for each in sound}
+    declared = _declared(place, folders, matched.classes)
+    if meaning is None and declared is None:
+        own = {each.pair.masks[0].name: each for each in sound}
+        check_sense(name, of_masks, lambda mask: read_mask(own[mask].pair.masks, own[mask].mask.turn))
+    classes = classes_of(name, of_masks, declared, meaning)
+    source = FileSource(facts, tuple(pair.image for pair in pairs), reading.rendering)
+    masks = MaskSource(mask_facts, tuple(p.masks for p in pairs), classes.table, len(classes.names), meaning)
+    ids = tuple(pair.name for pair in pairs)
+    whose = header_groups(facts, ids) if by_header else None
     return Records(
         name=name,
         class_names=classes.names,
-        ids=tuple(pair.name for pair in pairs),
+        ids=ids,
         labels=(masks.pixel_counts[:, :-1] > 0).astype(np.int64),
         source=source,
         masks=masks,
         given=_all(pair.split for pair in pairs),
-        groups=groups,
+        groups=whose.groups if whose else _all(pair.group for pair in pairs),
         skipped=tuple(sorted(set(matched.ids) - {pair.name for pair in pairs})),
-        notes=(*left_out, *notes, *grouped, *classes.notes, *oddities(source)),
+        unknown_patients=whose.unknown if whose else frozenset(),
+        notes=(
+            *left_out,
+            *notes,
+            *(whose.notes if whose else ()),
+            *by_colour,
+            *_mask_oddities(sound, classes.names),
+            *classes.notes,
+            *oddities(source),
+        ),
     )
 
 
@@ -149,20 +123,21 @@ def _all(values: Iterable[str | None]) -> tuple[str, ...] | None:
     return tuple(value for value in values if value is not None) or None
 
 
-def _sound_pairs(place: Path, matched: Matched, reading: Reading) -> tuple[list[Sound], list[str]]:
+def _sound_pairs(place: Path, matched: Matched, reading: Reading) -> tuple[list[SoundPair], list[str]]:
     """The pairs that can be used, and a note on what else there is."""
-    sound, bad, pairs = [], dict(matched.bad), matched.pairs
-    checked = in_threads(
-        lambda pair: (check_image(pair.image, reading.window), check_mask(pair.mask)), pairs, reading.on_progress
-    )
-    for pair, (image, mask) in zip(pairs, checked, strict=True):
-        bad |= {name: why for name, why in ((pair.name, image), (pair.mask_name, mask)) if isinstance(why, str)}
-        if isinstance(image, Facts) and isinstance(mask, MaskFacts):
-            sizes = [f"{facts.width}x{facts.height}" for facts in (image, mask)]
-            if sizes[0] == sizes[1]:
-                sound.append((pair, image, mask))
-            else:
-                bad[pair.mask_name] = f"{sizes[1]} pixels, and its image {sizes[0]}"
+    sound, bad = list[SoundPair](), dict(matched.bad)
+
+    def check(pair: MaskedImage) -> tuple[Facts | str, MaskFacts | Mapping[str, str]]:
+        image = check_image(pair.image, reading.rendering)
+        return image, check_mask(pair.masks, image if isinstance(image, Facts) else None, reading.mask_values)
+
+    for pair, (image, mask) in zip(matched.pairs, in_threads(check, matched.pairs, reading.on_progress), strict=True):
+        if isinstance(image, str):
+            bad[pair.name] = image
+        if not isinstance(mask, MaskFacts):
+            bad |= mask
+        elif isinstance(image, Facts):
+            sound.append(SoundPair(pair, image, mask))
     why = reasons(dict(sorted(bad.items())))
     if bad and not (reading.skip_bad and sound):
         way_on = ", or go on without them with --skip-bad" if sound else ""
@@ -173,44 +148,42 @@ def _sound_pairs(place: Path, matched: Matched, reading: Reading) -> tuple[list[
     return sound, [f"{counted(len(bad), 'unusable file')} left out: {why}."] if bad else []
 
 
-def _content(folder: Path, barred: Iterable[Path]) -> Content:
-    content = content_of(folder, barred)
-    if not content.images:
-        raise DataError(f"The folder {folder} holds no image: for each image in images/ put its mask into masks/.")
-    return content
+def _declared(place: Path, folders: Sequence[Path], of_folders: tuple[str, ...]) -> DeclaredClasses | None:
+    """The classes that a file names, or that have a folder of masks each."""
+    declared = read_class_names(folders)
+    if not of_folders:
+        return declared
+    if declared is not None and declared.names[1:] != of_folders:
+        raise DataError(
+            f"The {declared.file} of {place} names {', '.join(declared.names)}, and the folders of masks are "
+            f"{', '.join(of_folders)}: remove that file, or name background and then the folders in their order."
+        )
+    return declared or DeclaredClasses(("background", *of_folders), file="the folders of masks")
 
 
-def _match(
-    root: Path, part: MaskFolders, images: Content, masks: Content, bad: dict[str, str]
-) -> Iterator[MaskedImage]:
-    """Each image with the mask of its name, or of its name and a suffix; what is wrong with others goes into `bad`."""
-    named = _by_stem(part.images, images.images)
-    masks_of: dict[str, list[Path]] = {stem: [] for stem in named}
-    for stem, paths in _by_stem(part.masks, masks.images).items():
-        plain = SUFFIX.sub("", stem)
-        if stem in named or plain in named:
-            masks_of[stem if stem in named else plain] += paths
-        else:
-            bad |= {_id(root, path): "a mask without an image" for path in paths}
-    for stem, (image, *twins) in named.items():
-        bad |= {_id(root, path): f"{_names(root, [image, *twins])} have one name" for path in twins}
-        name, own = _id(root, image), masks_of[stem]
-        if len(own) != 1:
-            bad[name] = f"several masks: {_names(root, own)}" if own else "no mask"
-        elif not twins:
-            yield MaskedImage(name, image, _id(root, own[0]), own[0], part.split)
-
-
-def _by_stem(folder: Path, paths: Iterable[Path]) -> dict[str, list[Path]]:
-    stems: dict[str, list[Path]] = {}
-    for path in paths:
-        stems.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
-    return stems
-
-
-def _names(root: Path, paths: Iterable[Path]) -> str:
-    return " and ".join(_id(root, path) for path in paths)
-
-
-def _id(root: Path, path: Path) -> str:
-    return path.relative_to(root).as_posix()
+def _mask_oddities(sound: Sequence[SoundPair], names: Sequence[str]) -> list[str]:
+    """Notes on masks that were made of several files, turned, or that are shown otherwise than they count."""
+    several = Counter(each.mask.files for each in sound if each.mask.files > 1)
+    turned = sum(each.mask.turn != UPRIGHT for each in sound)
+    left = sum(each.mask.turn == UPRIGHT != each.image.orientation and not each.mask.own_turn for each in sound)
+    alone = sum(each.mask.own_turn and each.image.orientation == UPRIGHT for each in sound)
+    odd = (
+        (
+            several.total(),
+            "{has} {its} mask in several files{each}: united, up to " + str(max(several, default=0)) + ".",
+        ),
+        (turned, "{has} an EXIF orientation, and {its} mask{s} none: turned alike."),
+        (left, "{has} an EXIF orientation, and {its} mask{s} {is_} upright already: not turned."),
+        (alone, "{has} no EXIF orientation, and {its} mask{s} {has} one: the mask{s} alone {is_} turned by it."),
+    )
+    one = {"has": "has", "its": "its", "s": "", "is_": "is", "each": ""}
+    many = {"has": "have", "its": "their", "s": "s", "is_": "are", "each": " each"}
+    notes = [
+        f"{counted(number, 'image')} {what.format_map(one if number == 1 else many)}" for number, what in odd if number
+    ]
+    if len(names) == 2 and is_inverted(each.mask for each in sound):
+        notes.append(
+            f"In the masks' palettes {names[1]} (1) is black and {names[0]} (0) isn't: numbers count, not colours; "
+            "--mask-values with colours turns that round."
+        )
+    return notes

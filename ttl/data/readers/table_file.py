@@ -1,9 +1,8 @@
-"""A manifest as text: read from CSV or Parquet, with its columns by what they hold."""
+"""A manifest's columns by what they hold."""
 
 from __future__ import annotations
 
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,25 +12,36 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ttl.data.class_spelling import is_missing
+from ttl.data.readers.identity import patient_name
+from ttl.data.readers.identity_columns import identity_column, repeated_ids
+from ttl.data.readers.table_text import read_text, unreadable
+from ttl.data.readers.walk import has_image_name
 from ttl.data.task import picked
 from ttl.errors import DataError
 from ttl.words.counts import counted, listed
+from ttl.words.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# What columns are called, in small letters and without what is neither letter nor digit: `Patient ID` is `patientid`.
+# What columns are called, the likeliest first, in small letters and without what is neither letter nor digit:
+# `File Name` is `filename`. Of the column of groups see `identity_columns`.
 NAMES = {
-    "images": ("image", "path", "file", "filename", "filepath", "imagepath"),
-    "labels": ("label", "class", "target", "diagnosis"),
+    "images": (
+        "image", "path", "file", "filename", "filepath", "imagepath", "images", "imagename", "imagefile", "imageid",
+        "imageindex", "img", "imgpath",
+    ),
+    "labels": (
+        "label", "class", "target", "diagnosis", "labels", "classname", "category", "findinglabels", "findings", "dx",
+    ),
     "masks": ("mask", "maskpath", "segmentation", "seg"),
-    "groups": ("patient", "patientid", "subject", "group"),
     "splits": ("split", "set", "fold", "partition"),
-}
-TABLES = (".csv", ".tsv", ".parquet", ".pq")
+}  # fmt: skip
 ATTRIBUTES = "attributes"  # what has no usual names
 NEEDED = {"images": "--image-column", "labels": "--label-column"}
 SHOWN = 3  # rows that a message names
+CALLED = 4  # usual names of a column, likewise
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,8 @@ class Columns:
     split: str | None = None
     mask: str | None = None  # in place of labels
     attributes: tuple[str, ...] = ()  # what subgroups are of; a group or split column may be one too
+    root: Path | None = None  # the folder that paths start from; by default the manifest's
+    suffix: str = ""  # of the names of images and masks that have none
 
     def by_content(self) -> dict[str, tuple[str, ...]]:
         """The names by what `NAMES` calls it."""
@@ -66,6 +78,9 @@ class Table:
     """Their names by what they hold, see `NAMES` and `ATTRIBUTES`; several of labels and attributes at most, and none
     of labels where there is one of masks."""
     guessed: frozenset[str]  # what of these has its column by that one's name
+    root: Path  # the folder that paths start from
+    suffix: str = ""  # of the names of images and masks that have none
+    repeated: tuple[str, ...] = ()  # columns without a use whose values repeat as those of patients do
 
     def of(self, what: str) -> tuple[str, ...] | None:
         """The values of the first column of `what`; None where there is none."""
@@ -80,14 +95,18 @@ class Table:
         """`row 3 ('x'), row 7 ('y') and 2 more`."""
         return listed((f"row {self.rows[i]} ({self.cells[column][i]!r})" for i in positions), SHOWN)
 
-    def check_filled(self, what: str) -> None:
-        """Refuses empty cells in the columns of `what`."""
-        for column in self.columns[what]:
-            if empty := [str(self.rows[i]) for i, cell in enumerate(self.cells[column]) if not cell]:
-                raise DataError(
-                    f"The column {column!r} of {self.path}, for {what}, is empty in {counted(len(empty), 'row')} "
-                    f"({listed(empty, SHOWN)}): fill them in, or remove these rows."
-                )
+    def missing(self, what: str) -> list[int]:
+        """The positions of the rows without a value in the first column of `what`."""
+        return [i for i, cell in enumerate(self.of(what) or ()) if is_missing(cell)]
+
+    def check_filled(self, what: str, *, way_on: str = "") -> None:
+        """Refuses rows without a value in the column of `what`; `way_on` is what else can be done about them."""
+        if empty := self.missing(what):
+            column = self.columns[what][0]
+            raise DataError(
+                f"The column {column!r} of {self.path}, for {what}, has no value in {counted(len(empty), 'row')}, "
+                f"{self.at(empty, column)}: fill them in, or remove these rows{way_on}."
+            )
 
 
 def read_table(path: Path, columns: Columns, *, labelled: bool = True) -> Table:
@@ -99,70 +118,58 @@ def read_table(path: Path, columns: Columns, *, labelled: bool = True) -> Table:
     Raises:
         DataError: it can't be read, has no rows, or hasn't these columns.
     """
-    frame, given = _read(path), columns.by_content()
-    names = _columns(path, [str(name) for name in frame.columns], given, labelled)
-    cells = {name: _cells(path, name, frame[name]) for part in names.values() for name in part}
-    guessed = frozenset(what for what, part in names.items() if part and not given[what])
-    return Table(path, tuple(frame.index), cells, names, guessed)
-
-
-def _read(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    is_parquet = path.suffix.lower() in (".parquet", ".pq")
-    try:
-        frame = pd.read_parquet(path, engine="pyarrow") if is_parquet else _read_csv(path)
-    except ImportError:
-        raise DataError(f"Reading {path} needs pyarrow: pip install pyarrow, or save the table as CSV.") from None
-    except (OSError, ValueError, pd.errors.ParserWarning) as error:
-        reason = getattr(error, "strerror", None) or str(error).strip().rstrip(".")
+    text, given = read_text(path), columns.by_content()
+    frame = text.frame
+    texts = {str(name): _texts(frame[name]) for name in frame.columns}
+    cells = {name: values for name, values in texts.items() if not isinstance(values, str)}
+    names = _columns(path, [*texts], cells, given, labelled)
+    used = {name for part in names.values() for name in part}
+    for name in used - cells.keys():
         raise DataError(
-            f"The manifest {path} can't be read ({reason}): a CSV in UTF-8 or a Parquet file is needed."
-        ) from None
-    if frame.empty:
-        raise DataError(f"The manifest {path} has no rows: give it one an image, under a row of column names.")
-    if is_parquet:
-        frame.index = pd.RangeIndex(1, len(frame) + 1)
-    return frame
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    with path.open(encoding="utf-8-sig") as file:
-        header = file.readline()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)  # rows that are longer than the header
-        frame = pd.read_csv(
-            path,
-            sep=max(",;\t", key=header.count),
-            dtype=str,
-            keep_default_na=False,
-            index_col=False,
-            skip_blank_lines=False,  # they count as rows
-            encoding="utf-8-sig",
+            f"The column {name!r} of {path} holds {texts[name]} and not text: save images as files and give their "
+            "paths, and one label a column."
         )
-    frame.columns = frame.columns.str.strip()
-    if not frame.columns.is_unique:
-        raise ValueError("two columns have one name")
-    frame.index = pd.RangeIndex(2, len(frame) + 2)
-    return frame[(frame != "").any(axis=1)]
+    for name in names["groups"]:
+        known = {cell: patient_name(cell) for cell in set(cells[name])}
+        cells[name] = tuple(known[cell] for cell in cells[name])
+    pathless = (name for what, part in names.items() if what not in ("images", "masks") for name in part)
+    if text.not_utf8 and any(map(_has_bytes, (*cells, *(cell for name in pathless for cell in cells[name])))):
+        raise unreadable(path, text.not_utf8)
+    idle = {name: values for name, values in cells.items() if name not in used}
+    groups = cells[names["groups"][0]] if names["groups"] else None
+    return Table(
+        path=path,
+        rows=tuple(frame.index),
+        cells={name: cells[name] for name in used},
+        columns=names,
+        guessed=frozenset(what for what, part in names.items() if part and not given[what]),
+        root=path.parent if columns.root is None else columns.root,
+        suffix=columns.suffix,
+        repeated=tuple(repeated_ids(idle, groups)),
+    )
 
 
-def _cells(path: Path, name: str, column: pd.Series[Any]) -> tuple[str, ...]:
-    """A column of any type as text; whole numbers lose the `.0` that gaps among them bring along."""
+def _has_bytes(text: str) -> bool:
+    """Whether a text holds bytes that aren't UTF-8."""
+    return printable(text) != text
+
+
+def _texts(column: pd.Series[Any]) -> tuple[str, ...] | str:
+    """A column of any type as text, or the type that it can't be of; whole numbers lose the `.0` that gaps bring."""
     values = column.astype(object).where(column.notna(), "").tolist()
-    if strange := [value for value in values if isinstance(value, bytes | dict | list | np.ndarray)]:
-        raise DataError(
-            f"The column {name!r} of {path} holds {type(strange[0]).__name__} and not text: "
-            "save images as files and give their paths, and one label a column."
-        )
+    for value in values:
+        if isinstance(value, bytes | dict | list | np.ndarray):
+            return type(value).__name__
     texts = (str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in values)
     return tuple(text.strip() for text in texts)
 
 
 def _columns(
-    path: Path, names: list[str], given: Mapping[str, tuple[str, ...]], labelled: bool
+    path: Path,
+    names: Sequence[str],
+    cells: Mapping[str, Sequence[str]],
+    given: Mapping[str, tuple[str, ...]],
+    labelled: bool,
 ) -> Mapping[str, tuple[str, ...]]:
     """The columns that are given, and the others by their names."""
     times = Counter(name for what, part in given.items() if what != ATTRIBUTES for name in part)
@@ -174,10 +181,8 @@ def _columns(
             raise DataError(f"The manifest {path} has no column {name!r}: {hint}")
     if twice := [name for name in times if times[name] > 1]:
         raise DataError(f"The column {twice[0]!r} of {path} is given twice: each column can be one thing only.")
-    free = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in reversed(names) if name not in times}
-    columns = {
-        what: given[what] or tuple(free[name] for name in usual if name in free)[:1] for what, usual in NAMES.items()
-    }
+    free = [name for name in names if name not in times]
+    columns = {what: given[what] or _by_name(path, free, what) for what in NAMES}
     if given["masks"] and given["labels"]:
         raise DataError(
             f"Both labels and masks are given of {path}: a task is learned from one of them, leave one out."
@@ -185,6 +190,13 @@ def _columns(
     # What is learned from is guessed once: a mask beside a label is no part of the task.
     unwanted = "labels" if given["masks"] or (columns["masks"] and not columns["labels"]) else "masks"
     columns |= dict.fromkeys((unwanted,) if labelled else ("labels", "masks", "splits"), ())
+    taken = {name for part in columns.values() for name in part}
+    found = (
+        None
+        if given["groups"]
+        else identity_column({name: cells[name] for name in free if name in cells.keys() - taken})
+    )
+    columns["groups"] = given["groups"] or ((found,) if found is not None else ())
     for what in ("images", "labels", "masks"):
         if both := [name for name in given[ATTRIBUTES] if name in columns[what]]:
             raise DataError(
@@ -194,8 +206,36 @@ def _columns(
     columns[ATTRIBUTES] = given[ATTRIBUTES]
     for what, option in NEEDED.items():
         if not columns[what] and what != unwanted and (labelled or what == "images"):
-            raise DataError(
-                f"The manifest {path} has no column of {what} that is called {' or '.join(NAMES[what])}: "
-                f"name it with {option}: one of {listed(map(repr, names))}."
-            )
+            raise DataError(_none_of(path, names, what, option))
     return columns
+
+
+def _by_name(path: Path, names: Sequence[str], what: str) -> tuple[str, ...]:
+    """The column with the first of the usual names of `what`.
+
+    Raises:
+        DataError: two columns have it, in other letters.
+    """
+    small: dict[str, list[str]] = {}
+    for name in names:
+        small.setdefault(re.sub(r"[^a-z0-9]", "", name.lower()), []).append(name)
+    own = next((small[usual] for usual in NAMES[what] if usual in small), [])
+    if len(own) > 1:
+        option = NEEDED.get(what, f"--{what.removesuffix('s')}-column")
+        raise DataError(
+            f"The manifest {path} has several columns that may be of {what}, {listed(map(repr, own), SHOWN)}: name one "
+            f"with {option}."
+        )
+    return tuple(own)
+
+
+def _none_of(path: Path, names: Sequence[str], what: str, option: str) -> str:
+    if any(map(has_image_name, names)):
+        return (
+            f"The first row of the manifest {path} names an image and no columns ({listed(map(repr, names), SHOWN)}): "
+            "write a row of column names above it, such as image,label."
+        )
+    return (
+        f"The manifest {path} has no column of {what} that is called {' or '.join(NAMES[what][:CALLED])} or the like: "
+        f"name it with {option}: one of {listed(map(repr, names))}."
+    )

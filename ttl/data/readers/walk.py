@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from ttl.data.modality.dicom_header import is_bare_dicom
 from ttl.data.modality.image import EXTENSIONS
 from ttl.errors import DataError
 
 MAC_ARCHIVE = "__MACOSX"  # what unpacking a macOS archive leaves beside the data
-SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -71,33 +71,52 @@ def entries(folder: Path) -> tuple[list[Path], list[Path]]:
     Raises:
         DataError: it can't be read.
     """
+    folders: list[Path] = []
+    files: list[Path] = []
     try:
-        paths = sorted(path for path in folder.iterdir() if not is_hidden(path.name))
+        with os.scandir(folder) as listing:
+            for entry in listing:
+                if not is_hidden(entry.name):
+                    (folders if _is_folder(entry) else files).append(folder / entry.name)
     except OSError as error:
         _refuse(error)
-    return [path for path in paths if path.is_dir()], [path for path in paths if not path.is_dir()]
+    return sorted(folders), sorted(files)
 
 
-def split_folders(root: Path, folders: list[Path]) -> dict[str, Path]:
-    """The folder of each split, in the order train, val, test; empty where the folders are classes.
+@dataclass(frozen=True)
+class Glance:
+    """The folders right in a folder, sorted, and whether images are; hidden ones left out."""
 
-    `train` beside folders of other names is a class like them, unless `val` or `test` is there too.
+    folders: tuple[Path, ...]
+    has_images: bool
+
+
+def glance(folder: Path) -> Glance:
+    """What a folder is for, without a path for each of its files.
+
+    Raises:
+        DataError: it can't be read.
     """
-    named: dict[str, list[Path]] = {"train": [], "val": [], "test": []}
-    for path in folders:
-        if path.name.lower() in SPLIT_FOLDERS:
-            named[SPLIT_FOLDERS[path.name.lower()]].append(path)
-    splits = {split: paths[0] for split, paths in named.items() if paths}
-    if not splits or (len(splits) == 1 and len(folders) > 1):
-        return {}
-    for split, paths in named.items():
-        if len(paths) > 1:
-            names = " and ".join(path.name for path in paths)
-            raise DataError(f"The folder {root} has several folders for {split}, {names}: keep one of them.")
-    if "train" not in splits:
-        names = " and ".join(path.name for path in splits.values())
-        raise DataError(f"The folder {root} has {names} but no train: add it, or remove that level of folders.")
-    return splits
+    folders, has_images = [], False
+    try:
+        with os.scandir(folder) as listing:
+            for entry in listing:
+                if is_hidden(entry.name):
+                    continue
+                if _is_folder(entry):
+                    folders.append(folder / entry.name)
+                else:
+                    has_images = has_images or os.path.splitext(entry.name)[1].lower() in EXTENSIONS
+    except OSError as error:
+        _refuse(error)
+    return Glance(tuple(sorted(folders)), has_images)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def is_hidden(name: str) -> bool:
@@ -105,9 +124,14 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name == MAC_ARCHIVE
 
 
+def has_image_name(name: str) -> bool:
+    """Whether a name has an image's extension, whether or not there is such a file."""
+    return os.path.splitext(name)[1].lower() in EXTENSIONS
+
+
 def is_image(path: Path) -> bool:
-    """Whether the name is an image's."""
-    return path.suffix.lower() in EXTENSIONS
+    """Whether the name is an image's, or it has no extension and the file begins like DICOM (`IM000001`)."""
+    return has_image_name(path.name) or is_bare_dicom(path)
 
 
 def _refuse(error: OSError) -> NoReturn:

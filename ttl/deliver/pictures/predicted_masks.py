@@ -6,13 +6,13 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ttl.data import open_image
+from ttl.data import ImageList, open_image, remark
 from ttl.data.modality.image import channels_first
 from ttl.data.modality.overlay import class_colours, overlay, png
 from ttl.errors import ExportError
@@ -21,23 +21,29 @@ from ttl.stats.mask_overlap import decided
 
 
 class DrawnMask(TypedDict):
-    """Paths of an image and of what was drawn of it, and class -> share of its pixels."""
+    """Paths of an image and of what was drawn of it, class -> share of its pixels, and what to know of the image."""
 
     image: str
     mask: str
     overlay: str
     shares: dict[str, float]
+    remark: NotRequired[str]
 
 
 def draw_masks(
-    model: OnnxModel, paths: Sequence[Path], root: Path, out: Path, threshold: float | None = None
+    model: OnnxModel,
+    paths: Sequence[Path],
+    root: Path,
+    out: Path,
+    threshold: float | None = None,
+    frames: Sequence[int] = (),
 ) -> Iterator[DrawnMask]:
     """Write a mask and an overlay for each image, under its place below `root`, to `out/masks/` and `out/overlays/`.
 
     A mask has the image's size. Of two classes it is grey, 255 the second one; of more its pixels are the classes'
     numbers, shown in colours. Both can be read again as masks to learn from. It has the image's name, without its
     extension where no other image has the same one without. Of two classes pixels are the second from the `threshold`
-    on, by default the file's own.
+    on, by default the file's own. `frames` are as of `ImageList`, and images are called as there.
 
     Raises:
         DataError: an image can't be read.
@@ -45,15 +51,19 @@ def draw_masks(
     """
     contract = model.contract
     threshold = contract.mask_threshold if threshold is None else threshold
-    for path, place in _places(paths, root).items():
-        pixels = channels_first(open_image(path, contract.decoding.window), contract.channels)
+    images = ImageList(tuple(paths), ("",) * len(paths), root, tuple(frames))
+    places, rendering = _places(images.names, root), contract.decoding.rendering
+    for name, (path, number) in zip(images.names, images.numbered, strict=True):
+        image, place = open_image(path, rendering.at(number)), places[name]
+        pixels = channels_first(image, contract.channels)
         classes = decided(next(model.maps([pixels])), threshold)
         mask, drawn = out / "masks" / place, out / "overlays" / place
         _write(mask, _png(classes, len(contract.class_names)))
         _write(drawn, overlay(pixels, classes, classes=len(contract.class_names) - 1))
         counts = np.bincount(classes.ravel(), minlength=len(contract.class_names)) / classes.size
         shares = dict(zip(contract.class_names, counts.tolist(), strict=True))
-        yield {"image": str(path), "mask": str(mask), "overlay": str(drawn), "shares": shares}
+        row: DrawnMask = {"image": str(name), "mask": str(mask), "overlay": str(drawn), "shares": shares}
+        yield {**row, "remark": words} if (words := remark(image)) else row
 
 
 def _places(paths: Sequence[Path], root: Path) -> dict[Path, Path]:

@@ -10,6 +10,8 @@ import onnx
 import PIL
 from onnx import TensorProto, helper, numpy_helper
 
+from ttl.data.modality.resizing import Resizing
+
 Input = str | np.ndarray[Any, Any] | np.generic
 MODES = {"bilinear": "linear", "bicubic": "cubic"}
 """Pillow's filters that ONNX has too, and their names there."""
@@ -61,15 +63,52 @@ def grey(made: Nodes, pixels: str) -> str:
     return made.add("Cast", made.add("Mul", total, np.float32(2**-16)), to=TensorProto.UINT8)
 
 
-def resized(made: Nodes, pixels: str, *, to: tuple[int, int], interpolation: str, output: str) -> str:
-    """`(n, c, *to)` of `(n, c, h, w)` uint8, squashed as the Pillow does it that is installed.
+def fitted(made: Nodes, pixels: str, resizing: Resizing, *, output: str) -> str:
+    """`(n, c, *sides)` of `(n, c, h, w)` uint8, as `Resizing.pixels` makes it."""
+    new_height, new_width = (np.array([side], np.int64) for side in resizing.sides)
+    height, width = sides(made, pixels)
+    if resizing.fit == "crop":
+        parts = (
+            made.add("Min", height, _rounded(made, width, new_height, new_width)),
+            made.add("Min", width, _rounded(made, height, new_width, new_height)),
+        )
+        starts = [_half(made, made.add("Sub", own, part)) for own, part in zip((height, width), parts, strict=True)]
+        ends = [made.add("Add", start, part) for start, part in zip(starts, parts, strict=True)]
+        start, end = (made.add("Concat", *both, axis=0) for both in (starts, ends))
+        pixels = made.add("Slice", pixels, start, end, np.array([2, 3], np.int64))
+    if resizing.fit != "pad":
+        return resized(made, pixels, new_height, new_width, resizing.interpolation, output=output)
+    inner_height = made.add("Min", new_height, _rounded(made, height, new_width, width))
+    inner_width = made.add("Min", new_width, _rounded(made, width, new_height, height))
+    whole = resized(made, pixels, inner_height, inner_width, resizing.interpolation)
+    spare = [made.add("Sub", new_height, inner_height), made.add("Sub", new_width, inner_width)]
+    before = [_half(made, both) for both in spare]
+    behind = [made.add("Sub", both, first) for both, first in zip(spare, before, strict=True)]
+    none = np.zeros(2, np.int64)
+    return made.add("Pad", whole, made.add("Concat", none, *before, none, *behind, axis=0), output=output)
+
+
+def _half(made: Nodes, side: str) -> str:
+    return made.add("Div", side, TWO)
+
+
+def _rounded(made: Nodes, side: str, times: Input, divisor: Input) -> str:
+    """`side * times / divisor`, at least 1, a half rounded up."""
+    product = made.add("Mul", made.add("Mul", side, times), TWO)
+    quotient = made.add("Div", made.add("Add", product, divisor), made.add("Mul", divisor, TWO))
+    return made.add("Max", quotient, ONE)
+
+
+def resized(
+    made: Nodes, pixels: str, new_height: Input, new_width: Input, interpolation: str, *, output: str | None = None
+) -> str:
+    """`(n, c, *new)` of `(n, c, h, w)` uint8, squashed as the Pillow does it that is installed.
 
     onnxruntime's Resize follows Pillow: horizontally, then vertically, on uint8, rounded in between. From version 13
     on Pillow begins vertically where more than twice as many rows as columns go (its pull request 9549; that this is
     the rule was found by trying 10 000 sizes). There the first Resize does the rows, else nothing.
     """
     kind: dict[str, Any] = FILTER | {"mode": MODES[interpolation]}
-    new_height, new_width = (np.array([side], np.int64) for side in to)
     height, width = sides(made, pixels)
     channels = made.add("Gather", made.add("Shape", pixels), ONE)
     # Each channel an image by itself: onnxruntime moves a Transpose behind a Resize, and forgets the axes of `sizes`.
@@ -80,7 +119,7 @@ def resized(made: Nodes, pixels: str, *, to: tuple[int, int], interpolation: str
         rows_first = made.add("And", tall, made.add("Greater", height, new_height))
         rows = made.add("Where", rows_first, new_height, height)
         planes = made.add("Resize", planes, "", "", made.add("Concat", rows, width, axis=0), **kind)
-    squashed = made.add("Resize", planes, "", "", np.array(to, np.int64), **kind)
+    squashed = made.add("Resize", planes, "", "", made.add("Concat", new_height, new_width, axis=0), **kind)
     shape = made.add("Concat", REST, channels, new_height, new_width, axis=0)
     return made.add("Reshape", squashed, shape, output=output)
 

@@ -36,9 +36,10 @@ PROBABILITY_TOLERANCE = 0.05
 def embed_preprocessing(graph: onnx.ModelProto, contract: Contract) -> onnx.ModelProto:
     """The same network for decoded images: `image` uint8 `(batch, height, width, channels)`, to `probabilities`.
 
-    Before the network comes what `ttl.data.modality.image.to_pixels` does, then its normalisation: to grey where it was
-    trained on grey images, resized to its size with antialiasing, scaled to 0..1, mean and std. Channels are 1 or 3,
-    whatever it was trained on. The file decodes nothing: images come upright, of 8 bits, without transparency.
+    Before the network comes what `ttl.data.modality.resizing` does, then its normalisation: to grey where it was
+    trained on grey images, resized to its size with antialiasing, its middle or with black beside it where the contract
+    says so, scaled to 0..1, mean and std. Channels are 1 or 3, whatever it was trained on. The file decodes nothing:
+    images come upright, of 8 bits, without transparency.
 
     A segmentation's images keep their size: they are padded as in `ttl.data.modality.windows` to multiples of the
     divisor, and the result is cropped back. Each is done whole: the windows in which ttl does images beyond the
@@ -64,8 +65,7 @@ def embed_preprocessing(graph: onnx.ModelProto, contract: Contract) -> onnx.Mode
         ends = behind.add("Concat", height, width, axis=0)
         logits = behind.add("Slice", logits, np.zeros(2, np.int64), ends, np.array([2, 3], np.int64))
     else:
-        interpolation, (height_px, width_px) = contract.decoding.interpolation, contract.sides
-        operators.resized(before, pixels, to=(height_px, width_px), interpolation=interpolation, output=PIXELS)
+        operators.fitted(before, pixels, contract.resizing, output=PIXELS)
     operators.normalised(before, PIXELS, mean=contract.mean, std=contract.std, output=NETWORK + INPUT)
     if contract.activation == "softmax":
         behind.add("Softmax", logits, axis=1, output=PROBABILITIES)

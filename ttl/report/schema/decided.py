@@ -56,7 +56,8 @@ class Believable:
     """One network's probabilities: losses before and after recalibration, and the change, paired.
 
     `error` is the calibration error, and `expected_error` that of a perfectly calibrated network with as many images;
-    `bias` has class -> mean predicted probability less its share.
+    `bias` has class -> mean predicted probability less its share. Of masks all are means over the labelled pixels of an
+    image, then over images.
     """
 
     recalibration: Recalibration

@@ -63,6 +63,8 @@ class ModelRecord:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     interpolation: str
+    # what was done where images have other proportions; None in segmentation, where they keep their size
+    fit: OptionalKey[str] = None
     weights: WeightsRecord
 
 
@@ -101,8 +103,8 @@ class RunReport:
     `metric` is the key of the one that chooses. Points, and those that were fine-tuned, go from the lowest to the whole
     network; `probe` and `joint` are the curves of the probe and of the joint network's heads. `full` is None until the
     whole network is fine-tuned, `chosen` and all that follows it while the search runs. Of classifications there are
-    `curves`, `confusion`, `calibration`, `probabilities` and `cams`, of masks `per_class` and `overlays`; `looks` are
-    those at the test images.
+    `curves`, `confusion`, `calibration` and `cams`, of masks `per_class` and `overlays`; `looks` are those at the test
+    images.
     """
 
     schema: int = SCHEMA

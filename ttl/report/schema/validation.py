@@ -30,7 +30,7 @@ class Claim(FileComparison):
 
 @dataclass(frozen=True, kw_only=True)
 class Probabilities:
-    """How far a file's probabilities can be trusted on these images."""
+    """How far a file's probabilities can be trusted on these images; of masks a mean over pixels, then over images."""
 
     calibration_error: Estimate
     expected_error: Estimate  # of a perfectly calibrated model with these probabilities, on so many images
@@ -58,7 +58,7 @@ class ValidatedFile:
     rates: Mapping[str, Estimate]
     outcomes: Mapping[str, Outcomes]
     confusion: OptionalKey[tuple[tuple[int, ...], ...]] = None
-    probabilities: OptionalKey[Probabilities] = None  # of masks there are none
+    probabilities: OptionalKey[Probabilities] = None
 
 
 @dataclass(frozen=True, kw_only=True)

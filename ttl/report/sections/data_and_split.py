@@ -6,7 +6,7 @@ from ttl.data.describe import Duplicates
 from ttl.report.cells import Cell, amount, facts
 from ttl.report.page_blocks import Block, Facts, Listing, Prose, Section, Table, row
 from ttl.report.schema import RunReport
-from ttl.report.wording import duplicates_are_grouped, patients
+from ttl.report.wording import duplicates_are_grouped, known_of_some, patients
 from ttl.words import units
 
 LABELS = {
@@ -34,6 +34,11 @@ def data_and_split(report: RunReport) -> Section:
 
 def _patients_apart(report: RunReport) -> str:
     counted, shared = patients(report), report.task.groups_shared
+    if known := known_of_some(report):
+        return (
+            f"The patients of {units.whole(known)} of {units.whole(report.task.images)} images are known; each other "
+            "image counts as a patient of its own, so that some patients may be in several splits."
+        )
     if counted and shared is not None:
         if shared == 0:
             return f"No patient is in two splits (checked: {units.whole(sum(counted.values()))} patients)."
@@ -71,11 +76,11 @@ def _with_total(amounts: list[int]) -> list[Cell]:
 
 def _duplicates(duplicates: Duplicates) -> list[Block]:
     if duplicates.pairs == 0:
-        return [Prose("Duplicates across the splits: none found, neither byte for byte nor saved anew.")]
+        return [Prose("Duplicates across the splits: none found, neither pixel for pixel nor saved anew.")]
     pairs = (
         ("Images of a later split that an earlier one has too", amount(duplicates.images)),
         ("Pairs of such images", amount(duplicates.pairs)),
-        ("of them byte for byte the same", amount(duplicates.identical)),
+        ("of them pixel for pixel the same", amount(duplicates.identical)),
     )
     rows = tuple(row(pair.a, pair.a_split, pair.b, pair.b_split, pair.kind) for pair in duplicates.first)
     columns = ("Image", "in split", "is also", "in split", "how")

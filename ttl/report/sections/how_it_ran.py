@@ -10,7 +10,13 @@ from ttl.typed import to_json
 from ttl.words import units
 from ttl.words.counts import counted
 
-INPUT_LABELS = {"image_size": "Input size, pixels", "interpolation": "Resized by", "mean": "Mean", "std": "Std"}
+INPUT_LABELS = {
+    "image_size": "Input size, pixels",
+    "interpolation": "Resized by",
+    "fit": "Images of other proportions",
+    "mean": "Mean",
+    "std": "Std",
+}
 RUN_LABELS = {"seed": "Seed", "started": "Started"} | {
     key: key for key in ("schema", "config", "resolved", "data", "weights")
 }

@@ -12,6 +12,9 @@ from ttl.words.metric import METRICS, Metric
 from ttl.words.text import capitalised
 
 UNCHANGED = Cell("unchanged")
+REFERENCE = "the same probabilities on as many"
+OF_PIXELS = "Figures are means over the labelled pixels of an image, then over images. "
+REFERENCE_OF_PIXELS = "as much variation from image to image, on as many"
 
 
 def recalibrated(report: RunReport) -> list[Block]:
@@ -26,11 +29,12 @@ def recalibrated(report: RunReport) -> list[Block]:
     ]
     rows = [*_loss_rows("log_loss", networks), *_loss_rows("brier", networks), *_error_rows(networks)]
     rows += _bias_rows(networks)
+    of_pixels = report.task.kind.per_pixel
     caption = (
-        f"On the {tested_units(report)}. Smaller figures are 95% intervals; the changes are paired, below 0 is better. "
-        "A calibration error is above 0 by chance alone: its reference is that of a perfectly calibrated network with "
-        "the same probabilities on as many. Calibration in the large is the mean probability less the share that is "
-        "there: above 0 a network says a class too often."
+        f"On the {tested_units(report)}. {OF_PIXELS if of_pixels else ''}Smaller figures are 95% intervals; the "
+        "changes are paired, below 0 is better. A calibration error is above 0 by chance alone: its reference is that "
+        f"of a perfectly calibrated network with {REFERENCE_OF_PIXELS if of_pixels else REFERENCE}. Calibration in the "
+        "large is the mean probability less the share that is there: above 0 a network says a class too often."
     )
     return [*blocks, Table(caption, ("", *titles), tuple(rows))]
 

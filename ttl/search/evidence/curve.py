@@ -47,5 +47,8 @@ def one_standard_error(candidates: Sequence[Candidate], curve: Curve) -> Candida
     if not scored:
         raise TrainingError("No point could be probed: a class is absent from the folds; use --strategy two-stage")
     best = max((look for _, look in scored), key=lambda look: look.mean)
-    enough = [one for one, look in scored if look.mean >= best.mean - (look if curve.paired else best).se]
+    # Of too few patients there is no standard error: nothing but the best one is then known to be enough.
+    enough = [
+        one for one, look in scored if look is best or look.mean >= best.mean - (look if curve.paired else best).se
+    ]
     return min(enough, key=lambda one: (one.costs.params, one.top.index))
