@@ -166,7 +166,7 @@ def test_bench_of_what_is_no_run(tmp_path: Path) -> None:
 def test_the_next_command_repeats_what_was_given(tmp_path: Path) -> None:
     rows = [f"{i}.png,P{i},a" if i % 2 else f"{i}.png,P{i},b" for i in range(12)]
     for i in range(12):
-        Image.new("L", (32, 32), 20 * i).save(tmp_path / f"{i}.png")
+        Image.effect_noise((32, 32), 90).save(tmp_path / f"{i}.png")
     (tmp_path / "my set.csv").write_text("\n".join(["image,who,grade", *rows]))
     given = ["--label-column", "grade", "--group-column", "who", "--finish", "norm", "--skip-bad"]
     result = ttl("plan", str(tmp_path / "my set.csv"), *TINY, *given)
@@ -189,15 +189,17 @@ def test_finetune_over_seeds_shows_mean_and_deviation_beside_the_interval(tmp_pa
     assert not list((tmp_path / "trials").glob(".*"))
 
 
-def test_a_window_in_the_next_command_is_two_numbers(tmp_path: Path) -> None:
+def test_a_range_in_the_next_command_is_two_numbers(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
     for label in "ab":
+        (tmp_path / label).mkdir()
         for number in range(8):
-            (tmp_path / label).mkdir(exist_ok=True)
-            Image.new("L", (32, 32), 20 * number).save(tmp_path / label / f"{number}.png")
-    result = ttl("plan", tmp_path, *TINY, "--window", "40", "400")
+            Image.fromarray(rng.integers(0, 500, (32, 32), dtype=np.uint16)).save(tmp_path / label / f"{number}.png")
+    result = ttl("plan", tmp_path, *TINY, "--range", "40", "400")
     assert result.exit_code == 0, result.output
-    assert "--window 40.0 400.0" in result.output.strip().splitlines()[-1]
-    assert ttl("plan", tmp_path, *TINY, "--window", "40", "0").exit_code == 2
+    assert "--range 40.0 400.0" in result.output.strip().splitlines()[-1]
+    for given in (["--range", "40", "40"], ["--window", "40", "0"], ["--window", "40", "400"], ["--frame", "0"]):
+        assert ttl("plan", tmp_path, *TINY, *given).exit_code == 2, given
 
 
 def test_plan_estimates_what_a_search_costs() -> None:

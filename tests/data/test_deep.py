@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pytest
 from PIL import ExifTags, Image
 
+from ttl.data import load_task
 from ttl.data.modality.facts import Facts
 from ttl.data.modality.image import check_image, open_image, quiet_readers
 from ttl.data.modality.rendering import AS_FILED, Rendering
@@ -316,3 +317,14 @@ def test_a_model_of_version_0_1_sees_what_it_was_trained_on(tmp_path: Path) -> N
     assert opened(tiff(ramp(65535)), tmp_path, rendering=V0_1)[19][19] == 16  # (4990 - 1010) / 64525 * 255
     assert opened(tiff(COLOUR.astype(np.uint16)), tmp_path, rendering=V0_1) == [[[0, 3, 7], [1, 0, 15]]]  # x / 256
     assert opened(tiff(FOUR.astype(np.uint16), photometric=0), tmp_path, rendering=V0_1) == STRETCHED
+
+
+def test_dark_deep_pictures_are_no_masks(tmp_path: Path) -> None:
+    """Of which the upper bytes alone have a few values; the files of both classes have the same names."""
+    rng = np.random.default_rng(0)
+    for label, brightest in (("a", 1800), ("b", 2700)):
+        (tmp_path / label).mkdir()
+        for i in range(6):
+            values = np.repeat(rng.integers(0, brightest, (16, 16, 1), dtype=np.uint16), 3, axis=2)
+            (tmp_path / label / f"{i}.tif").write_bytes(tiff(values))
+    assert load_task(tmp_path).class_names == ("a", "b")

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from ttl.data.modality.image import quiet_readers
+from ttl.data.modality.image import decoded, quiet_readers
 from ttl.data.readers.mask_names import ImageNames, stem_of
 from ttl.errors import DataError
 
@@ -55,12 +54,13 @@ def _are_masks(paths: Sequence[Path]) -> bool:
 def colours_of_mask(path: Path) -> int | None:
     """How many colours an image has that has a few only, or is black and white but for its edges (2); else None."""
     try:
-        with quiet_readers(), Image.open(path) as image:
-            image.draft("RGB", DRAFT)
-            if (colours := image.convert("RGB").getcolors(FEW)) is not None:
-                return len(colours)
-            values = np.asarray(image.convert("L"))
-    except Exception:  # Pillow raises nearly anything on a damaged file, which is named where all are checked
+        # As training sees it: of more than 8 bits a channel Pillow gives the upper ones, where a dark picture has few.
+        with quiet_readers():
+            image = decoded(path.read_bytes(), draft=("RGB", DRAFT)).image
+    except Exception:  # nearly anything, of a damaged file, which is named where all are checked
         return None
+    if (colours := image.convert("RGB").getcolors(FEW)) is not None:
+        return len(colours)
+    values = np.asarray(image.convert("L"))
     white = values > 255 - EDGE
     return 2 if white.any() and ((values < EDGE) | white).mean() >= CLEAN else None
