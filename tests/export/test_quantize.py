@@ -16,7 +16,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from torch import nn
 
 from ttl.errors import ExportError, UsageError
-from ttl.export.onnx_graph import translate
+from ttl.export.onnx_graph import lowest_ir_version, translate
 from ttl.export.quantize import Verdict, keep, qdq, quantize
 from ttl.export.quantize.keep import outputs, signal_to_noise_db
 from ttl.export.quantize.qdq import units
@@ -154,6 +154,7 @@ def test_the_file_is_small_and_described_as_the_float_one(float_graph: onnx.Mode
         assert [value.SerializeToString() for value in mine] == [value.SerializeToString() for value in original]
     read = {name for node in int8.graph.node for name in node.input}
     assert {tensor.name for tensor in int8.graph.initializer} <= read
+    assert int8.ir_version == lowest_ir_version(int8)
     assert [(item.domain, item.version) for item in int8.opset_import] == [
         (item.domain, item.version) for item in float_graph.opset_import if not item.domain
     ]
