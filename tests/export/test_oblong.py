@@ -111,6 +111,8 @@ def test_a_graph_with_another_number_of_outputs(classifier: nn.Module, oblong: C
     three = replace(oblong, kind=KINDS["multiclass"], class_names=("a", "b", "c"))
     export_model(classifier, tmp_path / "x.onnx", check_on=torch.randn(2, 3, *SIDES), contract=three)
     with pytest.raises(
-        ExportError, match=r"x\.onnx names 3 classes, and its graph gives \['batch', 2\]: export it again"
+        ExportError,
+        match=r"x\.onnx can't be trusted: its graph gives 'logits' \(float\) of shape \(batch, 2\), and its metadata "
+        r"are of one that gives 'logits' \(float\) of shape \(any, 3\); export it again",
     ):
         OnnxModel(tmp_path / "x.onnx", threads=1)

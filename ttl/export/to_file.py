@@ -16,7 +16,8 @@ from ttl.errors import ExportError, LatencyError, UsageError
 from ttl.export.checks import Check, Judge, Judgement
 from ttl.export.contract import Contract, to_properties
 from ttl.export.digest import seal
-from ttl.export.embed.preprocessing import PROBABILITIES, embed_into
+from ttl.export.embed.preprocessing import embed_into
+from ttl.export.graph_ends import PROBABILITIES
 from ttl.export.onnx_graph import check_graph, opset_of
 from ttl.export.parity import Parity, check_parity
 from ttl.export.quantize import Quantized
@@ -111,7 +112,7 @@ def export_model(
                     contract = replace(contract, embeds_preprocessing=True)
                     compared += (embed_into(unchecked, contract, decoded),)
                     sound = check_graph(unchecked, output=PROBABILITIES)
-                judgement, content = judge(unchecked), unchecked.read_bytes()
+                judgement, content = _judged(judge, unchecked), unchecked.read_bytes()
                 opset = opset_of(onnx.load_from_string(content))
                 measured = {name: getattr(parity, name) for name in ("max_abs", "tolerance", "float64_max_abs")}
                 described = to_properties(replace(contract, parity=measured)) if contract else {}
@@ -134,6 +135,13 @@ def export_model(
 
 export_onnx = export_model
 """The public name: without a precision, or with one of them, the file is ONNX."""
+
+
+def _judged(judge: Judge, path: Path) -> Judgement:
+    try:
+        return judge(path)
+    except ExportError as error:  # NaN for an image of the task's, for one
+        raise GateError(str(error)) from error
 
 
 def _oblong(images: torch.Tensor, divisor: int) -> torch.Tensor:
