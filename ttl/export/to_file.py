@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from ttl.errors import ExportError, LatencyError, UsageError
+from ttl.errors import ExportError, GateError, LatencyError, UsageError
 from ttl.export.checks import Check, Judge, Judgement
 from ttl.export.contract import Contract, to_properties
 from ttl.export.digest import seal
