@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ttl.data.describe import Description
     from ttl.deliver.file_record import FileRecord
     from ttl.export.checks import Check
+    from ttl.export.file_check import Step
     from ttl.report.schema import RunReport
     from ttl.report.schema.searched import SeedSpread
     from ttl.report.schema.validation import Validation
@@ -195,6 +196,17 @@ def states_table(files: Sequence[FileState]) -> str:
     states = Counter(file.state for file in files)
     total = ", ".join(f"{count} {state}" for state, count in states.most_common())
     return f"{table}\n\n{counted(len(files), 'file')}: {total}."
+
+
+def steps_table(steps: Sequence[Step]) -> str:
+    """What was found at each step of checking an exported file."""
+    lines = []
+    for step in steps:
+        words = [step.name, step.why]
+        if step.difference is not None:
+            words.append(f"largest difference {step.difference:.2g}, allowed {step.tolerance:.2g}")
+        lines.append(": ".join(filter(None, words)))
+    return _aligned([step.state for step in steps], lines, left=1)
 
 
 def duration(seconds: float) -> str:

@@ -15,7 +15,9 @@ from ttl.deliver.deliverable import Deliverable
 from ttl.deliver.file_record import FileRecord
 from ttl.deliver.model_card import beside, write_beside
 from ttl.errors import ExportError, GateError
-from ttl.export.contract import Contract, read_contract
+from ttl.export.contract import Contract, from_properties
+from ttl.export.digest import check_digests
+from ttl.export.example import example_in
 from ttl.export.options import ExportConfig
 from ttl.export.targets.target import Calibration, Target
 from ttl.export.to_file import ExportResult, export_model
@@ -70,7 +72,9 @@ def export_file(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) 
     record = _record(deliverable, wanted, _exported(deliverable, wanted, config))
     if wanted.target.is_onnx:
         try:
-            write_beside(wanted.path, read_contract(wanted.path), record)
+            properties = check_digests(wanted.path)
+            contract, example = from_properties(properties, wanted.path), example_in(properties, wanted.path)
+            write_beside(wanted.path, contract, record, example)
         except OSError as error:
             why = error.strerror or error
             raise ExportError(f"What belongs beside {wanted.path} can't be written: {why}.") from error

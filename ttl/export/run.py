@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,13 @@ PIXELS_A_CALL = 2**24
 
 
 class FileModel:
-    """An exported file at work, whatever runs it: `call` is given the file's input and returns its output."""
+    """An exported file at work, whatever runs it: `call` is given the file's input and returns its output.
 
-    def __init__(self, path: Path, contract: Contract, call: Call) -> None:
-        self.path, self.contract, self._call = path, contract, call
+    The `properties` are its metadata, of which the `contract` is a part.
+    """
+
+    def __init__(self, path: Path, properties: Mapping[str, str], contract: Contract, call: Call) -> None:
+        self.path, self.properties, self.contract, self._call = path, properties, contract, call
 
     def __repr__(self) -> str:
         origin, classes = self.contract.provenance, ", ".join(self.contract.class_names)
@@ -146,7 +149,7 @@ class OnnxModel(FileModel):
         contract = from_properties(properties, path)
         session = open_session(content, threads=resolve_threads(threads), name=str(path))
         check_ends(session.get_inputs(), session.get_outputs(), contract, path)
-        super().__init__(path, contract, lambda batch: session.run(None, {INPUT: batch})[0])
+        super().__init__(path, properties, contract, lambda batch: session.run(None, {INPUT: batch})[0])
 
 
 def trained_on(image: Image.Image, contract: Contract) -> npt.NDArray[np.uint8]:

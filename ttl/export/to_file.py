@@ -17,10 +17,13 @@ from ttl.export.checks import Check, Judge, Judgement
 from ttl.export.contract import Contract, to_properties
 from ttl.export.digest import seal
 from ttl.export.embed.preprocessing import embed_into
+from ttl.export.example import to_property
+from ttl.export.golden import golden_example, golden_example_embedded
 from ttl.export.graph_ends import PROBABILITIES
 from ttl.export.onnx_graph import check_graph, opset_of
 from ttl.export.parity import Parity, check_parity
 from ttl.export.quantize import Quantized
+from ttl.export.run import OnnxModel
 from ttl.export.targets import target_of
 from ttl.export.targets.target import Calibration, Order
 from ttl.files import provisional, sha256
@@ -59,7 +62,8 @@ def export_model(
 
     The file is written under a temporary name beside `path` and renamed when it has passed: the ONNX checker; names,
     shapes and a free batch size; the comparison with PyTorch (`check_parity`); and `judge`. After a failure, what stood
-    there before still does. The model is copied, and left as it is. The file holds digests of itself.
+    there before still does. The model is copied, and left as it is. The file holds digests of itself and, with a
+    `contract`, a golden example (`ttl.export.example`).
 
     Args:
         model: takes `(n, 3, h, w)` float32 normalised images, returns logits `(n, classes)`, or `(n, outputs, h, w)`.
@@ -106,17 +110,23 @@ def export_model(
             if quantized is not None:
                 kept = f"{len(quantized.kept_in_float)} of {quantized.of_nodes}, by the metric on the validation images"
                 compared += (Check("Layers kept in float", kept),)
+            examples: dict[str, str] = {}
             if row.is_onnx:
                 compared += tuple(_on_device(device, still, unchecked, images, precision) for device in devices)
-                if decoded and contract is not None:
-                    contract = replace(contract, embeds_preprocessing=True)
-                    compared += (embed_into(unchecked, contract, decoded),)
-                    sound = check_graph(unchecked, output=PROBABILITIES)
+                if contract is not None:
+                    plain = OnnxModel(unchecked)  # loaded whole: the file may be written again
+                    example, same = golden_example(still, plain, unchecked, images, row)
+                    if decoded:
+                        contract = replace(contract, embeds_preprocessing=True)
+                        compared += (embed_into(unchecked, contract, decoded),)
+                        sound = check_graph(unchecked, output=PROBABILITIES)
+                        example, same = golden_example_embedded(OnnxModel(unchecked), plain, row)
+                    compared, examples = (*compared, same), to_property(example)
                 judgement, content = _judged(judge, unchecked), unchecked.read_bytes()
                 opset = opset_of(onnx.load_from_string(content))
                 measured = {name: getattr(parity, name) for name in ("max_abs", "tolerance", "float64_max_abs")}
                 described = to_properties(replace(contract, parity=measured)) if contract else {}
-                unchecked.write_bytes(seal(content, described))
+                unchecked.write_bytes(seal(content, described | examples))
             size, digest = unchecked.stat().st_size, sha256(unchecked)
     except OSError as error:
         raise ExportError(f"{path} can't be written: {error.strerror or error}; free it or name another.") from error
