@@ -16,7 +16,6 @@ from ttl.deliver.file_record import FileRecord
 from ttl.deliver.model_card import beside, write_beside
 from ttl.errors import ExportError, GateError
 from ttl.export.contract import Contract, from_properties
-from ttl.export.digest import check_digests
 from ttl.export.example import example_in
 from ttl.export.options import ExportConfig
 from ttl.export.targets.target import Calibration, Target
@@ -54,7 +53,7 @@ def attempt(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) -> F
         return export_file(deliverable, wanted, config)
     except GateError as error:
         state, why = "failed", str(error)
-        for stale in (wanted.path, *(beside(wanted.path) if wanted.target.is_onnx else ())):
+        for stale in (wanted.path, *(beside(wanted.path) if wanted.target.is_described else ())):
             stale.unlink(missing_ok=True)
     except ExportError as error:
         why = str(error)
@@ -70,9 +69,9 @@ def export_file(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) 
         GateError: the file was made and didn't pass.
     """
     record = _record(deliverable, wanted, _exported(deliverable, wanted, config))
-    if wanted.target.is_onnx:
+    if wanted.target.is_described:
         try:
-            properties = check_digests(wanted.path)
+            properties = wanted.target.properties(wanted.path)
             contract, example = from_properties(properties, wanted.path), example_in(properties, wanted.path)
             write_beside(wanted.path, contract, record, example)
         except OSError as error:
@@ -141,7 +140,7 @@ def _record(deliverable: Deliverable, wanted: Wanted, result: ExportResult) -> F
         looks=wanted.looks,
         **vars(result.judgement.figures),
     )
-    if not wanted.target.is_onnx:
+    if not wanted.target.is_described:
         return record
     return replace(
         record,

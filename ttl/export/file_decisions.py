@@ -12,7 +12,7 @@ from pydantic import Field
 from ttl.data import ImageList, open_image
 from ttl.errors import UsageError
 from ttl.export.contract import Contract
-from ttl.export.run import OnnxModel, Probabilities
+from ttl.export.run import FileModel, Probabilities
 from ttl.stats import Combine, DecisionRule, combined_rows
 from ttl.typed import OptionalKey
 
@@ -85,7 +85,7 @@ def rule_for(
     return replace(rule, per=per or rule.per, combine=combine or rule.combine)
 
 
-def image_decisions(model: OnnxModel, images: ImageList, rule: DecisionRule) -> Iterator[ImageDecision]:
+def image_decisions(model: FileModel, images: ImageList, rule: DecisionRule) -> Iterator[ImageDecision]:
     """Of each image, in their order.
 
     Raises:
@@ -98,7 +98,7 @@ def image_decisions(model: OnnxModel, images: ImageList, rule: DecisionRule) -> 
             yield ImageDecision(path, patient, each)
 
 
-def patient_decisions(model: OnnxModel, images: ImageList, rule: DecisionRule) -> list[PatientDecision]:
+def patient_decisions(model: FileModel, images: ImageList, rule: DecisionRule) -> list[PatientDecision]:
     """Of each patient, in the order in which they first appear.
 
     Raises:
@@ -116,7 +116,7 @@ def patient_decisions(model: OnnxModel, images: ImageList, rule: DecisionRule) -
     return [PatientDecision(name, each, seen[name]) for name, each in zip(names, decided, strict=True)]
 
 
-def _predicted(model: OnnxModel, paths: tuple[Path, ...]) -> Probabilities:
+def _predicted(model: FileModel, paths: tuple[Path, ...]) -> Probabilities:
     return model.predict_images([open_image(path, model.contract.decoding.rendering) for path in paths])
 
 

@@ -19,7 +19,7 @@ from ttl.data.modality.normalise import normalised
 from ttl.data.modality.windows import segment
 from ttl.errors import ExportError
 from ttl.export.contract import AGAIN, INPUT_CHANNELS, Contract, from_properties
-from ttl.export.digest import read_whole
+from ttl.export.digest import check_digests, read_whole
 from ttl.export.graph_ends import check_ends, check_output
 from ttl.export.onnx_graph import INPUT
 from ttl.export.quiet import first_line
@@ -150,6 +150,37 @@ class OnnxModel(FileModel):
         session = open_session(content, threads=resolve_threads(threads), name=str(path))
         check_ends(session.get_inputs(), session.get_outputs(), contract, path)
         super().__init__(path, properties, contract, lambda batch: session.run(None, {INPUT: batch})[0])
+
+
+def open_model(path: str | Path, threads: int | None = None) -> FileModel:
+    """A file that `ttl export` wrote, by its suffix: an IR in OpenVINO, else as ONNX.
+
+    Raises:
+        ExportError: see `OnnxModel`.
+    """
+    if is_ir(Path(path)):
+        from ttl.export.targets import openvino  # it imports this module
+
+        return openvino.open_model(Path(path), threads)
+    return OnnxModel(path, threads)
+
+
+def properties_of(path: Path) -> dict[str, str]:
+    """The metadata of such a file, once it was found to be whole, without running it.
+
+    Raises:
+        ExportError: there is no such file, or it is damaged.
+    """
+    if is_ir(path):
+        from ttl.export.targets import openvino  # it imports this module
+
+        return openvino.read_properties(path)
+    return check_digests(path)
+
+
+def is_ir(path: Path) -> bool:
+    """Whether it is OpenVINO's, by its name, which ends with `.xml` or, while it is written, goes on behind that."""
+    return ".xml" in path.suffixes
 
 
 def trained_on(image: Image.Image, contract: Contract) -> npt.NDArray[np.uint8]:

@@ -15,7 +15,6 @@ from torch import nn
 from ttl.errors import ExportError, GateError, LatencyError, UsageError
 from ttl.export.checks import Check, Judge, Judgement
 from ttl.export.contract import Contract, to_properties
-from ttl.export.digest import seal
 from ttl.export.embed.preprocessing import embed_into
 from ttl.export.example import to_property
 from ttl.export.golden import golden_example, golden_example_embedded
@@ -23,7 +22,6 @@ from ttl.export.graph_ends import PROBABILITIES
 from ttl.export.onnx_graph import check_graph, opset_of
 from ttl.export.parity import Parity, check_parity
 from ttl.export.quantize import Quantized
-from ttl.export.run import OnnxModel
 from ttl.export.targets import target_of
 from ttl.export.targets.target import Calibration, Order
 from ttl.files import provisional, sha256
@@ -100,7 +98,7 @@ def export_model(
     order = Order(images, contract, opset, divisor, calibration)
     still, judgement, opset = copy.deepcopy(model).cpu().eval(), Judgement(), None
     try:
-        with provisional(path) as unchecked:
+        with provisional(path) as unchecked, row.beside(unchecked, path):
             quantized = row.write(still, unchecked, order)
             sound = check_graph(unchecked) if row.is_onnx else ()
             parity = check_parity(still, unchecked, images, precision=precision)
@@ -110,23 +108,25 @@ def export_model(
             if quantized is not None:
                 kept = f"{len(quantized.kept_in_float)} of {quantized.of_nodes}, by the metric on the validation images"
                 compared += (Check("Layers kept in float", kept),)
-            examples: dict[str, str] = {}
             if row.is_onnx:
                 compared += tuple(_on_device(device, still, unchecked, images, precision) for device in devices)
+            if row.is_described:
+                examples: dict[str, str] = {}
                 if contract is not None:
-                    plain = OnnxModel(unchecked)  # loaded whole: the file may be written again
+                    plain = row.opened(unchecked)  # loaded whole: the file may be written again
                     example, same = golden_example(still, plain, unchecked, images, row)
-                    if decoded:
+                    if decoded and row.is_onnx:
                         contract = replace(contract, embeds_preprocessing=True)
                         compared += (embed_into(unchecked, contract, decoded),)
                         sound = check_graph(unchecked, output=PROBABILITIES)
-                        example, same = golden_example_embedded(OnnxModel(unchecked), plain, row)
+                        example, same = golden_example_embedded(row.opened(unchecked), plain, row)
                     compared, examples = (*compared, same), to_property(example)
-                judgement, content = _judged(judge, unchecked), unchecked.read_bytes()
-                opset = opset_of(onnx.load_from_string(content))
+                judgement = _judged(judge, unchecked)
                 measured = {name: getattr(parity, name) for name in ("max_abs", "tolerance", "float64_max_abs")}
                 described = to_properties(replace(contract, parity=measured)) if contract else {}
-                unchecked.write_bytes(seal(content, described | examples))
+                row.seal(unchecked, described | examples)
+            if row.is_onnx:
+                opset = opset_of(onnx.load(str(unchecked)))
             size, digest = unchecked.stat().st_size, sha256(unchecked)
     except OSError as error:
         raise ExportError(f"{path} can't be written: {error.strerror or error}; free it or name another.") from error

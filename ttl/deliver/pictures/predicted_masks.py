@@ -16,7 +16,7 @@ from ttl.data import open_image
 from ttl.data.modality.image import channels_first
 from ttl.data.modality.overlay import class_colours, overlay, png
 from ttl.errors import ExportError
-from ttl.export.run import OnnxModel
+from ttl.export.run import FileModel
 from ttl.stats.mask_overlap import decided
 
 
@@ -30,7 +30,7 @@ class DrawnMask(TypedDict):
 
 
 def draw_masks(
-    model: OnnxModel, paths: Sequence[Path], root: Path, out: Path, threshold: float | None = None
+    model: FileModel, paths: Sequence[Path], root: Path, out: Path, threshold: float | None = None
 ) -> Iterator[DrawnMask]:
     """Write a mask and an overlay for each image, under its place below `root`, to `out/masks/` and `out/overlays/`.
 
