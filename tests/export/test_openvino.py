@@ -65,6 +65,8 @@ def test_there_are_two_files_of_each_and_nothing_else(made: dict[str, ExportResu
     sizes = {name: weights_of(result.path).stat().st_size for name, result in made.items()}
     assert sizes["openvino-fp16"] < 0.55 * sizes["openvino"]
     assert sizes["openvino-int8"] < 0.4 * sizes["openvino"]
+    for name, result in made.items():
+        assert result.size_bytes == result.path.stat().st_size + sizes[name]
 
 
 @pytest.mark.parametrize(("name", "allowed"), [("openvino", 1e-5), ("openvino-fp16", 2e-3), ("openvino-int8", 0.05)])

@@ -180,12 +180,13 @@ def checks_table(checks: Sequence[Check]) -> str:
 def files_table(files: Sequence[FileRecord]) -> str:
     """Each file that was asked for: passed, failed or not exported, and the result or the reason."""
     width = max(len(file.file) for file in files)
-    lines = [f"{'file':<{width}}  {'precision':<12}  {'state':<12}  {'MB':>7}  what was found"]
+    wide = max(12, *(len(file.precision) for file in files))
+    lines = [f"{'file':<{width}}  {'precision':<{wide}}  {'state':<12}  {'MB':>7}  what was found"]
     for file in files:
         size = "-" if file.size_bytes is None else f"{file.size_bytes / 1e6:.2f}"
         parity = "" if file.parity_max_abs is None else f"differs from PyTorch by {file.parity_max_abs:.2g}"
         words = file.why or file.sentence or parity
-        lines.append(f"{file.file:<{width}}  {file.precision:<12}  {file.state:<12}  {size:>7}  {words}")
+        lines.append(f"{file.file:<{width}}  {file.precision:<{wide}}  {file.state:<12}  {size:>7}  {words}")
     return "\n".join(lines)
 
 

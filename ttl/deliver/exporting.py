@@ -53,7 +53,7 @@ def attempt(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) -> F
         return export_file(deliverable, wanted, config)
     except GateError as error:
         state, why = "failed", str(error)
-        for stale in (wanted.path, *(beside(wanted.path) if wanted.target.is_described else ())):
+        for stale in (*wanted.target.files(wanted.path), *(beside(wanted.path) if wanted.target.is_described else ())):
             stale.unlink(missing_ok=True)
     except ExportError as error:
         why = str(error)

@@ -29,7 +29,8 @@ from ttl.files import provisional, sha256
 
 @dataclass(frozen=True)
 class ExportResult:
-    """A written file that passed its checks; `free_sides` is whether it takes images of any size."""
+    """A written file that passed its checks: the size is that of all its files; `free_sides` is whether it takes images of
+    any size."""
 
     path: Path
     size_bytes: int
@@ -127,7 +128,7 @@ def export_model(
                 row.seal(unchecked, described | examples)
             if row.is_onnx:
                 opset = opset_of(onnx.load(str(unchecked)))
-            size, digest = unchecked.stat().st_size, sha256(unchecked)
+            size, digest = sum(file.stat().st_size for file in row.files(unchecked)), sha256(unchecked)
     except OSError as error:
         raise ExportError(f"{path} can't be written: {error.strerror or error}; free it or name another.") from error
     return ExportResult(

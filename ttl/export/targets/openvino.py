@@ -115,6 +115,10 @@ class _Ir(Target):
                 weights.copy_(weights.half().float())
         return stored
 
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """See `Target`."""
+        return path, weights_of(path)
+
     @contextmanager
     def beside(self, unchecked: Path, path: Path) -> Iterator[None]:
         """The weights' file is there before the model's that names its digest."""

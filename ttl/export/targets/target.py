@@ -127,6 +127,10 @@ class Target(ABC):
         """Put these metadata into a file that is described, and its digests."""
         raise NotImplementedError(self.name)
 
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """All files of the one of that name, which comes first; most have no other."""
+        return (path,)
+
     def beside(self, unchecked: Path, path: Path) -> AbstractContextManager[None]:
         """What becomes of the other files of this one while it is written under another name; most have none."""
         return nullcontext()
