@@ -29,8 +29,8 @@ from ttl.files import provisional, sha256
 
 @dataclass(frozen=True)
 class ExportResult:
-    """A written file that passed its checks: the size is that of all its files; `free_sides` is whether it takes images of
-    any size."""
+    """A written file that passed its checks: the size is that of all its files; `free_sides` is whether it takes images
+    of any size."""
 
     path: Path
     size_bytes: int
