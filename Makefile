@@ -4,8 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 ELSEWHERE := .venv/oldest-onnxruntime
-# Before it no IR version above 9 is read, and files have the exporter's own: 10, with opset 20.
-OLDEST_ONNXRUNTIME := 1.18.0
+# Before it no opset above 19 is read, and files have the exporter's own: 20. The other one is for files of opset 18, and
+# the oldest with wheels for Python 3.11.
+OLDEST_ONNXRUNTIME := 1.17.0
+OLDEST_ONNXRUNTIME_OPSET_18 := 1.15.0
 
 # Each test process computes on one thread: more of them would fight over the cores.
 PYTEST_ARGS ?= --numprocesses=logical --maxprocesses=4 --dist=loadfile
@@ -17,7 +19,7 @@ help:
 	@echo "make demo     the whole job on built-in data, offline, about two minutes on two cores"
 	@echo "make test     the tests; with TTL_REALDATA=FOLDER also those on real images and weights"
 	@echo "make test-consumers  the tests that need Chromium, node, OpenVINO or Ray, where these are there"
-	@echo "make test-onnxruntime  exported files with the oldest onnxruntime that is supported"
+	@echo "make test-onnxruntime  exported files with the oldest onnxruntimes that are supported"
 	@echo "make lint     ruff: rules and format"
 	@echo "make format   ruff: rewrite to the format"
 	@echo "make types    mypy, strict"
@@ -36,12 +38,16 @@ test: $(INSTALLED)
 test-consumers: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS) -m consumers
 
-# Of the oldest version there are no wheels for Python 3.13 and newer, nor for numpy 2.
+# Of the oldest versions there are no wheels for Python 3.13 and newer, nor for numpy 2.
 test-onnxruntime: $(INSTALLED)
-	$(BIN)/uv venv --quiet --clear --python '>=3.11,<3.13' $(ELSEWHERE)
-	$(BIN)/uv pip install --quiet --python $(ELSEWHERE)/bin/python 'onnxruntime==$(OLDEST_ONNXRUNTIME)' 'numpy<2'
 	OMP_NUM_THREADS=1 $(BIN)/python tests/export/write_files.py $(ELSEWHERE)/files
-	$(ELSEWHERE)/bin/python tests/export/run_elsewhere.py $(ELSEWHERE)/files
+	OMP_NUM_THREADS=1 $(BIN)/python tests/export/write_files.py $(ELSEWHERE)/files18 18
+	for tried in '$(OLDEST_ONNXRUNTIME) files' '$(OLDEST_ONNXRUNTIME_OPSET_18) files18'; do \
+	    set -- $$tried && \
+	    $(BIN)/uv venv --quiet --clear --python '>=3.11,<3.13' $(ELSEWHERE)/$$1 && \
+	    $(BIN)/uv pip install --quiet --python $(ELSEWHERE)/$$1/bin/python "onnxruntime==$$1" 'numpy<2' && \
+	    $(ELSEWHERE)/$$1/bin/python tests/export/run_elsewhere.py $(ELSEWHERE)/$$2 || exit 1; \
+	done
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

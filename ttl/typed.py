@@ -95,7 +95,7 @@ def read_sealed(path: Path) -> object | None:
         return None
     try:
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
-        content: object = json.loads(text)
+        content: object = json.loads(text, parse_constant=_not_json)
     except OSError as error:
         raise RunFolderError(f"{path} can't be read: {error.strerror}; {REMEDY}") from error
     except ValueError as error:
@@ -107,6 +107,11 @@ def read_sealed(path: Path) -> object | None:
         if content.pop(SEAL) != digest_of(content) or not as_written:
             raise DamagedError(f"{path} can't be trusted: it was changed after it was written; {REMEDY}")
     return content
+
+
+def _not_json(constant: str) -> object:
+    """Refuse NaN and infinity, which `dumps` doesn't write, and couldn't compare."""
+    raise ValueError(f"{constant} is no number in it")
 
 
 def write(path: Path, value: object) -> None:

@@ -21,6 +21,7 @@ from ttl.files import sha256
 from ttl.run.trial_run import JOINT_WEIGHTS
 from ttl.study.folder import RUN, TRIAL, TRIALS, Study
 from ttl.study.run_record import DataRecord, Machine, RunRecord, WeightsRecord
+from ttl.typed import SEAL, digest_of
 
 from .events import finished
 
@@ -99,6 +100,14 @@ def other_number(path: Path) -> None:
     path.write_text(path.read_text().replace("0.5", "0.9"))
 
 
+def no_number(path: Path) -> None:
+    """A value that JSON hasn't, under a digest that fits."""
+    content = json.loads(path.read_text())
+    del content[SEAL]
+    content["found"] = float("nan")
+    path.write_text(json.dumps({**content, SEAL: digest_of(content)}, indent=1))
+
+
 def cut_short(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-9])
 
@@ -109,6 +118,7 @@ def cut_short(path: Path) -> None:
         (WEIGHTS, flip(7), "damaged: its bytes aren't those that were written"),
         (TRIAL_FILE, other_number, "was changed after it was written"),
         (TRIAL_FILE, cut_short, "it isn't JSON"),
+        (TRIAL_FILE, no_number, "it isn't JSON (NaN is no number in it)"),
         ("model.onnx", flip(-3), "its bytes aren't those that were exported"),
         ("model.onnx", lambda path: onnx_file(path, [1, 3, 8, 8]), "its bytes aren't those that passed the checks"),
         ("seen.png", flip(40), "damaged: "),

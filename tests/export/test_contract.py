@@ -188,7 +188,10 @@ def test_what_a_later_version_adds_is_left_alone(contract: Contract) -> None:
             "the field kind: input should be 'binary', 'multiclass', 'multilabel' or 'segmentation'",
         ),
         ({"ttl.modality": '"volume"'}, "the field modality: input should be 'image'"),
-        ({"ttl.precision": '"int4"'}, "the field precision: should be 'fp32', 'fp16', 'int8' or 'program'"),
+        (
+            {"ttl.precision": '"int4"'},
+            "the field precision: should be 'fp32', 'fp16', 'int8', 'program', 'openvino', .* or 'openvino-int8'",
+        ),
         ({"ttl.activation": '"tanh"'}, "the field activation is 'tanh', and binary with 2 classes has 'softmax'"),
         ({"ttl.outputs": "1"}, "the field outputs is 1, and binary with 2 classes has 2"),
         ({"ttl.class_names": "[]"}, "the field class_names: tuple should have at least 1 item"),

@@ -58,7 +58,7 @@ def test_the_python_there_runs_and_decides(
     own = replace(contract, kind=KINDS[kind], decision=rule)
     onnx.save(embed_preprocessing(onnx.load(exported.path), own), tmp_path / "model.onnx")
     monkeypatch.chdir(tmp_path)
-    (snippet,) = re.findall(r"```python\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL)
+    snippet, _ = re.findall(r"```python\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL)
     exec(compile(snippet, str(DOC), "exec"), {})
     printed, decided = capsys.readouterr().out.splitlines()
     model = OnnxModel(tmp_path / "model.onnx", threads=1)

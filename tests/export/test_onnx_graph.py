@@ -8,7 +8,7 @@ import pytest
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from ttl.errors import ExportError, GateError
-from ttl.export.onnx_graph import check_graph, check_structure, strip
+from ttl.export.onnx_graph import check_graph, check_structure, lowest_ir_version, strip
 
 BN = ["image", "w", "w", "w", "w"]
 
@@ -111,3 +111,22 @@ def test_a_fixed_batch_and_a_spare_weight_are_refused(tmp_path: Path) -> None:
         check_graph(write(tmp_path / "a.onnx", batch=4))
     with pytest.raises(GateError, match="weights that nothing reads: left over"):
         check_graph(write(tmp_path / "b.onnx", spare=True))
+
+
+@pytest.mark.parametrize(("opset", "version"), [(8, 4), (13, 7), (18, 8), (19, 9), (20, 9), (21, 10)])
+def test_the_ir_version_is_the_one_that_came_with_the_operators(opset: int, version: int) -> None:
+    graph = helper.make_model(
+        graph_of(helper.make_node("Relu", ["image"], ["logits"])).graph,
+        opset_imports=[helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)],
+        ir_version=13,
+    )
+    assert lowest_ir_version(graph) == version
+    body = helper.make_function("own", "F", ["x"], ["y"], [helper.make_node("Relu", ["x"], ["y"])], graph.opset_import)
+    graph.functions.append(body)
+    assert lowest_ir_version(graph) == max(version, 8)
+
+
+def test_operators_newer_than_the_table_leave_the_version_as_it_is() -> None:
+    graph = graph_of(helper.make_node("Relu", ["image"], ["logits"]))
+    graph.opset_import[0].version, graph.ir_version = 99, 11
+    assert lowest_ir_version(graph) == 11

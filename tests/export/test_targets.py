@@ -14,6 +14,7 @@ from ttl.export.targets import TARGETS, program, target_of
 from ttl.export.to_file import export_model
 
 IMAGES = torch.randn(3, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+IR = ["model.openvino.xml", "model.openvino.fp16.xml", "model.openvino.int8.xml"]
 EXPORT = Path(__file__).parents[2] / "ttl" / "export"
 
 
@@ -27,19 +28,21 @@ def test_a_row_is_the_module_of_its_name(name: str) -> None:
     row = target_of(name)
     assert row.name == name
     assert row.file_name("model", embedded=False) == ".".join(["model", *row.suffixes])
-    assert row.is_calibrated == (name == "int8")
+    assert row.is_calibrated == ("int8" in name)
 
 
 def test_files_of_one_model_have_different_names() -> None:
     names = [target_of(name).file_name("model", embedded=False) for name in TARGETS]
-    assert names == ["model.onnx", "model.fp16.onnx", "model.int8.onnx", "model.pt2"]
+    assert names == ["model.onnx", "model.fp16.onnx", "model.int8.onnx", "model.pt2", *IR]
     embedded = [target_of(name).file_name("model", embedded=True) for name in TARGETS]
-    assert embedded == ["model.embedded.onnx", "model.fp16.embedded.onnx", "model.int8.embedded.onnx", "model.pt2"]
+    assert embedded == ["model.embedded.onnx", "model.fp16.embedded.onnx", "model.int8.embedded.onnx", "model.pt2", *IR]
 
 
 def test_what_a_difference_may_be_is_the_rows_to_say() -> None:
     slack = {name: (target_of(name).slack, target_of(name).is_exact) for name in TARGETS}
-    assert slack == {"fp32": (0, True), "fp16": (4, False), "int8": (None, False), "program": (0, True)}
+    plain = {"fp32": (0, True), "fp16": (4, False), "int8": (None, False), "program": (0, True)}
+    ir = {"openvino": (0, True), "openvino-fp16": (4, False), "openvino-int8": (None, False)}
+    assert slack == plain | ir
 
 
 def test_an_unknown_one_is_refused_with_those_that_there_are() -> None:
@@ -49,10 +52,10 @@ def test_an_unknown_one_is_refused_with_those_that_there_are() -> None:
 
 def test_no_other_module_lists_them() -> None:
     """A new target is one file and a row."""
-    naming = re.compile(r"""["'](fp16|int8)["']""")
+    naming = re.compile(r"""["'](fp16|int8|openvino-fp16|openvino-int8)["']""")
     rooms = [path for room in ("export", "deliver") for path in (EXPORT.parent / room).rglob("*.py")]
     found = {path.stem for path in rooms if naming.search(path.read_text("utf-8"))}
-    assert found == {"__init__", "fp16", "int8"}
+    assert found == {"__init__", "fp16", "int8", "openvino"}
 
 
 def test_the_program_read_back_is_the_model(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from ttl.errors import ExportError, GateError, UsageError
 from ttl.export import to_file
 from ttl.export.checks import Check, Figures, Judgement
 from ttl.export.contract import Contract, read_contract
+from ttl.export.onnx_graph import lowest_ir_version
 from ttl.export.targets import target
 from ttl.export.to_file import ExportResult, export_onnx
 
@@ -100,7 +101,9 @@ def test_file_holds_nothing_unused_and_no_paths(exported: ExportResult) -> None:
 def test_result_describes_the_file(exported: ExportResult) -> None:
     assert exported.size_bytes == exported.path.stat().st_size
     assert exported.sha256 == hashlib.sha256(exported.path.read_bytes()).hexdigest()
-    assert exported.opset == onnx.load(exported.path).opset_import[0].version
+    written = onnx.load(exported.path)
+    assert exported.opset == written.opset_import[0].version
+    assert written.ir_version == lowest_ir_version(written)
     assert exported.parity.batches == (1, 2, 7)
     assert 0 <= exported.parity.max_abs <= exported.parity.tolerance < 1e-3 * exported.parity.scale
 

@@ -1,6 +1,6 @@
 """Write toy networks as ONNX files of every kind, with inputs and what the onnxruntime here gives for them.
 
-    python tests/export/write_files.py FOLDER
+    python tests/export/write_files.py FOLDER [OPSET]
 
 `run_elsewhere.py` compares another onnxruntime with that.
 """
@@ -83,11 +83,11 @@ class Images(CalibrationDataReader):
         return next(self.feeds, None)
 
 
-def write(folder: Path) -> Iterator[str]:
-    """Write the files; their names without the extension."""
+def write(folder: Path, opset: int | None) -> Iterator[str]:
+    """Write the files, with the exporter's own opset where none is given; their names without the extension."""
     torch.manual_seed(0)
     images = torch.randn(16, 3, SIZE, SIZE)
-    export_onnx(seen(classifier()), folder / "fp32.onnx", check_on=images, contract=CONTRACT)
+    export_onnx(seen(classifier()), folder / "fp32.onnx", check_on=images, contract=CONTRACT, opset=opset)
     onnx.save(convert_float_to_float16(onnx.load(folder / "fp32.onnx"), keep_io_types=True), folder / "fp16.onnx")
     with quiet():
         quantize_static(
@@ -103,7 +103,7 @@ def write(folder: Path) -> Iterator[str]:
     drawing = replace(
         CONTRACT, kind=KINDS["segmentation"], class_names=("a", "b"), free_sides=True, divisor=2, channels=1
     )
-    export_onnx(seen(segmenter()), folder / f"{PIXELS}.onnx", check_on=images, contract=drawing, divisor=2)
+    export_onnx(seen(segmenter()), folder / f"{PIXELS}.onnx", check_on=images, contract=drawing, divisor=2, opset=opset)
     for name in ("fp32", "fp16", "int8", PIXELS):
         yield name
         own = drawing if name == PIXELS else CONTRACT
@@ -113,13 +113,13 @@ def write(folder: Path) -> Iterator[str]:
 
 def main() -> None:
     """Write the files, and beside each NAME.npz: inputs `in0`, `in1`, ... and outputs `out0`, ..."""
-    folder = Path(sys.argv[1])
+    folder, opset = Path(sys.argv[1]), next(map(int, sys.argv[2:]), None)
     folder.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(0)
     normalised = [noise.standard_normal((n, 3, SIZE, SIZE), np.float32) for n in (1, 5)]
     shapes = [(2, 32, 32, 3), (1, 100, 41, 3), (1, 20, 30, 1), (1, 1, 1, 1)]
     decoded = [noise.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
-    for name in write(folder):
+    for name in write(folder, opset):
         session = ort.InferenceSession(str(folder / f"{name}.onnx"), providers=["CPUExecutionProvider"])
         inputs = decoded if name.endswith("-embedded") else normalised
         values = {f"in{i}": image for i, image in enumerate(inputs)}

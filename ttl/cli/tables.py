@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ttl.data.describe import Description
     from ttl.deliver.file_record import FileRecord
     from ttl.export.checks import Check
+    from ttl.export.file_check import Step
     from ttl.report.schema import RunReport
     from ttl.report.schema.searched import SeedSpread
     from ttl.report.schema.validation import Validation
@@ -179,12 +180,13 @@ def checks_table(checks: Sequence[Check]) -> str:
 def files_table(files: Sequence[FileRecord]) -> str:
     """Each file that was asked for: passed, failed or not exported, and the result or the reason."""
     width = max(len(file.file) for file in files)
-    lines = [f"{'file':<{width}}  {'precision':<12}  {'state':<12}  {'MB':>7}  what was found"]
+    wide = max(12, *(len(file.precision) for file in files))
+    lines = [f"{'file':<{width}}  {'precision':<{wide}}  {'state':<12}  {'MB':>7}  what was found"]
     for file in files:
         size = "-" if file.size_bytes is None else f"{file.size_bytes / 1e6:.2f}"
         parity = "" if file.parity_max_abs is None else f"differs from PyTorch by {file.parity_max_abs:.2g}"
         words = file.why or file.sentence or parity
-        lines.append(f"{file.file:<{width}}  {file.precision:<12}  {file.state:<12}  {size:>7}  {words}")
+        lines.append(f"{file.file:<{width}}  {file.precision:<{wide}}  {file.state:<12}  {size:>7}  {words}")
     return "\n".join(lines)
 
 
@@ -195,6 +197,17 @@ def states_table(files: Sequence[FileState]) -> str:
     states = Counter(file.state for file in files)
     total = ", ".join(f"{count} {state}" for state, count in states.most_common())
     return f"{table}\n\n{counted(len(files), 'file')}: {total}."
+
+
+def steps_table(steps: Sequence[Step]) -> str:
+    """What was found at each step of checking an exported file."""
+    lines = []
+    for step in steps:
+        words = [step.name, step.why]
+        if step.difference is not None:
+            words.append(f"largest difference {step.difference:.2g}, allowed {step.tolerance:.2g}")
+        lines.append(": ".join(filter(None, words)))
+    return _aligned([step.state for step in steps], lines, left=1)
 
 
 def duration(seconds: float) -> str:

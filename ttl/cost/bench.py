@@ -9,7 +9,7 @@ from math import ceil
 
 from ttl.cost.fresh import in_fresh_process
 from ttl.cost.session import Hardware, check_file, hardware, load_average, provider_of, resolve_threads
-from ttl.cost.subject import COMPILED, CPU, CUDA, ONNXRUNTIME, Array, Inspected, Request, Setting, Subject, Timed
+from ttl.cost.subject import COMPILED, CPU, CUDA, LIBRARIES, Array, Inspected, Request, Setting, Subject, Timed
 from ttl.cost.worker import inspected, timed
 from ttl.errors import UsageError
 from ttl.words.sides import ImageSize, sides_of
@@ -100,7 +100,7 @@ def bench(
 ) -> Bench:
     """Time models against each other; `ttl.cost.latency.latency_rows` makes the table of it.
 
-    onnxruntime and PyTorch are timed in processes of their own: each has threads that would be in the other's way.
+    Each library is timed in processes of its own: it has threads that would be in the other's way.
 
     Args:
         subjects: an ONNX file has one float input `(batch, channels, height, width)`.
@@ -122,7 +122,8 @@ def bench(
     _check(subjects, device, {"batch": batches, "runs": [runs], "processes": [processes], "seconds": [seconds]})
     sides = () if image_size is None else sides_of(image_size)
     settings = [Setting(batch, count, device, sides) for batch, count in product(batches, _counts(threads, device))]
-    libraries = ([each for each in subjects if (each.runtime == ONNXRUNTIME) == is_onnx] for is_onnx in (True, False))
+    names = dict.fromkeys(LIBRARIES.values())
+    libraries = ([each for each in subjects if LIBRARIES[each.runtime] == name] for name in names)
     groups = [tuple(group) for group in libraries if group]
     work = [Request(group, setting, ceil(runs / processes)) for setting in settings for group in groups]
     machine, before = hardware(), load_average()
@@ -144,7 +145,7 @@ def _repeated(work: Sequence[Request], processes: int, seconds: float, seed: int
     answers: list[list[Timed]] = [[] for _ in work]
     left, used = len(work) * processes, 0.0
     for process, (number, request) in product(range(processes), enumerate(work)):
-        library = "onnxruntime" if request.subjects[0].runtime == ONNXRUNTIME else "PyTorch"
+        library = LIBRARIES[request.subjects[0].runtime]
         way = f"{library}, batch {request.setting.batch}, threads {request.setting.threads}"
         tell(f"{way}: process {process + 1} of {processes}")
         share = max(seconds - used, 0.0) / left
@@ -161,7 +162,7 @@ def _check(subjects: Sequence[Subject], device: str, above_zero: dict[str, Seque
             raise UsageError(f"{name} is {min(values)}: it must be above 0.")
     provider_of(device)
     for subject in subjects:
-        if subject.runtime == ONNXRUNTIME:
+        if not subject.loader:
             check_file(subject.path)
 
 

@@ -13,7 +13,7 @@ import onnxruntime as ort
 
 from ttl.cost.rounds import Runner
 from ttl.cost.session import open_session
-from ttl.cost.subject import CUDA, ONNXRUNTIME, Setting, Subject
+from ttl.cost.subject import CUDA, ONNXRUNTIME, OPENVINO, Setting, Subject
 from ttl.errors import UsageError
 from ttl.words.sides import AXES
 
@@ -44,13 +44,17 @@ def open_callers(subject: Subject, setting: Setting, rng: np.random.Generator) -
         UsageError: its input doesn't fit the setting.
         LatencyError: CUDA was asked for and can't be had.
     """
+    if subject.runtime == OPENVINO:
+        from ttl.cost.openvino_callers import open_openvino
+
+        return open_openvino(subject, setting, rng)
     if subject.runtime != ONNXRUNTIME:
         # PyTorch takes seconds to import: only a process that times it does.
         from ttl.cost.torch_callers import open_torch
 
         return open_torch(subject, setting, rng)
     session = open_session(subject.path, threads=setting.threads, device=setting.device)
-    feed = image_feed(session, subject.name, setting, rng)
+    feed = image_feed(session.get_inputs(), subject.name, setting, rng)
     runtime, copying = f"onnxruntime {ort.__version__}", partial(session.run, None, feed)
     if setting.device != CUDA:
         return (Caller(runtime, setting.device, copying),)
@@ -73,15 +77,14 @@ def _bound(session: Any, feed: Mapping[str, FloatArray]) -> Runner:
     return call
 
 
-def image_feed(
-    session: ort.InferenceSession, name: str, setting: Setting, rng: np.random.Generator
-) -> dict[str, FloatArray]:
-    """The inputs of one call, random normal images of the shape that the file declares: anybody's file is timed.
+def image_feed(nodes: Sequence[Any], name: str, setting: Setting, rng: np.random.Generator) -> dict[str, FloatArray]:
+    """The inputs of one call, random normal images of the shape that a file declares: anybody's file is timed.
+
+    Its inputs, the `nodes`, have a name, a type and a shape.
 
     Raises:
         UsageError: the file, which is called `name`, takes something else, or its shape doesn't fit the setting.
     """
-    nodes = session.get_inputs()
     if len(nodes) != 1 or nodes[0].type not in DTYPES or not nodes[0].shape:
         found = ", ".join(f"{node.name} {node.type} {node.shape}" for node in nodes) or "nothing"
         raise UsageError(f"{name} takes {found}: only models with one float tensor of images can be timed.")

@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from ttl.words.sides import Sides
 
-ONNXRUNTIME, EAGER, COMPILED = "onnxruntime", "eager", "compiled"
+ONNXRUNTIME, OPENVINO, EAGER, COMPILED = "onnxruntime", "openvino", "eager", "compiled"
+LIBRARIES = {ONNXRUNTIME: "onnxruntime", OPENVINO: "OpenVINO", EAGER: "PyTorch", COMPILED: "PyTorch"}
+"""What is imported for a runtime."""
 CPU, CUDA = "cpu", "cuda"
 Array = npt.NDArray[np.float64]
 
@@ -21,8 +23,10 @@ class Subject:
     """A model that is timed; the same model in another runtime has the same `name`."""
 
     name: str
-    path: Path  # the ONNX file, or what the loader of a PyTorch module is given
-    runtime: str = ONNXRUNTIME  # `onnxruntime`, or `eager` or `compiled` (`torch.compile`, its default backend)
+    path: Path  # the ONNX file, the `.xml` of an IR, or what the loader of a PyTorch module is given
+    runtime: str = (
+        ONNXRUNTIME  # `onnxruntime`, `openvino`, `eager` or `compiled` (`torch.compile`, its default backend)
+    )
     # of a PyTorch module, `package.module:function`. It takes the path and returns the module in eval mode, or a tuple
     # that begins with it.
     loader: str = ""
@@ -42,7 +46,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Request:
-    """What one fresh process does, with subjects that are all of onnxruntime, or all of PyTorch.
+    """What one fresh process does, with subjects that are all of one library.
 
     Of each there are so many timed `runs`; the wall-clock limit `seconds` is for warming up and timing, opening and
     compiling come on top; the `seed` is that of the order and of the images.

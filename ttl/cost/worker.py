@@ -53,7 +53,7 @@ def timed(request: Request) -> Timed:
 def _get_going(request: Request, rng: np.random.Generator) -> None:
     """Call a model once and drop it: what the library needs to get going is the same for all, and not the first's."""
     first = request.subjects[0]
-    plain = first if first.runtime == ONNXRUNTIME else replace(first, runtime=EAGER)
+    plain = replace(first, runtime=EAGER) if first.runtime == COMPILED else first
     open_callers(plain, request.setting, rng)[0].call()
 
 
@@ -90,7 +90,7 @@ def inspected(request: Request) -> Inspected:
     forget_peak()
     before = memory_bytes(HELD_NOW)
     caller = open_callers(subject, request.setting, rng)[0]
-    if subject.runtime != ONNXRUNTIME:
+    if subject.loader:
         forget_peak()
     for _ in range(CALLS_FOR_PEAK):
         caller.call()
@@ -126,7 +126,7 @@ def provider_that_ran(subject: Subject, setting: Setting) -> str:
     with TemporaryDirectory() as folder:
         profile = Path(folder) / "profile"
         session = open_session(subject.path, threads=setting.threads, device=setting.device, profile=profile)
-        session.run(None, image_feed(session, subject.name, setting, np.random.default_rng(0)))
+        session.run(None, image_feed(session.get_inputs(), subject.name, setting, np.random.default_rng(0)))
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
     return shares(events, provider_of(setting.device))
 

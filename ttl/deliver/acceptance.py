@@ -11,7 +11,7 @@ import onnx
 from ttl.deliver.deliverable import Deliverable
 from ttl.errors import GateError
 from ttl.export.checks import Check, Figures, FileComparison, Judgement
-from ttl.export.contract import read_contract
+from ttl.export.contract import from_properties
 from ttl.export.quantize import Verdict
 from ttl.export.targets.target import Target
 from ttl.stats import NonInferiority, metrics
@@ -71,7 +71,7 @@ class Acceptance:
         if target.is_exact and worst is not None and not abs(deltas[worst]) <= METRIC_TOLERANCE:
             gave = f"The file gives a test {worst} of {own[worst]:.4f} where the fine-tuned model gave "
             why = "the exported graph isn't the model, so"
-            if read_contract(path).embeds_preprocessing:
+            if from_properties(target.properties(path), path).embeds_preprocessing:
                 why = f"{WHOLE_IMAGES if kind.per_pixel else RESIZED_IN_FILE}: leave --embed-preprocessing out;"
             raise GateError(f"{gave}{reference[worst]:.4f}: {why} the file was removed")
         if not target.is_exact and changes and changes.changed > self.most_changed * changes.of:

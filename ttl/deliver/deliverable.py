@@ -20,7 +20,7 @@ from ttl.data.masked_images import MaskedImages
 from ttl.data.modality.normalise import normalised
 from ttl.deliver.group_figures import GroupFigures
 from ttl.export.contract import Contract
-from ttl.export.run import OnnxModel
+from ttl.export.run import FileModel, open_model
 from ttl.stats import NonInferiority, combined_rows, non_inferior
 
 IMAGES_CHECKED = 7
@@ -71,7 +71,7 @@ class Deliverable:
     def from_file(self, path: Path, split: str) -> Rows:
         """What a file gives for the images of a split, as `ttl.stats` scores it."""
         own = self.contract
-        return rows_of_file(OnnxModel(path), self.task.splits[split], self.splits[split], threshold=own.mask_threshold)
+        return rows_of_file(open_model(path), self.task.splits[split], self.splits[split], threshold=own.mask_threshold)
 
     def changed(self, rows: Rows, split: str) -> Decided | None:
         """How many decisions differ from those in PyTorch, of patients where the file decides on them.
@@ -104,7 +104,7 @@ class Deliverable:
 
 
 def rows_of_file(
-    model: OnnxModel,
+    model: FileModel,
     samples: Samples,
     images: Split,
     *,

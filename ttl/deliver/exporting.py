@@ -15,8 +15,10 @@ from ttl.deliver.deliverable import Deliverable
 from ttl.deliver.file_record import FileRecord
 from ttl.deliver.model_card import beside, write_beside
 from ttl.errors import ExportError, GateError
-from ttl.export.contract import Contract, read_contract
+from ttl.export.contract import Contract, from_properties
+from ttl.export.example import example_in
 from ttl.export.options import ExportConfig
+from ttl.export.run import properties_of
 from ttl.export.targets.target import Calibration, Target
 from ttl.export.to_file import ExportResult, export_model
 
@@ -52,7 +54,7 @@ def attempt(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) -> F
         return export_file(deliverable, wanted, config)
     except GateError as error:
         state, why = "failed", str(error)
-        for stale in (wanted.path, *(beside(wanted.path) if wanted.target.is_onnx else ())):
+        for stale in (*wanted.target.files(wanted.path), *(beside(wanted.path) if wanted.target.is_described else ())):
             stale.unlink(missing_ok=True)
     except ExportError as error:
         why = str(error)
@@ -68,19 +70,20 @@ def export_file(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) 
         GateError: the file was made and didn't pass.
     """
     record = _record(deliverable, wanted, _exported(deliverable, wanted, config))
-    if wanted.target.is_onnx:
+    if wanted.target.is_described:
         describe(wanted.path, record)
     return record
 
 
 def describe(path: Path, record: FileRecord) -> None:
-    """Write an ONNX file's JSON and its model card beside it.
+    """Write a file's JSON and its model card beside it.
 
     Raises:
         ExportError: they can't be written.
     """
     try:
-        write_beside(path, read_contract(path), record)
+        properties = properties_of(path)
+        write_beside(path, from_properties(properties, path), record, example_in(properties, path))
     except OSError as error:
         raise ExportError(f"What belongs beside {path} can't be written: {error.strerror or error}.") from error
 
@@ -145,7 +148,7 @@ def _record(deliverable: Deliverable, wanted: Wanted, result: ExportResult) -> F
         looks=wanted.looks,
         **vars(result.judgement.figures),
     )
-    if not wanted.target.is_onnx:
+    if not wanted.target.is_described:
         return record
     return replace(
         record,

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from ttl.data.modality.resizing import FIT_WORDS
 from ttl.deliver.file_record import FileRecord
 from ttl.export.contract import Contract, contract_to_json
+from ttl.export.example import Example
 from ttl.files import write_text
 from ttl.typed import to_json, write_sealed
 from ttl.words.estimate import Estimate
@@ -19,14 +20,19 @@ from ttl.words.metric import Metric, metric
 SPLITS = {"val": "Validation", "test": "Test"}
 
 
-def write_beside(path: Path, contract: Contract, record: FileRecord) -> tuple[Path, Path]:
+def write_beside(
+    path: Path, contract: Contract, record: FileRecord, example: Example | None = None
+) -> tuple[Path, Path]:
     """Write `NAME.json` and `NAME.md` beside the exported file `NAME.onnx`; both paths.
+
+    Some runtimes don't hand out a file's metadata: its golden example is in the JSON, too.
 
     Raises:
         OSError: they can't be written.
     """
     described, card = beside(path)
-    write_sealed(described, {"metadata": contract_to_json(contract), "export": to_json(record)})
+    metadata = contract_to_json(contract) | ({"example": to_json(example)} if example else {})
+    write_sealed(described, {"metadata": metadata, "export": to_json(record)})
     write_text(card, model_card(contract, record))
     return described, card
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,11 +21,13 @@ from ttl.stats import DecisionRule, Recalibration
 from ttl.stats.recalibration import Activation
 from ttl.typed import REMEDY, OptionalKey, from_json, to_json
 from ttl.words.estimate import Estimate
-from ttl.words.sides import AXES
+from ttl.words.sides import AXES, across
 
 PREFIX = "ttl."
 AGAIN = "export it again"
 INPUT_CHANNELS = 3
+MOST_PIXELS = 2**26
+"""Of an image: 8192 x 8192, for which a network's first layer alone takes gigabytes."""
 Side = Annotated[int, Field(ge=1, le=2**16)]
 Count = Annotated[int, Field(ge=0)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -166,8 +169,26 @@ def contract_from_json(content: Mapping[str, object], *, where: str, remedy: str
                 f"{where} can't be trusted: the field {name} is {values[name]!r}, and {contract.kind} with "
                 f"{len(contract.class_names)} classes has {wanted!r}; {remedy}"
             )
+    _check_sizes(contract, where, remedy)
     _check_decision(contract, where, remedy)
     return contract
+
+
+def _check_sizes(contract: Contract, where: str, remedy: str) -> None:
+    """Refuse what no network has before memory is asked for it."""
+    names, sides = contract.class_names, contract.sides
+    if len(set(names)) < len(names) or "" in names:
+        raise RunFolderError(f"{where} can't be trusted: the field class_names has a name twice, or none; {remedy}")
+    if contract.kind.has_positive and len(names) != 2:
+        raise RunFolderError(
+            f"{where} can't be trusted: the field class_names has {len(names)} names, and {contract.kind} has 2 "
+            f"classes; {remedy}"
+        )
+    if prod(sides) > MOST_PIXELS or contract.divisor > max(sides):
+        raise RunFolderError(
+            f"{where} can't be trusted: the field sides is {across(sides)} and divisor {contract.divisor}, which no "
+            f"network has; {remedy}"
+        )
 
 
 def _check_decision(contract: Contract, where: str, remedy: str) -> None:
@@ -195,9 +216,10 @@ def from_properties(properties: Mapping[str, str], path: Path) -> Contract:
         raise ExportError(f"{path} has no ttl metadata: write it with `ttl export`.")
     try:
         own = {key.removeprefix(PREFIX): json.loads(text) for key, text in properties.items() if key.startswith(PREFIX)}
-        return contract_from_json(own, where=str(path), remedy=AGAIN)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number of too many digits is another ValueError
         raise ExportError(f"{path} has ttl metadata that can't be read: a value isn't JSON; {AGAIN}.") from error
+    try:
+        return contract_from_json(own, where=str(path), remedy=AGAIN)
     except RunFolderError as error:
         raise ExportError(f"{error}.") from error
 

@@ -48,6 +48,15 @@ def check_digests(path: Path) -> dict[str, str]:
     Raises:
         ExportError: there is no such file, or it is damaged.
     """
+    return read_whole(path)[1]
+
+
+def read_whole(path: Path) -> tuple[bytes, dict[str, str]]:
+    """The bytes that were looked at, too: the file may be another one by the time that it is read again.
+
+    Raises:
+        ExportError: there is no such file, or it is damaged.
+    """
     check_file(path)
     try:
         content = path.read_bytes()
@@ -62,7 +71,7 @@ def check_digests(path: Path) -> dict[str, str]:
     is_sealed = any(stated.values()) or OF_GRAPH.encode() in content
     if is_sealed and stated != _digests(fields, properties):
         raise ExportError(DAMAGED.format(path=path, perhaps=""))
-    return properties
+    return content, properties
 
 
 def _digests(fields: Sequence[Field], properties: Mapping[str, str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pydantic import Field
 from ttl.data import ImageList, open_image, remark
 from ttl.errors import UsageError
 from ttl.export.contract import Contract
-from ttl.export.run import OnnxModel, Probabilities
+from ttl.export.run import FileModel, Probabilities
 from ttl.stats import Combine, DecisionRule, combined_rows
 from ttl.typed import OptionalKey
 
@@ -90,7 +90,7 @@ def rule_for(
     return replace(rule, per=per or rule.per, combine=combine or rule.combine)
 
 
-def image_decisions(model: OnnxModel, images: ImageList, rule: DecisionRule) -> Iterator[ImageDecision]:
+def image_decisions(model: FileModel, images: ImageList, rule: DecisionRule) -> Iterator[ImageDecision]:
     """Of each image, in their order.
 
     Raises:
@@ -105,7 +105,7 @@ def image_decisions(model: OnnxModel, images: ImageList, rule: DecisionRule) -> 
             yield ImageDecision(name, patient, each, words)
 
 
-def patient_decisions(model: OnnxModel, images: ImageList, rule: DecisionRule) -> list[PatientDecision]:
+def patient_decisions(model: FileModel, images: ImageList, rule: DecisionRule) -> list[PatientDecision]:
     """Of each patient, in the order in which they first appear.
 
     Raises:
@@ -128,7 +128,7 @@ def patient_decisions(model: OnnxModel, images: ImageList, rule: DecisionRule) -
     ]
 
 
-def _predicted(model: OnnxModel, numbered: tuple[tuple[Path, int], ...]) -> tuple[Probabilities, list[str]]:
+def _predicted(model: FileModel, numbered: tuple[tuple[Path, int], ...]) -> tuple[Probabilities, list[str]]:
     """The probabilities, a row an image; and a remark on each. Of files and their frames, see `ImageList`."""
     rendering = model.contract.decoding.rendering
     images = [open_image(path, rendering.at(number)) for path, number in numbered]

@@ -16,6 +16,8 @@ from ttl.export.checks import Check
 from ttl.export.quiet import first_line, quiet
 
 INPUT, OUTPUT = "image", "logits"
+WITHOUT_WEIGHTS_AS_INPUTS, WITH_FUNCTIONS = 4, 8
+"""The IR versions from which on initialisers needn't be inputs too, and a model may have functions."""
 
 
 def translate(model: nn.Module, images: torch.Tensor, *, opset: int | None, divisor: int | None) -> onnx.ModelProto:
@@ -47,6 +49,7 @@ def translate(model: nn.Module, images: torch.Tensor, *, opset: int | None, divi
     if opset is not None and opset_of(graph) != opset:
         raise ExportError(f"Opset {opset} can't be had for this model: the exporter gives {opset_of(graph)}; use that.")
     strip(graph)
+    graph.ir_version = lowest_ir_version(graph)
     check_structure(graph, free_sides=divisor is not None)
     return graph
 
@@ -68,6 +71,17 @@ def traced_on(images: torch.Tensor, divisor: int | None) -> tuple[torch.Tensor, 
 def opset_of(graph: onnx.ModelProto) -> int:
     """The version of its ONNX operators."""
     return next(int(item.version) for item in graph.opset_import if item.domain in ("", "ai.onnx"))
+
+
+def lowest_ir_version(graph: onnx.ModelProto) -> int:
+    """The oldest version of the file format that came with its operators: an older runtime reads it.
+
+    The exporter writes its own, which is newer, and which a runtime refuses that knows every operator of the graph.
+    """
+    opset = opset_of(graph)
+    came_with = [int(row[1]) for row in onnx.helper.VERSION_TABLE if row[2] >= opset]
+    own = min(came_with, default=int(graph.ir_version))
+    return max(own, WITH_FUNCTIONS if graph.functions else WITHOUT_WEIGHTS_AS_INPUTS)
 
 
 def strip(model: onnx.ModelProto) -> None:

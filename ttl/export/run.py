@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -18,39 +19,38 @@ from ttl.data.modality.image import channels_first
 from ttl.data.modality.normalise import normalised
 from ttl.data.modality.windows import segment
 from ttl.errors import ExportError
-from ttl.export.contract import INPUT_CHANNELS, Contract, from_properties
-from ttl.export.digest import check_digests
+from ttl.export.contract import AGAIN, INPUT_CHANNELS, Contract, from_properties
+from ttl.export.digest import check_digests, read_whole
+from ttl.export.graph_ends import check_ends, check_output
+from ttl.export.onnx_graph import INPUT
+from ttl.export.quiet import first_line
 
 Maps = npt.NDArray[np.float32]
 Probabilities = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8] | torch.Tensor
+Call = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
+PIXELS_A_CALL = 2**24
+"""Of 64 images of 512 x 512 pixels: memory grows with them."""
 
 
-class OnnxModel:
-    """A file that `ttl export` wrote, ready to run on the CPU on every core of the process's cpuset, or on `threads`.
+class FileModel:
+    """An exported file at work, whatever runs it: `call` is given the file's input and returns its output.
 
-    Raises:
-        ExportError: the file is damaged, can't be run, or wasn't written by ttl.
+    The `properties` are its metadata, of which the `contract` is a part.
     """
 
-    def __init__(self, path: str | Path, threads: int | None = None) -> None:
-        self.path = Path(path)
-        self.contract: Contract = from_properties(check_digests(self.path), self.path)
-        self._session = open_session(self.path, threads=resolve_threads(threads))
-        names, given = self.contract.class_names, self._session.get_outputs()[0].shape
-        wanted = len(names) if self.contract.embeds_preprocessing else self.contract.outputs
-        if len(given) < 2 or (isinstance(given[1], int) and given[1] != wanted):
-            raise ExportError(f"{self.path} names {len(names)} classes, and its graph gives {given}: export it again.")
+    def __init__(self, path: Path, properties: Mapping[str, str], contract: Contract, call: Call) -> None:
+        self.path, self.properties, self.contract, self._call = path, properties, contract, call
 
     def __repr__(self) -> str:
         origin, classes = self.contract.provenance, ", ".join(self.contract.class_names)
-        return f"OnnxModel({str(self.path)!r}: {origin.network} up to {origin.cut}, {classes})"
+        return f"{type(self).__name__}({str(self.path)!r}: {origin.network} up to {origin.cut}, {classes})"
 
     def predict(self, pixels: Pixels, *, batch_size: int = 64) -> Probabilities:
         """The probability of each class for each image, `(n, classes)` float64.
 
-        The `pixels` are `(n, c, *sides)` uint8, c = 1 (grey) or 3; `batch_size` images go into a call, which doesn't
-        change the result beyond rounding.
+        The `pixels` are `(n, c, *sides)` uint8, c = 1 (grey) or 3; `batch_size` images go into a call, fewer where they
+        are large, which doesn't change the result beyond rounding.
 
         Raises:
             ExportError: the pixels have another type or shape.
@@ -62,8 +62,9 @@ class OnnxModel:
                 f"{self.path} takes uint8 pixels of shape (n, 1 or 3, {', '.join(map(str, sides))}) and was given "
                 f"{images.dtype} of shape {images.shape}: resize them, or use predict_images."
             )
-        starts = range(0, len(images), batch_size)
-        return self._stacked(self._probabilities(images[start : start + batch_size]) for start in starts)
+        size = max(1, min(batch_size, PIXELS_A_CALL // prod(sides)))
+        starts = range(0, len(images), size)
+        return self._stacked(self._probabilities(images[start : start + size]) for start in starts)
 
     def predict_images(self, images: Sequence[Image.Image], *, batch_size: int = 64) -> Probabilities:
         """The same for images of any size and mode, made into pixels as they were for training.
@@ -99,8 +100,19 @@ class OnnxModel:
             yield (np.concatenate([1 - drawn, drawn]) if len(drawn) == 1 else drawn).astype(np.float32)
 
     def run(self, batch: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """The file's one output for its one input, both as they are in it."""
-        return np.asarray(self._session.run(None, {self._session.get_inputs()[0].name: batch})[0])
+        """The file's one output for its one input, both as they are in it.
+
+        Raises:
+            ExportError: it can't be run, or gives another shape than its contract says, NaN or infinity.
+        """
+        try:
+            output = np.asarray(self._call(batch))
+        except Exception as error:  # runtimes have a dozen unrelated exception classes and export no base
+            raise ExportError(f"{self.path} can't be run on images {batch.shape}: {first_line(error)}") from error
+        check_output(output.shape, batch.shape, self.contract, self.path)
+        if not np.isfinite(output).all():
+            raise ExportError(f"{self.path} gives NaN or infinity: nothing can be decided by that; {AGAIN}.")
+        return output
 
     def _stacked(self, parts: Iterable[Probabilities]) -> Probabilities:
         return np.concatenate([np.zeros((0, len(self.contract.class_names))), *parts])
@@ -120,6 +132,56 @@ class OnnxModel:
 
     def _normalised(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         return normalised(torch.tensor(images), self.contract.mean, self.contract.std).contiguous().numpy()
+
+
+class OnnxModel(FileModel):
+    """A file that `ttl export` wrote, ready to run on the CPU on every core of the process's cpuset, or on `threads`.
+
+    What runs is the bytes whose digests were looked at, without other files that they may name; what graph and metadata
+    say of input and output is compared.
+
+    Raises:
+        ExportError: the file is damaged, can't be run, wasn't written by ttl, or disagrees with its own metadata.
+    """
+
+    def __init__(self, path: str | Path, threads: int | None = None) -> None:
+        path = Path(path)
+        content, properties = read_whole(path)
+        contract = from_properties(properties, path)
+        session = open_session(content, threads=resolve_threads(threads), name=str(path))
+        check_ends(session.get_inputs(), session.get_outputs(), contract, path)
+        super().__init__(path, properties, contract, lambda batch: session.run(None, {INPUT: batch})[0])
+
+
+def open_model(path: str | Path, threads: int | None = None) -> FileModel:
+    """A file that `ttl export` wrote, by its suffix: an IR in OpenVINO, else as ONNX.
+
+    Raises:
+        ExportError: see `OnnxModel`.
+    """
+    if is_ir(Path(path)):
+        from ttl.export.targets import openvino  # it imports this module
+
+        return openvino.open_model(Path(path), threads)
+    return OnnxModel(path, threads)
+
+
+def properties_of(path: Path) -> dict[str, str]:
+    """The metadata of such a file, once it was found to be whole, without running it.
+
+    Raises:
+        ExportError: there is no such file, or it is damaged.
+    """
+    if is_ir(path):
+        from ttl.export.targets import openvino  # it imports this module
+
+        return openvino.read_properties(path)
+    return check_digests(path)
+
+
+def is_ir(path: Path) -> bool:
+    """Whether it is OpenVINO's, by its name, which ends with `.xml` or, while it is written, goes on behind that."""
+    return ".xml" in path.suffixes
 
 
 def trained_on(image: Image.Image, contract: Contract) -> npt.NDArray[np.uint8]:

@@ -12,11 +12,13 @@ import torch
 from PIL import Image
 from torch import nn
 
-from ttl.errors import ExportError, LatencyError, UsageError
+from ttl.errors import ExportError, GateError, LatencyError, UsageError
 from ttl.export.checks import Check, Judge, Judgement
 from ttl.export.contract import Contract, to_properties
-from ttl.export.digest import seal
-from ttl.export.embed.preprocessing import PROBABILITIES, embed_into
+from ttl.export.embed.preprocessing import embed_into
+from ttl.export.example import to_property
+from ttl.export.golden import golden_example, golden_example_embedded
+from ttl.export.graph_ends import PROBABILITIES
 from ttl.export.onnx_graph import check_graph, opset_of
 from ttl.export.parity import Parity, check_parity
 from ttl.export.quantize import Quantized
@@ -27,7 +29,8 @@ from ttl.files import provisional, sha256
 
 @dataclass(frozen=True)
 class ExportResult:
-    """A written file that passed its checks; `free_sides` is whether it takes images of any size."""
+    """A written file that passed its checks: the size is that of all its files; `free_sides` is whether it takes images
+    of any size."""
 
     path: Path
     size_bytes: int
@@ -58,7 +61,8 @@ def export_model(
 
     The file is written under a temporary name beside `path` and renamed when it has passed: the ONNX checker; names,
     shapes and a free batch size; the comparison with PyTorch (`check_parity`); and `judge`. After a failure, what stood
-    there before still does. The model is copied, and left as it is. The file holds digests of itself.
+    there before still does. The model is copied, and left as it is. The file holds digests of itself and, with a
+    `contract`, a golden example (`ttl.export.example`).
 
     Args:
         model: takes `(n, 3, h, w)` float32 normalised images, returns logits `(n, classes)`, or `(n, outputs, h, w)`.
@@ -95,7 +99,7 @@ def export_model(
     order = Order(images, contract, opset, divisor, calibration)
     still, judgement, opset = copy.deepcopy(model).cpu().eval(), Judgement(), None
     try:
-        with provisional(path) as unchecked:
+        with provisional(path) as unchecked, row.beside(unchecked, path):
             quantized = row.write(still, unchecked, order)
             sound = check_graph(unchecked) if row.is_onnx else ()
             parity = check_parity(still, unchecked, images, precision=precision)
@@ -107,16 +111,24 @@ def export_model(
                 compared += (Check("Layers kept in float", kept),)
             if row.is_onnx:
                 compared += tuple(_on_device(device, still, unchecked, images, precision) for device in devices)
-                if decoded and contract is not None:
-                    contract = replace(contract, embeds_preprocessing=True)
-                    compared += (embed_into(unchecked, contract, decoded),)
-                    sound = check_graph(unchecked, output=PROBABILITIES)
-                judgement, content = judge(unchecked), unchecked.read_bytes()
-                opset = opset_of(onnx.load_from_string(content))
+            if row.is_described:
+                examples: dict[str, str] = {}
+                if contract is not None:
+                    plain = row.opened(unchecked)  # loaded whole: the file may be written again
+                    example, same = golden_example(still, plain, unchecked, images, row)
+                    if decoded and row.is_onnx:
+                        contract = replace(contract, embeds_preprocessing=True)
+                        compared += (embed_into(unchecked, contract, decoded),)
+                        sound = check_graph(unchecked, output=PROBABILITIES)
+                        example, same = golden_example_embedded(row.opened(unchecked), plain, row)
+                    compared, examples = (*compared, same), to_property(example)
+                judgement = _judged(judge, unchecked)
                 measured = {name: getattr(parity, name) for name in ("max_abs", "tolerance", "float64_max_abs")}
                 described = to_properties(replace(contract, parity=measured)) if contract else {}
-                unchecked.write_bytes(seal(content, described))
-            size, digest = unchecked.stat().st_size, sha256(unchecked)
+                row.seal(unchecked, described | examples)
+            if row.is_onnx:
+                opset = opset_of(onnx.load(str(unchecked)))
+            size, digest = sum(file.stat().st_size for file in row.files(unchecked)), sha256(unchecked)
     except OSError as error:
         raise ExportError(f"{path} can't be written: {error.strerror or error}; free it or name another.") from error
     return ExportResult(
@@ -134,6 +146,13 @@ def export_model(
 
 export_onnx = export_model
 """The public name: without a precision, or with one of them, the file is ONNX."""
+
+
+def _judged(judge: Judge, path: Path) -> Judgement:
+    try:
+        return judge(path)
+    except ExportError as error:  # NaN for an image of the task's, for one
+        raise GateError(str(error)) from error
 
 
 def _oblong(images: torch.Tensor, divisor: int) -> torch.Tensor:

@@ -17,7 +17,7 @@ from ttl.deliver.file_record import EXPORTS, Exports
 from ttl.errors import RunFolderError, TTLError
 from ttl.export.bundle import DESCRIPTION, read_bundle
 from ttl.export.bundle import WEIGHTS as MODEL_WEIGHTS
-from ttl.export.digest import check_digests
+from ttl.export.run import properties_of
 from ttl.finetune.resume import is_whole
 from ttl.report.schema import REPORT, read_report
 from ttl.report.schema.validation import PREFIX, Validation
@@ -124,8 +124,9 @@ def _look(study: Study, path: Path, name: str) -> Callable[[], object] | None:
         return lambda: _must(read_cached(path) is not None, "its bytes aren't those that were written; remove it")
     of_suffix: dict[str, Callable[[], object]] = {
         ".png": lambda: _check_picture(path),
+        ".bin": lambda: properties_of(path.with_suffix(".xml")),
         ".json": lambda: typed.read_sealed(path),
-        **dict.fromkeys((".onnx", ".pt2"), lambda: _check_export(study, path)),
+        **dict.fromkeys((".onnx", ".xml", ".pt2"), lambda: _check_export(study, path)),
     }
     return of_suffix.get(path.suffix)
 
@@ -142,8 +143,8 @@ def _check_weights(record: TrialRecord | None, path: Path) -> None:
 
 
 def _check_export(study: Study, path: Path) -> None:
-    if path.suffix == ".onnx":
-        check_digests(path)
+    if path.suffix != ".pt2":
+        properties_of(path)
     exports = _or_none(lambda: study.read(Exports, EXPORTS))
     record = exports.files.get(path.name) if exports else None
     if record is not None and record.sha256 is not None:

@@ -31,7 +31,7 @@ def bench(
     models: Annotated[
         list[Path],
         typer.Argument(
-            metavar="A.onnx [B.onnx ...] | RUN",
+            metavar="A.onnx [B.onnx C.xml ...] | RUN",
             help="The last file is what ratios are against. Of a run folder, model.onnx and full.onnx, and the same "
             "two in PyTorch.",
         ),
@@ -92,14 +92,15 @@ def bench(
 
 def _subjects(paths: Sequence[Path], *, compiled: bool, is_sized: bool) -> Sequence[Subject]:
     """What is timed."""
-    from ttl.cost.subject import Subject
-    from ttl.export.digest import check_digests
+    from ttl.cost.subject import ONNXRUNTIME, OPENVINO, Subject
+    from ttl.export.run import properties_of
 
     folders = [path for path in paths if path.is_dir()]
     if not folders:
         for path in paths:
-            check_digests(path)
-        return [Subject(str(path), path) for path in dict.fromkeys(paths)]
+            properties_of(path)
+        runtimes = {path: OPENVINO if path.suffix == ".xml" else ONNXRUNTIME for path in paths}
+        return [Subject(str(path), path, runtime) for path, runtime in runtimes.items()]
     if len(paths) > 1 or is_sized:
         raise UsageError(f"{folders[0]} is a run folder: give it alone, without --image-size; or name ONNX files.")
     from ttl.run.delivering import subjects_of
@@ -109,12 +110,13 @@ def _subjects(paths: Sequence[Path], *, compiled: bool, is_sized: bool) -> Seque
 
 def _size_of(files: Sequence[Path]) -> ImageSize | None:
     """What files that take images of any size are timed at: the crops that they were trained on, of one size."""
-    from ttl.export.contract import read_contract
+    from ttl.export.contract import from_properties
+    from ttl.export.run import properties_of
 
     sizes = set()
     for path in files:
         with suppress(ExportError):  # a file of somebody else's
-            sizes.add(read_contract(path).sides)
+            sizes.add(from_properties(properties_of(path), path).sides)
     return sizes.pop() if len(sizes) == 1 else None
 
 

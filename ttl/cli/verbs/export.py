@@ -50,6 +50,7 @@ def export(
         raise ExportError(f"{'; '.join(reasons)}.")
     if not as_json:
         folder = out.parent if out and out.suffix else out or source
-        onnx = [str(folder / file.file) for file in passed if file.file.endswith(".onnx")]
-        timed = [] if options.embed_preprocessing else [f"ttl bench {' '.join(onnx)}"]
-        show_next(f"ttl predict {onnx[0]} IMAGE", *timed)
+        ready = [str(folder / file.file) for file in passed if file.file.endswith((".onnx", ".xml"))]
+        timed = [] if options.embed_preprocessing else [f"ttl bench {' '.join(ready)}"]
+        if ready:
+            show_next(f"ttl predict {ready[0]} IMAGE", *timed)

@@ -13,13 +13,13 @@ from ttl.cli.command import Json, print_json, verb
 if TYPE_CHECKING:
     from ttl.data import ImageList
     from ttl.export.file_decisions import FileDecision
-    from ttl.export.run import OnnxModel
+    from ttl.export.run import FileModel
     from ttl.stats import DecisionRule
 
 
 @verb("what an exported model makes of images", example="ttl predict ttl-run/model.onnx scan.png")
 def predict(
-    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="A file that ttl exported.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx|.xml", help="A file that ttl exported.")],
     images: Annotated[
         Path, typer.Argument(metavar="IMAGE|DIR|CSV", help="An image, a folder of images, or a table that names them.")
     ],
@@ -54,19 +54,19 @@ def predict(
     """
     from ttl.data import Columns, read_image_list
     from ttl.export.file_decisions import rule_for
-    from ttl.export.run import OnnxModel
+    from ttl.export.run import open_model
 
-    onnx_model = OnnxModel(model)
-    contract = onnx_model.contract
+    file_model = open_model(model)
+    contract = file_model.contract
     rule = rule_for(contract, threshold=threshold, per=decide_per, combine=combine)
     columns = Columns(image=image_column, group=group_column, root=image_root, suffix=image_suffix or "")
     given = read_image_list(images, columns)
     if contract.decoding.frame == "all":
         given = given.every_frame()
     if contract.per_pixel:
-        look = _masks(onnx_model, given, out, rule)
+        look = _masks(file_model, given, out, rule)
     else:
-        look = (_patients if rule.per == "patient" else _images)(onnx_model, given, rule)
+        look = (_patients if rule.per == "patient" else _images)(file_model, given, rule)
     decided_by = "the file's rule" if rule == contract.rule else "options"
     rows = []
     for row, words in look:
@@ -95,7 +95,7 @@ def _name(path: Path | str) -> str:
     return printable(str(path))
 
 
-def _masks(model: OnnxModel, images: ImageList, out: Path, rule: DecisionRule) -> Iterator[Row]:
+def _masks(model: FileModel, images: ImageList, out: Path, rule: DecisionRule) -> Iterator[Row]:
     from ttl.deliver.pictures.predicted_masks import draw_masks
 
     width = max(len(_name(name)) for name in images.names)
@@ -109,7 +109,7 @@ def _masks(model: OnnxModel, images: ImageList, out: Path, rule: DecisionRule) -
         yield {**row, **names, "threshold": threshold, **of_whom}, words
 
 
-def _images(model: OnnxModel, images: ImageList, rule: DecisionRule) -> Iterator[Row]:
+def _images(model: FileModel, images: ImageList, rule: DecisionRule) -> Iterator[Row]:
     from ttl.export.file_decisions import image_decisions
     from ttl.typed import to_json
 
@@ -123,7 +123,7 @@ def _images(model: OnnxModel, images: ImageList, rule: DecisionRule) -> Iterator
         )
 
 
-def _patients(model: OnnxModel, images: ImageList, rule: DecisionRule) -> Iterator[Row]:
+def _patients(model: FileModel, images: ImageList, rule: DecisionRule) -> Iterator[Row]:
     from ttl.export.file_decisions import patient_decisions
     from ttl.typed import to_json
     from ttl.words.counts import counted, listed

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ttl.cli.command import Json, print_json, verb
-from ttl.cli.tables import states_table
+from ttl.cli.tables import states_table, steps_table
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, finished or not.")]
 
@@ -46,19 +46,36 @@ def report(
         typer.echo("\n".join(map(str, written)))
 
 
-@verb("whether every file of a run folder is whole", example="ttl check ttl-run")
-def check(run: Run, as_json: Json = False) -> None:
+@verb("whether a run folder's files, or an exported file, are whole", example="ttl check ttl-run")
+def check(
+    place: Annotated[
+        Path, typer.Argument(metavar="RUN|MODEL.onnx", help="A run folder, finished or not; or an exported file.")
+    ],
+    as_json: Json = False,
+) -> None:
     """Say of every file of a run folder whether it is what was written. Changes nothing.
 
-    The exit status is 1 where a file is damaged or missing.
+    Of an exported file: whether its bytes are those that were exported, its graph is what its metadata say, and it
+    gives here what it gave when it was checked, for the golden example inside. The exit status is 1 where a file is
+    damaged, missing or wrong.
     """
-    from ttl.run import check as check_run
     from ttl.typed import to_json
 
-    files = check_run(run)
-    if as_json:
-        print_json([to_json(file) for file in files])
+    if place.is_file() or place.suffix == ".onnx":
+        from ttl.export.file_check import check_exported
+
+        steps = check_exported(place)
+        rows, table = [to_json(step) for step in steps], steps_table(steps)
+        is_right = all(step.state != "wrong" for step in steps)
     else:
-        typer.echo(states_table(files))
-    if any(file.state in ("damaged", "missing") for file in files):
+        from ttl.run import check as check_run
+
+        files = check_run(place)
+        rows, table = [to_json(file) for file in files], states_table(files)
+        is_right = not any(file.state in ("damaged", "missing") for file in files)
+    if as_json:
+        print_json(rows)
+    else:
+        typer.echo(table)
+    if not is_right:
         raise typer.Exit(1)

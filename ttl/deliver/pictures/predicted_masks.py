@@ -16,7 +16,7 @@ from ttl.data import ImageList, open_image, remark
 from ttl.data.modality.image import channels_first
 from ttl.data.modality.overlay import class_colours, overlay, png
 from ttl.errors import ExportError
-from ttl.export.run import OnnxModel
+from ttl.export.run import FileModel
 from ttl.stats.mask_overlap import decided
 
 
@@ -31,7 +31,7 @@ class DrawnMask(TypedDict):
 
 
 def draw_masks(
-    model: OnnxModel,
+    model: FileModel,
     paths: Sequence[Path],
     root: Path,
     out: Path,

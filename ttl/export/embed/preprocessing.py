@@ -19,11 +19,11 @@ from ttl.export.checks import Check
 from ttl.export.contract import Contract, to_properties
 from ttl.export.embed import operators
 from ttl.export.embed.operators import Nodes
+from ttl.export.graph_ends import PROBABILITIES
 from ttl.export.onnx_graph import INPUT, OUTPUT, opset_of, strip
 from ttl.export.run import OnnxModel, decoded, trained_on
 from ttl.export.targets.target import write_graph
 
-PROBABILITIES = "probabilities"
 PIXELS = "preprocessing/pixels"
 """The tensor that is normalised: `(batch, 1 or 3, height, width)` uint8."""
 NETWORK = "network/"

@@ -22,7 +22,7 @@ from onnxruntime.quantization.quant_utils import add_infer_metadata
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from ttl.errors import ExportError
-from ttl.export.onnx_graph import strip
+from ttl.export.onnx_graph import lowest_ir_version, strip
 from ttl.export.quiet import first_line, quiet
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -177,6 +177,7 @@ def finish(result: onnx.ModelProto, origin: onnx.ModelProto) -> None:
     opsets = [item for item in result.opset_import if item.domain in domains]
     del result.opset_import[:], result.metadata_props[:]
     result.opset_import.extend(opsets)
+    result.ir_version = lowest_ir_version(result)
     result.metadata_props.extend(origin.metadata_props)
     result.producer_name, result.producer_version = origin.producer_name, origin.producer_version
     result.doc_string, result.graph.doc_string = origin.doc_string, origin.graph.doc_string

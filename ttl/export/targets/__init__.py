@@ -17,8 +17,11 @@ TARGETS = {
     "fp16": "half precision inside, float32 in and out",
     "int8": "8-bit integers, calibrated on training images",
     "program": "a torch.export program",
+    "openvino": "OpenVINO's IR, float32",
+    "openvino-fp16": "OpenVINO's IR, weights stored in half precision",
+    "openvino-int8": "OpenVINO's IR, 8-bit integers",
 }
-"""Name -> what it is; the module of that name defines it as `TARGET`."""
+"""Name -> what it is; the module of that name, up to a hyphen, defines it as `TARGET` or in `TARGETS`."""
 
 
 def target_of(name: str) -> Target:
@@ -29,7 +32,8 @@ def target_of(name: str) -> Target:
     """
     if name not in TARGETS:
         raise UsageError(f"There is no target {name!r}: there are {', '.join(TARGETS)}.")
-    found: Target = import_module(f"{__name__}.{name}").TARGET
+    module = import_module(f"{__name__}.{name.partition('-')[0]}")
+    found: Target = module.TARGETS[name] if "-" in name or not hasattr(module, "TARGET") else module.TARGET
     return found
 
 

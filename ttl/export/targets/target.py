@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,8 +18,10 @@ from torch import nn
 from ttl.cost.session import available_threads, open_session
 from ttl.errors import ExportError
 from ttl.export.contract import Contract, to_properties
+from ttl.export.digest import check_digests, seal
 from ttl.export.onnx_graph import translate
 from ttl.export.quantize import Quantized, Verdict
+from ttl.export.run import FileModel, OnnxModel
 
 FloatArray = npt.NDArray[np.floating[Any]]
 ONE_FILE_LIMIT_BYTES = 2**31 - 1  # protobuf's limit for a message
@@ -70,8 +73,13 @@ class Target(ABC):
 
     @property
     def is_onnx(self) -> bool:
-        """Whether its file says what it is: only then it is judged on data, may take decoded images, has a card."""
+        """Whether it is an ONNX file: only then it may take decoded images."""
         return self.suffixes[-1] == "onnx"
+
+    @property
+    def is_described(self) -> bool:
+        """Whether its file says what it is: only then it is judged on data, and has a card."""
+        return self.is_onnx
 
     def file_name(self, stem: str, *, embedded: bool) -> str:
         """`model.onnx`, `model.int8.onnx`, `model.embedded.onnx`, `model.int8.embedded.onnx`, `model.pt2`."""
@@ -99,6 +107,34 @@ class Target(ABC):
         """The model in the precision of the file."""
         return model
 
+    def opened(self, path: Path) -> FileModel:
+        """The file with its contract, where it is described.
+
+        Raises:
+            ExportError: it is damaged, or disagrees with its contract.
+        """
+        raise NotImplementedError(self.name)
+
+    def properties(self, path: Path) -> dict[str, str]:
+        """The metadata of a file that is described.
+
+        Raises:
+            ExportError: it is damaged.
+        """
+        raise NotImplementedError(self.name)
+
+    def seal(self, path: Path, properties: Mapping[str, str]) -> None:
+        """Put these metadata into a file that is described, and its digests."""
+        raise NotImplementedError(self.name)
+
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """All files of the one of that name, which comes first; most have no other."""
+        return (path,)
+
+    def beside(self, unchecked: Path, path: Path) -> AbstractContextManager[None]:
+        """What becomes of the other files of this one while it is written under another name; most have none."""
+        return nullcontext()
+
 
 @dataclass(frozen=True)
 class OnnxTarget(Target):
@@ -121,6 +157,18 @@ class OnnxTarget(Target):
         """With onnxruntime's graph optimisation off, and on."""
         threads = available_threads()
         return [_run_of(open_session(path, threads=threads, optimize=each, device=device)) for each in (False, True)]
+
+    def opened(self, path: Path) -> FileModel:
+        """In onnxruntime."""
+        return OnnxModel(path)
+
+    def properties(self, path: Path) -> dict[str, str]:
+        """See `Target`."""
+        return check_digests(path)
+
+    def seal(self, path: Path, properties: Mapping[str, str]) -> None:
+        """See `Target`."""
+        path.write_bytes(seal(path.read_bytes(), properties))
 
 
 def _run_of(session: Any) -> Run:
