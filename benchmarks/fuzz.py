@@ -349,7 +349,8 @@ def typed(words: Sequence[str]) -> tuple[str, str]:
     sentence = next((line for line in reversed(said) if line.startswith("ttl: ")), "")
     if words[0] == "check" and done.exit_code == 1 and not sentence:  # its answer is a table
         return "clean error", done.output
-    clear = done.exit_code in (1, 2) and 20 < len(sentence) <= LONGEST and "Traceback" not in done.output
+    length = len(sentence.removeprefix("ttl: "))
+    clear = done.exit_code in (1, 2) and 20 < length <= LONGEST and "Traceback" not in done.output
     return ("clean error" if clear else "unclear message"), sentence or done.output
 
 

@@ -129,7 +129,7 @@ def test_what_must_be_given(missing: str) -> None:
     [
         ("epochs = 0", "epochs in {path} is 0, and should be at least 1."),
         ("batch-siez = 3", "There is no option batch-siez (in {path}): did you mean batch-size?"),
-        ("[run]\nepochs = 1", "There is no option run (in {path}): there are data, model, weights, "),
+        ("[run]\nepochs = 1", "There is no option run (in {path}): ttl run --help lists them (data, model, weights, "),
         (
             "image-size = 64\nimage_size = 64",
             "The option image-size is given twice in {path}, as image-size and as",

@@ -193,8 +193,7 @@ def _check_sizes(contract: Contract, where: str, remedy: str) -> None:
 
 def _check_decision(contract: Contract, where: str, remedy: str) -> None:
     rule, names = contract.rule, contract.class_names
-    wanted = 1 if rule.finding else len(names) if rule.thresholds else 0
-    if not set(rule.finding) <= set(names) or len(rule.thresholds) != wanted:
+    if not rule.fits(names):
         raise RunFolderError(
             f"{where} can't be trusted: the field decision has {len(rule.thresholds)} thresholds and the finding "
             f"{rule.finding}, which doesn't fit the classes {', '.join(names)}; {remedy}"

@@ -12,6 +12,9 @@ from pydantic import ValidationError
 
 from ttl.errors import UsageError
 from ttl.options.option import Options, as_typed, clauses, kebab
+from ttl.words.counts import listed
+
+NAMED = 8  # options that a message names
 
 Config = TypeVar("Config", bound=Options)
 
@@ -72,5 +75,7 @@ def _refuse_unknown(model: type[Options], options: Mapping[str, object], where: 
     for name in map(kebab, options):
         if name not in names:
             near = get_close_matches(name, names)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}."
+            hint = (
+                f"did you mean {' or '.join(near)}?" if near else f"ttl run --help lists them ({listed(names, NAMED)})."
+            )
             raise UsageError(f"There is no option {name} ({where}): {hint}")

@@ -6,12 +6,14 @@ from dataclasses import replace
 from statistics import fmean
 
 from ttl.deliver.file_record import FileRecord
+from ttl.errors import RunFolderError
 from ttl.export.bundle import load_bundle
 from ttl.finetune import from_main
 from ttl.run.context import RunContext
 from ttl.stats import DecisionRule
 from ttl.study.folder import TRIALS, Study
 from ttl.study.record import TrialRecord
+from ttl.typed import REMEDY
 
 DECISION = "decision.json"
 
@@ -26,6 +28,8 @@ def rule_of(context: RunContext, record: TrialRecord) -> DecisionRule:
     setting, study, name = context.setting, context.study, f"{TRIALS}/{record.id}/{DECISION}"
     config, task = setting.config, setting.task
     known = study.read(DecisionRule, name)
+    if known is not None and not known.fits(task.class_names):
+        raise RunFolderError(f"{study.folder / name} can't be trusted: it is of other classes; {REMEDY}")
     per = "pixel" if task.kind.per_pixel else config.decide_per
     if known is not None and (known.aim, known.per, known.combine) == (setting.aim, per, config.combine):
         return known

@@ -69,6 +69,11 @@ class DecisionRule:
             raise DataError(f"{len(self.thresholds)} thresholds for {given.shape[1]} labels: give one a label.")
         return (given >= np.array(self.thresholds)).astype(np.int64)
 
+    def fits(self, class_names: Sequence[str]) -> bool:
+        """Whether it is a rule of these classes: one threshold of a finding among them, one a label, or none."""
+        wanted = 1 if self.finding else len(class_names) if self.thresholds else 0
+        return set(self.finding) <= set(class_names) and len(self.thresholds) == wanted
+
     @property
     def identity(self) -> str:
         """A hash of it: two rules that differ by the last digit of a threshold are two."""

@@ -14,7 +14,7 @@ from ttl.data.readers.mask_folders import folders_of_masks
 from ttl.data.readers.mask_lookalike import check_no_masks
 from ttl.data.readers.mask_names import masks_beside
 from ttl.data.readers.readable import PLAIN, Reading, check_images, left_aside, oddities, reasons
-from ttl.data.readers.walk import Content, content_of, glance
+from ttl.data.readers.walk import Content, content_of, glance, name_in
 from ttl.data.records import Records
 from ttl.errors import DataError
 from ttl.words.counts import counted, listed
@@ -47,7 +47,7 @@ def read_folder(root: Path, reading: Reading = PLAIN) -> Records:
         root,
         {each.folder: [path for path in content.images if path not in masks] for each, content in contents.items()},
     )
-    images = sorted((path.relative_to(root).as_posix(), path) for path in folder_of)
+    images = sorted((name_in(root, path), path) for path in folder_of)
     ids, paths = zip(*images, strict=True)
     checked = check_images(ids, paths, reading)
     if checked.bad and not reading.skip_bad:

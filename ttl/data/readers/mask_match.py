@@ -9,7 +9,7 @@ from pathlib import Path
 from ttl.data.modality.mask_union import MaskFile
 from ttl.data.readers.mask_folders import MaskFolders
 from ttl.data.readers.mask_names import CHANNEL, Fit, ImageNames, masks_beside, stem_of, united
-from ttl.data.readers.walk import Content, content_of
+from ttl.data.readers.walk import Content, content_of, name_in
 from ttl.errors import DataError
 from ttl.words.counts import counted, listed
 
@@ -192,4 +192,4 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _id(root: Path, path: Path) -> str:
-    return path.relative_to(root).as_posix()
+    return name_in(root, path)

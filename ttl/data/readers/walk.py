@@ -31,7 +31,7 @@ def content_of(folder: Path, barred: Iterable[Path] = ()) -> Content:
         DataError: a folder in it can't be read.
     """
     seen = {os.path.realpath(path) for path in (folder, *barred)}
-    files: list[Path] = []
+    files: list[str] = []
     repeated: list[Path] = []
     for here, names, file_names in os.walk(folder, followlinks=True, onerror=_refuse):
         candidates = sorted(name for name in names if not is_hidden(name))
@@ -43,10 +43,21 @@ def content_of(folder: Path, barred: Iterable[Path] = ()) -> Content:
             else:
                 names.append(name)
             seen.add(real)
-        files += [Path(here, name) for name in file_names if not is_hidden(name)]
-    files.sort()
-    others = tuple(path for path in files if not is_image(path))
-    return Content(tuple(path for path in files if is_image(path)), others, tuple(repeated))
+        files += [os.path.join(here, name) for name in file_names if not is_hidden(name)]
+    files.sort(key=lambda name: name.split(os.sep))  # as paths are sorted, and many times faster
+    paths = [Path(name) for name in files]
+    images = {path for path in paths if is_image(path)}
+    return Content(
+        tuple(path for path in paths if path in images),
+        tuple(path for path in paths if path not in images),
+        tuple(repeated),
+    )
+
+
+def name_in(root: Path, path: Path) -> str:
+    """The path from a folder above it on, with slashes between its parts."""
+    text, above = str(path), f"{root}{os.sep}"
+    return text[len(above) :].replace(os.sep, "/") if text.startswith(above) else path.relative_to(root).as_posix()
 
 
 def find_images(place: Path) -> tuple[Path, ...]:
