@@ -19,6 +19,7 @@ from ttl.export.contract import Contract, read_contract
 from ttl.export.options import ExportConfig
 from ttl.export.targets.target import Calibration, Target
 from ttl.export.to_file import ExportResult, export_model
+from ttl.export.usage.from_contract import check_ends, usage_of
 
 TOOLS = ("torch", "timm", "onnx", "onnxscript", "onnxruntime")
 LICENCE = (
@@ -77,10 +78,12 @@ def describe(path: Path, record: FileRecord) -> None:
     """Write an ONNX file's JSON and its model card beside it.
 
     Raises:
-        ExportError: they can't be written.
+        ExportError: they can't be written, or the file's graph takes or gives something else than its contract says.
     """
+    contract = read_contract(path)
+    check_ends(path, usage_of(contract))
     try:
-        write_beside(path, read_contract(path), record)
+        write_beside(path, contract, record)
     except OSError as error:
         raise ExportError(f"What belongs beside {path} can't be written: {error.strerror or error}.") from error
 

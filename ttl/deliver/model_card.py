@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from ttl.data.modality.resizing import FIT_WORDS
 from ttl.deliver.file_record import FileRecord
-from ttl.export.contract import Contract, contract_to_json
+from ttl.export.contract import Contract, described
+from ttl.export.usage.from_contract import usage_of
+from ttl.export.usage.words import named, quoted
 from ttl.files import write_text
 from ttl.typed import to_json, write_sealed
 from ttl.words.estimate import Estimate
@@ -25,10 +27,10 @@ def write_beside(path: Path, contract: Contract, record: FileRecord) -> tuple[Pa
     Raises:
         OSError: they can't be written.
     """
-    described, card = beside(path)
-    write_sealed(described, {"metadata": contract_to_json(contract), "export": to_json(record)})
+    facts, card = beside(path)
+    write_sealed(facts, {"metadata": described(contract), "export": to_json(record)})
     write_text(card, model_card(contract, record))
-    return described, card
+    return facts, card
 
 
 def beside(path: Path) -> tuple[Path, Path]:
@@ -37,10 +39,17 @@ def beside(path: Path) -> tuple[Path, Path]:
 
 
 def model_card(contract: Contract, record: FileRecord) -> str:
-    """The model card, as Markdown."""
+    """The model card, as Markdown.
+
+    Its one block of JSON is what a program needs to use the file: `Usage`, of the contract.
+    """
+    usage = usage_of(contract)
     return _template().render(
         contract=contract,
-        fit=FIT_WORDS[contract.decoding.fit],
+        usage=usage,
+        usage_json=json.dumps(to_json(usage), ensure_ascii=False, indent=1),
+        classes=named(contract.class_names),
+        quoted=quoted,
         record=record,
         origin=contract.provenance,
         metrics=_metrics_table(contract, record),

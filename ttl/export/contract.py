@@ -16,6 +16,7 @@ from ttl.data.modality.resizing import Fit, Resizing
 from ttl.errors import ExportError, RunFolderError
 from ttl.export.digest import check_digests
 from ttl.export.targets import TargetName
+from ttl.export.usage.from_contract import usage_of
 from ttl.stats import DecisionRule, Recalibration
 from ttl.stats.recalibration import Activation
 from ttl.typed import REMEDY, OptionalKey, from_json, to_json
@@ -180,9 +181,14 @@ def _check_decision(contract: Contract, where: str, remedy: str) -> None:
         )
 
 
+def described(contract: Contract) -> dict[str, object]:
+    """What a file says of itself, as JSON values: the contract, and how the file is used."""
+    return {**contract_to_json(contract), "usage": to_json(usage_of(contract))}
+
+
 def to_properties(contract: Contract) -> dict[str, str]:
-    """The contract as ONNX metadata properties: keys `ttl.*`, values JSON."""
-    return {PREFIX + key: json.dumps(value, ensure_ascii=False) for key, value in contract_to_json(contract).items()}
+    """The same as ONNX metadata properties: keys `ttl.*`, values JSON."""
+    return {PREFIX + key: json.dumps(value, ensure_ascii=False) for key, value in described(contract).items()}
 
 
 def from_properties(properties: Mapping[str, str], path: Path) -> Contract:
