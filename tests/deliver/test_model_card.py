@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ttl.data.kind import KINDS
+from ttl.deliver.against_whole import AgainstWhole, Side
 from ttl.deliver.file_record import FileRecord
 from ttl.deliver.model_card import model_card, write_beside
 from ttl.export.checks import Check
@@ -69,7 +70,7 @@ def test_the_card_of_a_classifier() -> None:
         "`resnet18` up to `layer3.1` (truncation point 6), 2,783,000 parameters",
         "It is not a medical device.",
         '2 classes, by their numbers: 0 "normal", 1 "pneu|monia"; sensitivity and precision are of "pneu|monia"',
-        "Input `image`: float32 `(batch, 3, 112, 112)`.\n\nOutput `logits`: float32 `(batch, 2)`.",
+        "- Input `image`: float32 `(batch, 3, 112, 112)`.\n- Output `logits`: float32 `(batch, 2)`.",
         "Make colour grey: (19595 R + 38470 G + 7471 B + 32768) >> 16, in whole numbers.",
         "Resize to height 112 and width 112 by the bilinear filter, antialiased",
         "mean [0.5, 0.5, 0.5] and std [0.2, 0.2, 0.2], a channel each, float32 (batch, 3, 112, 112).",
@@ -195,3 +196,51 @@ def test_both_files_lie_beside(tmp_path: Path) -> None:
         "test": {"auprc": 0.958},
     }
     assert "pneu|monia" in card.read_text()
+
+
+def test_the_card_has_the_rates_of_this_file() -> None:
+    rates = {"sensitivity": Estimate(0.9, 0.8, 0.95), "specificity": Estimate(0.75, 0.6, 0.86)}
+    card = model_card(CONTRACT, replace(RECORD, at_point=rates))
+    assert "| sensitivity | 0.900 (0.800 to 0.950) |" in card
+    assert "| specificity | 0.750 (0.600 to 0.860) |" in card
+    assert "where it decides" not in model_card(CONTRACT, RECORD)
+
+
+def test_the_card_compares_the_cut_with_the_whole_network() -> None:
+    cut = Side(
+        file="model.onnx",
+        params=2_783_000,
+        macs=352_000_000,
+        size_bytes=11_140_000,
+        p50_ms=4.2,
+        score=0.958,
+        rates={"sensitivity": Estimate(0.9, 0.8, 0.95)},
+    )
+    whole = Side(file="full.onnx", params=11_178_000, macs=480_000_000, size_bytes=44_710_000, p50_ms=6.3, score=0.961)
+    against = AgainstWhole(
+        cut=cut,
+        whole=whole,
+        metric="auprc",
+        time_ratio=Estimate(0.667, 0.6, 0.7),
+        timed_on="onnxruntime, cpu",
+        verdict="As good",
+        reasons=("AUPRC: shown to be as good.",),
+    )
+    card = model_card(CONTRACT, RECORD, against)
+    for part in (
+        "|  | model.onnx | full.onnx |",
+        "| Parameters, head included | 2,783,000 | 11,178,000 |",
+        "| Multiply-adds an image | 352,000,000 | 480,000,000 |",
+        "| Median time of a call (onnxruntime, cpu) | 4.20 ms | 6.30 ms |",
+        "| Test AUPRC | 0.958 | 0.961 |",
+        "| Test sensitivity | 0.900 (0.800 to 0.950) |  |",
+        "The time is 0.67 of the whole network's (95 % interval 0.60 to 0.70).",
+        "The verdict on the two networks: As good. AUPRC: shown to be as good.",
+    ):
+        assert part in card
+    untimed = replace(against, time_ratio=Estimate(), timed_on="", cut=replace(cut, p50_ms=None))
+    card = model_card(replace(CONTRACT, precision="int8"), RECORD, untimed)
+    assert "It wasn't timed against the whole network" in card
+    assert "The verdict on the two networks, in float32: As good." in card
+    assert "Median time" not in card
+    assert "## Against the whole network" not in model_card(CONTRACT, RECORD)

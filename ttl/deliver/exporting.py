@@ -11,6 +11,7 @@ from typing import Literal
 
 from ttl import __version__
 from ttl.deliver.acceptance import Acceptance
+from ttl.deliver.against_whole import AgainstWhole
 from ttl.deliver.deliverable import Deliverable
 from ttl.deliver.file_record import FileRecord
 from ttl.deliver.model_card import beside, write_beside
@@ -74,8 +75,8 @@ def export_file(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) 
     return record
 
 
-def describe(path: Path, record: FileRecord) -> None:
-    """Write an ONNX file's JSON and its model card beside it.
+def describe(path: Path, record: FileRecord, against: AgainstWhole | None = None) -> None:
+    """Write an ONNX file's JSON and its model card beside it, with the comparison `against` the whole network's file.
 
     Raises:
         ExportError: they can't be written, or the file's graph takes or gives something else than its contract says.
@@ -83,7 +84,7 @@ def describe(path: Path, record: FileRecord) -> None:
     contract = read_contract(path)
     check_ends(path, usage_of(contract))
     try:
-        write_beside(path, contract, record)
+        write_beside(path, contract, record, against)
     except OSError as error:
         raise ExportError(f"What belongs beside {path} can't be written: {error.strerror or error}.") from error
 

@@ -9,27 +9,32 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from ttl.deliver.against_whole import AgainstWhole
 from ttl.deliver.file_record import FileRecord
 from ttl.export.contract import Contract, described
 from ttl.export.usage.from_contract import usage_of
 from ttl.export.usage.words import named, quoted
 from ttl.files import write_text
 from ttl.typed import to_json, write_sealed
+from ttl.words import units
 from ttl.words.estimate import Estimate
 from ttl.words.metric import Metric, metric
 
 SPLITS = {"val": "Validation", "test": "Test"}
 
 
-def write_beside(path: Path, contract: Contract, record: FileRecord) -> tuple[Path, Path]:
+def write_beside(
+    path: Path, contract: Contract, record: FileRecord, against: AgainstWhole | None = None
+) -> tuple[Path, Path]:
     """Write `NAME.json` and `NAME.md` beside the exported file `NAME.onnx`; both paths.
 
     Raises:
         OSError: they can't be written.
     """
     facts, card = beside(path)
-    write_sealed(facts, {"metadata": described(contract), "export": to_json(record)})
-    write_text(card, model_card(contract, record))
+    compared = {"against_whole": to_json(against)} if against else {}
+    write_sealed(facts, {"metadata": described(contract), "export": to_json(record), **compared})
+    write_text(card, model_card(contract, record, against))
     return facts, card
 
 
@@ -38,7 +43,7 @@ def beside(path: Path) -> tuple[Path, Path]:
     return path.with_suffix(".json"), path.with_suffix(".md")
 
 
-def model_card(contract: Contract, record: FileRecord) -> str:
+def model_card(contract: Contract, record: FileRecord, against: AgainstWhole | None = None) -> str:
     """The model card, as Markdown.
 
     Its one block of JSON is what a program needs to use the file: `Usage`, of the contract.
@@ -53,6 +58,9 @@ def model_card(contract: Contract, record: FileRecord) -> str:
         record=record,
         origin=contract.provenance,
         metrics=_metrics_table(contract, record),
+        at_point=_at_point_table(record),
+        against=against,
+        compared=_against_table(against, record) if against else "",
         groups=_groups_table(contract, record),
         thresholds=_thresholds_table(contract),
         prior_shift=_prior_shift(contract),
@@ -80,6 +88,30 @@ def _metrics_table(contract: Contract, record: FileRecord) -> str:
         of_file = [_written(Estimate(own[key]), writes) if key in own else ""] if own else []
         rows.append([writes.name, *cells, *of_file])
     return _table(heads, rows) if rows else ""
+
+
+def _at_point_table(record: FileRecord) -> str:
+    """The rates of this file where its rule decides, on the test images; empty where it has none."""
+    rows = [[metric(key).name, _written(rate, metric(key))] for key, rate in (record.at_point or {}).items()]
+    return _table(["Test, this file, where it decides", "(95 % interval)"], rows) if rows else ""
+
+
+def _against_table(against: AgainstWhole, record: FileRecord) -> str:
+    """This file and the whole network's, side by side."""
+    sides, score = (against.cut, against.whole), metric(against.metric, record.distance_unit or "")
+    rows = [
+        ["Parameters, head included", *(f"{side.params:,}" for side in sides)],
+        ["Multiply-adds an image", *(f"{side.macs:,}" for side in sides)],
+        ["Bytes", *("" if side.size_bytes is None else f"{side.size_bytes:,}" for side in sides)],
+    ]
+    if against.timed_on:
+        times = ("" if side.p50_ms is None else units.milliseconds(side.p50_ms) for side in sides)
+        rows.append([f"Median time of a call ({against.timed_on})", *times])
+    rows.append([f"Test {score.name}", *(_written(Estimate(side.score), score) for side in sides)])
+    for key in dict.fromkeys(key for side in sides for key in side.rates):
+        rates = (side.rates.get(key) for side in sides)
+        rows.append([f"Test {metric(key).name}", *(_written(rate, metric(key)) if rate else "" for rate in rates)])
+    return _table(["", *(side.file for side in sides)], rows)
 
 
 def _thresholds_table(contract: Contract) -> str:

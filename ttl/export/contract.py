@@ -14,6 +14,7 @@ from ttl.data.kind import Kind
 from ttl.data.modality.rendering import Frame, Rendering, Stretch
 from ttl.data.modality.resizing import Fit, Resizing
 from ttl.errors import ExportError, RunFolderError
+from ttl.export.checks import OwnFigures
 from ttl.export.digest import check_digests
 from ttl.export.targets import TargetName
 from ttl.export.usage.from_contract import usage_of
@@ -102,8 +103,9 @@ class Contract:
     decision: OptionalKey[DecisionRule] = None
     # that the fine-tune needed more epochs, in words; None where it didn't
     undertrained: OptionalKey[str] = None
-    # split -> metric -> estimate, of the fine-tuned model in PyTorch. What an exported file itself gives on the test
-    # images is in the JSON beside it.
+    # what an exported file itself gives on the test images, in its own precision; None where nobody looked
+    own: OptionalKey[OwnFigures] = None
+    # split -> metric -> estimate, of the fine-tuned model in PyTorch
     metrics: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
     # what comparing an exported file with PyTorch found: `max_abs`, `tolerance`, `float64_max_abs`
     parity: Mapping[str, float | None] = field(default_factory=dict)

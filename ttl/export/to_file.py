@@ -114,7 +114,8 @@ def export_model(
                 judgement, content = judge(unchecked), unchecked.read_bytes()
                 opset = opset_of(onnx.load_from_string(content))
                 measured = {name: getattr(parity, name) for name in ("max_abs", "tolerance", "float64_max_abs")}
-                described = to_properties(replace(contract, parity=measured)) if contract else {}
+                own = judgement.own
+                described = to_properties(replace(contract, parity=measured, own=own)) if contract else {}
                 unchecked.write_bytes(seal(content, described))
             size, digest = unchecked.stat().st_size, sha256(unchecked)
     except OSError as error:
