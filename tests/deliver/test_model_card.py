@@ -122,10 +122,10 @@ SCALED = Recalibration("temperature", (2.0, 2.0), (0.5, -0.5), (0.25, -0.25), 12
 def test_the_card_says_how_the_file_decides() -> None:
     card = model_card(replace(CONTRACT, decision=RULE), RECORD)
     for part in (
-        "Each patient (by the mean probability of the images) with a probability of pneu|monia from 0.3 on is positive "
-        "(chosen for a sensitivity of 0.95 at least, with a confidence of 0.8",
+        'Each patient (by the mean probability of the images) with a probability of "pneu|monia" from 0.3 on is '
+        "positive (chosen for a sensitivity of 0.95 at least, with a confidence of 0.8",
         "| Of | Threshold | Validation patients with it | without | Sensitivity there | Specificity there |",
-        "| pneu\\|monia | 0.30000000000000004 | 40 | 62 | 0.975 | 0.810 |",
+        '| "pneu\\|monia" | 0.30000000000000004 | 40 | 62 | 0.975 | 0.810 |',
         "where they are given, are of decisions at a probability of 0.5 (where classes exclude each other, of the most "
         "probable one), not at the threshold above",
     ):
@@ -135,31 +135,31 @@ def test_the_card_says_how_the_file_decides() -> None:
 
 def test_without_an_operating_point_the_card_says_so() -> None:
     card = model_card(CONTRACT, RECORD)
-    assert "most probable of normal, pneu|monia. No operating point was set for it on validation images." in card
+    assert 'most probable of "normal", "pneu|monia". No operating point was set for it on validation images.' in card
     assert "| Threshold |" not in card
     assert "not at the threshold" not in card
     of_labels = model_card(replace(CONTRACT, kind=KINDS["multilabel"]), RECORD)
-    assert "| normal | 0.5 |\n| pneu\\|monia | 0.5 |" in of_labels
+    assert '| "normal" | 0.5 |\n| "pneu\\|monia" | 0.5 |' in of_labels
 
 
 def test_the_threshold_of_masks_has_no_rates() -> None:
     rule = DecisionRule(("pneu|monia",), (0.43,), Aim("dice"), per="pixel")
     card = model_card(replace(CONTRACT, kind=MASKS, decision=rule), RECORD)
-    assert "Each pixel with a probability of pneu|monia from 0.43 on is positive (chosen for the best Dice)." in card
-    assert "| Of | Threshold |\n| --- | --- |\n| pneu\\|monia | 0.43 |" in card
+    assert 'Each pixel with a probability of "pneu|monia" from 0.43 on is positive (chosen for the best Dice).' in card
+    assert '| Of | Threshold |\n| --- | --- |\n| "pneu\\|monia" | 0.43 |' in card
 
 
 def test_the_card_says_what_was_done_to_the_probabilities() -> None:
     card = model_card(replace(CONTRACT, recalibration=SCALED), RECORD)
     assert f"Probabilities: {SCALED.words()} That is in the weights. Before, for the shares" in card
-    assert "the logits were shifted by normal +0.2500, pneu|monia -0.2500, in the weights too." in card
+    assert 'the logits were shifted by "normal" +0.2500, "pneu|monia" -0.2500, in the weights too.' in card
     plain = replace(SCALED, method="none", scale=(1.0, 1.0), shift=(0.0, 0.0), prior_shift=(0.0, 0.0))
     card = model_card(replace(CONTRACT, recalibration=plain), RECORD)
     assert f"Probabilities: {plain.words()}\n" in card
     assert "wasn't looked at" in model_card(CONTRACT, RECORD)
     of_masks = replace(SCALED, method="scale and shift", scale=(2.0,), shift=(-0.5,), prior_shift=(-0.25,))
     card = model_card(replace(CONTRACT, kind=MASKS, recalibration=of_masks), RECORD)
-    assert "shifted by pneu|monia -0.2500, in" in card
+    assert 'shifted by "pneu|monia" -0.2500, in' in card
 
 
 def test_the_card_says_that_a_model_is_undertrained_and_how_often_the_test_images_were_looked_at() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def model_card(contract: Contract, record: FileRecord, against: AgainstWhole | N
         usage_json=json.dumps(to_json(usage), ensure_ascii=False, indent=1),
         classes=named(contract.class_names),
         quoted=quoted,
+        rule_words=_rule_words(contract),
         record=record,
         origin=contract.provenance,
         metrics=_metrics_table(contract, record),
@@ -90,6 +92,13 @@ def _metrics_table(contract: Contract, record: FileRecord) -> str:
     return _table(heads, rows) if rows else ""
 
 
+def _rule_words(contract: Contract) -> str:
+    """The rule in a sentence, classes quoted."""
+    rule = contract.rule
+    rule = replace(rule, finding=tuple(map(quoted, rule.finding)))
+    return rule.words([quoted(name) for name in contract.class_names])
+
+
 def _at_point_table(record: FileRecord) -> str:
     """The rates of this file where its rule decides, on the test images; empty where it has none."""
     rows = [[metric(key).name, _written(rate, metric(key))] for key, rate in (record.at_point or {}).items()]
@@ -117,7 +126,9 @@ def _against_table(against: AgainstWhole, record: FileRecord) -> str:
 def _thresholds_table(contract: Contract) -> str:
     """Every threshold as the exact number, and what it does on the images that it was set on; empty without any."""
     rule = contract.rule
-    names = [" or ".join(rule.finding)] if rule.finding else contract.class_names
+    names = (
+        [" or ".join(map(quoted, rule.finding))] if rule.finding else [quoted(name) for name in contract.class_names]
+    )
     heads, rows = (
         ["Of", "Threshold"],
         [[name, repr(value)] for name, value in zip(names, rule.thresholds, strict=False)],
@@ -135,7 +146,9 @@ def _thresholds_table(contract: Contract) -> str:
 def _prior_shift(contract: Contract) -> str:
     """What was added to each logit because classes were evened out in training; empty where nothing was."""
     shifts = contract.recalibration.prior_shift if contract.recalibration else ()
-    names = contract.class_names[-len(shifts) :]  # of two classes of pixels there is one output, the second's
+    names = [
+        quoted(name) for name in contract.class_names[-len(shifts) :]
+    ]  # of two classes of pixels there is one output, the second's
     return ", ".join(f"{name} {shift:+.4f}" for name, shift in zip(names, shifts, strict=True)) if any(shifts) else ""
 
 

@@ -30,7 +30,7 @@ def decoded(decoding: Decoding) -> tuple[str, ...]:
     """How a file becomes 8 bits a channel."""
     whole = {"first": "the first one", "middle": "number count // 2 + 1", "all": "each by itself"}
     frame = whole.get(str(decoding.frame), f"number {decoding.frame} (from 1 on)")
-    window = "the window in the header"
+    window = "the window that its header names"
     if decoding.window is not None:
         window = "the window of centre {:g} and width {:g}".format(*decoding.window)
     frames = f"Of a file with several frames take {frame}. A DICOM file is shown in {window}."
@@ -38,7 +38,10 @@ def decoded(decoding: Decoding) -> tuple[str, ...]:
 
 
 def _deep(deep: Deep) -> str:
-    which = "Samples of more than 8 bits, or signed ones, become 8 bits"
+    which = (
+        "Samples of more than 8 bits, or signed ones, become 8 bits (before that is rounded, TIFF's greys of which 0 "
+        "is white are turned about, and what lies under alpha is multiplied by its share)"
+    )
     scaled = "round(255 * (v - low) / (high - low)), clipped to 0..255 (a half to the even number), all channels alike"
     if deep.value_range is not None:
         low, high = deep.value_range
