@@ -101,3 +101,56 @@ def test_an_int8_file_that_decides_otherwise_at_its_threshold_is_refused(
         else:
             judged = gate.judge(target_of("int8"), Path("m.onnx"))
             assert judged.figures.decisions_changed == (0, len(rows))
+
+
+def test_a_decision_that_differs_is_shown_with_how_near_a_tie_it_was(
+    deliverable: Deliverable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = ruled(deliverable, 0.9, "test", NEAR_09, 2)
+    changed = own.changed(moved(own.predicted["test"], NEAR_09), "test")
+    assert changed is not None
+    assert changed.distances == pytest.approx((0.01, 0.01))
+    rows = moved(own.predicted["test"], NEAR_09)
+    monkeypatch.setattr(Deliverable, "from_file", lambda *_: rows)
+    judged = Acceptance(own, margin=0.01, most_changed=0.05).judge(target_of("int8"), Path("m.onnx"))
+    assert judged.figures.tie_distances == pytest.approx((0.01, 0.01))
+    (check,) = (check for check in judged.checks if check.name.startswith("Decisions"))
+    assert check.found.startswith(f"2 of {len(rows)} (95 % interval ")
+    assert check.found.endswith("in PyTorch their probabilities are this far from the threshold: 0.01, 0.01")
+    assert check.wanted == "not shown to be more than 5%"
+
+
+def test_of_few_images_one_does_not_refuse_a_file(deliverable: Deliverable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of twenty is the allowed share; of ten it is twice that, and not shown to be more."""
+    for moving, images, refused in ((1, 10, False), (2, 10, False), (3, 10, True), (6, 10, True)):
+        own = ruled(deliverable, 0.9, "test", NEAR_09, moving)
+        rows = own.predicted["test"]
+        few = np.sort(np.argsort(rows[:, 1] != NEAR_09[0], kind="stable")[: images - 2])
+        few = np.sort(np.concatenate([few, np.flatnonzero(rows[:, 1] == 0.01)[:2]]))
+        labels = np.asarray(own.task.test.labels)[few]
+        test = replace(own.task.test, index=own.task.test.index[few], labels=labels)
+        own = replace(own, task=replace(own.task, test=test), predicted={**own.predicted, "test": rows[few]})
+        changed_rows = moved(rows[few], NEAR_09)
+        monkeypatch.setattr(Deliverable, "from_file", lambda *_, given=changed_rows: given)
+        gate = Acceptance(own, margin=0.5, most_changed=0.05)
+        if refused:
+            with pytest.raises(
+                GateError, match=rf"decides {moving} of 10 test images otherwise than fp32, which is shown"
+            ):
+                gate.judge(target_of("int8"), Path("m.onnx"))
+        else:
+            assert gate.judge(target_of("int8"), Path("m.onnx")).figures.decisions_changed == (moving, 10)
+
+
+def test_the_rates_where_it_decides_are_the_files_own(
+    deliverable: Deliverable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = ruled(deliverable, 0.9, "test", NEAR_09, 2)
+    rows = moved(own.predicted["test"], NEAR_09)
+    monkeypatch.setattr(Deliverable, "from_file", lambda *_: rows)
+    judged = Acceptance(own, margin=0.01, most_changed=0.05).judge(target_of("fp16"), Path("m.onnx"))
+    positives = int((np.asarray(own.task.test.labels) == 1).sum())
+    assert own.at_point(own.predicted["test"], "test")["sensitivity"].value == pytest.approx(1 - 2 / positives)
+    assert judged.own is not None
+    assert judged.own.at_point["sensitivity"].value == 1.0
+    assert judged.own.test == judged.figures.test

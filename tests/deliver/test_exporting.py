@@ -39,6 +39,26 @@ def test_a_run_tells_what_was_checked_on_its_files(ran: Path) -> None:
     assert files[0]["sha256"] == content_of(ran, "model.json")["export"]["sha256"]
 
 
+def test_the_cards_of_a_run_compare_the_cut_with_the_whole(folder: Path) -> None:
+    report = content_of(folder, "report.json")
+    (record,) = export(folder, ExportConfig(precision=("fp16",)))
+    for name, timed in (("model", True), ("model.fp16", False)):
+        against = content_of(folder, f"{name}.json")["against_whole"]
+        own, whole = (read_contract(folder / file).provenance for file in (f"{name}.onnx", "full.onnx"))
+        assert (against["cut"]["params"], against["whole"]["params"]) == (own.params, whole.params)
+        assert (against["cut"]["macs"], against["whole"]["macs"]) == (own.macs, whole.macs)
+        assert ("p50_ms" in against["cut"], bool(against["timed_on"])) == (timed, timed)
+        files = {file["file"]: file for file in content_of(folder, "report.json")["exports"]}
+        for side, file in (("cut", f"{name}.onnx"), ("whole", "full.onnx")):
+            assert against[side]["score"] == files[file]["test"][report["metric"]]
+            assert against[side]["rates"] == files[file]["at_point"]
+        card = (folder / f"{name}.md").read_text()
+        assert "## Against the whole network" in card
+        assert f"{against['verdict']}. {against['reasons'][0]}" in card
+    assert record.at_point is not None
+    assert "## Against the whole network" not in (folder / "full.md").read_text()
+
+
 def test_each_file_has_its_json_and_its_card_beside(folder: Path) -> None:
     records = export(folder, ExportConfig(precision=("fp16",), program=True, licence="CC BY 4.0"))
     assert [(record.file, record.state) for record in records] == [
@@ -55,6 +75,10 @@ def test_each_file_has_its_json_and_its_card_beside(folder: Path) -> None:
     card = (folder / "model.fp16.md").read_text()
     assert origin.licence == "CC BY 4.0"
     assert set(records[0].test) == set(contract.metrics["test"])
+    assert contract.own is not None
+    assert contract.own.test == records[0].test
+    assert contract.own.at_point == records[0].at_point
+    assert set(contract.own.at_point) >= {"sensitivity", "specificity"}
     assert re.search(r"^\| accuracy \| .* \| .* \| \d\.\d{3} \|$", card, re.MULTILINE)
     for part in (
         f"`{origin.network}` up to `{origin.cut}`",
@@ -99,7 +123,9 @@ def test_a_file_that_decides_otherwise_is_not_kept(folder: Path, monkeypatch: py
     monkeypatch.setattr(Deliverable, "from_file", shifted)
     (record,) = export(folder, ExportConfig(precision=("fp16",)))
     assert record.state == "failed"
-    assert re.match(r"The file decides \d+ of \d+ test images otherwise than fp32, more than 5%", record.why)
+    assert re.match(
+        r"The file decides \d+ of \d+ test images otherwise than fp32, which is shown to be more than 5%", record.why
+    )
     (record,) = export(folder, ExportConfig(precision=("fp16",), max_changed=1.0))
     assert record.state == "passed"
     assert record.decisions_changed[0] > 0

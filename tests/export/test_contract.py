@@ -114,6 +114,7 @@ def test_a_rule_that_does_not_fit_the_classes_is_refused(contract: Contract, kin
 def test_the_keys_are_those_of_version_0_1_and_a_few_more(contract: Contract) -> None:
     properties = to_properties(contract)
     more = {"ttl.modality", "ttl.sides", "ttl.outputs", "ttl.activation", "ttl.frame", "ttl.fit", "ttl.stretch"}
+    more |= {"ttl.usage"}
     assert set(properties) == set(OF_VERSION_0_1) | more
     assert json.loads(properties["ttl.class_names"]) == ["normal", "pneumonie é"]
     assert (properties["ttl.image_size"], properties["ttl.sides"]) == ("32", "[32, 32]")

@@ -80,3 +80,13 @@ def test_classes_that_exclude_each_other_must_agree_in_a_patient() -> None:
         combined([0, 0, 0], ROWS, ["a"], "mean")
     with pytest.raises(UsageError, match="don't fit"):
         combined([0, 0], ROWS, ["a", "b"], "mean")
+
+
+def test_how_far_a_decision_is_from_a_tie() -> None:
+    names, rows = ("a", "b", "c"), [[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]]
+    assert DecisionRule().distances(rows, names) == pytest.approx([0.2, 0.7])
+    assert DecisionRule(("a", "b"), (0.75,)).distances(rows, names) == pytest.approx([0.05, 0.55])
+    labels = DecisionRule((), (0.4, 0.4, 0.1)).distances(rows, names)
+    assert labels == pytest.approx(np.array([[0.1, 0.1, 0.1], [0.3, 0.3, 0.7]]))
+    with pytest.raises(DataError, match="2 thresholds for 3 labels"):
+        DecisionRule((), (0.4, 0.4)).distances(rows, names)

@@ -8,17 +8,20 @@ from pathlib import Path
 
 import onnx
 
+from ttl.data.kind import Decided
 from ttl.deliver.deliverable import Deliverable
 from ttl.errors import GateError
-from ttl.export.checks import Check, Figures, FileComparison, Judgement
+from ttl.export.checks import MOST_TIES, Check, Figures, FileComparison, Judgement
 from ttl.export.contract import from_properties
 from ttl.export.quantize import Verdict
 from ttl.export.targets.target import Target
-from ttl.stats import NonInferiority, metrics
+from ttl.stats import NonInferiority, clopper_pearson, metrics
+from ttl.words.estimate import Estimate
 from ttl.words.metric import metric
 
 METRIC_TOLERANCE = 1e-3
 """Rounding may swap two near-equal scores; more than this in a metric is another model."""
+TIES_IN_WORDS = 5
 RESIZED_IN_FILE = "with embedded preprocessing the file resizes decoded images, and rounds otherwise than training does"
 WHOLE_IMAGES = (
     "with embedded preprocessing the file does images larger than the training crops whole, and not in windows as ttl"
@@ -30,7 +33,8 @@ class Acceptance:
     """What a file must keep to, against the model in PyTorch.
 
     `margin` is the loss in the metric that doesn't matter, `most_changed` the share of test images (in multi-label
-    tasks of labels) that may be decided otherwise.
+    tasks of labels) that may be decided otherwise. A file is refused where its share is shown to be larger: the lower
+    limit of the exact 95 % interval lies above, so that of few images one doesn't refuse it.
     """
 
     deliverable: Deliverable
@@ -74,11 +78,12 @@ class Acceptance:
             if from_properties(target.properties(path), path).embeds_preprocessing:
                 why = f"{WHOLE_IMAGES if kind.per_pixel else RESIZED_IN_FILE}: leave --embed-preprocessing out;"
             raise GateError(f"{gave}{reference[worst]:.4f}: {why} the file was removed")
-        if not target.is_exact and changes and changes.changed > self.most_changed * changes.of:
+        share = clopper_pearson(changes.changed, changes.of) if changes else Estimate()
+        if not target.is_exact and changes and share.ci_low > self.most_changed:
             raise GateError(
                 f"The file decides {changes.changed} of {changes.of} test {deliverable.contract.rule.per}s otherwise "
-                "than fp32, more than "
-                f"{self.most_changed:.0%}: keep fp32, or allow more with --max-changed; the file was removed"
+                f"than fp32, which is shown to be more than {self.most_changed:.0%} (95 % interval {share.ci_low:.1%} "
+                f"to {share.ci_high:.1%}): keep fp32, or allow more with --max-changed; the file was removed"
             )
         comparison = deliverable.compared(rows, "test", self.margin)
         sentence = self._sentence(comparison, "test", "PyTorch" if target.is_exact else "fp32")
@@ -88,13 +93,16 @@ class Acceptance:
             )
         checks = [Check(f"Test {metric(deliverable.metric).name} of the file", sentence)]
         if changes is not None:
-            allowed = "" if target.is_exact else f"at most {self.most_changed:.0%}"
-            words = f"{changes.changed} of {changes.of}"
+            allowed = "" if target.is_exact else f"not shown to be more than {self.most_changed:.0%}"
+            words = f"{changes.changed} of {changes.of} (95 % interval {share.ci_low:.1%} to {share.ci_high:.1%})"
+            words += _ties(changes, bool(deliverable.contract.rule.thresholds))
             checks.insert(0, Check("Decisions on the test images that differ", words, allowed))
         difference, is_shown = comparison.difference, comparison.shown
         figures = Figures(
             decisions_changed=None if changes is None else (changes.changed, changes.of),
+            tie_distances=changes.distances[:MOST_TIES] if changes and changes.changed else None,
             test=own,
+            at_point=deliverable.at_point(rows, "test") or None,
             parity_metric_delta=deltas,
             sentence=f"{sentence}.",
             comparison=FileComparison(margin=self.margin, non_inferior=is_shown, difference=difference),
@@ -110,3 +118,13 @@ class Acceptance:
         )
         between = f"{gap.ci_low:+.4f} to {gap.ci_high:+.4f}"
         return f"Difference in {split} {name} from {reference} {gap.value:+.4f} (95 % interval {between}): {verdict}"
+
+
+def _ties(changes: Decided, has_thresholds: bool) -> str:
+    """How near to a tie those decisions were, in PyTorch."""
+    if not changes.distances:
+        return ""
+    what = "the threshold" if has_thresholds else "the next class"
+    shown = ", ".join(f"{distance:.2g}" for distance in changes.distances[:TIES_IN_WORDS])
+    more = "" if changes.changed <= TIES_IN_WORDS else f", and {changes.changed - TIES_IN_WORDS} nearer"
+    return f"; in PyTorch their probabilities are this far from {what}: {shown}{more}"

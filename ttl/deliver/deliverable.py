@@ -19,9 +19,11 @@ from ttl.data.kind import Decided, Rows
 from ttl.data.masked_images import MaskedImages
 from ttl.data.modality.normalise import normalised
 from ttl.deliver.group_figures import GroupFigures
+from ttl.deliver.operating_rates import decides_finding, rates
 from ttl.export.contract import Contract
 from ttl.export.run import FileModel, open_model
-from ttl.stats import NonInferiority, combined_rows, non_inferior
+from ttl.stats import NonInferiority, combined, combined_rows, non_inferior
+from ttl.words.estimate import Estimate
 
 IMAGES_CHECKED = 7
 Positions = npt.NDArray[np.int64]
@@ -86,6 +88,17 @@ class Deliverable:
                 for each in (rows, reference)
             )
         return own.kind.changed(rows, reference, rule, own.class_names)
+
+    def at_point(self, rows: Rows, split: str) -> Mapping[str, Estimate]:
+        """Rates where the rule decides, of images or of patients; nothing where it gives classes, or masks."""
+        own, rule, samples = self.contract, self.contract.rule, self.task.splits[split]
+        if not decides_finding(own.kind, rule):
+            return {}
+        labels, groups = samples.labels, samples.groups
+        if rule.per == "patient" and groups is not None:
+            labels, rows, _ = combined(labels, rows, groups, rule.combine)
+            groups = None
+        return rates(own.kind, own.class_names, labels, rows, rule, groups=groups, seed=self.seed)
 
     def compared(self, rows: Rows, split: str, margin: float) -> NonInferiority:
         """`rows` minus what PyTorch gives in float32, on the same images (patients) of a split."""

@@ -11,6 +11,7 @@ from typing import Literal
 
 from ttl import __version__
 from ttl.deliver.acceptance import Acceptance
+from ttl.deliver.against_whole import AgainstWhole
 from ttl.deliver.deliverable import Deliverable
 from ttl.deliver.file_record import FileRecord
 from ttl.deliver.model_card import beside, write_beside
@@ -75,15 +76,16 @@ def export_file(deliverable: Deliverable, wanted: Wanted, config: ExportConfig) 
     return record
 
 
-def describe(path: Path, record: FileRecord) -> None:
-    """Write a file's JSON and its model card beside it.
+def describe(path: Path, record: FileRecord, against: AgainstWhole | None = None) -> None:
+    """Write a file's JSON and its model card beside it, with the comparison `against` the whole network's file.
 
     Raises:
         ExportError: they can't be written.
     """
     try:
         properties = properties_of(path)
-        write_beside(path, from_properties(properties, path), record, example_in(properties, path))
+        contract, example = from_properties(properties, path), example_in(properties, path)
+        write_beside(path, contract, record, example, against)
     except OSError as error:
         raise ExportError(f"What belongs beside {path} can't be written: {error.strerror or error}.") from error
 

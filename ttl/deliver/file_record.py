@@ -16,6 +16,8 @@ from ttl.study.folder import Study
 from ttl.typed import OptionalKey
 
 EXPORTS = "exports.json"
+CHOSEN, FULL = "model.onnx", "full.onnx"
+"""What a run exports: the chosen model, and the whole network."""
 
 Tolerance = Annotated[
     float | None,

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from ttl.data.modality.resizing import FIT_WORDS
+from ttl.deliver.against_whole import AgainstWhole
 from ttl.deliver.file_record import FileRecord
-from ttl.export.contract import Contract, contract_to_json
+from ttl.export.contract import Contract, described
 from ttl.export.example import Example
+from ttl.export.usage.from_contract import usage_of
+from ttl.export.usage.words import named, quoted
 from ttl.files import write_text
 from ttl.typed import to_json, write_sealed
+from ttl.words import units
 from ttl.words.estimate import Estimate
 from ttl.words.metric import Metric, metric
 
@@ -21,7 +26,11 @@ SPLITS = {"val": "Validation", "test": "Test"}
 
 
 def write_beside(
-    path: Path, contract: Contract, record: FileRecord, example: Example | None = None
+    path: Path,
+    contract: Contract,
+    record: FileRecord,
+    example: Example | None = None,
+    against: AgainstWhole | None = None,
 ) -> tuple[Path, Path]:
     """Write `NAME.json` and `NAME.md` beside the exported file `NAME.onnx`; both paths.
 
@@ -30,11 +39,12 @@ def write_beside(
     Raises:
         OSError: they can't be written.
     """
-    described, card = beside(path)
-    metadata = contract_to_json(contract) | ({"example": to_json(example)} if example else {})
-    write_sealed(described, {"metadata": metadata, "export": to_json(record)})
-    write_text(card, model_card(contract, record))
-    return described, card
+    facts, card = beside(path)
+    compared = {"against_whole": to_json(against)} if against else {}
+    metadata = described(contract) | ({"example": to_json(example)} if example else {})
+    write_sealed(facts, {"metadata": metadata, "export": to_json(record), **compared})
+    write_text(card, model_card(contract, record, against))
+    return facts, card
 
 
 def beside(path: Path) -> tuple[Path, Path]:
@@ -42,14 +52,25 @@ def beside(path: Path) -> tuple[Path, Path]:
     return path.with_suffix(".json"), path.with_suffix(".md")
 
 
-def model_card(contract: Contract, record: FileRecord) -> str:
-    """The model card, as Markdown."""
+def model_card(contract: Contract, record: FileRecord, against: AgainstWhole | None = None) -> str:
+    """The model card, as Markdown.
+
+    Its one block of JSON is what a program needs to use the file: `Usage`, of the contract.
+    """
+    usage = usage_of(contract)
     return _template().render(
         contract=contract,
-        fit=FIT_WORDS[contract.decoding.fit],
+        usage=usage,
+        usage_json=json.dumps(to_json(usage), ensure_ascii=False, indent=1),
+        classes=named(contract.class_names),
+        quoted=quoted,
+        rule_words=_rule_words(contract),
         record=record,
         origin=contract.provenance,
         metrics=_metrics_table(contract, record),
+        at_point=_at_point_table(record),
+        against=against,
+        compared=_against_table(against, record) if against else "",
         groups=_groups_table(contract, record),
         thresholds=_thresholds_table(contract),
         prior_shift=_prior_shift(contract),
@@ -79,10 +100,43 @@ def _metrics_table(contract: Contract, record: FileRecord) -> str:
     return _table(heads, rows) if rows else ""
 
 
+def _rule_words(contract: Contract) -> str:
+    """The rule in a sentence, classes quoted."""
+    rule = contract.rule
+    rule = replace(rule, finding=tuple(map(quoted, rule.finding)))
+    return rule.words([quoted(name) for name in contract.class_names])
+
+
+def _at_point_table(record: FileRecord) -> str:
+    """The rates of this file where its rule decides, on the test images; empty where it has none."""
+    rows = [[metric(key).name, _written(rate, metric(key))] for key, rate in (record.at_point or {}).items()]
+    return _table(["Test, this file, where it decides", "(95 % interval)"], rows) if rows else ""
+
+
+def _against_table(against: AgainstWhole, record: FileRecord) -> str:
+    """This file and the whole network's, side by side."""
+    sides, score = (against.cut, against.whole), metric(against.metric, record.distance_unit or "")
+    rows = [
+        ["Parameters, head included", *(f"{side.params:,}" for side in sides)],
+        ["Multiply-adds an image", *(f"{side.macs:,}" for side in sides)],
+        ["Bytes", *("" if side.size_bytes is None else f"{side.size_bytes:,}" for side in sides)],
+    ]
+    if against.timed_on:
+        times = ("" if side.p50_ms is None else units.milliseconds(side.p50_ms) for side in sides)
+        rows.append([f"Median time of a call ({against.timed_on})", *times])
+    rows.append([f"Test {score.name}", *(_written(Estimate(side.score), score) for side in sides)])
+    for key in dict.fromkeys(key for side in sides for key in side.rates):
+        rates = (side.rates.get(key) for side in sides)
+        rows.append([f"Test {metric(key).name}", *(_written(rate, metric(key)) if rate else "" for rate in rates)])
+    return _table(["", *(side.file for side in sides)], rows)
+
+
 def _thresholds_table(contract: Contract) -> str:
     """Every threshold as the exact number, and what it does on the images that it was set on; empty without any."""
     rule = contract.rule
-    names = [" or ".join(rule.finding)] if rule.finding else contract.class_names
+    names = (
+        [" or ".join(map(quoted, rule.finding))] if rule.finding else [quoted(name) for name in contract.class_names]
+    )
     heads, rows = (
         ["Of", "Threshold"],
         [[name, repr(value)] for name, value in zip(names, rule.thresholds, strict=False)],
@@ -100,7 +154,9 @@ def _thresholds_table(contract: Contract) -> str:
 def _prior_shift(contract: Contract) -> str:
     """What was added to each logit because classes were evened out in training; empty where nothing was."""
     shifts = contract.recalibration.prior_shift if contract.recalibration else ()
-    names = contract.class_names[-len(shifts) :]  # of two classes of pixels there is one output, the second's
+    names = [
+        quoted(name) for name in contract.class_names[-len(shifts) :]
+    ]  # of two classes of pixels there is one output, the second's
     return ", ".join(f"{name} {shift:+.4f}" for name, shift in zip(names, shifts, strict=True)) if any(shifts) else ""
 
 

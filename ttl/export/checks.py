@@ -9,6 +9,8 @@ from pathlib import Path
 from ttl.typed import Figure, OptionalKey
 from ttl.words.estimate import Estimate
 
+MOST_TIES = 20
+
 
 @dataclass(frozen=True)
 class Check:
@@ -32,15 +34,27 @@ class FileComparison:
 class Figures:
     """What was found with data of the task; None where nobody looked.
 
-    Images (in multi-label tasks labels) that are decided otherwise, and of how many; metrics of the file on the test
-    images, and what they differ by from PyTorch's; the comparison with fp32, of fp32 with PyTorch, and it in words.
+    Images (in multi-label tasks labels) that are decided otherwise, and of how many, and how far PyTorch was from a tie
+    in those, the largest first (`MOST_TIES` at most); metrics of the file on the test images, rates there where its
+    rule decides, and what the metrics differ by from PyTorch's; the comparison with fp32, of fp32 with PyTorch, and it
+    in words.
     """
 
     decisions_changed: OptionalKey[tuple[int, int]] = None
+    tie_distances: OptionalKey[tuple[float, ...]] = None
     test: OptionalKey[Mapping[str, Figure]] = None
+    at_point: OptionalKey[Mapping[str, Estimate]] = None
     parity_metric_delta: OptionalKey[Mapping[str, Figure]] = None
     sentence: OptionalKey[str] = None
     comparison: OptionalKey[FileComparison] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnFigures:
+    """What a file itself gives on the test images: metrics, and the rates where its rule decides."""
+
+    test: Mapping[str, Figure]
+    at_point: Mapping[str, Estimate]
 
 
 @dataclass(frozen=True)
@@ -49,6 +63,13 @@ class Judgement:
 
     checks: tuple[Check, ...] = ()
     figures: Figures = field(default_factory=Figures)
+
+    @property
+    def own(self) -> OwnFigures | None:
+        """What the file says of itself; None where nobody looked."""
+        if self.figures.test is None:
+            return None
+        return OwnFigures(test=self.figures.test, at_point=self.figures.at_point or {})
 
 
 Judge = Callable[[Path], Judgement]

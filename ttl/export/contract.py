@@ -15,8 +15,10 @@ from ttl.data.kind import Kind
 from ttl.data.modality.rendering import Frame, Rendering, Stretch
 from ttl.data.modality.resizing import Fit, Resizing
 from ttl.errors import ExportError, RunFolderError
+from ttl.export.checks import OwnFigures
 from ttl.export.digest import check_digests
 from ttl.export.targets import TargetName
+from ttl.export.usage.from_contract import usage_of
 from ttl.stats import DecisionRule, Recalibration
 from ttl.stats.recalibration import Activation
 from ttl.typed import REMEDY, OptionalKey, from_json, to_json
@@ -104,8 +106,9 @@ class Contract:
     decision: OptionalKey[DecisionRule] = None
     # that the fine-tune needed more epochs, in words; None where it didn't
     undertrained: OptionalKey[str] = None
-    # split -> metric -> estimate, of the fine-tuned model in PyTorch. What an exported file itself gives on the test
-    # images is in the JSON beside it.
+    # what an exported file itself gives on the test images, in its own precision; None where nobody looked
+    own: OptionalKey[OwnFigures] = None
+    # split -> metric -> estimate, of the fine-tuned model in PyTorch
     metrics: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
     # what comparing an exported file with PyTorch found: `max_abs`, `tolerance`, `float64_max_abs`
     parity: Mapping[str, float | None] = field(default_factory=dict)
@@ -200,9 +203,14 @@ def _check_decision(contract: Contract, where: str, remedy: str) -> None:
         )
 
 
+def described(contract: Contract) -> dict[str, object]:
+    """What a file says of itself, as JSON values: the contract, and how the file is used."""
+    return {**contract_to_json(contract), "usage": to_json(usage_of(contract))}
+
+
 def to_properties(contract: Contract) -> dict[str, str]:
-    """The contract as ONNX metadata properties: keys `ttl.*`, values JSON."""
-    return {PREFIX + key: json.dumps(value, ensure_ascii=False) for key, value in contract_to_json(contract).items()}
+    """The same as ONNX metadata properties: keys `ttl.*`, values JSON."""
+    return {PREFIX + key: json.dumps(value, ensure_ascii=False) for key, value in described(contract).items()}
 
 
 def from_properties(properties: Mapping[str, str], path: Path) -> Contract:

@@ -48,7 +48,11 @@ class ExportConfig(Options):
         Share | None, Option("Loss in the metric, against fp32, that doesn't matter", "judging", unset="the run's")
     ] = None
     max_changed: Annotated[
-        Part, Option("Share of the test images that fp16 and int8 may decide otherwise than fp32", "judging")
+        Part,
+        Option(
+            "Share of the test images that fp16 and int8 may decide otherwise than fp32; more has to be shown",
+            "judging",
+        ),
     ] = 0.05
 
     @model_validator(mode="after")

@@ -124,8 +124,8 @@ def export_model(
                     compared, examples = (*compared, same), to_property(example)
                 judgement = _judged(judge, unchecked)
                 measured = {name: getattr(parity, name) for name in ("max_abs", "tolerance", "float64_max_abs")}
-                described = to_properties(replace(contract, parity=measured)) if contract else {}
-                row.seal(unchecked, described | examples)
+                measured_as = replace(contract, parity=measured, own=judgement.own) if contract else None
+                row.seal(unchecked, (to_properties(measured_as) if measured_as else {}) | examples)
             if row.is_onnx:
                 opset = opset_of(onnx.load(str(unchecked)))
             size, digest = sum(file.stat().st_size for file in row.files(unchecked)), sha256(unchecked)

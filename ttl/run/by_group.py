@@ -12,8 +12,8 @@ from ttl.data import Samples, Task
 from ttl.data.kind import Rows
 from ttl.data.task import Labels
 from ttl.deliver.group_figures import OfGroup
+from ttl.deliver.operating_rates import BALANCED, outcomes, rates
 from ttl.report.schema.subgroups import FEWEST, Subgroup
-from ttl.run.endpoint import BALANCED, outcomes, rates
 from ttl.run.judged import Judged
 from ttl.run.setting import RunSetting
 from ttl.stats import DecisionRule, intervals, paired_difference

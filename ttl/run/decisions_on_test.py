@@ -9,8 +9,8 @@ from math import nan
 
 from ttl.data.kind import Kind, Rows
 from ttl.data.task import Labels
+from ttl.deliver.operating_rates import BALANCED, decides_finding, endpoint, outcomes, rates
 from ttl.report.schema.decided import AtPoint, Decisions, Endpoint
-from ttl.run.endpoint import BALANCED, decides_finding, endpoint, outcomes, rates
 from ttl.run.setting import RunSetting
 from ttl.stats import DECISION_METRICS, DecisionRule, DecisionScorer, Outcomes, intervals
 from ttl.study.tested import Tested

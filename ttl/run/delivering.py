@@ -10,7 +10,7 @@ from ttl.cost.bench import bench
 from ttl.cost.latency import latency_rows
 from ttl.cost.subject import COMPILED, EAGER, Subject
 from ttl.deliver.exporting import Wanted, describe, export_file
-from ttl.deliver.file_record import FileRecord, is_whole, remember, remembered
+from ttl.deliver.file_record import CHOSEN, FULL, FileRecord, is_whole, remember, remembered
 from ttl.deliver.pictures.cases import CamCases, MaskCases, Which
 from ttl.deliver.pictures.drawn_cases import draw_cams, draw_masks_of
 from ttl.errors import RunFolderError
@@ -22,7 +22,7 @@ from ttl.report.schema import REPORT, read_report
 from ttl.run.context import RunContext
 from ttl.run.deciding import decides_as_now, rule_of
 from ttl.run.events import Note, Watch
-from ttl.run.exporting_flow import CHOSEN, FULL, deliverable_of, groups_of
+from ttl.run.exporting_flow import deliverable_of, groups_of
 from ttl.run.report_writer import Delivered
 from ttl.stats import ratio_interval
 from ttl.study.folder import Study

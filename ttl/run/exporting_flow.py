@@ -18,7 +18,7 @@ from ttl.data.kind import Rows
 from ttl.data.modality.normalise import Normalise
 from ttl.deliver.deliverable import Deliverable
 from ttl.deliver.exporting import Wanted, attempt
-from ttl.deliver.file_record import FileRecord, remember, remembered
+from ttl.deliver.file_record import CHOSEN, FileRecord, remember, remembered
 from ttl.deliver.group_figures import GroupFigures
 from ttl.errors import DataError, ExportError, RunFolderError, UsageError
 from ttl.export.bundle import DESCRIPTION, load_bundle
@@ -29,6 +29,7 @@ from ttl.files import sweep
 from ttl.report import read_report, write_report
 from ttl.report.schema import REPORT
 from ttl.run.by_group import Decider, subgroups_of
+from ttl.run.cards_against_whole import compare_in_cards
 from ttl.run.context import Decoding, RunContext
 from ttl.run.deciding import DECISION
 from ttl.run.events import Note, Watch, unwatched
@@ -39,8 +40,6 @@ from ttl.study.ledger import LEDGER, Look, enter, read_ledger
 from ttl.study.record import TrialRecord
 from ttl.study.tested import tested
 
-CHOSEN, FULL = "model.onnx", "full.onnx"
-"""What a run exports: the chosen model, and the whole network."""
 SPLITS = ("val", "test")
 ROUNDING, SHARE_OF_PIXELS = 1e-4, 1e-3
 """What a probability may differ by, and how many of an image's pixels may be counted otherwise; one always may."""
@@ -90,8 +89,10 @@ def export(
             report = read_report(study.folder)
             trials = {result.trial for result in (report.chosen, report.full) if result is not None}
             exports = tuple(remembered(study, trials | {deliverable.trial}))
-            study.write(REPORT, replace(report, exports=exports, looks=read_ledger(study).looks))
+            report = replace(report, exports=exports, looks=read_ledger(study).looks)
+            study.write(REPORT, report)
             write_report(study.folder)
+            compare_in_cards(study, report)
         return records
 
 

@@ -14,6 +14,7 @@ from ttl.report.schema import REPORT
 from ttl.run import delivering
 from ttl.run.budget import within_latency
 from ttl.run.by_group import as_csv
+from ttl.run.cards_against_whole import compare_in_cards
 from ttl.run.comparing import compared_on_test
 from ttl.run.context import context_of
 from ttl.run.deciding import decides_as_now, rule_of
@@ -89,6 +90,8 @@ def run(config: RunConfig, *, deliver: bool = True, watch: Watch = unwatched) ->
             else:
                 (study.folder / SUBGROUPS).unlink(missing_ok=True)
             write_report(study.folder)
+            if deliver:
+                compare_in_cards(study, report)
         return Finished(study.folder, report, job.trained)
 
 

@@ -17,10 +17,10 @@ from ttl.data import Kind, Task
 from ttl.data.folds import fold_task
 from ttl.data.kind import Rows
 from ttl.data.modality.resizing import Resizing
+from ttl.deliver.operating_rates import endpoint_metric
 from ttl.errors import UsageError
 from ttl.finetune import Recipe
 from ttl.report.schema.searched import LatencyLimit
-from ttl.run.endpoint import endpoint_metric
 from ttl.run.judged import Judged
 from ttl.search.candidates import Cut
 from ttl.stats import Aim, NonInferiority, Power, non_inferior, power

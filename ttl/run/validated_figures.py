@@ -10,6 +10,7 @@ import numpy as np
 from ttl.data import Task
 from ttl.data.kind import Rows
 from ttl.data.task import Labels
+from ttl.deliver.operating_rates import decides_finding, endpoint, endpoint_metric, outcomes, rates
 from ttl.deliver.pictures.cases import Which
 from ttl.export.run import OnnxModel
 from ttl.files import sha256
@@ -17,7 +18,6 @@ from ttl.report.schema.searched import PointResult
 from ttl.report.schema.validation import Claim, Probabilities, ValidatedFile
 from ttl.run.believing import Trust
 from ttl.run.by_group import Decider
-from ttl.run.endpoint import decides_finding, endpoint, endpoint_metric, outcomes, rates
 from ttl.run.judged import Judged
 from ttl.stats import (
     DecisionRule,

@@ -18,6 +18,8 @@ from ttl.data.kind import Rows
 from ttl.data.task import class_counts
 from ttl.data.whole_set import Classes, load_whole, without
 from ttl.deliver.deliverable import rows_of_file
+from ttl.deliver.file_record import CHOSEN, FULL
+from ttl.deliver.operating_rates import decides_finding
 from ttl.deliver.pictures.cases import Which
 from ttl.deliver.validation_options import ValidateConfig
 from ttl.errors import DataError, ExportError, RunFolderError, UsageError
@@ -29,9 +31,7 @@ from ttl.report.schema.searched import PointResult
 from ttl.report.schema.validation import PREFIX, Validation
 from ttl.report.validation_page import write_validation
 from ttl.run.by_group import Decider, subgroups_of
-from ttl.run.endpoint import decides_finding
 from ttl.run.events import Note, Watch, unwatched
-from ttl.run.exporting_flow import CHOSEN, FULL
 from ttl.run.provenance import FINGERPRINTS
 from ttl.run.validated_figures import Judging
 from ttl.stats import DecisionRule

@@ -20,6 +20,7 @@ from ttl.stats.decisions import Outcomes as Outcomes
 from ttl.stats.delong import PairedAUROC as PairedAUROC
 from ttl.stats.delong import delong as delong
 from ttl.stats.delong import delong_paired as delong_paired
+from ttl.stats.exact_share import clopper_pearson as clopper_pearson
 from ttl.stats.intervals import NonInferiority as NonInferiority
 from ttl.stats.intervals import intervals as intervals
 from ttl.stats.intervals import intervals_of as intervals_of

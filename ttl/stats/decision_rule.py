@@ -74,6 +74,21 @@ class DecisionRule:
         wanted = 1 if self.finding else len(class_names) if self.thresholds else 0
         return set(self.finding) <= set(class_names) and len(self.thresholds) == wanted
 
+    def distances(self, rows: npt.ArrayLike, class_names: Sequence[str]) -> Array:
+        """How far each decision on `(n, classes)` probabilities is from a tie, in the shape of `decisions`.
+
+        Of a finding or a label: its probability from the threshold; else the most probable class from the next one.
+        Errors as of `decisions`.
+        """
+        given = np.asarray(rows, np.float64)
+        if not self.thresholds:
+            runner_up, first = np.partition(given, -2, axis=1)[:, -2:].T
+            return np.asarray(first - runner_up)
+        self.decisions(given, class_names)
+        scores = self.finding_scores(given, class_names) if self.finding else given
+        thresholds = self.thresholds[0] if self.finding else np.array(self.thresholds)
+        return np.asarray(np.abs(scores - thresholds))
+
     @property
     def identity(self) -> str:
         """A hash of it: two rules that differ by the last digit of a threshold are two."""

@@ -49,10 +49,15 @@ class Objective:
 
 @dataclass(frozen=True)
 class Decided:
-    """Decisions that differ between two sets of predictions, and of how many."""
+    """Decisions that differ between two sets of predictions, and of how many.
+
+    `distances` has for each that differs how far the reference was from a tie, see `DecisionRule.distances`; the
+    largest first.
+    """
 
     changed: int
     of: int
+    distances: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,8 +255,9 @@ class Kind(str):
 
     def changed(self, rows: Rows, reference: Rows, rule: DecisionRule, class_names: Sequence[str]) -> Decided | None:
         """How many decisions differ; None where rows hold decisions already, as counts of pixels do."""
-        decided = rule.decisions(rows, class_names) != rule.decisions(reference, class_names)
-        return Decided(int(decided.sum()), decided.size)
+        differs = rule.decisions(rows, class_names) != rule.decisions(reference, class_names)
+        distances = np.sort(rule.distances(reference, class_names)[differs])[::-1]
+        return Decided(int(differs.sum()), differs.size, tuple(distances.tolist()))
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:

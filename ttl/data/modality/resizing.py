@@ -16,7 +16,6 @@ INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 Fit = Literal["squash", "crop", "pad"]
 """What is done where an image has other proportions than the input: it is squashed, its middle is taken, or it is
 shown whole with black beside it."""
-FIT_WORDS = {"squash": "squashed", "crop": "the middle of its proportions", "pad": "whole, black beside it"}
 
 
 @dataclass(frozen=True)

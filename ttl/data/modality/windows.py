@@ -16,11 +16,13 @@ from ttl.words.sides import ImageSize, sides_of
 Pixels = npt.NDArray[np.float32]
 Run = Callable[[Pixels], npt.NDArray[Any]]
 Place = tuple[slice, ...]
+OVERLAP = 0.5  # of a window's side
+SIGMAS = 8  # of the Gaussian that weighs the pixels of a window, in its side
 FLOOR = 1e-3  # the least weight of a pixel in a window; the most is 1, in its middle
 
 
 def segment(
-    image: Pixels, run: Run, *, window: ImageSize, divisor: ImageSize, batch_size: int = 4, overlap: float = 0.5
+    image: Pixels, run: Run, *, window: ImageSize, divisor: ImageSize, batch_size: int = 4, overlap: float = OVERLAP
 ) -> Pixels:
     """The logits of every pixel of an image.
 
@@ -106,7 +108,7 @@ def _spans(side: int, window: int, overlap: float) -> list[slice]:
 
 def _weight(height: int, width: int) -> Pixels:
     """`(height, width)`: from 1 in the middle down to `FLOOR`."""
-    sigmas = ((np.arange(side) - (side - 1) / 2) / (side / 8) for side in (height, width))
+    sigmas = ((np.arange(side) - (side - 1) / 2) / (side / SIGMAS) for side in (height, width))
     rows, columns = (np.exp(-0.5 * away**2) for away in sigmas)
     weight: Pixels = np.maximum(rows[:, None] * columns, FLOOR).astype(np.float32)
     return weight

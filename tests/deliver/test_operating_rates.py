@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ttl.data.kind import KINDS
-from ttl.run.endpoint import endpoint, outcomes, rates
+from ttl.deliver.operating_rates import endpoint, outcomes, rates
 from ttl.stats import Aim, DecisionRule, Outcomes
 
 NAMES = ("normal", "ill")
