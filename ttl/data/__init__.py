@@ -17,7 +17,6 @@ from ttl.data.readers.image_list import ImageList as ImageList
 from ttl.data.readers.image_list import read_image_list as read_image_list
 from ttl.data.readers.image_list import read_image_lists as read_image_lists
 from ttl.data.readers.table_file import Columns as Columns
-from ttl.data.readers.walk import find_images as find_images
 from ttl.data.sources import ImageSource as ImageSource
 from ttl.data.sources import MaskSource as MaskSource
 from ttl.data.splits_file import write_splits as write_splits

@@ -83,7 +83,7 @@ def predict(
     if contract.decoding.frame == "all":
         given = given.every_frame()
     _check_csv(csv, [model, *images, *given.paths])
-    _limit_torch(threads)
+    _one_torch_thread()
     if contract.per_pixel:
         rows = mask_rows(onnx_model, given, rule, out)
     else:
@@ -122,11 +122,11 @@ def _check_csv(csv: Path | None, inputs: Sequence[Path]) -> None:
         raise UsageError(f"--csv {csv} is one of the files that are read: name another.")
 
 
-def _limit_torch(threads: int) -> None:
-    """Pixels are normalised by PyTorch, whose own number of threads heeds no quota."""
+def _one_torch_thread() -> None:
+    """PyTorch only normalises pixels here, and its idle threads would spin beside those of onnxruntime."""
     import torch
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
 
 
 def _note_what_is_not_read(images: ImageList) -> None:

@@ -49,22 +49,6 @@ def content_of(folder: Path, barred: Iterable[Path] = ()) -> Content:
     return Content(tuple(path for path in files if is_image(path)), others, tuple(repeated))
 
 
-def find_images(place: Path) -> tuple[Path, ...]:
-    """An image file itself, or all the images under a folder, sorted.
-
-    Raises:
-        DataError: there is no such place, or no image in it.
-    """
-    if place.is_file():
-        return (place,)
-    if not place.is_dir():
-        raise DataError(f"There is no file or folder {place}: give an image, or a folder of images.")
-    images = content_of(place).images
-    if not images:
-        raise DataError(f"There is no image under {place}: give an image, or a folder of images.")
-    return images
-
-
 def entries(folder: Path) -> tuple[list[Path], list[Path]]:
     """The folders and the files right in a folder, sorted, hidden ones left out.
 
