@@ -65,8 +65,8 @@ def check_opset(opset: int) -> None:
         open_session(graph.SerializeToString(), threads=1)
     except ExportError as error:
         raise UsageError(
-            f"--opset {opset} can't be had: PyTorch's exporter doesn't write it, or onnxruntime {ort.__version__} doesn't "
-            "read it. Leave it out for the exporter's choice."
+            f"--opset {opset} can't be had, as PyTorch's exporter doesn't write it or onnxruntime {ort.__version__} "
+            "doesn't read it: leave it out for the exporter's choice."
         ) from error
 
 
