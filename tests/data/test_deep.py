@@ -14,6 +14,9 @@ import numpy.typing as npt
 import pytest
 from PIL import ExifTags, Image
 
+from ttl.data.modality import eight_bits
+from ttl.data.modality.deep_tiff import Samples
+from ttl.data.modality.eight_bits import of_samples
 from ttl.data.modality.facts import Facts
 from ttl.data.modality.image import check_image, open_image, quiet_readers
 from ttl.data.modality.rendering import AS_FILED, Rendering
@@ -316,3 +319,18 @@ def test_a_model_of_version_0_1_sees_what_it_was_trained_on(tmp_path: Path) -> N
     assert opened(tiff(ramp(65535)), tmp_path, rendering=V0_1)[19][19] == 16  # (4990 - 1010) / 64525 * 255
     assert opened(tiff(COLOUR.astype(np.uint16)), tmp_path, rendering=V0_1) == [[[0, 3, 7], [1, 0, 15]]]  # x / 256
     assert opened(tiff(FOUR.astype(np.uint16), photometric=0), tmp_path, rendering=V0_1) == STRETCHED
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_large_image_is_made_8_bits_in_parts_that_are_as_the_whole(
+    channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 2**16, (11, 7, channels), np.uint16)
+    samples = Samples(values, alpha=rng.random((11, 7)), inverted=True)
+    whole = of_samples(samples, AS_FILED)
+    for most in (1, 50, 100):  # of 7 or 21 values in a row
+        monkeypatch.setattr(eight_bits, "VALUES_AT_ONCE", most)
+        parts = of_samples(samples, AS_FILED)
+        assert np.array_equal(np.asarray(parts.image), np.asarray(whole.image))
+        assert len(np.unique(np.asarray(parts.image))) > 10

@@ -242,7 +242,7 @@ def test_predict_writes_masks_and_bench_knows_the_size(segmented: Path, data: Pa
     drawn = runner.invoke(app, ["predict", model, str(data / "images"), "--out", str(tmp_path / "drawn"), "--json"])
     rows = json.loads(drawn.output)
     assert len(rows) == 15
-    assert all(Path(row.mask).parent == tmp_path / "drawn" / "masks" for row in rows)
+    assert all(Path(row["mask"]).parent == tmp_path / "drawn" / "masks" for row in rows)
     printed = runner.invoke(app, ["predict", model, str(data / "images" / "00.png"), "--out", str(tmp_path / "one")])
     assert re.search(r"00\.png  background [\d.]+%  foreground [\d.]+%  .*one/masks/00\.png", printed.output)
     options = ["--threads", "1", "--runs", "8", "--processes", "1", "--json"]
