@@ -31,7 +31,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ttl.cost.session import hardware
-from ttl.data import find_images, open_image
+from ttl.data import open_image, read_image_lists
 from ttl.export.contract import Contract
 from ttl.export.run import OnnxModel, decoded
 
@@ -136,7 +136,7 @@ def taken(folder: Path | None, count: int) -> list[Image.Image]:
     if folder is None:
         noise = np.random.default_rng(0)
         return [Image.fromarray(noise.integers(0, 256, (*shape, 3), dtype=np.uint8)) for shape in SHAPES]
-    paths = find_images(folder)
+    paths = read_image_lists([folder]).paths
     return [open_image(path) for path in paths[:: max(1, len(paths) // count)][:count]]
 
 

@@ -35,7 +35,7 @@ from PIL import Image
 from scipy.special import expit, softmax
 from shared import measured_on
 
-from ttl.data import find_images, open_image
+from ttl.data import Columns, open_image, read_image_lists
 from ttl.data.modality.resizing import Resizing
 from ttl.export.contract import Contract
 from ttl.export.embed.operators import FILTERS, Nodes, fitted
@@ -307,7 +307,7 @@ def main() -> None:
         rows = []
         for given in asked.files:
             file, _, images = given.partition("=")
-            paths = find_images(Path(images))
+            paths = read_image_lists([Path(images)], Columns()).paths
             chosen = [open_image(path) for path in paths[:: max(1, len(paths) // asked.images)][: asked.images]]
             for row in of_file(Path(file), chosen, folder, runtimes):
                 rows.append(row | {"images": len(chosen)})

@@ -15,6 +15,9 @@ import pytest
 from PIL import ExifTags, Image
 
 from ttl.data import load_task
+from ttl.data.modality import eight_bits
+from ttl.data.modality.deep_tiff import Samples
+from ttl.data.modality.eight_bits import of_samples
 from ttl.data.modality.facts import Facts
 from ttl.data.modality.image import check_image, open_image, quiet_readers
 from ttl.data.modality.rendering import AS_FILED, Rendering
@@ -328,3 +331,18 @@ def test_dark_deep_pictures_are_no_masks(tmp_path: Path) -> None:
             values = np.repeat(rng.integers(0, brightest, (16, 16, 1), dtype=np.uint16), 3, axis=2)
             (tmp_path / label / f"{i}.tif").write_bytes(tiff(values))
     assert load_task(tmp_path).class_names == ("a", "b")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_large_image_is_made_8_bits_in_parts_that_are_as_the_whole(
+    channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 2**16, (11, 7, channels), np.uint16)
+    samples = Samples(values, alpha=rng.random((11, 7)), inverted=True)
+    whole = of_samples(samples, AS_FILED)
+    for most in (1, 50, 100):  # of 7 or 21 values in a row
+        monkeypatch.setattr(eight_bits, "VALUES_AT_ONCE", most)
+        parts = of_samples(samples, AS_FILED)
+        assert np.array_equal(np.asarray(parts.image), np.asarray(whole.image))
+        assert len(np.unique(np.asarray(parts.image))) > 10

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,11 +15,11 @@ import torch
 
 from ttl.deliver import acceptance
 from ttl.deliver.deliverable import Deliverable
-from ttl.errors import DataError, GateError, RunFolderError, UsageError
+from ttl.errors import DataError, GateError, RunFolderError, TTLError, UsageError
 from ttl.export.contract import read_contract
 from ttl.export.options import ExportConfig
 from ttl.export.to_file import export_model
-from ttl.run import export
+from ttl.run import export, exporting_flow
 from ttl.run.exporting_flow import deliverable_in
 from ttl.stats import Estimate, NonInferiority
 
@@ -165,10 +166,25 @@ def test_a_metric_that_moved_says_what_embedded_preprocessing_has_to_do_with_it(
 
 def test_what_cannot_be_exported_says_why_and_the_others_are_made(folder: Path) -> None:
     before = (folder / "model.onnx").read_bytes()
-    records = export(folder, ExportConfig(program=True, opset=99))
+    records = export(folder, ExportConfig(program=True, opset=17))
     assert [record.state for record in records] == ["not exported", "passed"]
-    assert "Opset 99 can't be had" in records[0].why
+    assert "Opset 17 can't be had" in records[0].why
     assert (folder / "model.onnx").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"opset": 99}, "--opset 99 can't be had, .*: leave it out"),
+        ({"opset": 9, "embed_preprocessing": True}, r"can't be embedded at opset 9, .*opset 13 or newer"),
+    ],
+)
+def test_what_no_file_can_have_is_refused_before_the_model_is_loaded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], message: str
+) -> None:
+    monkeypatch.setattr(exporting_flow, "deliverable_in", lambda *given: pytest.fail("the model was loaded"))
+    with pytest.raises(TTLError, match=message):
+        export(folder, ExportConfig(**options))
 
 
 def test_other_data_has_to_have_the_same_classes(ran: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ttl.data import ImageList, read_image_lists
 from ttl.data.modality.rendering import AS_FILED
 from ttl.deliver.pictures.predicted_masks import draw_masks
 
@@ -44,14 +45,14 @@ def test_no_mask_overwrites_another(tmp_path: Path, names: list[str], masks: lis
     for i, path in enumerate(paths):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (4, 4), 255 * (i % 2)).save(path)
-    rows = list(draw_masks(Brighter(), paths, root, out))
-    assert [Path(row["mask"]).relative_to(out / "masks").as_posix() for row in rows] == masks
+    rows = list(draw_masks(Brighter(), ImageList(tuple(paths), ("",) * len(paths), root), out))
+    assert [row.mask.relative_to(out / "masks").as_posix() for row in rows] == masks
     for i, row in enumerate(rows):
-        assert (np.asarray(Image.open(row["mask"])) == 255 * (i % 2)).all()
-        assert Path(row["overlay"]).is_file()
+        assert (np.asarray(Image.open(row.mask)) == 255 * (i % 2)).all()
+        assert row.overlay.is_file()
 
 
 def test_one_image_has_its_own_name(tmp_path: Path) -> None:
     Image.new("L", (4, 4)).save(tmp_path / "a.bmp")
-    (row,) = draw_masks(Brighter(), [tmp_path / "a.bmp"], tmp_path / "a.bmp", tmp_path / "out")
-    assert Path(row["mask"]) == tmp_path / "out" / "masks" / "a.png"
+    (row,) = draw_masks(Brighter(), read_image_lists([tmp_path / "a.bmp"]), tmp_path / "out")
+    assert row.mask == tmp_path / "out" / "masks" / "a.png"

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from toy_runs import SIZES, content_of, squares, tiny, tiny_unet
 from ttl.cli import app
 from ttl.config import RunConfig
+from ttl.data import read_image_lists
 from ttl.data.kind import masks
 from ttl.data.masked_images import MaskedImages
 from ttl.data.modality.normalise import normalised
@@ -137,13 +138,13 @@ def test_the_file_draws_what_the_saved_model_draws(segmented: Path, data: Path) 
 
 def test_masks_are_drawn_at_the_images_own_size(segmented: Path, data: Path, tmp_path: Path) -> None:
     paths = sorted((data / "images").iterdir())[:3]
-    rows = list(draw_masks(OnnxModel(segmented / "model.onnx"), paths, data / "images", tmp_path))
+    rows = list(draw_masks(OnnxModel(segmented / "model.onnx"), read_image_lists(paths), tmp_path))
     for path, row in zip(paths, rows, strict=True):
-        mask = np.asarray(Image.open(row["mask"]))
+        mask = np.asarray(Image.open(row.mask))
         assert mask.shape == np.asarray(Image.open(path)).shape
         assert set(np.unique(mask)) <= {0, 255}
-        assert (mask == 255).mean() == pytest.approx(row["shares"]["foreground"])
-        assert Path(row["overlay"]).is_file()
+        assert (mask == 255).mean() == pytest.approx(row.shares["foreground"])
+        assert row.overlay.is_file()
 
 
 def test_the_same_command_again_trains_nothing(segmented: Path, data: Path) -> None:
@@ -185,8 +186,8 @@ def test_three_classes_and_the_batch_norm_recipe(tmp_path: Path) -> None:
     (file,) = export(tuned.folder, ExportConfig())
     assert file.state == "passed"
     path = tuned.folder / file.file
-    rows = list(draw_masks(OnnxModel(path), [data / "images" / "00.png"], data / "images", tmp_path / "drawn"))
-    with Image.open(rows[0]["mask"]) as mask:
+    rows = list(draw_masks(OnnxModel(path), read_image_lists([data / "images" / "00.png"]), tmp_path / "drawn"))
+    with Image.open(rows[0].mask) as mask:
         assert mask.mode == "P"
         assert set(np.unique(np.asarray(mask))) <= {0, 1, 2}
 
@@ -275,7 +276,7 @@ def test_a_lower_cut_draws_real_images(realdata: Path, tmp_path: Path, name: str
     assert record.state == "passed"
     path = tuned.folder / record.file
     image = sorted((realdata / name / "images").iterdir())[0]
-    (row,) = draw_masks(OnnxModel(path), [image], image.parent, tmp_path / "drawn")
+    (row,) = draw_masks(OnnxModel(path), read_image_lists([image]), tmp_path / "drawn")
     truth = np.asarray(Image.open(sorted((realdata / name / "masks").iterdir())[0])) > 0
-    drawn = np.asarray(Image.open(row["mask"])) > 0
+    drawn = np.asarray(Image.open(row.mask)) > 0
     assert 2 * (truth & drawn).sum() / (truth.sum() + drawn.sum()) > 0.5

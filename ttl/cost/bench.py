@@ -104,7 +104,7 @@ def bench(
 
     Args:
         subjects: an ONNX file has one float input `(batch, channels, height, width)`.
-        batches, threads: each pair is a setting; threads are 1 and every core of the cpuset by default, on CUDA 1.
+        batches, threads: each pair is a setting; threads are 1 and every core at hand by default, on CUDA 1.
         runs: timed calls of each model in each setting, all processes together.
         processes: fresh ones, one after another, in which each setting is measured.
         seconds: wall-clock limit for all warming up and timing. At least 5 rounds are timed in each process;

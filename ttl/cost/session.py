@@ -13,6 +13,8 @@ import onnxruntime as ort
 
 from ttl.cost.subject import CPU, CUDA
 from ttl.errors import ExportError, LatencyError, UsageError
+from ttl.processes import available_cores
+from ttl.words.counts import counted
 
 PROVIDERS = {CPU: "CPUExecutionProvider", CUDA: "CUDAExecutionProvider"}
 ERRORS_ONLY, FATAL_ONLY = 3, 4
@@ -33,10 +35,8 @@ class Hardware:
 
 
 def available_threads() -> int:
-    """The number of cores this process may run on: its cpuset, not the machine's core count."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """The number of cores this process may keep busy: see `ttl.processes.available_cores`."""
+    return available_cores()
 
 
 def hardware() -> Hardware:
@@ -66,7 +66,7 @@ def provider_of(device: str) -> str:
 
 
 def resolve_threads(threads: int | None) -> int:
-    """The number of threads to use: the one asked for, or every core of the cpuset.
+    """The number of threads to use: the one asked for, or as many as the cores that this process may keep busy.
 
     Raises:
         UsageError: below 1, or more than the cores: threads that share one wait, and the figure is the scheduler's.
@@ -75,7 +75,7 @@ def resolve_threads(threads: int | None) -> int:
     if threads is None:
         return cores
     if not 1 <= threads <= cores:
-        raise UsageError(f"{threads} threads can't be used: this process has {cores} cores; give 1 to that.")
+        raise UsageError(f"{threads} threads can't be used: this process has {counted(cores, 'core')}; give 1 to that.")
     return threads
 
 

@@ -10,12 +10,13 @@ from ttl.data.modality.augment import AUGMENTATIONS as AUGMENTATIONS
 from ttl.data.modality.augment import Augment as Augment
 from ttl.data.modality.augment import augmentation as augmentation
 from ttl.data.modality.eight_bits import remark as remark
+from ttl.data.modality.image import image_or_reason as image_or_reason
 from ttl.data.modality.image import open_image as open_image
 from ttl.data.read_task import load_task as load_task
 from ttl.data.readers.image_list import ImageList as ImageList
 from ttl.data.readers.image_list import read_image_list as read_image_list
+from ttl.data.readers.image_list import read_image_lists as read_image_lists
 from ttl.data.readers.table_file import Columns as Columns
-from ttl.data.readers.walk import find_images as find_images
 from ttl.data.sources import ImageSource as ImageSource
 from ttl.data.sources import MaskSource as MaskSource
 from ttl.data.splits_file import write_splits as write_splits

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from ttl.data.modality.image import quiet_readers
+from ttl.processes import available_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -21,7 +21,7 @@ AHEAD = 4  # tasks a thread that may wait for the consumer, so that results don'
 def in_threads(
     function: Callable[[Item], Result], items: Sequence[Item], on_progress: Progress | None = None, chunk: int = CHUNK
 ) -> Iterator[Result]:
-    """The results in the order of `items`, computed on every core of the process's cpuset.
+    """The results in the order of `items`, computed on every core that the process may keep busy.
 
     The first exception ends it, and what has not begun by then is dropped. Readers of images are kept quiet. A task is
     of `chunk` items: few where the results are large, since several tasks wait for whoever takes them.
@@ -34,7 +34,7 @@ def in_threads(
 
 
 def _computed(function: Callable[[Item], Result], items: Sequence[Item], chunk: int) -> Iterator[Result]:
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = available_cores()
     pending: deque[Future[list[Result]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:

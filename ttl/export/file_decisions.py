@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field
 
-from ttl.data import ImageList, open_image, remark
+from ttl.data import ImageList
 from ttl.errors import UsageError
 from ttl.export.contract import Contract
+from ttl.export.images_through import Outcome, Unread, through
 from ttl.export.run import FileModel, Probabilities
 from ttl.stats import Combine, DecisionRule, combined_rows
 from ttl.typed import OptionalKey
 
-TOGETHER = 64
-"""Images that are open at a time, and predicted together."""
 POSITIVE, NEGATIVE = "positive", "negative"
 
 
@@ -67,6 +68,16 @@ class PatientDecision:
     remarks: Mapping[Path, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class UndecidedPatient:
+    """One of whose images some can't be read: why, and what the others have."""
+
+    patient: str
+    unread: Mapping[Path, str]
+    images: Mapping[Path, Mapping[str, float]]
+    remarks: Mapping[Path, str] = field(default_factory=dict)
+
+
 def rule_for(
     contract: Contract,
     *,
@@ -90,49 +101,45 @@ def rule_for(
     return replace(rule, per=per or rule.per, combine=combine or rule.combine)
 
 
-def image_decisions(model: FileModel, images: ImageList, rule: DecisionRule) -> Iterator[ImageDecision]:
-    """Of each image, in their order.
-
-    Raises:
-        DataError: an image can't be read.
-    """
-    names = images.names
-    for start in range(0, len(names), TOGETHER):
-        part = slice(start, start + TOGETHER)
-        rows, remarks = _predicted(model, images.numbered[part])
-        decided = _decided(model.contract, rule, rows)
-        for name, patient, each, words in zip(names[part], images.patients[part], decided, remarks, strict=True):
-            yield ImageDecision(name, patient, each, words)
+def image_decisions(model: FileModel, images: ImageList, rule: DecisionRule) -> Iterator[ImageDecision | Unread]:
+    """Of each image, in their order, as they are done."""
+    for outcome in through(model, images):
+        if isinstance(outcome, Unread):
+            yield outcome
+        else:
+            (decided,) = _decided(model.contract, rule, outcome.probabilities[None])
+            yield ImageDecision(outcome.image, outcome.patient, decided, outcome.remark)
 
 
-def patient_decisions(model: FileModel, images: ImageList, rule: DecisionRule) -> list[PatientDecision]:
-    """Of each patient, in the order in which they first appear.
+def patient_decisions(
+    model: FileModel, images: ImageList, rule: DecisionRule
+) -> Iterator[PatientDecision | UndecidedPatient]:
+    """Of each patient, in the order in which they first appear, as they are done.
+
+    A patient is decided on by all of their images, as the file was tested, or not at all.
 
     Raises:
         UsageError: of an image no patient is known.
-        DataError: an image can't be read.
     """
     images.check_patients()
-    numbered, own = images.numbered, model.contract
-    parts = [_predicted(model, numbered[i : i + TOGETHER]) for i in range(0, len(numbered), TOGETHER)]
-    rows = [row for part, _ in parts for row in part]
-    remarks = dict(zip(images.names, [words for _, part in parts for words in part], strict=True))
-    together, names = combined_rows(rows, images.patients, rule.combine, exclusive=own.kind.one_class_each)
-    seen: dict[str, dict[Path, Mapping[str, float]]] = {name: {} for name in names}
-    for name, patient, row in zip(images.names, images.patients, rows, strict=True):
-        seen[patient][name] = dict(zip(own.class_names, row.tolist(), strict=True))
-    decided = _decided(own, rule, together)
-    return [
-        PatientDecision(name, each, seen[name], {path: remarks[path] for path in seen[name] if remarks[path]})
-        for name, each in zip(names, decided, strict=True)
-    ]
+    each = groupby(through(model, images.by_patient()), lambda outcome: outcome.patient)
+    return (_of_patient(model.contract, rule, patient, list(outcomes)) for patient, outcomes in each)
 
 
-def _predicted(model: FileModel, numbered: tuple[tuple[Path, int], ...]) -> tuple[Probabilities, list[str]]:
-    """The probabilities, a row an image; and a remark on each. Of files and their frames, see `ImageList`."""
-    rendering = model.contract.decoding.rendering
-    images = [open_image(path, rendering.at(number)) for path, number in numbered]
-    return model.predict_images(images), [remark(image) for image in images]
+def _of_patient(
+    contract: Contract, rule: DecisionRule, patient: str, outcomes: list[Outcome]
+) -> PatientDecision | UndecidedPatient:
+    unread = {each.image: each.reason for each in outcomes if isinstance(each, Unread)}
+    seen = [each for each in outcomes if not isinstance(each, Unread)]
+    names = contract.class_names
+    images = {each.image: dict(zip(names, each.probabilities.tolist(), strict=True)) for each in seen}
+    remarks = {each.image: each.remark for each in seen if each.remark}
+    if unread:
+        return UndecidedPatient(patient, unread, images, remarks)
+    rows = np.stack([each.probabilities for each in seen])
+    together, _ = combined_rows(rows, [patient] * len(rows), rule.combine, exclusive=contract.kind.one_class_each)
+    (decided,) = _decided(contract, rule, together)
+    return PatientDecision(patient, decided, images, remarks)
 
 
 def _decided(contract: Contract, rule: DecisionRule, rows: Probabilities) -> list[FileDecision]:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+import onnxruntime as ort
 import torch
 from torch import nn
 
-from ttl.errors import ExportError, GateError
+from ttl.cost.session import open_session
+from ttl.errors import ExportError, GateError, UsageError
 from ttl.export.checks import Check
 from ttl.export.quiet import first_line, quiet
 
@@ -52,6 +54,23 @@ def translate(model: nn.Module, images: torch.Tensor, *, opset: int | None, divi
     graph.ir_version = lowest_ir_version(graph)
     check_structure(graph, free_sides=divisor is not None)
     return graph
+
+
+def check_opset(opset: int) -> None:
+    """Refuse a version of the operators that no model can have here, before one is loaded: a single layer is tried.
+
+    Raises:
+        UsageError: the exporter doesn't write it, or onnxruntime doesn't read it.
+    """
+    try:
+        layer = nn.Sequential(nn.Flatten(), nn.Linear(48, 2)).eval()
+        graph = translate(layer, torch.zeros(2, 3, 4, 4), opset=opset, divisor=None)
+        open_session(graph.SerializeToString(), threads=1)
+    except ExportError as error:
+        raise UsageError(
+            f"--opset {opset} can't be had, as PyTorch's exporter doesn't write it or onnxruntime {ort.__version__} "
+            "doesn't read it: leave it out for the exporter's choice."
+        ) from error
 
 
 def traced_on(images: torch.Tensor, divisor: int | None) -> tuple[torch.Tensor, dict[int, Any]]:

@@ -21,8 +21,10 @@ from ttl.deliver.exporting import Wanted, attempt
 from ttl.deliver.file_record import CHOSEN, FileRecord, remember, remembered
 from ttl.deliver.group_figures import GroupFigures
 from ttl.errors import DataError, ExportError, RunFolderError, UsageError
-from ttl.export.bundle import DESCRIPTION, load_bundle
+from ttl.export.bundle import DESCRIPTION, load_bundle, read_bundle
 from ttl.export.contract import Contract
+from ttl.export.embed.preprocessing import check_embeddable
+from ttl.export.onnx_graph import check_opset
 from ttl.export.options import ExportConfig
 from ttl.export.targets import TARGETS, target_of
 from ttl.files import sweep
@@ -61,9 +63,11 @@ def export(
         data: labelled images to judge the files on; the run's own by default.
 
     Raises:
-        TTLError: nothing to export there, or no images to judge by.
+        TTLError: nothing to export there, no images to judge by, or an option that no file can have; the last is
+            known before the model and its images are loaded.
     """
     wanted = _wanted(config, out or source)
+    _refuse_early(config, wanted, source)
     study = Study(source)
     has_report = (study.folder / REPORT).is_file()
     with study.held() if has_report else nullcontext():
@@ -107,6 +111,16 @@ def _wanted(config: ExportConfig, place: Path) -> list[Wanted]:
     return [Wanted(place / each.file_name(stem, embedded=embedded), each) for each in targets]
 
 
+def _refuse_early(config: ExportConfig, wanted: list[Wanted], source: Path) -> None:
+    """Refuse what can be known without the model's weights and its images."""
+    if not any(file.target.is_onnx for file in wanted):
+        return
+    if config.embed_preprocessing:
+        check_embeddable(read_bundle(_model_folder(source)).contract, config.opset)
+    if config.opset is not None:
+        check_opset(config.opset)
+
+
 def deliverable_of(context: RunContext, record: TrialRecord) -> Deliverable:
     """A finished trial of a run under way.
 
@@ -137,7 +151,7 @@ def deliverable_in(source: Path, data: str | None) -> Deliverable:
         DataError: it isn't known what data belongs to it, or that has other classes.
         ExportError: the images are in colour, and the model was trained on grey ones.
     """
-    folder = source if (source / DESCRIPTION).is_file() else _chosen_trial(source)
+    folder = _model_folder(source)
     model, bundle = load_bundle(folder)
     contract = bundle.contract
     study = study_of(folder)
@@ -177,6 +191,10 @@ def deliverable_in(source: Path, data: str | None) -> Deliverable:
 def study_of(folder: Path) -> Study | None:
     """The run folder that a folder is, or is within as a trial; None where it is of none."""
     return next((Study(place) for place in (folder, *folder.parents[:2]) if (place / RUN).is_file()), None)
+
+
+def _model_folder(source: Path) -> Path:
+    return source if (source / DESCRIPTION).is_file() else _chosen_trial(source)
 
 
 def _chosen_trial(run_folder: Path) -> Path:

@@ -118,7 +118,7 @@ def finetune(config: RunConfig, cut: str, *, test: bool = False, watch: Watch = 
     """
     study = Study(config.out or DEFAULT_FOLDER)
     with study.held():
-        setting = prepare(config, watch)
+        setting = prepare(config, watch, cut=cut)
         candidate = setting.candidate(cut)
         open_run(setting, study)
         context = context_of(setting, study)

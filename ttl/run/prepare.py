@@ -23,8 +23,11 @@ from ttl.run.setting import RunSetting, affordable
 from ttl.run.track import check_tracker
 
 
-def prepare(config: RunConfig, watch: Watch) -> RunSetting:
+def prepare(config: RunConfig, watch: Watch, *, cut: str | None = None) -> RunSetting:
     """Load the data and the network, and find the candidates; nothing is trained.
+
+    Args:
+        cut: a point that has to be there, as `TruncationPoints.find` takes it.
 
     Raises:
         TTLError: the data, the model, its weights or an option is no good; the sentence says which.
@@ -43,6 +46,8 @@ def prepare(config: RunConfig, watch: Watch) -> RunSetting:
     network = load_network(
         config.model, weights=weights, image_size=config.image_size, seed=config.seed, finish=config.finish
     )
+    if cut is not None:
+        network.points.find(cut)
     below, candidates = _below_freeze_point(config, network, chosen), affordable(network, config)
     task = task_of(config)
     sizes = ", ".join(f"{name} {len(samples)}" for name, samples in task.splits.items())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shlex
 import sys
@@ -102,7 +101,7 @@ def machine() -> Machine:
     """What it is computed on."""
     return Machine(
         cpu=hardware().cpu,
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        cores=processes.available_cores(),
         gpu=torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
         platform=platform.platform(),
         torch_threads=torch.get_num_threads(),

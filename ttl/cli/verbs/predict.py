@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ttl.cli.command import Json, print_json, verb
+from ttl.cli.command import verb
+from ttl.cli.prediction_rows import columns_of, image_rows, mask_rows, name_of, patient_rows
+from ttl.cli.row_writers import STDOUT, csv_rows, json_array
+from ttl.errors import DataError, UsageError
+from ttl.words.counts import counted, grouped_reasons, listed
 
 if TYPE_CHECKING:
+    from ttl.cli.prediction_rows import Row
     from ttl.data import ImageList
-    from ttl.export.file_decisions import FileDecision
-    from ttl.export.run import FileModel
-    from ttl.stats import DecisionRule
+
+NAMED = 5
+"""Files that a note names."""
 
 
-@verb("what an exported model makes of images", example="ttl predict ttl-run/model.onnx scan.png")
+@verb("what an exported model makes of images", example="ttl predict ttl-run/model.onnx scans/ --csv all.csv")
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx|.xml", help="A file that ttl exported.")],
     images: Annotated[
-        Path, typer.Argument(metavar="IMAGE|DIR|CSV", help="An image, a folder of images, or a table that names them.")
+        list[Path],
+        typer.Argument(metavar="IMAGE|DIR|CSV ...", help="Images, folders of images, and tables that name them."),
     ],
     out: Annotated[Path, typer.Option(help="Of a segmentation: the folder of the masks and overlays.")] = Path("masks"),
     threshold: Annotated[
@@ -46,112 +54,86 @@ def predict(
     image_suffix: Annotated[
         str | None, typer.Option(help="What is added to the names in a CSV that are no image's, as .png.")
     ] = None,
-    as_json: Json = False,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE|-", help="Write the rows as CSV to a file, or instead of text.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads. [default: the cores that this process may use]")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text: an array, row by row.")] = False,
 ) -> None:
     """Say what an exported model makes of images: what it decides, and the probabilities; or draw their masks.
 
-    It decides by the file's own rule, set on validation images. Patients come from a CSV, or from DICOM headers.
+    It decides by the file's own rule, set on validation images. Patients come from a CSV, or from DICOM headers. Rows
+    come as they are done; what can't be read has a row with the reason, and the exit status is then 1.
     """
-    from ttl.data import Columns, read_image_list
+    if as_json and csv == STDOUT:
+        raise UsageError("--json and --csv - both write to stdout: give one of them, or a file with --csv.")
+    from ttl.cost.session import resolve_threads
+    from ttl.data import Columns, read_image_lists
     from ttl.export.file_decisions import rule_for
     from ttl.export.run import open_model
 
-    file_model = open_model(model)
+    threads = resolve_threads(threads)
+    file_model = open_model(model, threads)
     contract = file_model.contract
     rule = rule_for(contract, threshold=threshold, per=decide_per, combine=combine)
     columns = Columns(image=image_column, group=group_column, root=image_root, suffix=image_suffix or "")
-    given = read_image_list(images, columns)
+    given = read_image_lists(images, columns)
     if contract.decoding.frame == "all":
         given = given.every_frame()
+    _check_csv(csv, [model, *images, *given.paths])
+    _one_torch_thread()
     if contract.per_pixel:
-        look = _masks(file_model, given, out, rule)
+        rows = mask_rows(file_model, given, rule, out)
     else:
-        look = (_patients if rule.per == "patient" else _images)(file_model, given, rule)
+        rows = (patient_rows if rule.per == "patient" else image_rows)(file_model, given, rule)
+    _note_what_is_not_read(given)
     decided_by = "the file's rule" if rule == contract.rule else "options"
-    rows = []
-    for row, words in look:
-        rows.append({**row, "decided_by": decided_by})
-        if not as_json:
-            typer.echo(words)
-    if as_json:
-        print_json(rows)
-        return
-    if rule != contract.rule:
-        own = contract.rule.words(contract.class_names)
-        typer.echo(f"Decided as the options say. The file's own rule: {own}")
-    if contract.per_pixel:
-        typer.echo(f"Masks are in {out / 'masks'}, the images with their outlines in {out / 'overlays'}.")
+    unread: dict[str, str] = {}
+    with ExitStack() as stack:
+        writers: list[Callable[[Row], None]] = []
+        if csv is not None:
+            to_csv = stack.enter_context(csv_rows(csv, columns_of(file_model, rule)))
+            writers.append(lambda row: to_csv(row.cells))
+        if as_json:
+            to_json = stack.enter_context(json_array())
+            writers.append(lambda row: to_json(row.json))
+        elif csv != STDOUT:
+            writers.append(lambda row: typer.echo(row.words))
+        for row in rows:
+            for write in writers:
+                write(row.decided_by(decided_by))
+            unread |= row.unread
+    if not as_json and csv != STDOUT:
+        if rule != contract.rule:
+            own = contract.rule.words(contract.class_names)
+            typer.echo(f"Decided as the options say. The file's own rule: {own}")
+        if contract.per_pixel:
+            typer.echo(f"Masks are in {out / 'masks'}, the images with their outlines in {out / 'overlays'}.")
+    if unread:
+        total = counted(len(given.paths), "image")
+        raise DataError(f"{len(unread)} of {total} can't be predicted: {grouped_reasons(unread)}.")
 
 
-REMARKS = 3  # on images of one patient, in a line
-Row = tuple[dict[str, object], str]
-"""The result of an image or a patient: as JSON, and in words."""
+def _check_csv(csv: Path | None, inputs: Sequence[Path]) -> None:
+    """Refuse to write the rows over what they are made from."""
+    if csv is not None and csv != STDOUT and os.path.realpath(csv) in {os.path.realpath(path) for path in inputs}:
+        raise UsageError(f"--csv {csv} is one of the files that are read: name another.")
 
 
-def _name(path: Path | str) -> str:
-    """A file's name as any terminal and JSON can hold it."""
-    from ttl.words.text import printable
+def _one_torch_thread() -> None:
+    """PyTorch only normalises pixels here, and its idle threads would spin beside those of onnxruntime."""
+    import torch
 
-    return printable(str(path))
-
-
-def _masks(model: FileModel, images: ImageList, out: Path, rule: DecisionRule) -> Iterator[Row]:
-    from ttl.deliver.pictures.predicted_masks import draw_masks
-
-    width = max(len(_name(name)) for name in images.names)
-    threshold = model.contract.kind.pixel_threshold(rule)
-    drawn = draw_masks(model, images.paths, images.root, out, threshold, images.frames)
-    for row, patient in zip(drawn, images.patients, strict=True):
-        shares = "  ".join(f"{name} {share:.1%}" for name, share in row["shares"].items())
-        of_whom = {"patient": patient} if patient else {}
-        names = {what: _name(row[what]) for what in ("image", "mask", "overlay")}
-        words = f"{names['image']:<{width}}  {shares}  {names['mask']}{_also(row.get('remark', ''))}"
-        yield {**row, **names, "threshold": threshold, **of_whom}, words
+    torch.set_num_threads(1)
 
 
-def _images(model: FileModel, images: ImageList, rule: DecisionRule) -> Iterator[Row]:
-    from ttl.export.file_decisions import image_decisions
-    from ttl.typed import to_json
-
-    width = max(len(_name(name)) for name in images.names)
-    for each in image_decisions(model, images, rule):
-        of_whom = {"patient": each.patient} if each.patient else {}
-        remark = {"remark": each.remark} if each.remark else {}
-        yield (
-            {"image": _name(each.image), **to_json(each.decided), **of_whom, **remark},
-            (f"{_name(each.image):<{width}}  {_words(each.decided)}{_also(each.remark)}"),
-        )
-
-
-def _patients(model: FileModel, images: ImageList, rule: DecisionRule) -> Iterator[Row]:
-    from ttl.export.file_decisions import patient_decisions
-    from ttl.typed import to_json
-    from ttl.words.counts import counted, listed
-
-    width = max(map(len, images.patients))
-    for each in patient_decisions(model, images, rule):
-        seen = [
-            {"image": _name(path), "probabilities": dict(row)}
-            | ({"remark": each.remarks[path]} if path in each.remarks else {})
-            for path, row in each.images.items()
-        ]
-        remarks = listed((f"{_name(path.name)}: {words}" for path, words in each.remarks.items()), REMARKS)
-        yield (
-            {"patient": each.patient, **to_json(each.decided), "images": seen},
-            (f"{each.patient:<{width}}  {_words(each.decided)}  {counted(len(seen), 'image')}{_also(remarks)}"),
-        )
-
-
-def _also(remark: str) -> str:
-    return f"  ({remark})" if remark else ""
-
-
-def _words(decided: FileDecision) -> str:
-    """What was decided, and the probabilities that it was decided by."""
-    shares = "  ".join(f"{name} {value:.4f}" for name, value in decided.probabilities.items())
-    if isinstance(decided.decision, tuple):
-        return f"{', '.join(decided.decision) or 'none'}  ({shares})"
-    if (finding := decided.finding) is not None:
-        name = " or ".join(finding.classes)
-        return f"{decided.decision} ({name} {finding.probability:.4f})  {decided.chosen}  ({shares})"
-    return f"{decided.chosen}  ({shares})"
+def _note_what_is_not_read(images: ImageList) -> None:
+    """On stderr, before the first row."""
+    if images.left_out:
+        names = listed((name_of(path.name) for path in images.left_out), NAMED)
+        typer.echo(f"Left out {counted(len(images.left_out), 'file')} whose suffix is no image's: {names}", err=True)
+    if images.own:
+        names = listed((name_of(path) for path in images.own), NAMED)
+        typer.echo(f"Left out {counted(len(images.own), 'picture')} that ttl predict drew: {names}", err=True)

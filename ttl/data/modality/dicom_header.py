@@ -94,12 +94,12 @@ def parsed(data: bytes) -> Any:
 def patient_in(path: Path) -> str:
     """Who a file says it is of; empty where it doesn't say, or isn't DICOM that can be read."""
     try:
-        from pydicom import dcmread
-
         with path.open("rb") as file:
             head = file.read(HEAD)
             if not is_dicom(head):
                 return ""
+            from pydicom import dcmread  # which takes longer to import than many images to predict
+
             file.seek(0)
             source = BytesIO(file.read().removeprefix(PREFIX)) if head.startswith(PREFIX) else file
             return patient(dcmread(source, stop_before_pixels=True, specific_tags=["PatientID"], force=True))

@@ -19,6 +19,9 @@ GREY_MODES = frozenset({"1", "L", "LA", "La"})
 LEAST_CONTRAST = 16
 """Of 255: an image that has less is nearly of one colour, and taken for one that has lost its content."""
 
+VALUES_AT_ONCE = 2**20
+"""That are made into float64 together: all of a large image would take eight times its memory, several times over."""
+
 
 @dataclass(frozen=True, eq=False)
 class EightBits:
@@ -74,12 +77,16 @@ def of_samples(samples: Samples, rendering: Rendering) -> EightBits:
     is_deep = values.dtype != np.uint8
     seen = values if alpha is None else values[alpha > 0]
     scale = scale_of(seen, rendering) if is_deep and seen.size else Limits(0, 255)
-    grey = shares(values, scale)
-    if samples.inverted:
-        grey = 1 - grey
-    if alpha is not None:
-        grey *= ((alpha > 0) if samples.premultiplied else alpha)[..., None]
-    pixels = np.rint(255 * grey).astype(np.uint8)
+    pixels = np.empty(values.shape, np.uint8)
+    rows = max(1, VALUES_AT_ONCE // max(1, values[:1].size))
+    for start in range(0, len(values), rows):
+        part = slice(start, start + rows)
+        grey = shares(values[part], scale)
+        if samples.inverted:
+            grey = 1 - grey
+        if alpha is not None:
+            grey *= ((alpha[part] > 0) if samples.premultiplied else alpha[part])[..., None]
+        pixels[part] = np.rint(255 * grey)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     image.getexif()[ExifTags.Base.Orientation] = samples.orientation
     ImageOps.exif_transpose(image, in_place=True)

@@ -34,6 +34,8 @@ EXTENSIONS = dicom.EXTENSIONS | frozenset(
 )
 UPRIGHT = 1  # the EXIF orientation of an image that is stored as it is seen
 ORIENTATIONS = range(1, 9)
+EMPTY = "an empty file"
+NO_MEMORY = "it needs more memory than there is"
 SIDEWAYS = frozenset({5, 6, 7, 8})  # the EXIF orientations that swap width and height
 
 
@@ -47,7 +49,7 @@ def check_image(path: Path, rendering: Rendering = AS_FILED) -> Facts | str:
     try:
         data = path.read_bytes()
         if not data:
-            return "an empty file"
+            return EMPTY
         return read_dicom(data, rendering)[1] if is_dicom(data) else facts_of(data, hashlib.sha256(data), rendering)
     except Exception as error:
         return why(error)
@@ -103,11 +105,26 @@ def read_image(path: Path, rendering: Rendering = AS_FILED, draft: Draft | None 
         rendering: as of `open_image`.
         draft: mode and least size, in pixels, for which a JPEG need not be decoded whole.
     """
+    image = _image_or_reason(path, rendering, draft)
+    if isinstance(image, str):
+        raise DataError(f"The image {path} can't be read ({image}): repair or remove it.")
+    return image
+
+
+def image_or_reason(path: Path, rendering: Rendering = AS_FILED) -> Image.Image | str:
+    """What `open_image` gives, or the few words that say why the file can't be read."""
+    with quiet_readers():
+        return _image_or_reason(path, rendering, None)
+
+
+def _image_or_reason(path: Path, rendering: Rendering, draft: Draft | None) -> Image.Image | str:
     try:
         data = path.read_bytes()
+        if not data:
+            return EMPTY
         return read_dicom(data, rendering)[0] if is_dicom(data) else decoded(data, rendering, draft=draft).image
     except Exception as error:
-        raise DataError(f"The image {path} can't be read ({why(error)}): repair or remove it.") from None
+        return why(error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +208,12 @@ def why(error: Exception) -> str:
         return str(error)
     if isinstance(error, UnidentifiedImageError):
         return "not an image, or damaged at its beginning"
+    if isinstance(error, Image.DecompressionBombError):
+        # More than twice Pillow's limit; up to that it only warns.
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+        return f"it has more than {most:.0f} million pixels, the most that are decoded: scale it down, or cut it"
+    if isinstance(error, MemoryError):
+        return NO_MEMORY
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
     text = " ".join(str(error).split()).rstrip(".") or type(error).__name__

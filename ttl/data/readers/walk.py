@@ -60,22 +60,6 @@ def name_in(root: Path, path: Path) -> str:
     return text[len(above) :].replace(os.sep, "/") if text.startswith(above) else path.relative_to(root).as_posix()
 
 
-def find_images(place: Path) -> tuple[Path, ...]:
-    """An image file itself, or all the images under a folder, sorted.
-
-    Raises:
-        DataError: there is no such place, or no image in it.
-    """
-    if place.is_file():
-        return (place,)
-    if not place.is_dir():
-        raise DataError(f"There is no file or folder {place}: give an image, or a folder of images.")
-    images = content_of(place).images
-    if not images:
-        raise DataError(f"There is no image under {place}: give an image, or a folder of images.")
-    return images
-
-
 def entries(folder: Path) -> tuple[list[Path], list[Path]]:
     """The folders and the files right in a folder, sorted, hidden ones left out.
 

@@ -112,21 +112,30 @@ def _surrounded(graph: onnx.ModelProto, before: Nodes, behind: Nodes, contract: 
     return merged
 
 
-def _check(graph: onnx.ModelProto, contract: Contract) -> None:
-    opset, interpolation = opset_of(graph), contract.decoding.interpolation
-    if opset < OLDEST_OPSET:
+def check_embeddable(contract: Contract, opset: int | None) -> None:
+    """Refuse what no graph of such a model can take in; `opset` is None where it isn't known yet.
+
+    Raises:
+        ExportError: the operators of that opset can't do it, or the images are resized in another way.
+    """
+    interpolation = contract.decoding.interpolation
+    if opset is not None and opset < OLDEST_OPSET:
         raise ExportError(
             f"Preprocessing can't be embedded at opset {opset}, whose operators can't do it: "
             f"export with opset {OLDEST_OPSET} or newer."
-        )
-    if [value.name for value in graph.graph.input] != [INPUT] or graph.graph.output[0].name != OUTPUT:
-        raise ExportError(
-            "Preprocessing can be embedded only into a graph from 'image' to 'logits': export without it first."
         )
     if not contract.per_pixel and interpolation not in operators.FILTERS:
         raise ExportError(
             f"Preprocessing that resizes by {interpolation!r} can't be embedded, as graphs have no such filter: "
             f"train with {' or '.join(operators.FILTERS)}, or export without it."
+        )
+
+
+def _check(graph: onnx.ModelProto, contract: Contract) -> None:
+    check_embeddable(contract, opset_of(graph))
+    if [value.name for value in graph.graph.input] != [INPUT] or graph.graph.output[0].name != OUTPUT:
+        raise ExportError(
+            "Preprocessing can be embedded only into a graph from 'image' to 'logits': export without it first."
         )
     sides = graph.graph.input[0].type.tensor_type.shape.dim[2:]
     if contract.per_pixel and not all(side.dim_param for side in sides):
