@@ -77,7 +77,7 @@ def of_samples(samples: Samples, rendering: Rendering) -> EightBits:
     is_deep = values.dtype != np.uint8
     seen = values if alpha is None else values[alpha > 0]
     scale = scale_of(seen, rendering) if is_deep and seen.size else Limits(0, 255)
-    pixels = np.empty(values.shape, np.uint8)
+    pixels: npt.NDArray[np.uint8] = np.empty(values.shape, np.uint8)
     rows = max(1, VALUES_AT_ONCE // max(1, values[:1].size))
     for start in range(0, len(values), rows):
         part = slice(start, start + rows)
