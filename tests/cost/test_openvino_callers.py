@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import openvino
 import pytest
 
 from toy_timed import onnx_file
@@ -14,6 +13,9 @@ from ttl.cost.callers import open_callers
 from ttl.cost.openvino_session import open_ir, weights_of
 from ttl.cost.subject import CUDA, OPENVINO, Setting, Subject
 from ttl.errors import ExportError, LatencyError, UsageError
+
+openvino = pytest.importorskip("openvino", reason="OpenVINO isn't installed")
+pytestmark = pytest.mark.consumers
 
 
 def ir(path: Path, dims: list[int | str], inputs: int = 1) -> Path:

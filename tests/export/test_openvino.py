@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import openvino
 import pytest
 import torch
 from PIL import Image
@@ -28,6 +27,9 @@ from ttl.export.run import OnnxModel, open_model, properties_of
 from ttl.export.targets import openvino as target
 from ttl.export.targets.target import Calibration
 from ttl.export.to_file import ExportResult, export_model
+
+openvino = pytest.importorskip("openvino", reason="OpenVINO isn't installed")
+pytestmark = pytest.mark.consumers
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 1, 32, 32), dtype=np.uint8)
 
