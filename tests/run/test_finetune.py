@@ -157,4 +157,4 @@ def pixels_of_edges(data: Path, fit: Fit) -> set[bool]:
 def test_images_with_masks_are_not_made_to_fit(tmp_path: Path) -> None:
     config = tiny_unet(squares(tmp_path / "data"), tmp_path / "run", fit="crop")
     with pytest.raises(UsageError, match="--fit crop is for classifiers: images with masks keep their size"):
-        finetune(config, "layer1.0")
+        finetune(config, "encoder.model.layer1.0")

@@ -16,10 +16,10 @@ from ttl.deliver.deliverable import Deliverable
 from ttl.deliver.file_record import FileRecord
 from ttl.deliver.model_card import beside, write_beside
 from ttl.errors import ExportError, GateError
-from ttl.export.contract import Contract, from_properties
+from ttl.export.contract import Contract
 from ttl.export.example import example_in
 from ttl.export.options import ExportConfig
-from ttl.export.run import properties_of
+from ttl.export.run import open_model, properties_of
 from ttl.export.targets.target import Calibration, Target
 from ttl.export.to_file import ExportResult, export_model
 
@@ -80,11 +80,10 @@ def describe(path: Path, record: FileRecord, against: AgainstWhole | None = None
     """Write a file's JSON and its model card beside it, with the comparison `against` the whole network's file.
 
     Raises:
-        ExportError: they can't be written.
+        ExportError: they can't be written, or the file's graph takes or gives something else than its contract says.
     """
+    contract, example = open_model(path).contract, example_in(properties_of(path), path)
     try:
-        properties = properties_of(path)
-        contract, example = from_properties(properties, path), example_in(properties, path)
         write_beside(path, contract, record, example, against)
     except OSError as error:
         raise ExportError(f"What belongs beside {path} can't be written: {error.strerror or error}.") from error
