@@ -119,7 +119,10 @@ def perceptual_hash(thumbnail: Pixels) -> Hashes:
     """256 bits that say what is coarse in a picture: `(4,)` uint64 of a thumbnail `(32, 32)` uint8."""
     centred = thumbnail - thumbnail.mean()  # exactly 0 where the image is flat, so that rounding sets no bit
     low = COSINES @ centred @ COSINES.T
-    code: Hashes = np.packbits(low > np.median(low)).view(np.uint64)
+    # The median, in a third of the time that np.median takes for so few values.
+    middle = low.size // 2
+    two = np.partition(low.ravel(), (middle - 1, middle))[middle - 1 : middle + 1]
+    code: Hashes = np.packbits(low > two.sum() / 2).view(np.uint64)
     return code
 
 
