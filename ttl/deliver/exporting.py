@@ -19,7 +19,7 @@ from ttl.errors import ExportError, GateError
 from ttl.export.contract import Contract
 from ttl.export.example import example_in
 from ttl.export.options import ExportConfig
-from ttl.export.run import open_model, properties_of
+from ttl.export.run import open_model
 from ttl.export.targets.target import Calibration, Target
 from ttl.export.to_file import ExportResult, export_model
 
@@ -82,9 +82,9 @@ def describe(path: Path, record: FileRecord, against: AgainstWhole | None = None
     Raises:
         ExportError: they can't be written, or the file's graph takes or gives something else than its contract says.
     """
-    contract, example = open_model(path).contract, example_in(properties_of(path), path)
+    model = open_model(path)
     try:
-        write_beside(path, contract, record, example, against)
+        write_beside(path, model.contract, record, example_in(model.properties, path), against)
     except OSError as error:
         raise ExportError(f"What belongs beside {path} can't be written: {error.strerror or error}.") from error
 

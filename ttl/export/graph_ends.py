@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Protocol
 
 from ttl.errors import ExportError
-from ttl.export.contract import AGAIN, INPUT_CHANNELS, Contract
-from ttl.export.onnx_graph import INPUT, OUTPUT
+from ttl.export.contract import AGAIN, Contract
+from ttl.export.usage.from_contract import ends_of
 
 PROBABILITIES = "probabilities"
-FLOAT, BYTES = "tensor(float)", "tensor(uint8)"
+TYPES = {"float32": "tensor(float)", "uint8": "tensor(uint8)"}
+"""onnxruntime's names of them."""
 Dims = Sequence[int | str | None]
 """Of a tensor: numbers where they are fixed, names or nothing where they are free."""
 
@@ -50,12 +51,11 @@ class End:
 
 def wanted_ends(contract: Contract) -> tuple[End, End]:
     """The input and the output that a file with this contract has."""
-    sides = (None, None) if contract.free_sides or contract.embeds_preprocessing else contract.sides
-    drawn = sides if contract.per_pixel else ()
-    if contract.embeds_preprocessing:
-        classes = len(contract.class_names)
-        return End(INPUT, BYTES, (None, *sides, None)), End(PROBABILITIES, FLOAT, (None, classes, *drawn))
-    return End(INPUT, FLOAT, (None, INPUT_CHANNELS, *sides)), End(OUTPUT, FLOAT, (None, contract.outputs, *drawn))
+    taken, given = (
+        End(each.name, TYPES[each.type], tuple(side if isinstance(side, int) else None for side in each.shape))
+        for each in ends_of(contract)
+    )
+    return taken, given
 
 
 def check_ends(inputs: Iterable[Node], outputs: Iterable[Node], contract: Contract, path: Path) -> None:

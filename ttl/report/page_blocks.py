@@ -64,13 +64,6 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Tiles(Block):
-    """A few figures side by side."""
-
-    tiles: tuple[Tile, ...]
-
-
-@dataclass(frozen=True)
 class Prose(Block):
     """A paragraph."""
 

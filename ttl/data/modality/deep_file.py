@@ -16,7 +16,6 @@ from ttl.errors import DataError
 
 Array = npt.NDArray[Any]
 
-PNG_HEADER = b"\x89PNG\r\n\x1a\n"
 PNG_DEPTH, PNG_COLOUR = 24, 25  # where they stand in a PNG
 GREY, GREY_ALPHA, COLOUR_ALPHA = 0, 4, 6  # a PNG's kinds of colour; 2 is RGB
 SIZ = b"\xff\x4f\xff\x51"  # with what a JPEG 2000 codestream begins; the sizes follow

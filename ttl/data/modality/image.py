@@ -128,7 +128,7 @@ def _image_or_reason(path: Path, rendering: Rendering, draft: Draft | None) -> I
 
 
 @dataclass(frozen=True, eq=False)
-class Decoded:
+class DecodedImage:
     """One image of a file; width and height are those of the whole, upright, also where a draft of it was decoded."""
 
     eight: EightBits
@@ -149,7 +149,7 @@ def orientation_of(image: Image.Image) -> int | None:
     return value if value in ORIENTATIONS else None
 
 
-def decoded(data: bytes, rendering: Rendering = AS_FILED, *, draft: Draft | None = None) -> Decoded:
+def decoded(data: bytes, rendering: Rendering = AS_FILED, *, draft: Draft | None = None) -> DecodedImage:
     """A file other than DICOM: the one way in which any of its pixels are seen.
 
     Raises:
@@ -176,13 +176,13 @@ def decoded(data: bytes, rendering: Rendering = AS_FILED, *, draft: Draft | None
         if left in SIDEWAYS:
             width, height = height, width
         eight = of_image(image, is_upright=left in (None, UPRIGHT))
-        return Decoded(eight, width, height, number, orientation or left or UPRIGHT)
+        return DecodedImage(eight, width, height, number, orientation or left or UPRIGHT)
 
 
-def _of_samples(samples: Samples, rendering: Rendering, number: int) -> Decoded:
+def _of_samples(samples: Samples, rendering: Rendering, number: int) -> DecodedImage:
     eight = of_samples(samples, rendering)
     turned = samples.orientation if samples.orientation in ORIENTATIONS else UPRIGHT
-    return Decoded(eight, *eight.image.size, number, turned)
+    return DecodedImage(eight, *eight.image.size, number, turned)
 
 
 def channels_first(image: Image.Image, channels: int) -> Pixels:

@@ -8,7 +8,7 @@ from ttl.export.usage import words
 from ttl.export.usage.parts import (
     By,
     Decision,
-    Decoding,
+    DecodingRules,
     Deep,
     Grey,
     Normalisation,
@@ -28,8 +28,8 @@ SIDES = ("height", "width")
 def usage_of(contract: Contract) -> Usage:
     """How a file of this contract is used."""
     embedded, rule, stored = contract.embeds_preprocessing, contract.rule, contract.decoding
-    taken, output = _ends(contract)
-    decoding = Decoding(stored.frame, stored.window, Deep(stored.stretch, stored.value_range))
+    taken, output = ends_of(contract)
+    decoding = DecodingRules(stored.frame, stored.window, Deep(stored.stretch, stored.value_range))
     pixels = None if embedded else _pixels(contract)
     by: By = "most probable"
     if rule.thresholds:
@@ -59,7 +59,8 @@ def usage_of(contract: Contract) -> Usage:
     )
 
 
-def _ends(contract: Contract) -> tuple[Tensor, Tensor]:
+def ends_of(contract: Contract) -> tuple[Tensor, Tensor]:
+    """The input and the output of a file of this contract."""
     if contract.embeds_preprocessing:
         free = SIDES if contract.per_pixel else ()
         return (

@@ -52,7 +52,7 @@ class Deep:
 
 
 @dataclass(frozen=True)
-class Decoding:
+class DecodingRules:
     """From an image file to 8 bits a channel, grey or RGB."""
 
     frame: Frame
@@ -123,7 +123,7 @@ class Usage:
     input: Tensor
     output: Tensor
     class_names: tuple[str, ...]
-    decoding: Decoding
+    decoding: DecodingRules
     pixels: Pixels | None
     normalisation: Normalisation | None
     probabilities: Probabilities

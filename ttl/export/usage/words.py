@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from ttl.export.usage.parts import Decision, Decoding, Deep, Pixels, Probabilities, Tensor
+from ttl.export.usage.parts import Decision, DecodingRules, Deep, Pixels, Probabilities, Tensor
 
 DECODED = (
     "Turn the image upright by its EXIF orientation. Leave colour profiles alone. A palette becomes its colours. "
@@ -26,7 +26,7 @@ FITS = {
 }
 
 
-def decoded(decoding: Decoding) -> tuple[str, ...]:
+def decoded(decoding: DecodingRules) -> tuple[str, ...]:
     """How a file becomes 8 bits a channel."""
     whole = {"first": "the first one", "middle": "number count // 2 + 1", "all": "each by itself"}
     frame = whole.get(str(decoding.frame), f"number {decoding.frame} (from 1 on)")
